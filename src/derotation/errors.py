@@ -1,0 +1,29 @@
+"""Errors that say what was found, what was expected and what to do.
+
+Every class derives from :class:`DerotationError`, so that a caller can catch all of them, and from
+the builtin that it stands for, so that generic code keeps working.
+"""
+
+
+class DerotationError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class InputError(DerotationError, ValueError):
+    """A file, a table or an argument does not hold what it should."""
+
+
+class ConfigError(InputError):
+    """The configuration or the sample sheet is not valid."""
+
+
+class MovieError(InputError):
+    """A movie cannot be read, or contradicts the configuration or the clocks."""
+
+
+class SignalError(InputError):
+    """The analog signals cannot be turned into events that agree with the movie."""
+
+
+class CenterError(DerotationError, ValueError):
+    """The center of rotation cannot be estimated from this recording."""
