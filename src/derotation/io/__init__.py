@@ -1,0 +1,1 @@
+"""Reading movies, analog signals and stimulus tables; writing files that are whole."""
