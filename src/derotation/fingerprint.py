@@ -1,0 +1,146 @@
+"""A hash of the code behind a step, so that a change of the library reruns what it concerns.
+
+Snakemake sees a rule's script, not the modules that the script imports. Each rule therefore has
+:func:`code_fingerprint` of its step among its parameters. The fingerprint covers a module and,
+in turn, every module of this package that it imports. It is taken from the syntax tree: layout,
+comments, docstrings and imports for type checkers are no part of it. Nothing is imported.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+__all__ = ["code_fingerprint", "modules_behind"]
+
+_ROOT = Path(__file__).parent
+
+
+@cache
+def code_fingerprint(module: str, root: Path = _ROOT) -> str:
+    """Hash the code of a module and of all modules of its package that it uses.
+
+    Parameters
+    ----------
+    module : str
+        A module's full name, such as ``"derotation.steps.parse_signals"``.
+    root : Path
+        The folder of the package that the name begins with.
+
+    Returns
+    -------
+    str
+        SHA-256 as 64 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module.
+
+    Notes
+    -----
+    A package's ``__init__`` counts only where a name is imported from it: what it re-exports for
+    convenience must not tie every module of the package to all the others. Versions of other
+    packages do not count: a new NumPy is no reason to compute all sessions again.
+    """
+    digest = hashlib.sha256()
+    for name in modules_behind(module, root):
+        digest.update(f"{name}\n{_canonical_code(_path(name, root))}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def modules_behind(module: str, root: Path = _ROOT) -> tuple[str, ...]:
+    """List a module and, in turn, the modules of the same package that it imports.
+
+    Parameters
+    ----------
+    module : str
+        A module's full name.
+    root : Path
+        The folder of the package that the name begins with.
+
+    Returns
+    -------
+    tuple of str
+        Full names, sorted.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module.
+    """
+    if not _exists(module, root):
+        raise ValueError(f"there is no module {module} in {root}")
+    found, waiting = {module}, [module]
+    while waiting:
+        name = waiting.pop()
+        fresh = set(_imports(name, root)) - found
+        found |= fresh
+        waiting += fresh
+    return tuple(sorted(found))
+
+
+def _imports(module: str, root: Path) -> Iterator[str]:
+    """Name the modules of the package that stand in import statements, wherever these are."""
+    package = root.name
+    for node in ast.walk(_tree(_path(module, root))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            yield from (name for name in names if _exists(name, root))
+        elif isinstance(node, ast.ImportFrom):
+            home = _home(node, module, root)
+            if home != package and not home.startswith(f"{package}."):
+                continue
+            for alias in node.names:
+                submodule = f"{home}.{alias.name}"
+                yield submodule if _exists(submodule, root) else home
+
+
+def _home(node: ast.ImportFrom, module: str, root: Path) -> str:
+    """Resolve what follows ``from``, which may be relative to the importing module."""
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    is_package = _path(module, root).name == "__init__.py"
+    parts = parts[: len(parts) - node.level + is_package]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+def _path(module: str, root: Path) -> Path:
+    parts = module.split(".")[1:]
+    folder = root.joinpath(*parts)
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+def _exists(module: str, root: Path) -> bool:
+    return module.split(".")[0] == root.name and _path(module, root).is_file()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    """Parse a module, and leave out what does nothing when it runs."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [item for item in node.body if not _is_idle(item)] or [ast.Pass()]
+    return tree
+
+
+@cache
+def _canonical_code(path: Path) -> str:
+    """Write a module's code without layout, comments and docstrings."""
+    return ast.unparse(_tree(path))
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    """Tell docstrings, and imports that only serve type checkers."""
+    if isinstance(node, ast.If):
+        named = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return named and not node.orelse
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
