@@ -1,0 +1,42 @@
+"""Simulated recordings whose truth is known, and the simulators that users of the field know."""
+
+from derotation.simulate.faults import Faults
+from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
+from derotation.simulate.recording import (
+    Recording,
+    RecordingParameters,
+    RecordingPlan,
+    plan_recording,
+    simulate_recording,
+)
+from derotation.simulate.scene import Scene, random_scene
+from derotation.simulate.signals import (
+    BIN_CHANNELS,
+    NPY_CHANNELS,
+    AnalogPlan,
+    Pulses,
+    write_signals,
+)
+from derotation.simulate.writing import simulate_session, write_recording
+
+__all__ = [
+    "BIN_CHANNELS",
+    "NPY_CHANNELS",
+    "AnalogPlan",
+    "Faults",
+    "Motor",
+    "Pulses",
+    "Recording",
+    "RecordingParameters",
+    "RecordingPlan",
+    "Scene",
+    "Ticks",
+    "full_protocol",
+    "incremental_protocol",
+    "plan_recording",
+    "random_scene",
+    "simulate_recording",
+    "simulate_session",
+    "write_recording",
+    "write_signals",
+]

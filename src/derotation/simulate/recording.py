@@ -1,0 +1,855 @@
+"""A whole recording with known truth: movie, analog signals and stimulus table.
+
+A recording is first *planned* (when every line, tick and pulse comes, what is in the sample), then
+*rendered*. The plan is small; movie and signals are rendered stretch by stretch from it, so that a
+recording of any length can be written to disk in bounded memory. Each pixel is the scene's value at
+the place of the sample that was under the beam at the pixel's own time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation.errors import InputError
+from derotation.simulate.faults import Faults
+from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
+from derotation.simulate.scene import Scene, random_scene
+from derotation.simulate.signals import NPY_CHANNELS, AnalogPlan, Pulses
+
+__all__ = [
+    "Recording",
+    "RecordingParameters",
+    "RecordingPlan",
+    "plan_recording",
+    "simulate_recording",
+]
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingParameters:
+    """Parameters of a simulated recording, all with defaults.
+
+    Parameters
+    ----------
+    protocol : {"full", "incremental"}
+        ``full``: the rotations of ``stimulus`` with rests; ``incremental``: one turn in steps.
+    shape : tuple of int
+        Height (lines) and width (pixels) of a frame.
+    n_frames : int, optional
+        Frames of the movie. None: as long as the protocol. More than the protocol needs: the
+        sample rests at the end.
+    frame_rate : float
+        Frames per second, Hz.
+    line_period_ms : float, optional
+        Time from line to line, milliseconds. None: such that ``flyback_ms`` is left of a frame.
+    flyback_ms : float, optional
+        Pause after the last line of a frame, milliseconds. None: 2 % of the frame, or what
+        ``line_period_ms`` leaves. Only one of the two can be given.
+    line_duty : float
+        Fraction of the line period in which pixels are recorded, 0..1.
+    line_clock_duty : float, optional
+        Fraction of the line period in which the line clock is high; None: ``line_duty``.
+    bidirectional : bool
+        Odd lines of a frame are scanned from right to left (the stored image is not flipped).
+    lead_s, tail_s : float
+        Time of the analog signals before the first and after the last frame, seconds.
+    sampling_rate : float
+        Of the analog signals, Hz.
+    rotation_increment : float
+        Degrees per encoder tick.
+    stimulus : sequence of (speed, direction)
+        Protocol ``full``: speed (degrees/s) and direction (+1, -1) of each rotation.
+    degrees_per_rotation : float
+        Degrees of each rotation (``full``) or of the whole turn (``incremental``).
+    degrees_per_step, step_speed, step_rest_s : float
+        Protocol ``incremental``: degrees of a step, its speed (degrees/s), the rest after it (s).
+    rotation_on_per_step : bool
+        Protocol ``incremental``: the rotation-on signal is high during each step rather than
+        during the whole turn.
+    rest_before_s, rest_between_s, rest_after_s : float
+        Rests before the first, between two and after the last rotation, seconds, of the movie.
+    acceleration : float
+        Of the motor, degrees/s².
+    direction_sign : {1, -1}
+        -1 for a rig whose direction is wired the other way round.
+    lag_ms : float
+        Delay of ticks and rotation-on signal against the motor, milliseconds.
+    rotation_on_margin_ms : float
+        The rotation-on signal rises so much before the motor starts and falls so much after it
+        stops, milliseconds.
+    tick_ms : float
+        Duration of a tick's pulse, milliseconds; shorter where ticks come faster.
+    center_offset : tuple of float
+        Center of rotation minus center of the image, (x, y), pixels.
+    plane_angle : float
+        Tilt of the sample's plane of rotation against the image plane, degrees, 0..80.
+    plane_orientation : float
+        Direction along which the tilt foreshortens the picture, degrees from +x towards +y.
+    wobble : sequence of 4-vectors
+        Displacement of the sample as Fourier terms of the angle: row k = 1, 2, ... holds
+        (Cx, Cy, Sx, Sy), pixels, and adds C (cos(k a) - 1) + S sin(k a), zero at rest.
+    n_cells : int
+        Cells whose center is in the picture at rest.
+    scene : Scene, optional
+        A scene to use instead of a random one.
+    scene_options : mapping
+        Further arguments of `derotation.simulate.scene.random_scene` (``blur``, ``radius``, ...).
+    calcium : bool
+        Whether the cells have transients.
+    calcium_rate : float
+        Transients per cell and second, Hz.
+    photons_per_pixel : float, optional
+        Photons that a typical cell gives at baseline in one pixel. None: no noise at all, and a
+        typical cell has a brightness of 1.
+    gain : float
+        Counts per photon.
+    pmt_offset : float
+        Counts without light.
+    read_noise : float
+        Standard deviation of the electronic noise, counts; none without photon noise.
+    illumination : {"even", "uneven"}
+        ``uneven``: a fall-off that is fixed in the microscope's frame, not in the sample's.
+    dtype : {"uint8", "uint16", "int16", "float32", "float64"}
+        Of the movie. Integers are rounded and clipped to their range.
+    logic_level_v : float
+        Volts of a high signal.
+    signal_noise_v : float
+        Standard deviation of the analog noise, volts.
+    faults : Faults or mapping
+        Faults to inject.
+    seed : int
+        Everything random follows from it.
+    threads : int
+        Threads that render frames; changes nothing but the time.
+    """
+
+    protocol: Literal["full", "incremental"] = "full"
+    shape: tuple[int, int] = (256, 256)
+    n_frames: int | None = None
+    frame_rate: float = 6.74
+    line_period_ms: float | None = None
+    flyback_ms: float | None = None
+    line_duty: float = 0.9
+    line_clock_duty: float | None = None
+    bidirectional: bool = False
+    lead_s: float = 0.5
+    tail_s: float = 0.5
+    sampling_rate: float = 50_000.0
+    rotation_increment: float = 0.2
+    stimulus: Sequence[tuple[float, int]] = ((200.0, 1), (200.0, -1))
+    degrees_per_rotation: float = 360.0
+    degrees_per_step: float = 10.0
+    step_speed: float = 20.0
+    step_rest_s: float = 1.0
+    rotation_on_per_step: bool = False
+    rest_before_s: float = 2.0
+    rest_between_s: float = 2.0
+    rest_after_s: float = 2.0
+    acceleration: float = 155.0
+    direction_sign: int = 1
+    lag_ms: float = 0.0
+    rotation_on_margin_ms: float = 1.0
+    tick_ms: float = 0.2
+    center_offset: tuple[float, float] = (0.0, 0.0)
+    plane_angle: float = 0.0
+    plane_orientation: float = 0.0
+    wobble: Sequence[Sequence[float]] = ()
+    n_cells: int = 60
+    scene: Scene | None = None
+    scene_options: Mapping[str, Any] = field(default_factory=dict)
+    calcium: bool = True
+    calcium_rate: float = 0.1
+    photons_per_pixel: float | None = 10.0
+    gain: float = 20.0
+    pmt_offset: float = 100.0
+    read_noise: float = 5.0
+    illumination: Literal["even", "uneven"] = "even"
+    dtype: str = "uint16"
+    logic_level_v: float = 5.0
+    signal_noise_v: float = 0.0
+    faults: Faults | Mapping[str, Any] = field(default_factory=Faults)
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        _check_choice("protocol", self.protocol, ("full", "incremental"))
+        _check_choice("illumination", self.illumination, ("even", "uneven"))
+        _check_choice("dtype", self.dtype, ("uint8", "uint16", "int16", "float32", "float64"))
+        height, width = self.shape
+        if height < 1 or width < 1:
+            raise InputError(f"shape must be positive (height, width), not {self.shape}")
+        for name in ("frame_rate", "sampling_rate", "gain", "logic_level_v", "tick_ms"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("line_duty", "line_clock_duty"):
+            duty = getattr(self, name)
+            if duty is not None and not 0 < duty <= 1:
+                raise InputError(f"{name} must be above 0 and at most 1, not {duty}")
+        if not 0 <= self.plane_angle <= 80:
+            raise InputError(f"plane_angle must be 0..80 degrees, not {self.plane_angle}")
+        if self.photons_per_pixel is not None and not self.photons_per_pixel > 0:
+            raise InputError(
+                f"photons_per_pixel must be above 0, not {self.photons_per_pixel}; "
+                "None makes a recording without noise."
+            )
+        if self.line_period_ms is not None and self.flyback_ms is not None:
+            raise InputError("give line_period_ms or flyback_ms, not both: the frame is their sum")
+        if self.line_period_s * height > 1 / self.frame_rate * (1 + 1e-9):
+            raise InputError(
+                f"{height} lines of {self.line_period_s * 1e3:.6g} ms do not fit into a frame of "
+                f"{1e3 / self.frame_rate:.6g} ms; lower line_period_ms or frame_rate."
+            )
+        if self.line_period_s <= 0:
+            raise InputError("flyback_ms leaves no time for the lines of a frame; lower it.")
+        if not isinstance(self.faults, Faults):
+            _check_names("faults", self.faults, [f.name for f in fields(Faults)])
+            object.__setattr__(self, "faults", Faults(**self.faults))
+
+    @property
+    def line_period_s(self) -> float:
+        """Time from line to line, seconds."""
+        if self.line_period_ms is not None:
+            return self.line_period_ms / 1e3
+        frame_period = 1 / self.frame_rate
+        flyback = 0.02 * frame_period if self.flyback_ms is None else self.flyback_ms / 1e3
+        return (frame_period - flyback) / self.shape[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordingPlan:
+    """When everything happens and what is in the sample: a recording before it is rendered.
+
+    All times are in seconds since the first sample of the analog signals.
+
+    Parameters
+    ----------
+    parameters : RecordingParameters
+        What it was planned from.
+    n_frames : int
+        Frames of the movie.
+    scene : Scene
+        The sample.
+    activity : ndarray of shape (n_frames, n_cells)
+        Factor on each cell's amplitude during each frame; 1 is the baseline.
+    illumination : ndarray of shape (height, width)
+        Factor on the brightness at each raw pixel.
+    motor : Motor
+        The true angle at any time.
+    center : tuple of float
+        Center of rotation (x, y), pixels.
+    line_start : ndarray of shape (n_frames, height)
+        Start of each line.
+    line_period, line_duration : float
+        From line to line, and the part of it in which pixels are recorded.
+    line_angles : ndarray of shape (n_frames, height)
+        True angle in the middle of each line, degrees.
+    ticks : Ticks
+        Encoder ticks of a flawless rig (but with the lag), also those outside the recording.
+    rotation_start, rotation_end : ndarray of shape (n_rotations,)
+        True start and end of the motor's rotations.
+    rotation_direction, rotation_speed : ndarray of shape (n_rotations,)
+        Direction (+1, -1) and top speed (degrees/s) of each rotation.
+    stimulus : ndarray of shape (n_rows, 2)
+        The stimulus table as it is given to the user: speed, direction; with its faults.
+    analog : AnalogPlan
+        The analog signals, with their faults.
+    injected : dict
+        What each fault did: times (s) or places.
+    """
+
+    parameters: RecordingParameters
+    n_frames: int
+    scene: Scene
+    activity: NDArray[np.float64]
+    illumination: NDArray[np.float64]
+    motor: Motor
+    center: tuple[float, float]
+    line_start: NDArray[np.float64]
+    line_period: float
+    line_duration: float
+    line_angles: NDArray[np.float64]
+    ticks: Ticks
+    rotation_start: NDArray[np.float64]
+    rotation_end: NDArray[np.float64]
+    rotation_direction: NDArray[np.int8]
+    rotation_speed: NDArray[np.float64]
+    stimulus: NDArray[np.float64]
+    analog: AnalogPlan
+    injected: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the movie (n_frames, height, width)."""
+        return (self.n_frames, *self.parameters.shape)
+
+    @property
+    def rest_image(self) -> NDArray[np.float64]:
+        """Counts of the evenly lit, noise-free sample at rest with all cells at baseline."""
+        return self._counts(self.scene.on_grid(self.parameters.shape))
+
+    def resting_frame(self, frame: int) -> NDArray[np.float64]:
+        """Compute the counts that a frame would have had at angle 0 without noise, evenly lit."""
+        return self._counts(self.scene.on_grid(self.parameters.shape, self.activity[frame]))
+
+    def pixel_times(self, frame: int) -> NDArray[np.float64]:
+        """Time at which each pixel of a frame was recorded, seconds; shape (height, width)."""
+        height, width = self.parameters.shape
+        along = (np.arange(width) + 0.5) / width
+        fraction = np.broadcast_to(along, (height, width))
+        if self.parameters.bidirectional:
+            backward = (np.arange(height) % 2 == 1)[:, None]
+            fraction = np.where(backward, 1 - fraction, fraction)
+        return np.asarray(self.line_start[frame][:, None] + fraction * self.line_duration)
+
+    def sample_angles(self, frame: int) -> NDArray[np.float64]:
+        """Compute the true angle of each pixel of a frame, degrees; shape (height, width)."""
+        return self.motor.angle(self.pixel_times(frame))
+
+    def place_in_sample(
+        self, x: ArrayLike, y: ArrayLike, angle: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where in the sample at rest the raw position (x, y) lies at an angle (degrees)."""
+        a = np.radians(np.asarray(angle, np.float64))
+        shift_x, shift_y = self._wobble(a)
+        dx = np.asarray(x, np.float64) - shift_x - self.center[0]
+        dy = np.asarray(y, np.float64) - shift_y - self.center[1]
+        dx, dy = self._foreshorten(dx, dy, 1 / self._squeeze)
+        cos, sin = np.cos(a), np.sin(a)
+        dx, dy = cos * dx + sin * dy, cos * dy - sin * dx
+        dx, dy = self._foreshorten(dx, dy, self._squeeze)
+        return dx + self.center[0], dy + self.center[1]
+
+    def place_in_picture(
+        self, x: ArrayLike, y: ArrayLike, angle: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the point (x, y) of the sample at rest is seen at an angle (degrees)."""
+        a = np.radians(np.asarray(angle, np.float64))
+        dx, dy = np.asarray(x) - self.center[0], np.asarray(y) - self.center[1]
+        dx, dy = self._foreshorten(dx, dy, 1 / self._squeeze)
+        cos, sin = np.cos(a), np.sin(a)
+        dx, dy = cos * dx - sin * dy, cos * dy + sin * dx
+        dx, dy = self._foreshorten(dx, dy, self._squeeze)
+        shift_x, shift_y = self._wobble(a)
+        return dx + shift_x + self.center[0], dy + shift_y + self.center[1]
+
+    @property
+    def _squeeze(self) -> float:
+        return math.cos(math.radians(self.parameters.plane_angle))
+
+    def _foreshorten(
+        self, dx: NDArray[np.float64], dy: NDArray[np.float64], factor: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scale the component along the plane's orientation by a factor."""
+        if factor == 1:
+            return dx, dy
+        orientation = math.radians(self.parameters.plane_orientation)
+        ux, uy = math.cos(orientation), math.sin(orientation)
+        along = (factor - 1) * (dx * ux + dy * uy)
+        return dx + along * ux, dy + along * uy
+
+    def _wobble(
+        self, angle_rad: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        shift_x, shift_y = np.zeros_like(angle_rad), np.zeros_like(angle_rad)
+        for k, (cos_x, cos_y, sin_x, sin_y) in enumerate(self.parameters.wobble, start=1):
+            cos, sin = np.cos(k * angle_rad) - 1, np.sin(k * angle_rad)
+            shift_x = shift_x + cos_x * cos + sin_x * sin
+            shift_y = shift_y + cos_y * cos + sin_y * sin
+        return shift_x, shift_y
+
+    def _counts(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.parameters.pmt_offset + self.parameters.gain * photons
+
+    def photons(self, frame: int) -> NDArray[np.float64]:
+        """Photons expected at each pixel of a raw frame, float64; shape (height, width)."""
+        rows, columns = np.mgrid[: self.parameters.shape[0], : self.parameters.shape[1]]
+        start = float(self.line_start[frame, 0])
+        stop = float(self.line_start[frame, -1]) + self.line_period
+        angle: NDArray[np.float64] | np.float64
+        if self.motor.moving(start, stop):
+            angle = self.sample_angles(frame)
+        else:
+            angle = np.float64(self.motor.angle(start))
+        if np.any(angle != 0):
+            x, y = self.place_in_sample(columns, rows, angle)
+        else:  # not even rounding may move the sample at rest
+            x, y = columns.astype(np.float64), rows.astype(np.float64)
+        return self.scene.evaluate(x, y, self.activity[frame]) * self.illumination
+
+    def frame(self, frame: int) -> NDArray[Any]:
+        """Render one frame in the movie's dtype; shape (height, width)."""
+        p = self.parameters
+        photons = self.photons(frame)
+        if p.photons_per_pixel is None:
+            counts = self._counts(photons)
+        else:
+            # Each frame has its own stream, so that chunks and threads change nothing.
+            rng = np.random.default_rng([p.seed, 1, frame])
+            counts = self._counts(rng.poisson(photons).astype(np.float64))
+            counts += p.read_noise * rng.standard_normal(counts.shape)
+        dtype = np.dtype(p.dtype)
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            counts = np.clip(np.rint(counts), limits.min, limits.max)
+        return counts.astype(dtype)
+
+    def chunks(self, frames_per_chunk: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Render the movie: yield (first frame, block of frames), about 32 MB at a time."""
+        itemsize = np.dtype(self.parameters.dtype).itemsize
+        size = itemsize * self.parameters.shape[0] * self.parameters.shape[1]
+        n = frames_per_chunk or max(1, _CHUNK_BYTES // size)
+        with ThreadPoolExecutor(self.parameters.threads) as pool:
+            for first in range(0, self.n_frames, n):
+                frames = range(first, min(first + n, self.n_frames))
+                yield first, np.stack(list(pool.map(self.frame, frames)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recording:
+    """A rendered recording and its plan, which is the truth.
+
+    Parameters
+    ----------
+    movie : ndarray of shape (n_frames, height, width)
+        The raw movie.
+    signals : ndarray of shape (4, n_samples)
+        Volts, float32: line clock, frame clock, rotation on, rotation ticks.
+    plan : RecordingPlan
+        The truth.
+    """
+
+    movie: NDArray[Any]
+    signals: NDArray[np.float32]
+    plan: RecordingPlan
+
+    @property
+    def sampling_rate(self) -> float:
+        """Sampling rate of the signals, Hz."""
+        return self.plan.parameters.sampling_rate
+
+    @property
+    def stimulus(self) -> NDArray[np.float64]:
+        """Stimulus table (speed, direction), shape (n_rows, 2)."""
+        return self.plan.stimulus
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """True center of rotation (x, y), pixels."""
+        return self.plan.center
+
+    @property
+    def line_angles(self) -> NDArray[np.float64]:
+        """True angle in the middle of each line, degrees, shape (n_frames, height)."""
+        return self.plan.line_angles
+
+    @property
+    def line_start(self) -> NDArray[np.float64]:
+        """True start of each line, seconds, shape (n_frames, height)."""
+        return self.plan.line_start
+
+    @property
+    def activity(self) -> NDArray[np.float64]:
+        """True calcium traces, shape (n_frames, n_cells); 1 is the baseline."""
+        return self.plan.activity
+
+    @property
+    def rest_image(self) -> NDArray[np.float64]:
+        """Counts of the evenly lit, noise-free sample at rest with all cells at baseline."""
+        return self.plan.rest_image
+
+
+def simulate_recording(**parameters: Any) -> Recording:
+    """Simulate a whole recording in memory.
+
+    Parameters
+    ----------
+    **parameters
+        Those of `RecordingParameters`, by name; all have defaults.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown or out of its range.
+
+    See Also
+    --------
+    derotation.simulate.writing.simulate_session : The same to disk, in bounded memory.
+    """
+    plan = plan_recording(**parameters)
+    movie = np.empty(plan.shape, plan.parameters.dtype)
+    for first, block in plan.chunks():
+        movie[first : first + len(block)] = block
+    signals = np.stack([plan.analog.channel(name) for name in NPY_CHANNELS])
+    return Recording(movie=movie, signals=signals, plan=plan)
+
+
+def plan_recording(**parameters: Any) -> RecordingPlan:
+    """Plan a recording without rendering it; takes what `simulate_recording` takes."""
+    _check_names("parameter", parameters, [f.name for f in fields(RecordingParameters)])
+    p = RecordingParameters(**parameters)
+    motor = _plan_motor(p)
+    n_frames, n_samples = _plan_duration(p, motor)
+    height, width = p.shape
+    line_start = (
+        p.lead_s
+        + np.arange(n_frames)[:, None] / p.frame_rate
+        + np.arange(height)[None, :] * p.line_period_s
+    )
+    line_duration = p.line_duty * p.line_period_s
+    center = ((width - 1) / 2 + p.center_offset[0], (height - 1) / 2 + p.center_offset[1])
+    scene = p.scene if p.scene is not None else _plan_scene(p, center)
+    ticks = motor.ticks(p.rotation_increment)
+    ticks = Ticks(time=ticks.time + p.lag_ms / 1e3, rotation=ticks.rotation, turned=ticks.turned)
+    first_move = [int(np.flatnonzero(motor.rotation == r)[0]) for r in range(motor.n_rotations)]
+    last_move = [int(np.flatnonzero(motor.rotation == r)[-1]) for r in range(motor.n_rotations)]
+    analog, injected = _plan_signals(p, motor, ticks, line_start, n_samples)
+    stimulus = np.column_stack([motor.speed[first_move], motor.direction[first_move]])
+    return RecordingPlan(
+        parameters=p,
+        n_frames=n_frames,
+        scene=scene,
+        activity=_plan_activity(p, scene.n_cells, n_frames),
+        illumination=_plan_illumination(p),
+        motor=motor,
+        center=center,
+        line_start=line_start,
+        line_period=p.line_period_s,
+        line_duration=line_duration,
+        line_angles=motor.angle(line_start + line_duration / 2),
+        ticks=ticks,
+        rotation_start=motor.start[first_move],
+        rotation_end=motor.end[last_move],
+        rotation_direction=motor.direction[first_move],
+        rotation_speed=motor.speed[first_move],
+        stimulus=_faulty_table(stimulus, _faults(p).stimulus_rows),
+        analog=analog,
+        injected=injected,
+    )
+
+
+def _faults(p: RecordingParameters) -> Faults:
+    """Faults of the parameters, which accept a mapping but always hold the dataclass."""
+    return p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
+
+
+def _plan_motor(p: RecordingParameters) -> Motor:
+    """Schedule of the motor; its first rotation may begin before the recording does."""
+
+    def schedule(first_start: float) -> Motor:
+        if p.protocol == "incremental":
+            return incremental_protocol(
+                first_start=first_start,
+                rest=p.step_rest_s,
+                degrees=p.degrees_per_rotation,
+                step=p.degrees_per_step,
+                speed=p.step_speed,
+                acceleration=p.acceleration,
+                direction_sign=p.direction_sign,
+            )
+        return full_protocol(
+            [(speed, direction) for speed, direction in p.stimulus],
+            first_start=first_start,
+            rest=p.rest_between_s,
+            degrees=p.degrees_per_rotation,
+            acceleration=p.acceleration,
+            direction_sign=p.direction_sign,
+        )
+
+    motor = schedule(p.lead_s + p.rest_before_s)
+    if _faults(p).starts_within_rotation and motor.start.size:
+        motor = schedule(-float(motor.duration[0]) / 2)
+    return motor
+
+
+def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
+    """Frames of the movie and samples of the signals."""
+    last = float(motor.end[-1]) if motor.end.size else p.lead_s + p.rest_before_s
+    if _faults(p).ends_within_rotation and motor.end.size:
+        stop = float(motor.start[-1] + motor.end[-1]) / 2
+        n_frames = max(1, math.floor((stop - p.lead_s) * p.frame_rate))
+        return n_frames, math.ceil(stop * p.sampling_rate)
+    needed = math.ceil((last + p.rest_after_s - p.lead_s) * p.frame_rate)
+    n_frames = needed if p.n_frames is None else int(p.n_frames)
+    if n_frames < math.ceil((last - p.lead_s) * p.frame_rate):
+        raise InputError(
+            f"n_frames is {n_frames}, but the protocol needs {needed} frames at {p.frame_rate} Hz "
+            f"(its last rotation ends after {last - p.lead_s:.4g} s); give more frames, a lower "
+            "frame_rate or fewer or faster rotations."
+        )
+    n_clock_frames = n_frames + max(_faults(p).extra_clock_frames, 0)
+    stop = p.lead_s + n_clock_frames / p.frame_rate + p.tail_s
+    if _faults(p).truncated_last_frame:
+        stop += 0.5 / p.frame_rate
+    return n_frames, math.ceil(stop * p.sampling_rate)
+
+
+def _plan_scene(p: RecordingParameters, center: tuple[float, float]) -> Scene:
+    height, width = p.shape
+    far = np.hypot(max(center[0], width - 1 - center[0]), max(center[1], height - 1 - center[1]))
+    wobble = sum(2 * math.hypot(*row[:2]) + math.hypot(*row[2:]) for row in p.wobble)
+    reach = (far + wobble) / math.cos(math.radians(p.plane_angle)) + 15.0
+    options = {"reach": reach, **p.scene_options}
+    return random_scene(
+        p.shape,
+        p.n_cells,
+        np.random.default_rng([p.seed, 2]),
+        brightness=1.0 if p.photons_per_pixel is None else p.photons_per_pixel,
+        center=center,
+        **options,
+    )
+
+
+def _plan_activity(p: RecordingParameters, n_cells: int, n_frames: int) -> NDArray[np.float64]:
+    """Calcium traces: sudden transients that decay, one value per frame and cell."""
+    activity = np.ones((n_frames, n_cells))
+    if not p.calcium:
+        return activity
+    rng = np.random.default_rng([p.seed, 3])
+    rise, decay = 0.1, 0.8  # seconds, like a fast genetically encoded indicator
+    time = np.arange(n_frames) / p.frame_rate
+    history = 5 * decay  # transients that began before the movie
+    duration = n_frames / p.frame_rate + history
+    for cell in range(n_cells):
+        n = rng.poisson(p.calcium_rate * duration)
+        onsets = rng.uniform(-history, duration - history, n)
+        sizes = rng.lognormal(0.0, 0.5, n)
+        for onset, size in zip(onsets, sizes, strict=True):
+            first = max(0, math.ceil(onset * p.frame_rate))
+            last = min(n_frames, math.ceil((onset + 8 * decay) * p.frame_rate))
+            tau = time[first:last] - onset
+            activity[first:last, cell] += size * (1 - np.exp(-tau / rise)) * np.exp(-tau / decay)
+    return activity
+
+
+def _plan_illumination(p: RecordingParameters) -> NDArray[np.float64]:
+    if p.illumination == "even":
+        return np.ones(p.shape)
+    height, width = p.shape
+    rows, columns = np.mgrid[:height, :width]
+    # Brightest a little off the middle, about half as bright in the far corner.
+    x = (columns - 0.45 * (width - 1)) / width
+    y = (rows - 0.6 * (height - 1)) / height
+    return np.asarray(np.exp(-(x**2 + y**2) / (2 * 0.6**2)))
+
+
+def _plan_signals(
+    p: RecordingParameters,
+    motor: Motor,
+    ticks: Ticks,
+    line_start: NDArray[np.float64],
+    n_samples: int,
+) -> tuple[AnalogPlan, dict[str, Any]]:
+    """Pulses of all channels with their faults, and what the faults did."""
+    faults = _faults(p)
+    rng = np.random.default_rng([p.seed, 4])
+    injected: dict[str, Any] = {}
+    duration = n_samples / p.sampling_rate
+    line_clock, frame_clock = _clocks(p, line_start, rng, injected)
+    on_start, on_stop = _on_periods(p, motor)
+    rotation_on = _on_with_glitches(p, on_start, on_stop, duration, rng, injected)
+    tick_pulses = _faulty_ticks(p, ticks, on_start, on_stop, duration, rng, injected)
+    if faults.clocks_swapped:
+        line_clock, frame_clock = frame_clock, line_clock
+        injected["clocks_swapped"] = True
+    nan_samples = np.zeros(0, np.int64)
+    if faults.nan_samples:
+        nan_samples = np.sort(rng.choice(n_samples, faults.nan_samples, replace=False))
+        injected["nan_samples"] = nan_samples
+    camera = np.arange(0.0, duration, 1 / 30)
+    flips = np.arange(0.0, duration, 1.0)
+    analog = AnalogPlan(
+        sampling_rate=p.sampling_rate,
+        n_samples=n_samples,
+        pulses={
+            "line_clock": line_clock,
+            "frame_clock": frame_clock,
+            "rotation_on": rotation_on,
+            "rotation_ticks": tick_pulses,
+            "camera": Pulses(start=camera, stop=camera + 0.01),
+            "photodiode": Pulses(start=flips, stop=flips + 0.5),
+        },
+        logic_level=p.logic_level_v,
+        noise=p.signal_noise_v,
+        seed=p.seed,
+        nan_samples=nan_samples,
+    )
+    return analog, injected
+
+
+def _clocks(
+    p: RecordingParameters,
+    line_start: NDArray[np.float64],
+    rng: np.random.Generator,
+    injected: dict[str, Any],
+) -> tuple[Pulses, Pulses]:
+    """Line and frame clock with their faults."""
+    faults = _faults(p)
+    n_frames, height = line_start.shape
+    n_clock_frames = n_frames + faults.extra_clock_frames
+    if n_clock_frames < 1:
+        raise InputError(
+            f"faults.extra_clock_frames is {faults.extra_clock_frames}, but the movie has only "
+            f"{n_frames} frames"
+        )
+    if faults.extra_clock_frames:
+        injected["extra_clock_frames"] = faults.extra_clock_frames
+    total = n_clock_frames + int(faults.truncated_last_frame)
+    frame_start = line_start[0, 0] + np.arange(total) / p.frame_rate
+    lines = frame_start[:, None] + np.arange(height) * p.line_period_s
+    line_start = lines.ravel()
+    duty = p.line_duty if p.line_clock_duty is None else p.line_clock_duty
+    line_stop = line_start + duty * p.line_period_s
+    frame_stop = lines[:, -1] + p.line_duty * p.line_period_s
+    if faults.line_clock_without_gaps:
+        line_stop = line_start + p.line_period_s
+        line_stop[height - 1 :: height] = lines[:, -1] + p.line_duty * p.line_period_s
+        injected["line_clock_without_gaps"] = True
+    if faults.frame_clock_without_gaps:
+        frame_stop[:-1] = frame_start[1:]
+        injected["frame_clock_without_gaps"] = True
+    if faults.truncated_last_frame:
+        n_lines = height // 2
+        line_start, line_stop = (
+            edges[: edges.size - height + n_lines] for edges in (line_start, line_stop)
+        )
+        frame_stop[-1] = line_stop[-1]
+        injected["truncated_last_frame"] = n_lines
+    if faults.missing_line_pulses:
+        missing = np.sort(rng.choice(line_start.size, faults.missing_line_pulses, replace=False))
+        injected["missing_line_pulses"] = missing
+        line_start, line_stop = np.delete(line_start, missing), np.delete(line_stop, missing)
+    return Pulses(start=line_start, stop=line_stop), Pulses(start=frame_start, stop=frame_stop)
+
+
+def _on_periods(
+    p: RecordingParameters, motor: Motor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rises and falls of the flawless rotation-on signal."""
+    lag, margin = p.lag_ms / 1e3, p.rotation_on_margin_ms / 1e3
+    if p.protocol == "incremental" and not p.rotation_on_per_step:
+        start, stop = motor.start[:1], motor.end[-1:]
+    else:
+        start, stop = motor.start, motor.end
+    return start + lag - margin, stop + lag + margin
+
+
+def _on_with_glitches(
+    p: RecordingParameters,
+    start: NDArray[np.float64],
+    stop: NDArray[np.float64],
+    duration: float,
+    rng: np.random.Generator,
+    injected: dict[str, Any],
+) -> Pulses:
+    faults = _faults(p)
+    if not faults.off_glitches:
+        return Pulses(start=start, stop=stop)
+    length = faults.off_glitch_ms / 1e3
+    # One slot per glitch, wide enough that two of them never touch each other or an edge.
+    slots = [
+        begin
+        for a, b in zip(np.maximum(start, 0), np.minimum(stop, duration), strict=True)
+        for begin in np.arange(a + length, b - 3 * length, 3 * length)
+    ]
+    if len(slots) < faults.off_glitches:
+        raise InputError(
+            f"faults.off_glitches is {faults.off_glitches}, but the rotations have room for only "
+            f"{len(slots)} of {faults.off_glitch_ms} ms"
+        )
+    chosen = np.sort(rng.choice(slots, faults.off_glitches, replace=False))
+    off = chosen + rng.uniform(0, length, chosen.size)
+    injected["off_glitches"] = np.column_stack([off, off + length])
+    return Pulses(start=np.sort([*start, *(off + length)]), stop=np.sort([*stop, *off]))
+
+
+def _faulty_ticks(
+    p: RecordingParameters,
+    ticks: Ticks,
+    on_start: NDArray[np.float64],
+    on_stop: NDArray[np.float64],
+    duration: float,
+    rng: np.random.Generator,
+    injected: dict[str, Any],
+) -> Pulses:
+    """Pulses of the encoder with dropped, doubled and stray ones."""
+    faults = _faults(p)
+    time = ticks.time
+    # A pulse is over well before the next one comes, however fast the motor turns.
+    gap = np.diff(time, append=np.inf)
+    width = np.minimum(p.tick_ms / 1e3, 0.4 * gap)
+    pulses = [(time, width)]
+    if faults.dropped_ticks:
+        dropped = rng.random(time.size) < faults.dropped_ticks
+        injected["dropped_ticks"] = time[dropped]
+        pulses = [(time[~dropped], width[~dropped])]
+    if faults.duplicated_ticks:
+        twice = rng.random(time.size) < faults.duplicated_ticks
+        if faults.dropped_ticks:
+            twice &= ~dropped
+        # The second pulse follows when the first is over, and ends before the next tick.
+        again = time[twice] + width[twice] + np.minimum(0.25 * gap[twice], p.tick_ms / 1e3)
+        injected["duplicated_ticks"] = again
+        pulses.append((again, np.minimum(width[twice], 0.2 * gap[twice])))
+    if faults.stray_ticks:
+        stray = _times_at_rest(rng, faults.stray_ticks, on_start, on_stop, duration)
+        injected["stray_ticks"] = stray
+        pulses.append((stray, np.full(stray.size, p.tick_ms / 1e3)))
+    start = np.concatenate([t for t, _ in pulses])
+    stop = start + np.concatenate([w for _, w in pulses])
+    return Pulses(start=np.sort(start), stop=np.sort(stop))
+
+
+def _times_at_rest(
+    rng: np.random.Generator,
+    n: int,
+    on_start: NDArray[np.float64],
+    on_stop: NDArray[np.float64],
+    duration: float,
+) -> NDArray[np.float64]:
+    """Draw n times at which the rotation-on signal is low, 20 ms away from its edges."""
+    begin = np.concatenate([[0.0], on_stop]) + 0.02
+    end = np.concatenate([on_start, [duration]]) - 0.02
+    length = np.maximum(np.minimum(end, duration) - np.maximum(begin, 0), 0)
+    if length.sum() <= 0:
+        raise InputError("faults.stray_ticks are put at rest, but the recording has no rest")
+    total = np.concatenate([[0.0], np.cumsum(length)])
+    draw = np.sort(rng.uniform(0, total[-1], n))
+    rest = np.minimum(np.searchsorted(total, draw, side="right") - 1, length.size - 1)
+    return np.asarray(np.maximum(begin, 0)[rest] + draw - total[rest])
+
+
+def _faulty_table(stimulus: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """Stimulus table with rows too many (the first ones again) or too few."""
+    if rows > 0:
+        return np.concatenate([stimulus, np.resize(stimulus, (rows, 2))])
+    return stimulus[: max(len(stimulus) + rows, 0)]
+
+
+def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}; found {value!r}")
+
+
+def _check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(known)}"
+            raise InputError(f"unknown {what} '{name}' of a simulated recording{hint}")
