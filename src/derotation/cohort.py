@@ -7,7 +7,7 @@ from typing import Any
 
 from derotation.config import Config, check_config
 from derotation.errors import ConfigError
-from derotation.sample_sheet import SampleSheet, check_sample_sheet
+from derotation.sample_sheet import SampleSheet, Session, check_sample_sheet
 
 __all__ = ["Cohort", "load_cohort", "simulated_files"]
 
@@ -33,8 +33,9 @@ class Cohort:
 
 def load_cohort(
     config: Mapping[str, Any],
-    schemas: str | Path,
     *,
+    config_schema: str | Path,
+    sheet_schema: str | Path,
     files: Iterable[str | Path] = (),
     check_files: bool = True,
 ) -> Cohort:
@@ -44,8 +45,9 @@ def load_cohort(
     ----------
     config : mapping
         The configuration as it was read.
-    schemas : path
-        The folder of the JSON schemas, ``workflow/schemas``.
+    config_schema, sheet_schema : path
+        The JSON schemas of the configuration and of a row of the sheet, which lie in
+        ``workflow/schemas``.
     files : iterable of paths
         The files that the configuration was read from, later ones overriding earlier ones.
     check_files : bool
@@ -61,14 +63,13 @@ def load_cohort(
     ConfigError
         With everything that is wrong with either, one line each.
     """
-    schemas = Path(schemas)
-    checked, errors = check_config(config, schemas / "config.schema.yaml", files=files)
+    checked, errors = check_config(config, config_schema, files=files)
     path, simulate = checked["sessions"], checked["simulate"]
     sheet = None
     if isinstance(path, str) and path:
         names = simulate if isinstance(simulate, Mapping) else ()
         sheet, more = check_sample_sheet(
-            path, schemas / "sessions.schema.yaml", simulated=names, check_files=check_files
+            path, sheet_schema, simulated=names, check_files=check_files
         )
         errors += more or _misplaced_files(sheet, names)
     if errors or sheet is None:
@@ -77,13 +78,13 @@ def load_cohort(
     return Cohort(config=checked, sheet=sheet, simulated=simulated)
 
 
-def simulated_files(name: str) -> dict[str, str]:
+def simulated_files(session: Session) -> dict[str, str]:
     """Name the raw files of a simulated session by their columns in the sample sheet."""
-    return {
-        "movie": f"data/{name}/movie.tif",
-        "signals": f"data/{name}/signals.npy",
-        "stimulus": f"data/{name}/stimulus.csv",
-    }
+    folder = f"data/{session.name}"
+    files = {"movie": f"{folder}/movie.tif", "signals": f"{folder}/signals.npy"}
+    if session.protocol == "full":
+        files["stimulus"] = f"{folder}/stimulus.csv"
+    return files
 
 
 def _misplaced_files(sheet: SampleSheet, simulated: Iterable[str]) -> list[str]:
@@ -92,12 +93,14 @@ def _misplaced_files(sheet: SampleSheet, simulated: Iterable[str]) -> list[str]:
     for session in sheet:
         if session.name not in simulated:
             continue
-        for column, path in simulated_files(session.name).items():
-            found = getattr(session, column)
-            if found is not None and found != path:
+        expected = simulated_files(session)
+        for column in ("movie", "signals", "stimulus"):
+            found, made = getattr(session, column), expected.get(column)
+            if found != made:
+                advice = f'write "{made}"' if made else "leave the cell empty"
                 errors.append(
                     f"{sheet.path}, row {session.row} (session {session.name}), column {column}: "
-                    f'found "{found}", but the configuration\'s section simulate makes this '
-                    f'session\'s files: write "{path}", or take its name out of that section.'
+                    f'found "{found}", but this session\'s files are simulated: {advice}, or take '
+                    f"simulate.{session.name} out of the configuration."
                 )
     return errors

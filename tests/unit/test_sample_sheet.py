@@ -10,6 +10,7 @@ from derotation.sample_sheet import check_sample_sheet, read_sample_sheet
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
 SCHEMA = SCHEMAS / "sessions.schema.yaml"
+BOTH = {"config_schema": SCHEMAS / "config.schema.yaml", "sheet_schema": SCHEMA}
 HEADER = "session\tprotocol\tmovie\tsignals\tstimulus\tcalibration\treference\tmouse"
 
 
@@ -202,7 +203,7 @@ def test_a_cohort_reports_configuration_and_sheet_together():
     write(row("a", movie="none.tif"))
     config = {"sessions": "sheet.tsv", "signals": {"sampling_rate": 0}}
     with pytest.raises(ConfigError) as caught:
-        load_cohort(config, SCHEMAS)
+        load_cohort(config, **BOTH)
     assert "signals.sampling_rate: found 0" in str(caught.value)
     assert 'there is no file "none.tif"' in str(caught.value)
 
@@ -215,6 +216,6 @@ def test_simulated_sessions_must_name_the_files_that_the_workflow_makes():
         "simulate": {"a": {}, "unused": {}},
     }
     with pytest.raises(ConfigError, match=r'column stimulus: found "mine.csv".*data/a/stimulus'):
-        load_cohort(config, SCHEMAS)
+        load_cohort(config, **BOTH)
     write(row("a", "full", "data/a/movie.tif", "data/a/signals.npy", "data/a/stimulus.csv"))
-    assert load_cohort(config, SCHEMAS).simulated == ("a",)
+    assert load_cohort(config, **BOTH).simulated == ("a",)

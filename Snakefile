@@ -1,0 +1,30 @@
+# From raw movies and analog signals of a cohort of sessions to movies that stand still.
+#
+#     snakemake            # run what is missing or out of date, on all cores
+#     snakemake -n         # only say what would be run
+#
+# config/config.yaml holds the settings, config/sessions.tsv the sessions; config/README.md
+# explains both.
+
+
+configfile: "config/config.yaml"
+
+
+# Without effect unless a run asks for containers (--sdm apptainer). It names the base that the
+# package is known to install on; jobs run in the environment from which Snakemake is started.
+container: "docker://python:3.11-slim"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        [final_files(session) for session in COHORT.sheet],
+
+
+include: "workflow/rules/simulate_session.smk"
+include: "workflow/rules/parse_signals.smk"
+include: "workflow/rules/interpolate_angles.smk"
+include: "workflow/rules/estimate_center.smk"
+include: "workflow/rules/derotate_movie.smk"

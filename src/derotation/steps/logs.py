@@ -1,0 +1,63 @@
+"""What a job says: its log file, and an error that can be understood from its last line."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from derotation.errors import DerotationError
+
+__all__ = ["job_log"]
+
+
+@contextmanager
+def job_log(path: str | Path) -> Iterator[None]:
+    """Send everything that a job says to its log file.
+
+    Log messages, warnings and whatever is printed to stderr go to the file. An error that this
+    package raised on purpose becomes one last paragraph that begins with ``ERROR``; the job
+    ends with exit code 1. Other errors keep their traceback, since they are bugs or trouble with
+    the computer.
+
+    Parameters
+    ----------
+    path : path
+        The log file; it is written anew.
+
+    Raises
+    ------
+    SystemExit
+        With code 1, in place of every error.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    root, stderr = logging.getLogger(), sys.stderr
+    level = root.level
+    with path.open("w", encoding="utf-8", buffering=1) as stream:
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        sys.stderr = stream
+        try:
+            yield
+        except (DerotationError, OSError, MemoryError) as error:
+            _say(error)
+            raise SystemExit(1) from None
+        except Exception as error:
+            logging.exception("this was not foreseen; please report it with this log:")
+            _say(error)
+            raise SystemExit(1) from None
+        finally:
+            sys.stderr = stderr
+            logging.captureWarnings(False)
+            root.removeHandler(handler)
+            root.setLevel(level)
+
+
+def _say(error: BaseException) -> None:
+    text = str(error) or "no more is known"
+    kind = "" if isinstance(error, DerotationError) else f"{type(error).__name__}: "
+    print(f"ERROR: {kind}{text}", file=sys.stderr)

@@ -1,0 +1,118 @@
+# What the rules share: the checked cohort, and helpers that look things up in it.
+
+import re
+import sys
+
+from snakemake.utils import min_version
+
+from derotation.cohort import load_cohort, simulated_files
+from derotation.config import section
+from derotation.errors import ConfigError
+from derotation.fingerprint import code_fingerprint
+
+min_version("9.19")
+
+
+def configuration_files():
+    """The files that the configuration was read from, later ones overriding earlier ones."""
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    own = [str(file) for file in workflow.configfiles]
+    return [file for file in own if file not in given] + given
+
+
+def checked_cohort():
+    """Settings and sessions, or the end of the run with all that is wrong with them."""
+    try:
+        return load_cohort(
+            config,
+            config_schema=workflow.source_path("../schemas/config.schema.yaml"),
+            sheet_schema=workflow.source_path("../schemas/sessions.schema.yaml"),
+            files=configuration_files(),
+            # Jobs on a cluster read this file again: what was found once is there.
+            check_files=workflow.is_main_process,
+        )
+    except ConfigError as error:
+        sys.exit(f"Nothing was run, since this is not valid:\n{error}")
+
+
+COHORT = checked_cohort()
+# What scripts see as their config is the checked one, with its defaults.
+config.update(COHORT.config)
+
+# The keys of the section movie that decide what is read; frames_per_chunk only decides how.
+MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes")
+
+
+wildcard_constraints:
+    session="|".join(re.escape(name) for name in COHORT.sheet.names),
+
+
+def settings(*names):
+    """The sections of the configuration that a step reads: only these can make it run again."""
+    return section(COHORT.config, *names)
+
+
+def code(step):
+    """A fingerprint of the library's code behind a step, which makes it run again on a change."""
+    return code_fingerprint(f"derotation.steps.{step}")
+
+
+def one_of(names):
+    """A wildcard's constraint to some sessions; it matches nothing if there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def simulated(protocol):
+    """The names of the simulated sessions of a protocol."""
+    sessions = (COHORT.sheet[name] for name in COHORT.simulated)
+    return [session.name for session in sessions if session.protocol == protocol]
+
+
+def protocol(wildcards):
+    return COHORT.sheet[wildcards.session].protocol
+
+
+def movie_files(wildcards):
+    """The session's movie: one file or several in the order of acquisition."""
+    return COHORT.sheet[wildcards.session].movie_files()
+
+
+def signal_files(wildcards):
+    """The session's analog signals, and its stimulus table if there is one."""
+    session = COHORT.sheet[wildcards.session]
+    files = {"signals": session.signals, "stimulus": session.stimulus}
+    return {name: file for name, file in files.items() if file}
+
+
+def calibration_file(wildcards):
+    """The calibration that a session uses: its own, another session's, or a given file."""
+    given = COHORT.sheet[wildcards.session].calibration
+    if given is not None and given not in COHORT.sheet.names:
+        return given
+    return f"<results>/{given or wildcards.session}/calibration.json"
+
+
+def final_files(session):
+    """What the workflow makes of one session."""
+    names = ["derotated.tif", "angles.csv", "plots/before_after.png"]
+    if session.calibration is None:
+        names.append("center_of_rotation.txt")
+    return [f"<results>/{session.name}/{name}" for name in names]
+
+
+def megabytes(base, per_input=0.0):
+    """Memory of a job: more for larger inputs, and twice as much at each further attempt."""
+
+    def mem_mb(wildcards, input, attempt):
+        return int(max(500, base + per_input * input.size_mb) * 2 ** (attempt - 1))
+
+    return mem_mb
+
+
+def minutes(base, per_gigabyte):
+    """Time limit of a job: more for larger inputs, and twice as much at each further attempt."""
+
+    def runtime(wildcards, input, attempt):
+        return int((base + per_gigabyte * input.size_mb / 1000) * 2 ** (attempt - 1))
+
+    return runtime

@@ -1,0 +1,39 @@
+# The movie that stands still, in one resampling.
+
+
+rule derotate_movie:
+    input:
+        movie=movie_files,
+        angles="<results>/{session}/angles.npz",
+        calibration=calibration_file,
+    output:
+        movie="<results>/{session}/derotated.tif",
+        mean="<results>/{session}/images/mean.tif",
+        coverage="<results>/{session}/images/coverage.tif",
+        before_after=report(
+            "<results>/{session}/plots/before_after.png",
+            caption="../report/before_after.rst",
+            category="4 Derotated movie",
+            labels={"session": "{session}", "plot": "mean image before and after"},
+        ),
+        contact_sheet=report(
+            "<results>/{session}/plots/contact_sheet.png",
+            caption="../report/contact_sheet.rst",
+            category="4 Derotated movie",
+            labels={"session": "{session}", "plot": "derotated frames"},
+        ),
+    log:
+        "<logs>/{session}/derotate_movie.log",
+    benchmark:
+        "<benchmarks>/{session}/derotate_movie.tsv"
+    threads: 4
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20, 20),
+    params:
+        config=settings("derotate", "scan", *MOVIE_KEYS),
+        code=code("derotate_movie"),
+    message:
+        "Derotating {wildcards.session}"
+    script:
+        "../scripts/derotate_movie.py"

@@ -1,0 +1,31 @@
+# The center of rotation, for sessions that do not take it from another calibration.
+
+
+rule estimate_center:
+    input:
+        movie=movie_files,
+        angles="<results>/{session}/angles.npz",
+    output:
+        calibration="<results>/{session}/calibration.json",
+        text="<results>/{session}/center_of_rotation.txt",
+        plot=report(
+            "<results>/{session}/plots/center.png",
+            caption="../report/center.rst",
+            category="3 Center",
+            labels={"session": "{session}", "plot": "center with residuals"},
+        ),
+    log:
+        "<logs>/{session}/estimate_center.log",
+    benchmark:
+        "<benchmarks>/{session}/estimate_center.tsv"
+    threads: 2
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(15, 1),
+    params:
+        config=settings("center", "scan", *MOVIE_KEYS),
+        code=code("estimate_center"),
+    message:
+        "Finding the center of rotation of {wildcards.session}"
+    script:
+        "../scripts/estimate_center.py"
