@@ -1,0 +1,754 @@
+"""Movies in TIFF files, read lazily, a chunk of frames at a time."""
+
+import contextlib
+import glob
+import itertools
+import logging
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation.errors import InputError, MovieError
+from derotation.io._layout import PageGrid, read_grid
+from derotation.io._metadata import MovieMetadata
+from derotation.io._tiff import PageReader, PageTable, read_page_table
+from derotation.io.files import natural_sort
+from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
+
+__all__ = ["Movie", "MovieMetadata", "open_movie"]
+
+logger = logging.getLogger(__name__)
+
+# Large enough that a disk streams, small enough that several copies fit anywhere.
+_CHUNK_BYTES = 2**26
+
+# More than any microscope records at once: such a stack of pages must be a movie.
+_MOST_PLANES = 64
+_MOST_CHANNELS = 4
+
+
+class Movie:
+    """One plane and channel of a recording, read from disk when looked at.
+
+    Made by :func:`open_movie`; a context manager. A file is open only while it is read.
+
+    Parameters
+    ----------
+    tables
+        Pages of each file.
+    frame_file, frame_page
+        File and page of each frame, shape (n_frames,).
+    clock_index
+        Frame of the clock in which each frame was recorded, shape (n_frames,).
+    n_clock_frames
+        Frames that the clock counted from the first to the last one in the files.
+    metadata
+        What the files say about the recording.
+    channel, plane
+        What was chosen, both counted from 1 (for ScanImage the microscope's channel number).
+    n_planes
+        Planes per volume.
+    notes
+        Everything that a person should know about how the files were understood.
+    """
+
+    def __init__(
+        self,
+        *,
+        tables: Sequence[PageTable],
+        frame_file: NDArray[np.int64],
+        frame_page: NDArray[np.int64],
+        clock_index: NDArray[np.int64],
+        n_clock_frames: int,
+        metadata: MovieMetadata,
+        channel: int,
+        plane: int,
+        n_planes: int,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._tables = tuple(tables)
+        self._frame_file = frame_file
+        self._frame_page = frame_page
+        self._clock_index = clock_index
+        self._clock_index.flags.writeable = False
+        self._n_clock_frames = n_clock_frames
+        self._metadata = metadata
+        self._channel = channel
+        self._plane = plane
+        self._n_planes = n_planes
+        self._notes = tuple(notes)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return (
+            f"Movie('{self.paths[0]}'{', ...' if len(self.paths) > 1 else ''}, "
+            f"shape={self.shape}, dtype={self.dtype}, source='{self.metadata.source}')"
+        )
+
+    def __len__(self) -> int:
+        return len(self._frame_page)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse to be read from now on."""
+        self._closed = True
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in the order of the recording."""
+        return tuple(table.path for table in self._tables)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, height and width in pixels."""
+        return len(self), *self._tables[0].shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels, in the byte order of this machine."""
+        return self._tables[0].dtype
+
+    @property
+    def metadata(self) -> MovieMetadata:
+        """What the files say about the recording."""
+        return self._metadata
+
+    @property
+    def channel(self) -> int:
+        """The channel that is read: ScanImage's own number, else counted from 1."""
+        return self._channel
+
+    @property
+    def plane(self) -> int:
+        """The plane that is read, counted from 1."""
+        return self._plane
+
+    @property
+    def n_planes(self) -> int:
+        """Planes per volume, without discarded ones."""
+        return self._n_planes
+
+    @property
+    def n_clock_frames(self) -> int:
+        """Frames that the frame clock should have counted: all planes, flyback included."""
+        return self._n_clock_frames
+
+    @property
+    def clock_index(self) -> NDArray[np.int64]:
+        """Frame of the clock, from 0, in which each frame was recorded, shape (n_frames,)."""
+        return self._clock_index
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how the files were understood, in plain words."""
+        return self._notes
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Default number of frames in a chunk, about 64 MB."""
+        return max(1, _CHUNK_BYTES // max(1, self._tables[0].page_bytes))
+
+    def chunks(self, frames_per_chunk: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Read the whole movie piece by piece.
+
+        Parameters
+        ----------
+        frames_per_chunk
+            Number of frames in a piece; about 64 MB by default.
+
+        Yields
+        ------
+        start : int
+            Index of the first frame.
+        block : ndarray of shape (n, height, width)
+            A new array each time, in the movie's dtype.
+
+        Raises
+        ------
+        InputError
+            If `frames_per_chunk` is less than 1.
+        MovieError
+            If a page cannot be read, or if the movie is closed.
+        """
+        size = self.frames_per_chunk if frames_per_chunk is None else frames_per_chunk
+        if size < 1:
+            raise InputError(f"frames_per_chunk is {size}; it must be at least 1.")
+        with _OpenFile(self._tables) as source:
+            for start in range(0, len(self), size):
+                frames = np.arange(start, min(start + size, len(self)))
+                yield start, self._read(frames, source)
+
+    def read(self, indices: ArrayLike | slice | SupportsIndex) -> NDArray[Any]:
+        """Read some frames.
+
+        Parameters
+        ----------
+        indices
+            Indices of frames from 0, in any order, or a slice of them; one index is a movie of
+            one frame.
+
+        Returns
+        -------
+        ndarray of shape (n, height, width)
+            The frames in the order asked for, in the movie's dtype.
+
+        Raises
+        ------
+        InputError
+            If an index is not one of the movie's.
+        MovieError
+            If a page cannot be read, or if the movie is closed.
+        """
+        if isinstance(indices, slice):
+            frames = np.arange(len(self))[indices]
+        else:
+            frames = np.atleast_1d(np.asarray(indices))
+        if frames.size == 0:
+            return np.empty((0, *self.shape[1:]), dtype=self.dtype)
+        if frames.ndim != 1 or frames.dtype.kind not in "iu":
+            raise InputError(f"frames are chosen by whole numbers, not by {indices!r}.")
+        if frames.min() < 0 or frames.max() >= len(self):
+            raise InputError(
+                f"frame {frames.max() if frames.max() >= len(self) else frames.min()} of "
+                f"{self.paths[0]} was asked for; there are frames 0 to {len(self) - 1}."
+            )
+        with _OpenFile(self._tables) as source:
+            return self._read(frames, source)
+
+    def _read(self, frames: NDArray[Any], source: "_OpenFile") -> NDArray[Any]:
+        """Read frames, opening one file after the other."""
+        if self._closed:
+            raise MovieError(f"{self.paths[0]} has been closed; open the movie again.")
+        block = np.empty((len(frames), *self.shape[1:]), dtype=self.dtype)
+        files = self._frame_file[frames]
+        edges = [0, *(np.flatnonzero(np.diff(files)) + 1).tolist(), len(frames)]
+        for first, last in itertools.pairwise(edges):
+            pages = self._frame_page[frames[first:last]]
+            source.reader(int(files[first])).read_into(pages, block[first:last])
+        return block
+
+
+class _OpenFile:
+    """Keeps at most one of several files open."""
+
+    def __init__(self, tables: Sequence[PageTable]) -> None:
+        self._tables = tables
+        self._stack = contextlib.ExitStack()
+        self._index: int | None = None
+        self._reader: PageReader | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def reader(self, index: int) -> PageReader:
+        """Return the reader of one of the files."""
+        if self._reader is None or self._index != index:
+            self._stack.close()
+            self._reader = self._stack.enter_context(PageReader(self._tables[index]))
+            self._index = index
+        return self._reader
+
+
+def open_movie(
+    pattern: str | os.PathLike[str],
+    *,
+    channel: int | None = None,
+    plane: int | None = None,
+    n_planes: int | None = None,
+    n_channels: int | None = None,
+) -> Movie:
+    """Open a movie without reading its pixels.
+
+    Parameters
+    ----------
+    pattern
+        A TIFF file (plain, ImageJ, OME, BigTIFF or ScanImage), or a glob of files that make one
+        movie in natural order. A file whose name holds glob characters is taken literally.
+    channel
+        The channel to read: in ScanImage files the microscope's channel number, in others
+        counted from 1. Needed where there are several.
+    plane
+        The plane to read, counted from 1. Needed where there are several.
+    n_planes
+        Planes per volume, where the files do not say, or say it wrongly.
+    n_channels
+        Channels whose pages take turns, where the files do not say, or say it wrongly.
+
+    Returns
+    -------
+    Movie
+        The movie. Its `notes` say how the files were understood wherever that is not obvious.
+
+    Raises
+    ------
+    MovieError
+        If nothing matches, if a file is missing, unreadable, cut off or no movie, if files do
+        not belong together, or if channel or plane are missing or not there. The message names
+        the file and says what to do.
+    """
+    paths = _find_files(pattern)
+    asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
+    files = _settle_grids([_read_file(path) for path in paths], asked)
+    for file in files[1:]:
+        _check_alike(files[0], file)
+    movie = _arrange(files, asked)
+    for note in movie.notes:
+        logger.info("%s: %s", pattern, note)
+    return movie
+
+
+def _find_files(pattern: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that a path or a glob stands for."""
+    text = os.fspath(pattern)
+    path = Path(text)
+    if path.exists() or not glob.has_magic(text):
+        # read_page_table has the words for what is missing, a folder, or no TIFF.
+        return [path]
+    # Path.glob wants the part without magic split off, and refuses absolute patterns.
+    found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207
+    files = natural_sort(name for name in found if name.is_file())
+    if not files:
+        folder = path.parent
+        place = "" if glob.has_magic(str(folder)) or folder.is_dir() else f" ({folder} is missing)"
+        raise MovieError(f"no file matches {text}{place}; check the path of the movie.")
+    return files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _File:
+    """One file of a movie and what it says about itself."""
+
+    table: PageTable
+    grid: PageGrid | None
+    header: ScanImageHeader | None
+
+    @property
+    def metadata(self) -> MovieMetadata:
+        """What the file says about the recording."""
+        if self.grid is not None:
+            return self.grid.metadata
+        return self.header.metadata if self.header is not None else MovieMetadata(source="plain")
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """Channels in the file, if it says."""
+        return self.grid.channels if self.grid is not None else self.metadata.channels_saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the caller asked for."""
+
+    channel: int | None
+    plane: int | None
+    n_planes: int | None
+    n_channels: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("channel", "plane", "n_planes", "n_channels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise MovieError(f"movie.{name} is {value}; it is counted from 1.")
+
+
+def _read_file(path: Path) -> _File:
+    """Read everything about a file but its pixels."""
+    table = read_page_table(path)
+    if table.offsets is None:
+        # A missing codec should show now, and not within the work.
+        with PageReader(table) as reader:
+            reader.read_into(
+                np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
+            )
+    # A description by another program means that ScanImage's header is only a copy.
+    grid = read_grid(table)
+    header = parse_header(table.software, table.description) if grid is None else None
+    return _File(table=table, grid=grid, header=header)
+
+
+def _check_alike(first: _File, other: _File) -> None:
+    """Compare a file with the first one of its movie."""
+    facts: list[tuple[str, object, object]] = [
+        ("height x width", _size(first), _size(other)),
+        ("pixel type", first.table.dtype, other.table.dtype),
+        ("kind of file", first.metadata.source, other.metadata.source),
+        ("channels", first.channels, other.channels),
+        ("number of planes", first.metadata.n_planes, other.metadata.n_planes),
+        ("lines per frame", first.metadata.lines_per_frame, other.metadata.lines_per_frame),
+        ("bidirectional scanning", first.metadata.bidirectional, other.metadata.bidirectional),
+    ]
+    for name, expected, found in facts:
+        if expected != found:
+            raise _unlike(first, other, name, expected, found)
+    measured = [
+        ("frame rate", first.metadata.frame_rate, other.metadata.frame_rate),
+        ("pixel size", first.metadata.pixel_size_um, other.metadata.pixel_size_um),
+    ]
+    for name, wanted, there in measured:
+        # Measured rates of resonant scanners differ a little from file to file.
+        if (
+            wanted is not None
+            and there is not None
+            and not math.isclose(wanted, there, rel_tol=0.01)
+        ):
+            raise _unlike(first, other, name, wanted, there)
+
+
+def _size(file: _File) -> str:
+    """Return the size of a file's images for a message."""
+    return f"{file.table.shape[0]} x {file.table.shape[1]}"
+
+
+def _unlike(first: _File, other: _File, name: str, expected: object, found: object) -> MovieError:
+    """Return the error about a file that does not belong to the others."""
+    return MovieError(
+        f"{other.table.path} has {name} {found}, but {first.table.path} has {expected}; all files "
+        "of a movie must be alike. Check which files the glob matches."
+    )
+
+
+def _settle_grids(files: list[_File], asked: _Asked) -> list[_File]:
+    """Resolve what descriptions leave open, or file under the wrong name."""
+    equal_stacks = len(files) > 1 and len({_n_pages_of_grid(file) for file in files}) == 1
+    settled = []
+    for file in files:
+        grid = file.grid
+        if grid is not None and grid.unclear:
+            if asked.n_planes is None and asked.n_channels is None:
+                raise MovieError(
+                    f"{file.table.path}: {grid.unclear}. Say how many planes there are "
+                    "(movie.n_planes, 1 for a plain movie), or save the file with its axes."
+                )
+            grid = None
+        elif grid is not None:
+            grid = _settle_single_time(file, grid, asked, may_be_volume=equal_stacks)
+        settled.append(replace(file, grid=grid))
+    return settled
+
+
+def _n_pages_of_grid(file: _File) -> int | None:
+    """Return how many pages a file arranges, or None if it does not."""
+    return None if file.grid is None else int(file.grid.pages.size)
+
+
+def _settle_single_time(
+    file: _File, grid: PageGrid, asked: _Asked, *, may_be_volume: bool
+) -> PageGrid:
+    """Find out whether the only time of a file is a volume, or a movie under a wrong name.
+
+    Programs like to file any stack of pages as slices or as channels.
+    """
+    n_times, n_planes, n_channels = grid.pages.shape
+    note = f"{file.table.path.name}: the description speaks of {{}} at one time; they were taken "
+    note += "for the frames of a movie."
+    if n_times > 1:
+        return grid
+    if n_planes > 1 and asked.plane is None and asked.n_planes is None:
+        # Equal stacks, one per file, may be the volumes of a movie if they are as small as such.
+        if may_be_volume and n_planes <= _MOST_PLANES:
+            raise MovieError(
+                f"{file.table.path} and the other files hold {n_planes} slices at one time; if "
+                "these are planes, say which one to read with movie.plane; if they are frames, set "
+                "movie.n_planes to 1."
+            )
+        return grid.as_times(note.format(f"{n_planes} slices"))
+    single = n_planes == 1 and asked.channel is None and asked.n_channels is None
+    if single and n_channels > _MOST_CHANNELS:
+        return grid.as_times(note.format(f"{n_channels} channels"))
+    return grid
+
+
+def _arrange(files: list[_File], asked: _Asked) -> Movie:
+    """Find the pages of the wanted channel and plane."""
+    first = files[0]
+    notes = [note for file in files for note in file.table.notes]
+    notes += [note for file in files if file.grid is not None for note in file.grid.notes]
+    channels = _channels(first, asked, notes)
+    channel = _choose(first, "channel", channels, asked.channel)
+    volumes = _volumes(first, asked, notes)
+    plane = _choose(first, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
+    index = channels.index(channel)
+    as_stated = first.grid is not None and first.grid.pages.shape[1:] == (
+        volumes.n_planes,
+        len(channels),
+    )
+    if as_stated:
+        frames = _from_grids(files, plane - 1, index)
+    else:
+        frames = _from_turns(files, plane - 1, index, volumes, len(channels), notes)
+    if not len(frames.page):
+        raise MovieError(
+            f"{first.table.path}: {sum(file.table.n_pages for file in files)} pages make no whole "
+            f"frame of {len(channels)} channels and {volumes.n_planes} planes."
+        )
+    if first.header is not None:
+        _note_header(first, frames.n_clock, notes)
+    metadata = replace(
+        first.metadata,
+        frames_written=frames.n_clock,
+        channels_saved=channels if first.channels or asked.n_channels else None,
+        n_planes=volumes.n_planes if first.metadata.n_planes or asked.n_planes else None,
+    )
+    return Movie(
+        tables=[file.table for file in files],
+        frame_file=frames.file,
+        frame_page=frames.page,
+        clock_index=frames.clock,
+        n_clock_frames=frames.n_clock,
+        metadata=metadata,
+        channel=channel,
+        plane=plane,
+        n_planes=volumes.n_planes,
+        notes=notes,
+    )
+
+
+def _channels(first: _File, asked: _Asked, notes: list[str]) -> tuple[int, ...]:
+    """Return the channels whose pages take turns."""
+    stated = first.channels
+    if asked.n_channels is None or (stated and len(stated) == asked.n_channels):
+        return stated or (1,)
+    if stated:
+        notes.append(
+            f"The file says that it holds {len(stated)} channels; n_channels = "
+            f"{asked.n_channels} was asked for and used, and channels are counted from 1."
+        )
+    return tuple(range(1, asked.n_channels + 1))
+
+
+def _volumes(first: _File, asked: _Asked, notes: list[str]) -> VolumeLayout:
+    """Return the order of the planes."""
+    stated = VolumeLayout()
+    if first.grid is not None:
+        n_stated = first.grid.n_planes
+        stated = VolumeLayout(n_planes=n_stated, frames_per_volume=n_stated)
+    elif first.header is not None:
+        stated = first.header.volumes
+    if asked.n_planes is None or asked.n_planes == stated.n_planes:
+        return stated
+    if first.grid is not None or first.header is not None:
+        notes.append(
+            f"The file says that it holds {stated.n_planes} planes; n_planes = {asked.n_planes} "
+            "was asked for and used."
+        )
+    return VolumeLayout(n_planes=asked.n_planes, frames_per_volume=asked.n_planes)
+
+
+def _choose(first: _File, what: str, there: tuple[int, ...], asked: int | None) -> int:
+    """Return the channel or plane to read."""
+    listed = ", ".join(map(str, there))
+    if asked is None:
+        if len(there) > 1:
+            raise MovieError(
+                f"{first.table.path} holds {len(there)} {what}s ({listed}); say which one to read "
+                f"with movie.{what}."
+            )
+        return there[0]
+    if asked not in there:
+        raise MovieError(
+            f"{first.table.path}: movie.{what} is {asked}, but the file holds {what} {listed}."
+        )
+    return asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Frames:
+    """Where the frames of a movie are, and when the clock counted them."""
+
+    file: NDArray[np.int64]
+    page: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    n_clock: int
+
+
+def _from_grids(files: list[_File], plane: int, channel: int) -> _Frames:
+    """Take the frames of one plane and channel where files say what each page is."""
+    pages, numbers, clocks = [], [], []
+    n_clock = 0
+    for number, file in enumerate(files):
+        if file.grid is None:
+            continue
+        n_times, n_planes, _ = file.grid.pages.shape
+        pages.append(file.grid.pages[:, plane, channel])
+        numbers.append(np.full(n_times, number, dtype=np.int64))
+        clocks.append(n_clock + plane + n_planes * np.arange(n_times, dtype=np.int64))
+        n_clock += n_times * n_planes
+    return _Frames(
+        file=np.concatenate(numbers),
+        page=np.concatenate(pages),
+        clock=np.concatenate(clocks),
+        n_clock=n_clock,
+    )
+
+
+def _from_turns(
+    files: list[_File],
+    plane: int,
+    channel: int,
+    volumes: VolumeLayout,
+    n_channels: int,
+    notes: list[str],
+) -> _Frames:
+    """Take the frames of one plane and channel where pages take turns: channels, then planes.
+
+    A volume may begin in one file and end in the next; the channels of a frame may not.
+    """
+    n_frames = [file.table.n_pages // n_channels for file in files]
+    for file in files:
+        rest = file.table.n_pages % n_channels
+        if rest:
+            notes.append(
+                f"{file.table.path.name}: {file.table.n_pages} pages are no multiple of "
+                f"{n_channels} channels; the last {rest} were left out."
+            )
+    number, clock = _frame_numbers(files, n_frames, n_channels, notes)
+    file_index = np.repeat(np.arange(len(files), dtype=np.int64), n_frames)
+    local = np.concatenate([np.arange(n, dtype=np.int64) for n in n_frames])
+    n_clock = int(clock[-1]) + 1 if len(clock) else 0
+    kept = np.ones(len(number), dtype=bool)
+    if volumes.n_planes > 1 and len(number):
+        stride = volumes.frames_per_volume
+        volume, slot = np.divmod(number, stride)
+        kept = slot // volumes.repeats == plane
+        # The first and the last volume may be incomplete; of those between none is cut.
+        begin, end = -(-int(number[0]) // stride), (int(number[-1]) + 1) // stride
+        whole = (volume >= begin) & (volume < end)
+        if not whole.all():
+            notes.append(
+                f"{np.count_nonzero(~whole)} of {len(number)} frames belong to a volume of "
+                f"{stride} frames that was not finished, and were left out."
+            )
+        kept &= whole
+    return _Frames(
+        file=file_index[kept],
+        page=local[kept] * n_channels + channel,
+        clock=clock[kept],
+        # A frame of which only some channels were written was counted as well.
+        n_clock=n_clock + (1 if files[-1].table.n_pages % n_channels else 0),
+    )
+
+
+def _frame_numbers(
+    files: list[_File], n_frames: list[int], n_channels: int, notes: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return number and clock frame, both from 0, of each frame in all files.
+
+    ScanImage numbers its frames, so that lost ones and missing files show. Only the first and
+    the last number of each file are read unless these do not agree with its length.
+    """
+    header = files[0].header
+    in_order = np.arange(sum(n_frames), dtype=np.int64)
+    if header is None or header.n_averaged > 1 or not all(n_frames):
+        return in_order, in_order.copy()
+    numbers, clocks = [], []
+    next_clock, next_number = 0, None
+    for file, n in zip(files, n_frames, strict=True):
+        own = _own_numbers(file, n, n_channels, notes)
+        if own is None:
+            return in_order, in_order.copy()
+        first, last = int(own[0]), int(own[-1])
+        missing = 0
+        if next_number is None:
+            if first > 0:
+                notes.append(
+                    f"{file.table.path.name} begins with frame {first + 1} of the recording; the "
+                    "frame clock was taken to begin there as well."
+                )
+        elif first < next_number:
+            notes.append(
+                f"{file.table.path.name}: frame numbers begin again; it was taken for recorded "
+                "right after the file before it."
+            )
+        elif first > next_number:
+            missing = first - next_number
+            notes.append(
+                f"{missing} frames are missing before {file.table.path.name} (it begins with "
+                f"frame {first + 1}); the frame clock was taken to have counted them."
+            )
+        next_clock += missing
+        numbers.append(own)
+        clocks.append(own - first + next_clock)
+        next_clock += last - first + 1
+        next_number = last + 1
+    number = np.concatenate(numbers)
+    if (np.diff(number) < 1).any():
+        # Several recordings in a row: each begins with a whole volume.
+        number = np.concatenate(clocks)
+    return number, np.concatenate(clocks)
+
+
+def _own_numbers(
+    file: _File, n_frames: int, n_channels: int, notes: list[str]
+) -> NDArray[np.int64] | None:
+    """Return the numbers of a file's frames, from 0, or None if it has none."""
+    with PageReader(file.table) as reader:
+        ends = [
+            frame_number(text) for text in reader.descriptions([0, (n_frames - 1) * n_channels])
+        ]
+        first, last = ends
+        if first is None or last is None or first < 1:
+            return None
+        if last - first + 1 == n_frames:
+            return np.arange(first - 1, last, dtype=np.int64)
+        pages = range(0, n_frames * n_channels, n_channels)
+        found = [frame_number(text) for text in reader.descriptions(pages)]
+    numbers = np.asarray([-1 if number is None else number - 1 for number in found], np.int64)
+    steps = np.diff(numbers)
+    if (numbers < 0).any() or (steps < 1).any():
+        notes.append(
+            f"{file.table.path.name}: frame numbers do not rise steadily; pages were counted."
+        )
+        return None
+    gaps = np.flatnonzero(steps > 1)
+    notes.append(
+        f"{file.table.path.name}: {int(steps[gaps].sum()) - len(gaps)} frames are missing at "
+        f"{len(gaps)} places (the first after frame {numbers[gaps[0]] + 1}); the frame clock was "
+        "taken to have counted them."
+    )
+    return numbers
+
+
+def _note_header(first: _File, n_clock: int, notes: list[str]) -> None:
+    """Record where a ScanImage header and the pages do not agree."""
+    header = first.header
+    if header is None:
+        return
+    notes += header.notes
+    lines = header.metadata.lines_per_frame
+    if lines is not None and lines != first.table.shape[0]:
+        notes.append(
+            f"The header says {lines} lines per frame, but images are {first.table.shape[0]} "
+            "pixels high."
+        )
+    if header.n_averaged > 1:
+        notes.append(
+            f"Each saved frame is the average of {header.n_averaged} recorded ones; lines of "
+            "different times are mixed, so that a rotating sample cannot be derotated."
+        )
+    if header.frames_planned is not None and n_clock * header.n_averaged < header.frames_planned:
+        notes.append(f"The header planned {header.frames_planned} frames, {n_clock} were written.")
