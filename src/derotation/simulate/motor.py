@@ -137,16 +137,29 @@ class Motor:
         t = np.asarray(time, np.float64)
         n_begun = np.searchsorted(self.start, t, side="right")
         angle = np.array(self.rest_angle[n_begun])
-        for move in range(len(self.start)):
-            moving = (n_begun == move + 1) & (t < self.end[move])
-            if moving.any():
-                angle[moving] = self.rest_angle[move] + self.sign[move] * self.turned(
-                    move, t[moving]
-                )
-        return np.asarray(angle)
+        if self.start.size:
+            move = np.maximum(n_begun - 1, 0)
+            moving = (n_begun > 0) & (t < self.end[move])
+            chosen = move[moving]
+            begin = self.rest_angle[chosen]
+            angle[moving] = begin + self.sign[chosen] * self.turned(chosen, t[moving])
+        return angle
 
-    def turned(self, move: int, time: ArrayLike) -> NDArray[np.float64]:
-        """Degrees turned (always positive) since the start of one move, at times in seconds."""
+    def turned(self, move: int | NDArray[np.intp], time: ArrayLike) -> NDArray[np.float64]:
+        """Degrees turned (always positive) since the start of a move, at times in seconds.
+
+        Parameters
+        ----------
+        move : int or ndarray of int
+            Index of the move, one for all times or one for each.
+        time : array_like
+            Seconds; before the move it has turned by 0, after it by all its degrees.
+
+        Returns
+        -------
+        ndarray
+            Degrees, of the shape of ``time``.
+        """
         ramp, duration = self.ramp[move], self.duration[move]
         tau = np.clip(np.asarray(time, np.float64) - self.start[move], 0.0, duration)
         speeding = 0.5 * self.acceleration * np.minimum(tau, ramp) ** 2

@@ -63,7 +63,7 @@ class RecordingParameters:
     line_clock_duty : float, optional
         Fraction of the line period in which the line clock is high; None: ``line_duty``.
     bidirectional : bool
-        Odd lines of a frame are scanned from right to left (the stored image is not flipped).
+        Odd lines of a frame are scanned from right to left; they are stored the right way round.
     lead_s, tail_s : float
         Time of the analog signals before the first and after the last frame, seconds.
     sampling_rate : float
@@ -104,7 +104,7 @@ class RecordingParameters:
     n_cells : int
         Cells whose center is in the picture at rest.
     scene : Scene, optional
-        A scene to use instead of a random one.
+        A scene to use instead of a random one, in photons per pixel as it is.
     scene_options : mapping
         Further arguments of `derotation.simulate.scene.random_scene` (``blur``, ``radius``, ...).
     calcium : bool
@@ -113,7 +113,8 @@ class RecordingParameters:
         Transients per cell and second, Hz.
     photons_per_pixel : float, optional
         Photons that a typical cell gives at baseline in one pixel. None: no noise at all, and a
-        typical cell has a brightness of 1.
+        typical cell has a brightness of 1; with a float ``dtype`` the movie then holds the exact
+        counts, with an integer one take a high ``gain``.
     gain : float
         Counts per photon.
     pmt_offset : float
@@ -185,6 +186,9 @@ class RecordingParameters:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        # A configuration file gives lists.
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "center_offset", tuple(float(n) for n in self.center_offset))
         _check_choice("protocol", self.protocol, ("full", "incremental"))
         _check_choice("illumination", self.illumination, ("even", "uneven"))
         _check_choice("dtype", self.dtype, ("uint8", "uint16", "int16", "float32", "float64"))
@@ -267,7 +271,10 @@ class RecordingPlan:
     analog : AnalogPlan
         The analog signals, with their faults.
     injected : dict
-        What each fault did: times (s) or places.
+        What each fault did, by its name: times in seconds (``dropped_ticks``, ``stray_ticks``,
+        ``duplicated_ticks``, ``off_glitches`` as rows of start and stop), places
+        (``missing_line_pulses``: lines counted from 0 over all frames, ``nan_samples``, the index
+        of the rotation for ``starts_within_rotation`` and ``ends_within_rotation``), or counts.
     """
 
     parameters: RecordingParameters
@@ -574,7 +581,8 @@ def _plan_motor(p: RecordingParameters) -> Motor:
 
     motor = schedule(p.lead_s + p.rest_before_s)
     if _faults(p).starts_within_rotation and motor.start.size:
-        motor = schedule(-float(motor.duration[0]) / 2)
+        first = motor.rotation == 0
+        motor = schedule(-float(motor.end[first][-1] - motor.start[0]) / 2)
     return motor
 
 
@@ -582,7 +590,8 @@ def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
     """Frames of the movie and samples of the signals."""
     last = float(motor.end[-1]) if motor.end.size else p.lead_s + p.rest_before_s
     if _faults(p).ends_within_rotation and motor.end.size:
-        stop = float(motor.start[-1] + motor.end[-1]) / 2
+        start = motor.start[motor.rotation == motor.rotation[-1]][0]
+        stop = float(start + motor.end[-1]) / 2
         n_frames = max(1, math.floor((stop - p.lead_s) * p.frame_rate))
         return n_frames, math.ceil(stop * p.sampling_rate)
     needed = math.ceil((last + p.rest_after_s - p.lead_s) * p.frame_rate)
@@ -665,6 +674,10 @@ def _plan_signals(
     on_start, on_stop = _on_periods(p, motor)
     rotation_on = _on_with_glitches(p, on_start, on_stop, duration, rng, injected)
     tick_pulses = _faulty_ticks(p, ticks, on_start, on_stop, duration, rng, injected)
+    if faults.starts_within_rotation:
+        injected["starts_within_rotation"] = 0
+    if faults.ends_within_rotation:
+        injected["ends_within_rotation"] = motor.n_rotations - 1
     if faults.clocks_swapped:
         line_clock, frame_clock = frame_clock, line_clock
         injected["clocks_swapped"] = True
@@ -708,6 +721,8 @@ def _clocks(
             f"faults.extra_clock_frames is {faults.extra_clock_frames}, but the movie has only "
             f"{n_frames} frames"
         )
+    if faults.stimulus_rows:
+        injected["stimulus_rows"] = faults.stimulus_rows
     if faults.extra_clock_frames:
         injected["extra_clock_frames"] = faults.extra_clock_frames
     total = n_clock_frames + int(faults.truncated_last_frame)
@@ -790,7 +805,7 @@ def _faulty_ticks(
 ) -> Pulses:
     """Pulses of the encoder with dropped, doubled and stray ones."""
     faults = _faults(p)
-    time = ticks.time
+    time = ticks.time[(ticks.time >= 0) & (ticks.time < duration)]
     # A pulse is over well before the next one comes, however fast the motor turns.
     gap = np.diff(time, append=np.inf)
     width = np.minimum(p.tick_ms / 1e3, 0.4 * gap)

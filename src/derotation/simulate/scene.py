@@ -291,6 +291,7 @@ def _cell_table(scene: Scene, factors: NDArray[np.float64]) -> NDArray[np.float6
     )
 
 
+@functools.lru_cache(maxsize=8)  # the same scene is evaluated once per frame
 def _bins(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int, float, float]:
     """List for each square bin the cells that reach into it.
 

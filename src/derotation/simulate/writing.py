@@ -17,7 +17,6 @@ from tqdm import tqdm
 from derotation.errors import InputError
 from derotation.simulate.faults import Faults
 from derotation.simulate.recording import Recording, RecordingPlan, plan_recording
-from derotation.simulate.scene import Scene
 from derotation.simulate.signals import appears_whole, write_signals
 
 __all__ = ["simulate_session", "write_recording"]
@@ -156,7 +155,7 @@ def _summary(plan: RecordingPlan) -> dict[str, Any]:
     p = plan.parameters
     names = [name for name in p.__dataclass_fields__ if name not in ("scene", "faults")]
     faults = p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
-    scene = "random" if p.scene is None else Scene.__name__
+    scene = "random" if p.scene is None else "given"
     return {
         "parameters": {
             **{name: _plain(getattr(p, name)) for name in names},
