@@ -276,8 +276,8 @@ def _describe_type(name: str, schema: Schema) -> str:
         return _TYPE_WORDS[name] + _describe_range(schema)
     if name == "array":
         return _describe_list(schema)
-    if name == "string" and "pattern" in schema:
-        return f"{schema.get('patternWords', 'text that matches ' + schema['pattern'])}"
+    if "words" in schema:
+        return str(schema["words"])
     if name == "string" and schema.get("minLength"):
         return "text, not empty"
     return _TYPE_WORDS.get(name, name)

@@ -81,8 +81,9 @@ class Session:
             return [self.movie]
         from derotation.io.files import natural_sort
 
-        files = glob.glob(self.movie)  # noqa: PTH207 (Path.glob takes no absolute patterns)
-        return [str(file) for file in natural_sort(files)]
+        # Path.glob takes no absolute patterns.
+        found = glob.glob(self.movie, recursive=True)  # noqa: PTH207
+        return [str(file) for file in natural_sort(found) if file.is_file()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

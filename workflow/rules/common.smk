@@ -40,7 +40,7 @@ COHORT = checked_cohort()
 config.update(COHORT.config)
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
-MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes")
+MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
 
 
 wildcard_constraints:
@@ -70,6 +70,11 @@ def simulated(protocol):
 
 def protocol(wildcards):
     return COHORT.sheet[wildcards.session].protocol
+
+
+def movie_pattern(wildcards):
+    """The session's movie as the sample sheet names it."""
+    return COHORT.sheet[wildcards.session].movie
 
 
 def movie_files(wildcards):

@@ -31,6 +31,7 @@ rule derotate_movie:
         mem_mb=megabytes(2000),
         runtime=minutes(20, 20),
     params:
+        movie=movie_pattern,
         config=settings("derotate", "scan", *MOVIE_KEYS),
         code=code("derotate_movie"),
     message:

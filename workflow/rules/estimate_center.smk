@@ -23,6 +23,7 @@ rule estimate_center:
         mem_mb=megabytes(1500),
         runtime=minutes(15, 1),
     params:
+        movie=movie_pattern,
         config=settings("center", "scan", *MOVIE_KEYS),
         code=code("estimate_center"),
     message:

@@ -22,6 +22,7 @@ rule parse_signals:
         mem_mb=megabytes(1500),
         runtime=minutes(15, 2),
     params:
+        movie=movie_pattern,
         config=settings("signals", "scan.lines_per_frame", *MOVIE_KEYS),
         protocol=protocol,
         code=code("parse_signals"),
