@@ -1,0 +1,82 @@
+"""Recordings on disk hold what was simulated."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.errors import InputError
+from derotation.simulate import (
+    plan_recording,
+    simulate_recording,
+    simulate_session,
+    write_recording,
+)
+
+SMALL = {
+    "shape": (12, 20),
+    "n_cells": 3,
+    "frame_rate": 20.0,
+    "rest_before_s": 0.2,
+    "rest_between_s": 0.2,
+    "rest_after_s": 0.2,
+    "sampling_rate": 20_000.0,
+}
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate_recording(**SMALL, faults={"stray_ticks": 3})
+
+
+def test_a_session_on_disk_is_the_recording_in_memory(tmp_path, recording):
+    paths = simulate_session(
+        tmp_path / "new" / "session", **SMALL, faults={"stray_ticks": 3}, frames_per_chunk=9
+    )
+    np.testing.assert_array_equal(tifffile.imread(paths["movie"]), recording.movie)
+    np.testing.assert_array_equal(np.load(paths["signals"]), recording.signals)
+    assert paths["stimulus"].read_text() == "speed,direction\n200,1\n200,-1\n"
+    with np.load(paths["truth"]) as truth:
+        np.testing.assert_array_equal(truth["line_angles"], recording.line_angles)
+        np.testing.assert_array_equal(truth["center"], recording.center)
+        np.testing.assert_array_equal(truth["rest_image"], recording.rest_image)
+        assert truth["injected_stray_ticks"].size == 3
+    summary = json.loads(paths["summary"].read_text())
+    assert summary["center"] == list(recording.center)
+    assert summary["parameters"]["faults"]["stray_ticks"] == 3
+    assert len(summary["injected"]["stray_ticks"]) == 3
+    names = {"movie.tif", "signals.npy", "stimulus.csv", "truth.npz", "truth.json"}
+    assert {path.name for path in (tmp_path / "new" / "session").iterdir()} == names
+
+
+def test_each_frame_is_a_page_and_readable_alone(tmp_path, recording):
+    paths = write_recording(recording, tmp_path)
+    with tifffile.TiffFile(paths["movie"]) as tiff:
+        assert len(tiff.pages) == len(recording.movie)
+        assert not tiff.is_bigtiff
+        np.testing.assert_array_equal(tiff.pages[7].asarray(), recording.movie[7])
+
+
+def test_summary_gives_the_recording_again(tmp_path, recording):
+    paths = write_recording(recording, tmp_path)
+    parameters = json.loads(paths["summary"].read_text())["parameters"]
+    parameters["scene"] = None
+    again = plan_recording(**parameters)
+    np.testing.assert_array_equal(again.frame(9), recording.movie[9])
+
+
+def test_incremental_sessions_have_no_stimulus_table(tmp_path):
+    options = {**SMALL, "frame_rate": 2.0, "step_rest_s": 0.1, "step_speed": 200}
+    paths = simulate_session(tmp_path, protocol="incremental", signals_format="bin", **options)
+    assert "stimulus" not in paths
+    assert not (tmp_path / "stimulus.csv").exists()
+    assert paths["signals"].stat().st_size % 12 == 0
+
+
+def test_a_failure_leaves_no_file(tmp_path):
+    with pytest.raises(InputError, match="cannot hold NaN"):
+        simulate_session(tmp_path, signals_format="bin", **SMALL, faults={"nan_samples": 1})
+    with pytest.raises(InputError, match="signals_format must be"):
+        simulate_session(tmp_path, signals_format="mat", **SMALL)
+    assert list(tmp_path.iterdir()) == []
