@@ -17,6 +17,7 @@ from derotation.simulate.signals import (
     Pulses,
     write_signals,
 )
+from derotation.simulate.trace import signals_from_line_angles
 from derotation.simulate.writing import simulate_session, write_recording
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "incremental_protocol",
     "plan_recording",
     "random_scene",
+    "signals_from_line_angles",
     "simulate_recording",
     "simulate_session",
     "write_recording",
