@@ -182,12 +182,17 @@ def write_signals(
 
 
 def _write_npy(path: Path, plan: AnalogPlan) -> None:
-    rows = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float32, shape=(len(NPY_CHANNELS), plan.n_samples)
-    )
-    for first, volts in plan.blocks():
-        rows[:, first : first + volts.shape[1]] = volts
-    rows.flush()
+    # Not a memory map: its pages would count as memory of this process until the file is whole.
+    shape = (len(NPY_CHANNELS), plan.n_samples)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
+        begin = file.tell()
+        for first, volts in plan.blocks():
+            for row, channel in enumerate(volts):
+                file.seek(begin + 4 * (row * plan.n_samples + first))
+                file.write(channel.astype("<f4", copy=False).tobytes())
 
 
 def _write_bin(path: Path, plan: AnalogPlan) -> None:
