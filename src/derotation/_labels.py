@@ -1,0 +1,93 @@
+"""Compiled search for the numbering of a rotation's ticks that makes the motor move smoothest.
+
+Each pulse is either a tick or a pulse too many, and between two ticks there may be others that
+are missing. All such explanations are compared by dynamic programming: a state is (this pulse is a
+tick, that many pulses before it are not, the previous tick is k ticks back). Its cost counts what
+is missing and what is too many, and how far the motor's speed jumps from one interval to the next,
+against what its acceleration and the jitter of the pulses allow. See :mod:`derotation._ticks`.
+"""
+
+import numpy as np
+from numba import njit
+
+MAX_DROPPED = 3  # pulses in a row that are no ticks
+MAX_STEP = 6  # ticks from one pulse to the next that are told by rhythm alone
+N_STATES = (MAX_DROPPED + 1) * (MAX_STEP + 1)
+
+# Costs: about minus the logarithm of how often each happens on a rig that is not quite well.
+COST_DROPPED = 5.0
+COST_MISSING = 4.0
+COST_MISSING_MORE = 1.0  # each further one in the same gap
+COST_GAP = 10.0  # a gap of unknown length
+MAX_COST_JUMP = 12.0  # a jump of the speed that nothing explains
+
+
+@njit(cache=True, nogil=True)
+def number_ticks(times, local_interval, acceleration, jitter, ripple, step, is_tick):
+    """Find the cheapest explanation of the pulses of one rotation.
+
+    `times` (n, samples, ascending); `local_interval` (n - 1) the usual interval about each gap;
+    `acceleration` in ticks/sample²; `jitter` of a pulse in samples; `ripple` the relative variation
+    of the speed from tick to tick. Fills `is_tick` (n, bool) and `step` (n, int64): ticks since the
+    previous one, 0 where that cannot be told by rhythm (and for the first tick).
+    """
+    n = times.size
+    width = MAX_STEP + 1
+    cost = np.full((n, N_STATES), np.inf)
+    back = np.full((n, N_STATES), -1, np.int64)
+    first = np.full(n, np.inf)  # cost of being the first tick
+    for i in range(min(n, MAX_DROPPED + 1)):
+        first[i] = i * COST_DROPPED
+    for i in range(1, n):
+        for dropped in range(min(MAX_DROPPED, i - 1) + 1):
+            j = i - 1 - dropped
+            interval = times[i] - times[j]
+            is_gap = interval > 3.0 * local_interval[i - 1]
+            for k in range(width):
+                if k == 0 and not is_gap:
+                    continue
+                state = dropped * width + k
+                own = dropped * COST_DROPPED
+                if k == 0:
+                    own += COST_GAP
+                elif k > 1:
+                    own += COST_MISSING + (k - 2) * COST_MISSING_MORE
+                # No speed is known before the first interval, so no jump is counted there.
+                cost[i, state] = own + first[j]
+                for before in range(N_STATES):
+                    if not np.isfinite(cost[j, before]):
+                        continue
+                    total = own + cost[j, before]
+                    k_before = before % width
+                    if k > 0 and k_before > 0:
+                        h = j - 1 - before // width
+                        previous = times[j] - times[h]
+                        speed = k_before / previous
+                        allowed = (
+                            ripple**2
+                            + 3.0 * (jitter * max(speed, k / interval)) ** 2
+                            + (0.5 * acceleration * interval * (interval + previous)) ** 2
+                        )
+                        jump = (k - speed * interval) ** 2 / (2.0 * allowed)
+                        total += min(jump, MAX_COST_JUMP)
+                    if total < cost[i, state]:
+                        cost[i, state] = total
+                        back[i, state] = before
+    best, best_cost, end, alone = -1, np.inf, n - 1, True
+    for i in range(max(0, n - 1 - MAX_DROPPED), n):
+        after = (n - 1 - i) * COST_DROPPED
+        if first[i] + after < best_cost:
+            best_cost, end, alone = first[i] + after, i, True
+        for state in range(N_STATES):
+            if cost[i, state] + after < best_cost:
+                best_cost, end, best, alone = cost[i, state] + after, i, state, False
+    is_tick[:] = False
+    step[:] = 0
+    i = end
+    is_tick[i] = True
+    while not alone and best >= 0:
+        step[i] = best % width
+        before = back[i, best]
+        i = i - 1 - best // width
+        is_tick[i] = True
+        best = before
