@@ -160,8 +160,8 @@ def _shaped_grid(table: PageTable, content: Mapping[str, Any]) -> PageGrid | Non
     letters = axes[:-2] if len(axes) == len(shape) else "?" * (len(shape) - 2)
     kept = [(a, n) for a, n in zip(letters, shape[:-2], strict=True) if n > 1]
     n_declared = math.prod(n for _, n in kept)
-    if n_declared == 1 or not kept:
-        # Each page was written as a movie of its own.
+    if not kept or (len(kept) == 1 and kept[0][0] == "?"):
+        # Each page was written as a movie of its own, or all that is said is their number.
         return None
     names, unclear = _named_axes([letter for letter, _ in kept], [n for _, n in kept])
     notes: list[str] = []
@@ -203,9 +203,10 @@ def _named_axes(letters: list[str], sizes: list[int]) -> tuple[list[str], str | 
         # A single axis without a known name can only be the time of a movie.
         return ["T" if letter in unknown else letter for letter in letters], None
     arrangement = " x ".join(map(str, sizes))
+    named = "" if set(letters) == {"?"} else f" (axes '{''.join(letters)}')"
     return [], (
-        f"its pages are arranged as {arrangement} (axes '{''.join(letters)}'), and it does not say "
-        "which of these are times, planes and channels"
+        f"its pages are arranged as {arrangement}{named}, and it does not say which of these are "
+        "times, planes and channels"
     )
 
 

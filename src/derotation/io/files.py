@@ -105,7 +105,7 @@ def whole_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[Path,
         for temporary, target in zip(temporaries, targets, strict=True):
             temporary.replace(target)
     except OSError as error:
-        if error.errno in _DISK_ERRORS:
+        if error.errno in _DISK_ERRORS and error.filename not in map(str, targets):
             raise _named(error, ", ".join(map(str, targets))) from error
         raise
     finally:
@@ -372,6 +372,8 @@ class TiffStackWriter:
         if self._stream is None or self._stream.closed:
             raise InputError(f"{self.path} is not open for writing; use the writer in a with.")
         frames = self._checked_block(block)
+        if not len(frames):
+            return
         view = np.ascontiguousarray(frames).data.cast("B")
         try:
             written = 0

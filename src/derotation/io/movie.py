@@ -397,8 +397,8 @@ def _check_alike(first: _File, other: _File) -> None:
         ("height x width", _size(first), _size(other)),
         ("pixel type", first.table.dtype, other.table.dtype),
         ("kind of file", first.metadata.source, other.metadata.source),
-        ("channels", first.channels, other.channels),
-        ("number of planes", first.metadata.n_planes, other.metadata.n_planes),
+        ("channels", first.channels or (1,), other.channels or (1,)),
+        ("number of planes", first.metadata.n_planes or 1, other.metadata.n_planes or 1),
         ("lines per frame", first.metadata.lines_per_frame, other.metadata.lines_per_frame),
         ("bidirectional scanning", first.metadata.bidirectional, other.metadata.bidirectional),
     ]
@@ -493,10 +493,8 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
     volumes = _volumes(first, asked, notes)
     plane = _choose(first, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
     index = channels.index(channel)
-    as_stated = first.grid is not None and first.grid.pages.shape[1:] == (
-        volumes.n_planes,
-        len(channels),
-    )
+    wanted_shape = (volumes.n_planes, len(channels))
+    as_stated = all(f.grid is not None and f.grid.pages.shape[1:] == wanted_shape for f in files)
     if as_stated:
         frames = _from_grids(files, plane - 1, index)
     else:
@@ -510,6 +508,7 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         _note_header(first, frames.n_clock, notes)
     metadata = replace(
         first.metadata,
+        frame_rate=_frame_rate(first, volumes),
         frames_written=frames.n_clock,
         channels_saved=channels if first.channels or asked.n_channels else None,
         n_planes=volumes.n_planes if first.metadata.n_planes or asked.n_planes else None,
@@ -557,6 +556,18 @@ def _volumes(first: _File, asked: _Asked, notes: list[str]) -> VolumeLayout:
             "was asked for and used."
         )
     return VolumeLayout(n_planes=asked.n_planes, frames_per_volume=asked.n_planes)
+
+
+def _frame_rate(first: _File, volumes: VolumeLayout) -> float | None:
+    """Return the rate of the frame clock for the number of planes that is used.
+
+    ScanImage states the rate of frames. Others state the time between volumes, which was turned
+    into the rate of frames by the number of planes that the file speaks of.
+    """
+    rate = first.metadata.frame_rate
+    if rate is None or first.grid is None:
+        return rate
+    return rate * volumes.n_planes / first.grid.n_planes
 
 
 def _choose(first: _File, what: str, there: tuple[int, ...], asked: int | None) -> int:

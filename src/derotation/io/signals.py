@@ -269,15 +269,14 @@ def _rows(path: Path, order: tuple[str, ...], names: dict[str, str]) -> dict[str
 def _open_npy(path: Path, order: Sequence[str]) -> NDArray[Any]:
     """Map a `.npy` after comparing its shape with the names."""
     try:
-        samples = np.load(path, mmap_mode="r", allow_pickle=False)
+        samples = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise SignalError(
             f"{path} cannot be read as a .npy file ({error}). It may be cut off, or hold "
             "something else."
         ) from error
-    if not isinstance(samples, np.ndarray) or samples.dtype.kind not in "biuf":
-        found = getattr(samples, "dtype", type(samples).__name__)
-        raise SignalError(f"{path} holds {found}; analog signals are real numbers.")
+    if samples.dtype.kind not in "biuf":
+        raise SignalError(f"{path} holds {samples.dtype}; analog signals are real numbers.")
     if samples.ndim != 2 or len(samples) != len(order):
         transposed = samples.ndim == 2 and samples.shape[1] == len(order)
         channels = f"{len(samples)} channels" if samples.ndim == 2 else "not two dimensions"
