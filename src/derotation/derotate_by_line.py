@@ -1,0 +1,194 @@
+"""Derotate an image stack whose line angles are known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation import transforms
+from derotation.derotate import (
+    FORWARD_PADDING,
+    Interpolation,
+    LineReference,
+    LineTiming,
+    derotate_frames,
+)
+from derotation.errors import InputError
+
+__all__ = ["derotate_an_image_array_line_by_line"]
+
+LineHook = Callable[[NDArray[Any], NDArray[Any], int, int, float, NDArray[Any]], object]
+ImageHook = Callable[[NDArray[Any], int], object]
+
+
+def derotate_an_image_array_line_by_line(
+    image_stack: ArrayLike,
+    rot_deg_line: ArrayLike,
+    blank_pixels_value: float = 0,
+    center: tuple[float, float] | None = None,
+    plotting_hook_line_addition: LineHook | None = None,
+    plotting_hook_image_completed: ImageHook | None = None,
+    use_homography: bool = False,
+    rotation_plane_angle: float = 0,
+    rotation_plane_orientation: float = 0,
+    *,
+    interpolation: Interpolation | None = None,
+    line_duty: float = 0.0,
+    bidirectional: bool = False,
+    line_reference: LineReference = "middle",
+    plane_output: transforms.PlaneOutput = "scan",
+    threads: int = 1,
+) -> NDArray[Any]:
+    """Turn every line back by its angle and put it in its place.
+
+    Parameters
+    ----------
+    image_stack : array_like of shape (frame, y, x)
+        The recorded frames, integer or floating.
+    rot_deg_line : array_like of shape (frame * y,) or (frame, y)
+        Angle of each line in degrees: the angle by which the line is turned to undo the rotation.
+        Positive where the sample had turned clockwise on a screen whose y axis points down; NaN for
+        a line that must not be used.
+    blank_pixels_value : float
+        Value of output pixels that no line saw.
+    center : tuple of float, optional
+        Center of rotation (x, y) in pixels, pixel centers at integers; by default the center of
+        the image, ((W - 1) / 2, (H - 1) / 2).
+    plotting_hook_line_addition : callable, optional
+        Called after each line has been put in place, as ``hook(derotated_filled_image,
+        rotated_line, image_counter, line_counter, angle, original_image)``: the frame as rebuilt so
+        far, the line alone in its place (the rest is blank), the numbers of frame and line counted
+        from 0, the line's angle in degrees and the recorded frame. It needs the "nearest" way of
+        placing samples.
+    plotting_hook_image_completed : callable, optional
+        Called after each frame as ``hook(derotated_image_stack, image_counter)``; frames that are
+        still to come hold the blank value.
+    use_homography : bool
+        Take the tilt of the rotation plane against the scanning plane into account.
+    rotation_plane_angle : float
+        Tilt in degrees, used with `use_homography`.
+    rotation_plane_orientation : float
+        Direction of the foreshortening in degrees from +x towards +y, used with `use_homography`.
+    interpolation : {"linear", "cubic", "nearest"}, optional
+        See :func:`derotation.derotate.derotate_frames`. By default "linear", and "nearest" if there
+        is a hook for lines.
+    line_duty, bidirectional, line_reference
+        When the samples within a line were recorded, see
+        :class:`derotation.derotate.LineTiming`; by default all samples of a line at one moment.
+    plane_output : {"scan", "sample"}
+        With `use_homography`, draw the sample as it was scanned at rest or as seen along the axis.
+    threads : int
+        Number of threads that share the frames; not used with hooks.
+
+    Returns
+    -------
+    ndarray of shape (frame, y, x)
+        The derotated stack in the data type of `image_stack`. Frames at angle 0 come back
+        unchanged.
+
+    Raises
+    ------
+    InputError
+        If the number of angles is not the number of lines, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.arange(9).reshape(1, 3, 3)
+    >>> derotate_an_image_array_line_by_line(frame, np.full(3, 90.0))[0]
+    array([[2, 5, 8],
+           [1, 4, 7],
+           [0, 3, 6]])
+    """
+    stack = np.asarray(image_stack)
+    if stack.ndim != 3:
+        msg = f"image_stack has the shape {stack.shape}; expected (frame, y, x)"
+        raise InputError(msg)
+    angles = _angles_per_frame(stack.shape, rot_deg_line)
+    pivot = transforms.image_center(stack.shape) if center is None else center
+    plane = (rotation_plane_angle, rotation_plane_orientation) if use_homography else (0.0, 0.0)
+    maps = transforms.line_maps(angles, pivot, *plane, plane_output)
+    timing = LineTiming(
+        line_duty=line_duty, bidirectional=bidirectional, line_reference=line_reference
+    )
+    if interpolation is None:
+        interpolation = "nearest" if plotting_hook_line_addition else "linear"
+    if plotting_hook_line_addition and interpolation != "nearest":
+        msg = (
+            f"a hook for lines was given with interpolation {interpolation!r}, which looks up "
+            "pixels and places no lines; use interpolation='nearest'"
+        )
+        raise InputError(msg)
+
+    if not (plotting_hook_line_addition or plotting_hook_image_completed):
+        return derotate_frames(
+            stack,
+            maps,
+            timing=timing,
+            interpolation=interpolation,
+            blank=blank_pixels_value,
+            threads=threads,
+        ).frames
+
+    derotated = np.full(stack.shape, blank_pixels_value, stack.dtype)
+    for f in range(len(stack)):
+        if plotting_hook_line_addition:
+            derotated[f] = _frame_line_by_line(
+                stack, maps, angles, f, timing, blank_pixels_value, plotting_hook_line_addition
+            )
+        else:
+            derotated[f] = derotate_frames(
+                stack[f : f + 1],
+                maps[f : f + 1],
+                timing=timing,
+                interpolation=interpolation,
+                blank=blank_pixels_value,
+            ).frames[0]
+        if plotting_hook_image_completed:
+            plotting_hook_image_completed(derotated, f)
+    return derotated
+
+
+def _angles_per_frame(shape: tuple[int, ...], rot_deg_line: ArrayLike) -> NDArray[np.float64]:
+    angles = np.asarray(rot_deg_line, dtype=np.float64)
+    n_frames, n_lines = shape[:2]
+    if angles.shape not in ((n_frames * n_lines,), (n_frames, n_lines)):
+        msg = (
+            f"rot_deg_line has the shape {angles.shape}, but {n_frames} frames of {n_lines} lines "
+            f"need {n_frames * n_lines} angles, one per line; are clocks and movie of the same "
+            "recording?"
+        )
+        raise InputError(msg)
+    return angles.reshape(n_frames, n_lines)
+
+
+def _frame_line_by_line(
+    stack: NDArray[Any],
+    maps: NDArray[np.float64],
+    angles: NDArray[np.float64],
+    f: int,
+    timing: LineTiming,
+    blank: float,
+    hook: LineHook,
+) -> NDArray[Any]:
+    """Rebuild frame f line by line, showing each step to the hook."""
+    from derotation import _kernels
+
+    n_lines, width = stack.shape[1:]
+    slope = timing.line_duty / width
+    place = np.empty(width, np.int32)
+    work = np.full(n_lines * (width + FORWARD_PADDING) + 1, np.nan)
+    image = np.full(stack.shape[1:], blank, stack.dtype)
+    for j in range(n_lines):
+        way = -slope if timing.bidirectional and j % 2 else slope
+        alone = np.full_like(work, np.nan)
+        for buffer in (work, alone):
+            _kernels.place_line(
+                stack, maps, f, j, way, timing.offset, stack.shape[1:], place, buffer
+            )
+        line = np.full(stack.shape[1:], blank, stack.dtype)
+        _kernels.finish_image(alone, line.dtype.type(blank), line)
+        _kernels.finish_image(work, image.dtype.type(blank), image)
+        hook(image.copy(), line, f, j, float(angles[f, j]), stack[f])
+    return image

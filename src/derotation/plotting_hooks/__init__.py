@@ -1,0 +1,1 @@
+"""Hooks that show how a derotated frame comes about."""

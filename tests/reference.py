@@ -1,0 +1,125 @@
+"""A slow and plain twin of the compiled kernels: the same definitions, none of the shortcuts.
+
+Written from the definition of the maps and of the time within a line alone. Nothing here is used by
+the package.
+"""
+
+import numpy as np
+
+
+def bracket(values_at_lines):
+    """Root of a function given at the lines (n, ...), linear in between, extrapolated beyond."""
+    n = len(values_at_lines)
+    root = np.full(values_at_lines.shape[1:], np.nan)
+    for j in range(n - 1):
+        here, there = values_at_lines[j], values_at_lines[j + 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = here / (here - there)
+        low = -np.inf if j == 0 else 0
+        high = np.inf if j == n - 2 else 1
+        found = np.isnan(root) & (t >= low) & (t <= high)
+        root[found] = j + t[found]
+    return root
+
+
+def seen_where(inverse, shape, slope, offset):
+    """Recorded place (y, x) of each output pixel, by the inverse maps (lines, 2, 3) of a frame."""
+    height, width = shape
+    pixel_y, pixel_x = np.mgrid[:height, :width].astype(float)
+    x_at_lines = np.stack([m[0, 0] * pixel_x + m[0, 1] * pixel_y + m[0, 2] for m in inverse])
+    y_at_lines = np.stack([m[1, 0] * pixel_x + m[1, 1] * pixel_y + m[1, 2] for m in inverse])
+    middle = (width - 1) / 2
+    too_late = np.stack(
+        [y_at_lines[j] + offset + slope * (x_at_lines[j] - middle) - j for j in range(len(inverse))]
+    )
+    u = bracket(too_late)
+    j = np.clip(np.floor(np.nan_to_num(u)), 0, len(inverse) - 2).astype(int)
+    t = u - j
+    rows, columns = np.indices(shape)
+    x = (1 - t) * x_at_lines[j, rows, columns] + t * x_at_lines[j + 1, rows, columns]
+    y = (1 - t) * y_at_lines[j, rows, columns] + t * y_at_lines[j + 1, rows, columns]
+    return y, x
+
+
+def keys(d):
+    d = abs(d)
+    if d < 1:
+        return 1.5 * d**3 - 2.5 * d**2 + 1
+    if d < 2:
+        return -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    return 0.0
+
+
+def sample(frame, y, x, cubic):
+    """Value of the frame at (y, x), inside it; samples beyond the edge repeat the last one."""
+    height, width = frame.shape
+    total = 0.0
+    for j in range(int(np.floor(y)) - 1, int(np.floor(y)) + 3):
+        for i in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
+            if cubic:
+                weight = keys(y - j) * keys(x - i)
+            else:
+                weight = max(1 - abs(y - j), 0) * max(1 - abs(x - i), 0)
+            total += weight * float(frame[np.clip(j, 0, height - 1), np.clip(i, 0, width - 1)])
+    return total
+
+
+def derotate_frame_slow(frame, inverse, line_duty=0.0, offset=0.0, cubic=False):
+    """One frame scanned in one direction; NaN where no line saw the pixel."""
+    height, width = frame.shape
+    y, x = seen_where(inverse, frame.shape, line_duty / width, offset)
+    out = np.full(frame.shape, np.nan)
+    for row, column in np.ndindex(frame.shape):
+        yy, xx = y[row, column], x[row, column]
+        if -1e-6 <= xx <= width - 1 + 1e-6 and -1e-6 <= yy <= height - 1 + 1e-6:
+            yy, xx = np.clip(yy, 0, height - 1), np.clip(xx, 0, width - 1)
+            out[row, column] = sample(frame, yy, xx, cubic)
+    return out
+
+
+def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0):
+    """One frame whose odd lines were scanned backwards, linear between the two lines around."""
+    height, width = frame.shape
+    slope = line_duty / width
+    ways = [seen_where(inverse, frame.shape, sign * slope, offset) for sign in (1, -1)]
+    out = np.full(frame.shape, np.nan)
+    for row, column in np.ndindex(frame.shape):
+        # How far below each line the pixel lies, and at which of the line's columns.
+        below = np.array([ways[j % 2][0][row, column] - j for j in range(height)])
+        columns = [ways[j % 2][1][row, column] for j in range(height)]
+        across = (columns[0] + columns[1]) / 2
+        if not (-1e-6 <= across <= width - 1 + 1e-6):
+            continue
+        upper = [j for j in range(height) if below[j] >= -1e-6]
+        if not upper:
+            continue
+        j = max(upper)
+        if j == height - 1 and below[j] > 1e-6:
+            continue
+        k = min(j + 1, height - 1)
+        w = 0.0 if k == j else np.clip(below[j] / (below[j] - below[k]), 0, 1)
+        first, second = (
+            sample(frame[[line]], 0, np.clip(columns[line], 0, width - 1), cubic=False)
+            for line in (j, k)
+        )
+        out[row, column] = (1 - w) * first + w * second
+    return out
+
+
+def place_frame_slow(frame, maps, line_duty=0.0, offset=0.0, bidirectional=False):
+    """Each sample at its rounded place, by the map of its own time; NaN in the holes."""
+    height, width = frame.shape
+    out = np.full(frame.shape, np.nan)
+    for j in range(height):
+        for i in range(width):
+            way = -1 if bidirectional and j % 2 else 1
+            t = offset + way * line_duty / width * (i - (width - 1) / 2)
+            k = j + 1 if t > 0 or (t == 0 and offset >= 0) else j - 1
+            if k < 0 or k >= height:
+                k = 2 * j - k
+            towards = t if k > j else -t
+            here, there = maps[j] @ [i, j, 1], maps[k] @ [i, j, 1]
+            x, y = np.floor(here + towards * (there - here) + 0.5).astype(int)
+            if 0 <= x < width and 0 <= y < height:
+                out[y, x] = frame[j, i]
+    return out
