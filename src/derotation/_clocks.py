@@ -404,7 +404,7 @@ class _Scanner:
         """Place all lines of a frame: those seen where they are, the others between them."""
         lines = np.arange(self.n_lines)
         if not len(own):
-            return start + lines * period
+            return np.asarray(start + lines * period)
         before, after = lines < own[0], lines > own[-1]
         place = np.interp(lines, own, at)
         place[before] = at[0] - (own[0] - lines[before]) * period
@@ -421,14 +421,15 @@ class _Scanner:
         begin, end = self._line_blocks(start, frame_period)
         if begin is not None and end is not None:
             start, stop = begin, end
-        active = np.median(stop - start) if len(start) < 4 else np.median((stop - start)[1:-1])
+        lasts = stop - start
+        active = float(np.median(lasts if len(lasts) < 4 else lasts[1:-1]))
         if active < 0.5 * frame_period:  # a trigger rather than a gate
             active = frame_period
-        complete = stop - start > 0.99 * active - 1
+        complete = lasts > 0.99 * active - 1
         if self.frame.begins_high:
             complete[0] = False
             start[0] = stop[0] - active
-        period = float(active) / self.n_lines
+        period = active / self.n_lines
         self.report.repair(
             "lines_from_frame_clock",
             "line_clock",

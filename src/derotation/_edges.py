@@ -6,10 +6,14 @@ contiguous float32 chunks, so that each is compiled once whatever the file's num
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Chunk = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
-def summarize(chunk):
+def summarize(chunk: Chunk) -> tuple[float, float, int, int]:
     """Give the least and the greatest finite value, how many are not finite, and the first such.
 
     The first is -1 if all are finite; least > greatest if none is.
@@ -31,7 +35,7 @@ def summarize(chunk):
 
 
 @njit(cache=True, nogil=True)
-def fill_histogram(chunk, origin, width, counts):
+def fill_histogram(chunk: Chunk, origin: float, width: float, counts: Integers) -> None:
     """Count the finite values of `chunk` into bins of `width` that begin at `origin`.
 
     The caller has seen to it that the bins hold all of them; rounding may put the greatest one
@@ -47,7 +51,15 @@ def fill_histogram(chunk, origin, width, counts):
 
 
 @njit(cache=True, nogil=True)
-def find_edges(chunk, offset, rise_at, fall_at, threshold, state, edges):
+def find_edges(
+    chunk: Chunk,
+    offset: int,
+    rise_at: float,
+    fall_at: float,
+    threshold: float,
+    state: Integers,
+    edges: Integers,
+) -> int:
     """Find where the signal of one chunk changes its level, with hysteresis.
 
     A level has changed once the signal reaches `rise_at` (from low) or `fall_at` (from high); the
@@ -81,7 +93,7 @@ def find_edges(chunk, offset, rise_at, fall_at, threshold, state, edges):
 
 
 @njit(cache=True, nogil=True)
-def mark_crowded(times, period):
+def mark_crowded(times: Integers, period: float) -> NDArray[np.bool_]:
     """Mark pulses that come much sooner after another than the period of a clock allows.
 
     Of two pulses closer than half a period the one that fits its other neighbors worse is marked,

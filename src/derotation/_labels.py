@@ -9,6 +9,11 @@ against what its acceleration and the jitter of the pulses allow. See :mod:`dero
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 MAX_DROPPED = 3  # pulses in a row that are no ticks
 MAX_STEP = 6  # ticks from one pulse to the next that are told by rhythm alone
@@ -20,21 +25,35 @@ COST_MISSING = 4.0
 COST_MISSING_MORE = 1.0  # each further one in the same gap
 COST_GAP = 10.0  # a gap of unknown length
 MAX_COST_JUMP = 12.0  # a jump of the speed that nothing explains
+# Within its first and its last tick a motor may reach any speed from standstill (ticks), unless
+# its acceleration is known.
+STANDSTILL = 0.5
 
 
 @njit(cache=True, nogil=True)
-def number_ticks(times, local_interval, acceleration, jitter, ripple, step, is_tick):
+def number_ticks(
+    times: Floats,
+    local_interval: Floats,
+    acceleration: Floats,
+    uncertainty: Floats,
+    jitter: float,
+    ripple: float,
+    step: Integers,
+    is_tick: Booleans,
+) -> None:
     """Find the cheapest explanation of the pulses of one rotation.
 
-    `times` (n, samples, ascending); `local_interval` (n - 1) the usual interval about each gap;
-    `acceleration` in ticks/sample²; `jitter` of a pulse in samples; `ripple` the relative variation
-    of the speed from tick to tick. Fills `is_tick` (n, bool) and `step` (n, int64): ticks since the
-    previous one, 0 where that cannot be told by rhythm (and for the first tick).
+    `times` (n, samples, ascending). For each interval between pulses (n - 1): `local_interval`, the
+    usual one thereabouts, and the `acceleration` to be expected with its `uncertainty`, in
+    ticks/sample². `jitter` of a pulse in samples; `ripple`, the relative variation of the speed
+    from tick to tick. Fills `is_tick` (n, bool) and `step` (n, int64): ticks since the previous
+    one, 0 where that cannot be told by rhythm (and for the first tick).
     """
     n = times.size
     width = MAX_STEP + 1
     cost = np.full((n, N_STATES), np.inf)
     back = np.full((n, N_STATES), -1, np.int64)
+    cheapest = np.full(n, np.inf)  # of all states of a pulse
     first = np.full(n, np.inf)  # cost of being the first tick
     for i in range(min(n, MAX_DROPPED + 1)):
         first[i] = i * COST_DROPPED
@@ -54,8 +73,9 @@ def number_ticks(times, local_interval, acceleration, jitter, ripple, step, is_t
                     own += COST_MISSING + (k - 2) * COST_MISSING_MORE
                 # No speed is known before the first interval, so no jump is counted there.
                 cost[i, state] = own + first[j]
-                for before in range(N_STATES):
-                    if not np.isfinite(cost[j, before]):
+                for before in range(N_STATES if j > 0 else 0):
+                    # What came before matters for one jump only, so this cannot win.
+                    if cost[j, before] > cheapest[j] + MAX_COST_JUMP:
                         continue
                     total = own + cost[j, before]
                     k_before = before % width
@@ -63,16 +83,21 @@ def number_ticks(times, local_interval, acceleration, jitter, ripple, step, is_t
                         h = j - 1 - before // width
                         previous = times[j] - times[h]
                         speed = k_before / previous
+                        lever = 0.5 * interval * (interval + previous)
                         allowed = (
                             ripple**2
                             + 3.0 * (jitter * max(speed, k / interval)) ** 2
-                            + (0.5 * acceleration * interval * (interval + previous)) ** 2
+                            + (uncertainty[i - 1] * lever) ** 2
                         )
-                        jump = (k - speed * interval) ** 2 / (2.0 * allowed)
-                        total += min(jump, MAX_COST_JUMP)
+                        is_outermost = i == n - 1 or h == 0
+                        if is_outermost and abs(acceleration[i - 1]) < uncertainty[i - 1]:
+                            allowed += STANDSTILL**2
+                        jump = k - speed * interval - acceleration[i - 1] * lever
+                        total += min(jump**2 / (2.0 * allowed), MAX_COST_JUMP)
                     if total < cost[i, state]:
                         cost[i, state] = total
                         back[i, state] = before
+                cheapest[i] = min(cheapest[i], cost[i, state])
     best, best_cost, end, alone = -1, np.inf, n - 1, True
     for i in range(max(0, n - 1 - MAX_DROPPED), n):
         after = (n - 1 - i) * COST_DROPPED

@@ -49,7 +49,7 @@ class GrowingHistogram:
     @property
     def centers(self) -> NDArray[np.float64]:
         """Middle of each bin."""
-        return self._origin + (np.arange(N_BINS) + 0.5) * self._width
+        return np.asarray(self._origin + (np.arange(N_BINS) + 0.5) * self._width)
 
     def add(self, chunk: NDArray[np.float32], first_sample: int) -> None:
         """Count the values of a chunk that begins at `first_sample` of the recording."""
@@ -104,10 +104,10 @@ def find_levels(
     """
     total = np.cumsum(counts)
     if threshold is not None:
-        split = int(np.searchsorted(volts, threshold))
-        if split == 0 or total[split - 1] == 0 or total[split - 1] == total[-1]:
+        asked = int(np.searchsorted(volts, threshold))
+        if asked == 0 or total[asked - 1] == 0 or total[asked - 1] == total[-1]:
             return None
-        return _with_hysteresis(counts, volts, split, threshold)
+        return _with_hysteresis(counts, volts, asked, threshold)
     split = _two_sides(total, volts)
     if split is None:
         return None

@@ -2,7 +2,7 @@
 
 A rotation goes from standstill to standstill. Between ticks the angle is interpolated by a cubic
 whose slopes are those of parabolas through three neighbors, limited so that it never turns back:
-exact for constant acceleration. When the motor set off and when it stopped is told from the two
+exact for constant acceleration. When the motor set off and when it stopped is told from the
 outermost ticks at either end, since under constant acceleration the root of the angle grows
 evenly: ``sqrt(angle)`` is a straight line that meets zero at the start.
 """
@@ -13,25 +13,38 @@ from numpy.typing import NDArray
 NDFloat = NDArray[np.float64]
 
 
-def standstill(near: float, far: float, turned_near: float, turned_far: float) -> float:
-    """Tell when a motor that accelerates evenly set off (or, counted backward, stopped).
+def standstill(time: NDFloat, away: NDFloat) -> float:
+    """Tell when a motor set off (or, with time running backward, when it stopped).
 
     Parameters
     ----------
-    near, far : float
-        Times of the two outermost ticks, the outer one first.
-    turned_near, turned_far : float
-        How far they are from the angle at standstill, positive, in degrees.
+    time : ndarray of shape (2,) or (3,)
+        Times of the outermost ticks, the outer one first.
+    away : ndarray of the same shape
+        How far the motor is from standstill at each of them, degrees, rising, at least 0.
 
     Returns
     -------
     float
-        In the unit of the times; `near` if that tick comes at standstill.
+        In the unit of the times; that of the outermost tick if it comes at standstill.
+
+    Notes
+    -----
+    A motor that speeds up evenly gives the parabola through the first two ticks. One that turns
+    evenly by then has sped up somewhere before the first tick; half of that is assumed. The
+    third tick tells how much there is of either.
     """
-    if turned_near <= 0:
-        return near
-    root_near, root_far = np.sqrt(turned_near), np.sqrt(turned_far)
-    return float(near - (far - near) * root_near / (root_far - root_near))
+    if away[0] <= 0:
+        return float(time[0])
+    root = np.sqrt(away)
+    parabola = time[0] - (time[1] - time[0]) * root[0] / (root[1] - root[0])
+    if len(time) < 3:
+        return float(parabola)
+    speed = np.diff(away) / np.diff(time)
+    even = time[0] - 1.5 * away[0] / speed[0]
+    gain_expected = (root[1] + root[2]) / (root[0] + root[1]) - 1
+    share = np.clip((speed[1] / speed[0] - 1) / gain_expected, 0.0, 1.0)
+    return float(share * parabola + (1 - share) * even)
 
 
 def parabolic_slopes(x: NDFloat, y: NDFloat) -> NDFloat:
@@ -96,8 +109,8 @@ def knots(
     time, turned, slope : ndarray of shape (m,)
         Knots, the first one at 0 degrees, the last one at `total`.
     """
-    start = standstill(time[0], time[1], turned[0], turned[1])
-    stop = -standstill(-time[-1], -time[-2], total - turned[-1], total - turned[-2])
+    start = standstill(time[:3], turned[:3])
+    stop = -standstill(-time[:-4:-1], total - turned[:-4:-1])
     start, cut_start = max(start, earliest), start < earliest
     stop, cut_stop = min(stop, latest), stop > latest
     if start < time[0]:

@@ -543,11 +543,11 @@ class _Finder:
         if nominal is None:
             n_turned = expected if expected is not None else n_ticks
             nominal = n_turned * self.rules.increment
-        angle = np.zeros(0)
+        angle: NDFloat = np.zeros(0)
         if train is not None:
             # Ticks that nothing explains are spread over the rotation.
             n_total = n_ticks if expected is None else expected
-            angle = train.number * (self.rules.increment * n_total / n_ticks)
+            angle = np.asarray(train.number * (self.rules.increment * n_total / n_ticks))
             angle = np.minimum(angle, nominal)
         return Rotation(
             start=block.start,

@@ -9,6 +9,21 @@ from derotation import _labels, _motion
 
 NDFloat = NDArray[np.float64]
 
+# Uncertainty of the time of a pulse, in samples.
+JITTER = 0.5
+# Ticks over which the acceleration is followed.
+MIN_TRACK = 10
+# Uncertainty of the acceleration once it is known, as a part of it: first so much that jerk-limited
+# ramps are understood; if the ticks do not add up then, as little as even ramps allow.
+KNOWN_ACCELERATION = (0.35, 0.1)
+# What leaving out the outermost tick counts, against other ways to make the ticks add up.
+COST_SURPLUS = 5.0
+# Where no interval differs more than this from the next, and ticks are as many as expected, there
+# is nothing to be mended.
+REGULAR = 1.6
+# An interval this many times longer than one beside it may hold any number of missing ticks; those
+# next to standstill are up to 3.8 times as long.
+GAP = 5.0
 # Variation of the speed from tick to tick that is ordinary for a motor and its encoder.
 RIPPLE = 0.08
 # Ticks at either end from which the acceleration is told.
@@ -68,20 +83,86 @@ def number_rotation(
        long gap, before the first tick or after the last one (where an evenly accelerating motor
        would have stood still). What fits nowhere is reported as `unexplained`.
     """
+    if len(times) == expected and _is_regular(times):
+        return TickTrain(
+            time=times,
+            number=np.arange(1, len(times) + 1),
+            inserted=np.zeros(len(times), np.bool_),
+            duplicated=np.zeros(0),
+            unexplained=0,
+        )
     bounced = _bounced(times)
-    clean = times[~bounced]
-    is_tick, step = _by_rhythm(clean)
-    extra = np.concatenate([times[bounced], clean[~is_tick]])
-    ticks, steps = clean[is_tick], step[is_tick][1:]
+    best: _Explanation | None = None
+    for trust in KNOWN_ACCELERATION:
+        found = _explain(times[~bounced], trust, expected, earliest, latest)
+        if best is None or found.cost < best.cost:
+            best = found
+        if best.cost == 0:
+            break
+    assert best is not None  # for the type checker
+    extra = np.sort(np.concatenate([times[bounced], best.extra]))
+    time, inserted = _with_missing(best, earliest, latest)
+    return TickTrain(
+        time=time,
+        number=np.arange(1, len(time) + 1),
+        inserted=inserted,
+        duplicated=extra,
+        unexplained=best.unexplained,
+    )
+
+
+def _is_regular(times: NDFloat) -> bool:
+    """Tell whether no interval is much longer or shorter than the one before it."""
+    if len(times) < 8:
+        return False
+    ratio = np.diff(times)[1:] / np.diff(times)[:-1]
+    ratio = np.maximum(ratio, 1 / ratio)
+    return bool(max(ratio[0], ratio[-1]) < GAP and ratio[1:-1].max() < REGULAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Explanation:
+    """One way to understand the pulses of a rotation."""
+
+    ticks: NDFloat
+    """Times of the pulses that are ticks."""
+    number: NDArray[np.int64]
+    """Which ticks they are."""
+    last: int
+    """Number of the last tick, which may be missing."""
+    extra: NDFloat
+    """Pulses that are none."""
+    unexplained: int
+    """Ticks that are expected and have no place."""
+    cost: float
+    """How far the rhythm had to be bent to reach the expected number of ticks."""
+
+
+def _explain(
+    times: NDFloat, trust: float, expected: int | None, earliest: float, latest: float
+) -> _Explanation:
+    """Understand pulses by their rhythm and by the number of ticks that are expected."""
+    is_tick, step = _by_rhythm(times, trust)
+    ticks, steps = times[is_tick], step[is_tick][1:]
+    extra = times[~is_tick]
     number = _numbers(_fill_gaps(ticks, steps))
-    unexplained = 0
-    if expected is not None and number[-1] != expected:
-        n_first, n_last = _outer_surplus(ticks, number, expected, earliest, latest)
-        kept = slice(n_first, len(ticks) - n_last)
-        extra = np.concatenate([extra, ticks[:n_first], ticks[len(ticks) - n_last :]])
-        ticks, steps = ticks[kept], steps[n_first : len(steps) - n_last]
-        number, unexplained = _settle(ticks, steps, expected, earliest, latest)
-    return _with_missing(ticks, number, expected, extra, unexplained, earliest, latest)
+    if expected is None or number[-1] == expected:
+        return _Explanation(
+            ticks=ticks, number=number, last=int(number[-1]), extra=extra, unexplained=0, cost=0.0
+        )
+    n_first, n_last = _outer_surplus(ticks, number, expected, earliest, latest)
+    kept = slice(n_first, len(ticks) - n_last)
+    extra = np.concatenate([extra, ticks[:n_first], ticks[len(ticks) - n_last :]])
+    ticks, steps = ticks[kept], steps[n_first : len(steps) - n_last]
+    number, unexplained, cost = _settle(ticks, steps, expected, earliest, latest)
+    return _Explanation(
+        ticks=ticks,
+        number=number,
+        last=expected - unexplained,
+        extra=extra,
+        unexplained=unexplained,
+        cost=cost + COST_SURPLUS * (n_first + n_last),
+    )
 
 
 def cruise_speed(times: NDFloat) -> float:
@@ -93,24 +174,57 @@ def cruise_speed(times: NDFloat) -> float:
     return float(np.quantile(speeds, 0.9, method="lower"))
 
 
-def _by_rhythm(times: NDFloat) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Tell ticks from pulses too many, and the steps between ticks where rhythm tells them."""
+def _by_rhythm(times: NDFloat, trust: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Tell ticks from pulses too many, and the steps between ticks where rhythm tells them.
+
+    The search is done twice: first knowing only how strong the motor's acceleration can be, then
+    with what the first result says of it at each moment, which settles the first and last ticks,
+    where intervals change most.
+    """
     is_tick = np.ones(len(times), np.bool_)
     step = np.zeros(len(times), np.int64)
     if len(times) < 4:
         step[1:] = 1
         return is_tick, step
-    intervals = np.diff(times)
-    _labels.number_ticks(
-        times,
-        _local_median(intervals),
-        _ramp_acceleration(times),
-        0.5,
-        RIPPLE,
-        step,
-        is_tick,
-    )
+    local = _local_median(np.diff(times))
+    strength = _ramp_acceleration(times)
+    expected, uncertainty = np.zeros(len(local)), np.full(len(local), strength)
+    _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
+    if np.count_nonzero(is_tick) > 2 * MIN_TRACK:
+        expected = _acceleration(times[is_tick], step[is_tick][1:], times)
+        known = np.abs(expected) > 0.5 * strength
+        uncertainty[known] = trust * np.abs(expected[known])
+        _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
+    _mark_gaps(times, is_tick, step)
     return is_tick, step
+
+
+def _acceleration(ticks: NDFloat, steps: NDArray[np.int64], times: NDFloat) -> NDFloat:
+    """Follow the acceleration through a rotation: for each interval of `times`, ticks/sample².
+
+    Medians over many pairs of intervals, so that a few wrong steps do not matter.
+    """
+    told = steps > 0
+    speed = steps[told] / np.diff(ticks)[told]
+    middle = (ticks[1:] + ticks[:-1])[told] / 2
+    lag = MIN_TRACK // 2
+    change = (speed[lag:] - speed[:-lag]) / (middle[lag:] - middle[:-lag])
+    smooth = _local_median(change, lag)
+    at = (middle[lag:] + middle[:-lag]) / 2
+    wanted = (times[1:] + times[:-1]) / 2
+    # The nearest value also beyond the first and last one: a ramp goes on to its end.
+    return np.asarray(np.interp(wanted, at, smooth))
+
+
+def _mark_gaps(times: NDFloat, is_tick: NDArray[np.bool_], step: NDArray[np.int64]) -> None:
+    """Set steps to 0 that rhythm took for one tick because the motor might just have paused."""
+    index = np.flatnonzero(is_tick)
+    intervals = np.diff(times[index])
+    if len(intervals) < 3:
+        return
+    beside = np.minimum(np.append(np.inf, intervals[:-1]), np.append(intervals[1:], np.inf))
+    wide = (intervals > GAP * beside) & (step[index[1:]] <= 1)
+    step[index[1:][wide]] = 0
 
 
 def _bounced(times: NDFloat) -> NDArray[np.bool_]:
@@ -242,28 +356,35 @@ def _settle(
     expected: int,
     earliest: float,
     latest: float,
-) -> tuple[NDArray[np.int64], int]:
+) -> tuple[NDArray[np.int64], int, float]:
     """Put the difference to the expected number of ticks where it is the least unlikely.
 
-    Returns the numbers of the ticks and what could not be settled.
+    Returns the numbers of the ticks, what could not be settled, and how unlikely it is.
     """
     filled = _fill_gaps(ticks, steps)
     number = _numbers(filled)
     missing = expected - int(number[-1])
     if missing == 0:
-        return number, 0
+        return number, 0, 0.0
     lead = -_offset_at_standstill(ticks, number, earliest)
     trail = -_offset_at_standstill(-ticks[::-1], number[-1] - number[::-1], -latest)
     places: list[tuple[float, float]] = [(lead, END_SIGMA), (trail, END_SIGMA)]
-    estimates = _gap_estimates(ticks, steps)
-    for gap, estimate in estimates.items():
-        places.append((estimate - float(filled[gap]), 0.2 + 0.05 * estimate))
-    shares, cost = _share_out(missing, places, [0, 0, *(1 - int(filled[gap]) for gap in estimates)])
+    steps_adjusted: list[int] = []
+    for gap, estimate in _gap_estimates(ticks, steps).items():
+        places.append((estimate - float(filled[gap]), 0.3 + 0.12 * estimate))
+        steps_adjusted.append(gap)
+    if missing < 0:
+        # The intervals next to standstill are long even where nothing is missing.
+        outermost = [step for step in (0, len(filled) - 1) if step not in steps_adjusted]
+        places.extend((0.0, END_SIGMA) for _ in outermost)
+        steps_adjusted.extend(outermost)
+    least = [0, 0, *(1 - int(filled[step]) for step in steps_adjusted)]
+    shares, cost = _share_out(missing, places, least)
     if cost > MAX_COST:
-        return number, missing
-    for gap, share in zip(estimates, shares[2:], strict=True):
-        filled[gap] += share
-    return _numbers(filled) + shares[0], 0
+        return number, missing, cost
+    for step, share in zip(steps_adjusted, shares[2:], strict=True):
+        filled[step] += share
+    return _numbers(filled) + shares[0], 0, max(cost, 0.0)
 
 
 def _numbers(steps: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -299,29 +420,19 @@ def _share_out(
 
 
 def _with_missing(
-    ticks: NDFloat,
-    number: NDArray[np.int64],
-    expected: int | None,
-    extra: NDFloat,
-    unexplained: int,
-    earliest: float,
-    latest: float,
-) -> TickTrain:
-    """Add the missing ticks, each at the time at which the motor would have come by."""
-    last = int(number[-1]) if expected is None else expected - unexplained
-    every = np.arange(1, last + 1)
-    inserted = ~np.isin(every, number)
-    time = np.empty(last)
-    time[number - 1] = ticks
+    found: _Explanation, earliest: float, latest: float
+) -> tuple[NDFloat, NDArray[np.bool_]]:
+    """Give the times of all ticks and which of them were missing.
+
+    A missing tick is put at the time at which the motor came by.
+    """
+    every = np.arange(1, found.last + 1)
+    inserted = ~np.isin(every, found.number)
+    time = np.empty(found.last)
+    time[found.number - 1] = found.ticks
     if inserted.any():
         at, turned, slope = _motion.knots(
-            ticks, number.astype(np.float64), float(last), earliest, latest
+            found.ticks, found.number.astype(np.float64), float(found.last), earliest, latest
         )
         time[inserted] = _motion.invert(at, turned, slope, every[inserted].astype(np.float64))
-    return TickTrain(
-        time=time,
-        number=every,
-        inserted=inserted,
-        duplicated=np.sort(extra),
-        unexplained=unexplained,
-    )
+    return time, inserted
