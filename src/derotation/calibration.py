@@ -123,7 +123,7 @@ class Calibration:
 
 def _pair(name: Path, key: str, value: object, size: int) -> tuple[Any, ...]:
     numbers = isinstance(value, list) and len(value) == size
-    if not numbers or not all(isinstance(v, int | float) for v in value):  # type: ignore[union-attr, attr-defined]
+    if not numbers or not all(isinstance(v, int | float) for v in value):  # type: ignore[attr-defined]
         msg = f"{name}: {key} is {value!r}; expected a list of {size} numbers"
         raise InputError(msg)
     return tuple(value)  # type: ignore[arg-type]

@@ -205,7 +205,7 @@ def _given_center(
         )
     elif method == "image_center":
         center = np.asarray(transforms.image_center(shape))
-        statement = "The center of the image was taken (center.method); nothing was measured."
+        statement = "The center of the image was taken; nothing was measured."
     else:
         msg = f"center.method is {method!r}; allowed are registration, fixed and image_center"
         raise CenterError(msg)
@@ -265,12 +265,12 @@ def _thin(numbers: NDArray[np.intp], n: int) -> NDArray[np.int64]:
     """Keep at most n of them, evenly spread."""
     if len(numbers) <= n:
         return numbers.astype(np.int64)
-    return numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)].astype(np.int64)
+    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)], np.int64)
 
 
 def _spread(numbers: NDArray[np.intp], angles: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """Keep at most n, taking turns among bins of the circle: rests at one angle do not dominate."""
-    bins = np.floor(np.mod(angles, 360.0) / (360.0 / ANGLE_BINS)).astype(int)
+    bins = np.floor(np.mod(angles, 360.0) / (360.0 / ANGLE_BINS)).astype(np.int64)
     rank = np.empty(len(numbers))
     for b in np.unique(bins):
         members = np.flatnonzero(bins == b)
@@ -278,7 +278,7 @@ def _spread(numbers: NDArray[np.intp], angles: NDArray[np.float64], n: int) -> N
         order = np.argsort(np.argsort(_van_der_corput(len(members)), kind="stable"))
         rank[members[order]] = np.arange(len(members))
     chosen = np.lexsort((bins, rank))[:n]
-    return np.sort(numbers[chosen]).astype(np.int64)
+    return np.asarray(np.sort(numbers[chosen]), dtype=np.int64)
 
 
 def _van_der_corput(n: int) -> NDArray[np.float64]:
@@ -419,9 +419,9 @@ def _fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Fit the center's error robustly: error (2,), weights (n,) in 0..1, common shift (2,)."""
     design = _design(angles)
-    known = np.isfinite(shifts).all(axis=1)
+    known = np.asarray(np.isfinite(shifts).all(axis=1))
     measured = np.where(known[:, np.newaxis], shifts, 0.0)
-    weights = known.astype(np.float64)
+    weights = np.where(known, 1.0, 0.0)
     if known.sum() < MIN_FRAMES:
         msg = (
             f"only {int(known.sum())} of {len(known)} rotating frames could be compared with the "
@@ -434,10 +434,10 @@ def _fit(
         # A frame's shift has two components; the median of their length is 1.18 sd.
         scale = max(float(np.median(distance[known])) / 1.1774, 1e-6)
         if iteration < 10:  # first in a way that no far-off frame can pull at (least distances)
-            weights = known / np.maximum(distance / scale, 0.1)
+            weights = np.where(known, 1 / np.maximum(distance / scale, 0.1), 0.0)
         else:
             inside = np.clip(distance / (TUKEY * scale), 0, 1)
-            weights = known * (1 - inside**2) ** 2
+            weights = np.where(known, (1 - inside**2) ** 2, 0.0)
     return solution[:2], weights, solution[2:]
 
 

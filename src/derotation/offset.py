@@ -1,0 +1,74 @@
+"""What the detector gives where there is no light."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from derotation.io.movie import Movie
+
+__all__ = ["estimate_pmt_offset"]
+
+MAX_FRAMES = 100
+FRAMES_AT_ONCE = 10
+# The darkest pixels of the field, where samples without any photon are most frequent.
+DARK_FRACTION = 0.02
+BINS = 512
+# Peaks of the histogram are smoothed by this part of its spread below the median (cells that pass
+# by reach far above it); single photons stay apart.
+SMOOTHING = 0.06
+# A lower peak counts as the one without photons from this part of the highest peak on.
+MIN_PEAK = 0.05
+
+
+def estimate_pmt_offset(movie: Movie) -> float:
+    """Estimate the counts that mean "0 photons" from the dark pixels of a movie.
+
+    Parameters
+    ----------
+    movie : Movie
+        Up to 100 frames are read, spread over its whole length.
+
+    Returns
+    -------
+    float
+        The lowest peak in the distribution of what the darkest 2 % of the pixels recorded; a
+        whole number for an integer movie. Where even the darkest pixels nearly always see
+        photons, it lies higher than the true offset, at their most frequent value.
+    """
+    chosen = np.unique(np.linspace(0, len(movie) - 1, min(len(movie), MAX_FRAMES)).astype(int))
+    total = np.zeros(movie.shape[1:])
+    for block in _blocks(chosen):
+        total += np.nan_to_num(movie.read(block).astype(np.float64)).sum(axis=0)
+    n_dark = max(int(DARK_FRACTION * total.size), 16)
+    dark = np.argpartition(total.ravel(), min(n_dark, total.size - 1))[:n_dark]
+    values = np.concatenate(
+        [movie.read(block).reshape(len(block), -1)[:, dark].ravel() for block in _blocks(chosen)]
+    ).astype(np.float64)
+    offset = _lowest_peak(values[np.isfinite(values)], movie.dtype.kind in "iu")
+    return float(round(offset)) if movie.dtype.kind in "iu" else offset
+
+
+def _blocks(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.array_split(numbers, -(-len(numbers) // FRAMES_AT_ONCE))
+
+
+def _lowest_peak(values: NDArray[np.float64], integer: bool) -> float:
+    if values.size == 0:
+        return 0.0
+    low, high = np.quantile(values, [0.0005, 0.995])
+    if high <= low:
+        return float(low)
+    if integer and high - low < BINS:
+        edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.5)
+    else:
+        edges = np.linspace(low, high, BINS + 1)
+    counts, _ = np.histogram(values, edges)
+    step = edges[1] - edges[0]
+    spread = np.median(values) - np.quantile(values, 0.16)
+    smooth = ndimage.gaussian_filter1d(
+        counts.astype(np.float64), max(SMOOTHING * spread / step, 0.5), mode="constant"
+    )
+    inner = np.concatenate([[0.0], smooth, [0.0]])
+    peaks = np.flatnonzero((inner[1:-1] >= inner[:-2]) & (inner[1:-1] > inner[2:]))
+    tall = peaks[smooth[peaks] >= MIN_PEAK * smooth.max()]
+    return float((edges[tall[0]] + edges[tall[0] + 1]) / 2)

@@ -1,0 +1,86 @@
+"""Pictures of a movie before and after derotation."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.angles import Angles
+from derotation.calibration import Calibration
+from derotation.streaming import DerotationResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_before_after", "plot_contact_sheet", "plot_coverage", "show_image"]
+
+BLUE, ORANGE = "#0072B2", "#E69F00"
+
+
+def show_image(
+    ax: "Axes", image: NDArray[Any], title: str, limits: tuple[float, float] | None = None
+) -> None:
+    """Show an image in gray, between its 1st and 99.5th percentile unless limits are given."""
+    low, high = np.quantile(image, [0.01, 0.995]) if limits is None else limits
+    ax.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
+    ax.set_title(title, fontsize=10)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def plot_before_after(result: DerotationResult, calibration: Calibration) -> "Figure":
+    """Show the mean of the turned frames as recorded and derotated, and what was seen.
+
+    Cells that are smeared on the left and round in the middle tell that the movie stands still.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.3), layout="constrained")
+    raw, derotated, seen = figure.subplots(1, 3)
+    often = result.seen > 0.5
+    limits = _limits(result.turned_mean[often] if often.any() else result.turned_mean)
+    show_image(raw, result.raw_turned_mean, "mean of the rotating frames, as recorded", limits)
+    show_image(derotated, result.turned_mean, "mean of the same frames, derotated", limits)
+    for axis in (raw, derotated):
+        axis.plot(*calibration.center, "+", color=ORANGE, markersize=12, markeredgewidth=1.5)
+    picture = seen.imshow(result.seen * 100, cmap="cividis", vmin=0, vmax=100)
+    seen.set_title("how often each pixel was seen", fontsize=10)
+    seen.set_xticks([])
+    seen.set_yticks([])
+    figure.colorbar(picture, ax=seen, label="frames (%)", shrink=0.85)
+    return figure
+
+
+def plot_contact_sheet(result: DerotationResult, angles: Angles) -> "Figure":
+    """Show single frames as recorded (upper rows) and derotated (lower rows) at various angles."""
+    from matplotlib.figure import Figure
+
+    n = len(result.examples)
+    columns = min(n, 6)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(2.1 * columns, 4.5 * rows), layout="constrained")
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for axis in axes.ravel():
+        axis.set_axis_off()
+    order = np.argsort(np.mod(np.nan_to_num(angles.frame_angles[result.examples]), 360))
+    limits = _limits(result.derotated_examples)
+    for place, k in enumerate(order):
+        row, column = 2 * (place // columns), place % columns
+        frame = result.examples[k]
+        title = f"frame {frame}: {round(np.nan_to_num(angles.frame_angles[frame]))}°"
+        show_image(axes[row, column], result.raw_examples[k], title, limits)
+        show_image(axes[row + 1, column], result.derotated_examples[k], "derotated", limits)
+    return figure
+
+
+def plot_coverage(result: DerotationResult, angles: Angles, ax: "Axes") -> None:
+    """Draw the fraction of the picture that each frame saw, over time."""
+    time = np.arange(len(result.coverage)) / angles.frame_rate
+    ax.plot(time, 100 * result.coverage, color=BLUE, linewidth=1)
+    ax.set(xlabel="time (s)", ylabel="pixels seen (%)", ylim=(0, 103), title="coverage")
+
+
+def _limits(values: NDArray[Any]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.01, 0.998])
+    return float(low), float(high)
