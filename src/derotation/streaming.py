@@ -44,8 +44,10 @@ class DerotationResult:
     """Fraction of the pixels inside the mask that were seen, per frame."""
     mean: NDArray[np.float32]
     """Mean of the derotated movie over the frames that saw a pixel (y, x); blank if none did."""
+    raw_mean: NDArray[np.float32]
+    """Mean of the recorded movie (y, x)."""
     turned_mean: NDArray[np.float32]
-    """The same over the frames that were recorded while the sample was turned."""
+    """Mean of the derotated movie over the frames recorded while the sample was turned."""
     raw_turned_mean: NDArray[np.float32]
     """Mean of those frames as recorded (y, x); smeared where the derotated one is sharp."""
     seen: NDArray[np.float32]
@@ -211,7 +213,7 @@ class _Totals:
         mask: NDArray[np.bool_],
     ) -> None:
         self._coverage = np.zeros(shape[0])
-        self._all, self._turned, self._raw_turned = (_Mean(shape[1:]) for _ in range(3))
+        self._all, self._raw, self._turned, self._raw_turned = (_Mean(shape[1:]) for _ in range(4))
         self._is_turned, self._examples, self._mask = turned, examples, mask
         self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
 
@@ -224,6 +226,7 @@ class _Totals:
     ) -> None:
         turned = self._is_turned[start : start + len(raw)]
         self._all.add(derotated, seen)
+        self._raw.add(raw, None)
         self._turned.add(derotated[turned], seen[turned])
         self._raw_turned.add(raw[turned], None)
         self._coverage[start : start + len(raw)] = seen.sum(axis=(1, 2)) / self._mask.sum()
@@ -237,6 +240,7 @@ class _Totals:
         return DerotationResult(
             coverage=self._coverage,
             mean=self._all.mean(blank),
+            raw_mean=self._raw.mean(blank),
             turned_mean=self._turned.mean(blank),
             raw_turned_mean=self._raw_turned.mean(blank),
             seen=(self._all.count / len(self._coverage)).astype(np.float32),
