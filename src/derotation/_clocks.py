@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 MAX_LINE_MISFIT = 0.25
 # A frame is mended if at least this part of its lines has pulses of their own.
 MIN_LINES_SEEN = 0.5
+# Where gaps are shorter than that, single pulses are trusted if at least this part of them is seen.
+MIN_LINES_IF_HIDDEN = 0.98
+# If so many frames agree on another number of lines, it is no accident.
+USUAL = 0.8
 # Gaps this short between lines may vanish between two samples.
 MAX_HIDDEN_GAP_SAMPLES = 2
 
@@ -102,8 +106,10 @@ def read_scan(
     is where a frame is cut), since that is where microscopes lose or add one.
     """
     line, frame = _recognize(line, frame, n_frames, n_lines, recognize, report)
-    line = _without_crowded(line, report, "line")
-    frame = _without_crowded(frame, report, "frame")
+    frame = _without_crowded(frame, _usual_interval(frame), report, "frame")
+    # Where gaps between lines are too short to be seen, pulses are usually several lines apart.
+    expected = _usual_interval(frame) / n_lines if len(frame) > 1 else np.inf
+    line = _without_crowded(line, min(_usual_interval(line), expected), report, "line")
     scan = _Scanner(line, frame, n_frames, n_lines, n_samples, report)
     return scan.read()
 
@@ -132,11 +138,15 @@ def _recognize(
     return frame, line
 
 
-def _without_crowded(pulses: Pulses, report: Report, what: str) -> Pulses:
+def _usual_interval(pulses: Pulses) -> float:
+    """Give the median time from one pulse to the next; infinite for a single pulse."""
+    return float(np.median(np.diff(pulses.start))) if len(pulses) > 1 else float("inf")
+
+
+def _without_crowded(pulses: Pulses, period: float, report: Report, what: str) -> Pulses:
     """Leave out pulses that come too soon after another, with what lies between them."""
     if len(pulses) < 4:
         return pulses
-    period = float(np.median(np.diff(pulses.start)))
     crowded = _edges.mark_crowded(pulses.start, period)
     n = int(np.count_nonzero(crowded))
     if not n:
@@ -213,15 +223,11 @@ class _Scanner:
 
     def _line_period(self) -> float | None:
         """Measure the line period; None if gaps between lines are too short to be seen."""
+        wanted = self.n_lines * len(self.frame)
+        if self._gaps_are_hidden() and len(self.rises) < MIN_LINES_IF_HIDDEN * wanted:
+            return None
         gaps = np.diff(self.rises)
         median = float(np.median(gaps))
-        expected = self._frame_period() / self.n_lines
-        hidden = self._gaps_are_hidden()
-        if hidden and (
-            median > 1.5 * expected
-            or len(self.rises) < MIN_LINES_SEEN * self.n_lines * len(self.frame)
-        ):
-            return None
         near = gaps[np.abs(gaps - median) <= 0.3 * median + 1]
         return float(near.mean())
 
@@ -312,9 +318,9 @@ class _Scanner:
         inner = counts[:-1] if len(counts) > 2 else counts
         usual = int(np.bincount(inner).argmax())
         share = np.count_nonzero(inner == usual) / len(inner)
-        if usual == self.n_lines or share < 0.5:
+        if usual == self.n_lines or share < USUAL:
             return
-        if usual > self.n_lines and self._surplus_is_flyback(period):
+        if usual > self.n_lines and self._surplus_is_flyback(start, counts == usual, period):
             self.report.repair(
                 "flyback_lines_dropped",
                 "line_clock",
@@ -332,10 +338,16 @@ class _Scanner:
             + self._table(start, counts)
         )
 
-    def _surplus_is_flyback(self, period: float) -> bool:
-        """Tell whether frame pulses last as long as the movie's lines, so that the rest is not."""
-        lasts = float(np.median(self.frame.stop - self.frame.start))
-        return abs(lasts - self.n_lines * period) < 1.5 * period
+    def _surplus_is_flyback(self, start: NDFloat, usual: NDArray[np.bool_], period: float) -> bool:
+        """Tell whether the lines too many begin when the pulse of their frame is over."""
+        pulse = np.searchsorted(self.frame.start, start[usual] - 0.5 * period)
+        pulse = np.minimum(pulse, len(self.frame) - 1)
+        first_line = np.searchsorted(self.rises, start[usual] - 0.5 * period)
+        surplus = self.rises[first_line + self.n_lines]
+        over = self.frame.stop[pulse]
+        lasts = float(np.median(over - start[usual]))
+        is_gate = lasts > (self.n_lines - 1) * period
+        return is_gate and float(np.median(surplus - over)) > -0.1 * period
 
     def _mend_frames(
         self,
@@ -348,7 +360,8 @@ class _Scanner:
         good = np.setdiff1d(np.arange(len(frames.start)), bad)
         source = good if len(good) else np.arange(len(frames.start))
         firsts = self.rises[np.minimum(bounds[source], len(self.rises) - 1)]
-        late = float(np.median(firsts - frames.start[source]))
+        # Where every frame is odd, some may lack their first line.
+        late = float(np.quantile(firsts - frames.start[source], 0.5 if len(good) else 0.2))
         refused, missing, surplus = [], [], 0
         for k in bad:
             seen = self.rises[bounds[k] : bounds[k] + counts[k]]
@@ -429,7 +442,7 @@ class _Scanner:
         if self.frame.begins_high:
             complete[0] = False
             start[0] = stop[0] - active
-        period = active / self.n_lines
+        period = self._refined(start, active / self.n_lines)
         self.report.repair(
             "lines_from_frame_clock",
             "line_clock",
@@ -446,6 +459,19 @@ class _Scanner:
             complete=complete,
             period=period,
         )
+
+    def _refined(self, start: NDFloat, period: float) -> float:
+        """Measure the line period by the lines whose gap was seen, given a fair guess."""
+        frame = np.searchsorted(start, self.rises + 1, side="left") - 1
+        since = self.rises[frame >= 0] - start[frame[frame >= 0]]
+        place = np.rint(since / period)
+        inner = (place > 0) & (place < self.n_lines)
+        inner &= np.abs(since - place * period) < MAX_LINE_MISFIT * period + 1
+        if np.count_nonzero(inner) < 2 * len(start):
+            return period
+        # With an offset, since gaps are seen only where a sample comes late in the line.
+        slope, _ = np.polyfit(place[inner], since[inner], 1)
+        return float(slope)
 
     def _line_blocks(
         self, start: NDFloat, frame_period: float
@@ -508,31 +534,29 @@ class _Scanner:
 
     def _filled_up(self, rises: NDFloat, period: float) -> tuple[NDFloat, NDArray[np.bool_]]:
         """Put in missing lines, told from the pause between frames by the number of lines."""
-        steps = np.rint(np.diff(rises) / period).astype(int)
-        wide = np.flatnonzero(steps >= 2)
-        if not len(wide):
-            return rises, np.zeros(len(rises), np.bool_)
-        pause = int(np.bincount(steps[wide]).argmax())
-        if np.count_nonzero(steps == pause) < 0.5 * self.n_frames - 1:
-            pause = 0  # the frames follow each other without a pause
+        steps = np.diff(rises) / period
+        wide = np.flatnonzero(steps >= 1.5)
+        pause = self._pause(steps[wide])
         inserted: list[float] = []
-        count = 0  # lines of the current frame up to and including line `done`
+        count = 0  # lines, those put in included, up to and including line `done`
         done = -1
-        for i in wide:
-            count += int(i) - done
-            done = int(i)
-            if count % self.n_lines == 0 and abs(steps[i] - pause) <= 1 and pause:
-                continue
-            if steps[i] - 1 + count % self.n_lines > self.n_lines or count % self.n_lines == 0:
+        for i in wide.tolist():
+            count += i - done
+            done = i
+            in_frame = count % self.n_lines
+            share = self._missing_in(float(steps[i]), in_frame, pause)
+            if share is None:
+                at = rises[i] / self.report.sampling_rate
                 raise SignalError(
-                    f"line_clock: a pause of {steps[i]} lines after line {count % self.n_lines} of "
-                    f"frame {count // self.n_lines}, at {rises[i] / self.report.sampling_rate:.4f}"
-                    f" s. The frame clock does not tell frames apart, and the line clock does not "
-                    f"come in groups of {self.n_lines} lines. Check scan.lines_per_frame and the "
-                    "frame clock's cable."
+                    f"line_clock: a pause of {steps[i] - 1:.1f} lines at {at:.4f} s, after line "
+                    f"{in_frame or self.n_lines} of a frame. The frame clock does not tell frames "
+                    f"apart, and the line clock does not come in groups of {self.n_lines} lines. "
+                    "Check scan.lines_per_frame and the frame clock's cable."
                 )
-            inserted.extend(rises[i] + period * np.arange(1, steps[i]))
-            count += int(steps[i]) - 1
+            before, after = share
+            inserted.extend(rises[i] + period * np.arange(1, before + 1))
+            inserted.extend(rises[i + 1] - period * np.arange(1, after + 1))
+            count += before + after
         if not inserted:
             return rises, np.zeros(len(rises), np.bool_)
         self.report.repair(
@@ -545,6 +569,34 @@ class _Scanner:
         every = np.append(rises, inserted)
         order = np.argsort(every, kind="stable")
         return every[order], order >= len(rises)
+
+    def _pause(self, steps: NDFloat) -> float:
+        """Tell how many line periods lie between a frame's last line and the next frame's first.
+
+        0 if frames follow each other like lines do.
+        """
+        if not len(steps):
+            return 0.0
+        whole = np.rint(steps).astype(int)
+        usual = whole == np.bincount(whole).argmax()
+        return float(np.median(steps[usual])) if usual.sum() >= 0.5 * self.n_frames - 1 else 0.0
+
+    def _missing_in(self, step: float, in_frame: int, pause: float) -> tuple[int, int] | None:
+        """Tell how many lines are missing in a gap: behind its first edge, before its second.
+
+        `step` is the gap's length and `pause` the usual one between frames, in line periods;
+        `in_frame` lines of the frame came before it. None if it cannot be understood.
+        """
+        inside = round(step) - 1
+        if not pause:
+            return inside, 0
+        before = -in_frame % self.n_lines
+        after = round(step - pause) - before
+        if after >= 0 and abs(step - pause - before - after) < MAX_LINE_MISFIT:
+            return before, after
+        if in_frame and in_frame + inside < self.n_lines and abs(step - inside - 1) < 0.25:
+            return inside, 0
+        return None
 
     # Agreement with the movie
 
