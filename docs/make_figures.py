@@ -6,6 +6,8 @@ Run it from the repository's root: ``python docs/make_figures.py``. It takes abo
 import tempfile
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from derotation.angles import interpolate_angles
 from derotation.center import estimate_center
 from derotation.derotate import LineTiming
@@ -16,7 +18,6 @@ from derotation.io.stimulus import read_stimulus
 from derotation.plots.movie import show_image
 from derotation.simulate import simulate_session
 from derotation.streaming import derotate_movie
-from matplotlib.figure import Figure
 
 IMAGES = Path(__file__).parent / "images"
 
