@@ -52,6 +52,12 @@ def settings(*names):
     return section(COHORT.config, *names)
 
 
+def parse_settings(wildcards):
+    """What parse_signals reads: the size of a step only matters if there are steps."""
+    steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
+    return settings("signals", "scan.lines_per_frame", *steps, *MOVIE_KEYS)
+
+
 def code(step):
     """A fingerprint of the library's code behind a step, which makes it run again on a change."""
     return code_fingerprint(f"derotation.steps.{step}")

@@ -9,7 +9,9 @@ rule derotate_movie:
     output:
         movie="<results>/{session}/derotated.tif",
         mean="<results>/{session}/images/mean.tif",
+        raw_mean="<results>/{session}/images/raw_mean.tif",
         coverage="<results>/{session}/images/coverage.tif",
+        coverage_table="<results>/{session}/coverage.csv",
         before_after=report(
             "<results>/{session}/plots/before_after.png",
             caption="../report/before_after.rst",
@@ -32,7 +34,7 @@ rule derotate_movie:
         runtime=minutes(20, 20),
     params:
         movie=movie_pattern,
-        config=settings("derotate", "scan", *MOVIE_KEYS),
+        config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

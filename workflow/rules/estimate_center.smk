@@ -24,7 +24,7 @@ rule estimate_center:
         runtime=minutes(15, 1),
     params:
         movie=movie_pattern,
-        config=settings("center", "scan", *MOVIE_KEYS),
+        config=settings("center", "scan.bidirectional", *MOVIE_KEYS),
         code=code("estimate_center"),
     message:
         "Finding the center of rotation of {wildcards.session}"

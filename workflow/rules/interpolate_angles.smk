@@ -4,6 +4,7 @@
 rule interpolate_angles:
     input:
         events="<results>/{session}/events.npz",
+        movie=movie_files,
     output:
         angles="<results>/{session}/angles.npz",
         table="<results>/{session}/angles.csv",
@@ -18,10 +19,11 @@ rule interpolate_angles:
     benchmark:
         "<benchmarks>/{session}/interpolate_angles.tsv"
     resources:
-        mem_mb=megabytes(1000, per_input=10),
+        mem_mb=megabytes(1500),
         runtime=minutes(10, 0),
     params:
-        config=settings("angles"),
+        movie=movie_pattern,
+        config=settings("angles", "scan.line_duty", *MOVIE_KEYS),
         protocol=protocol,
         code=code("interpolate_angles"),
     message:

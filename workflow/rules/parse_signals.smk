@@ -23,7 +23,7 @@ rule parse_signals:
         runtime=minutes(15, 2),
     params:
         movie=movie_pattern,
-        config=settings("signals", "scan.lines_per_frame", *MOVIE_KEYS),
+        config=parse_settings,
         protocol=protocol,
         code=code("parse_signals"),
     message:

@@ -1,0 +1,86 @@
+"""What several steps need to open their inputs and to save their plots."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from derotation.io.files import whole_file
+from derotation.io.movie import Movie, open_movie
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_PLOT_DPI = 120
+
+
+def open_session_movie(pattern: str | Path, config: Mapping[str, Any]) -> Movie:
+    """Open the part of a session's files that the section ``movie`` chooses.
+
+    Parameters
+    ----------
+    pattern : path
+        A TIFF, or a pattern for several.
+    config : mapping
+        The configuration.
+
+    Returns
+    -------
+    Movie
+        To be closed, or used in a ``with``.
+    """
+    chosen = config["movie"]
+    return open_movie(
+        pattern,
+        channel=chosen["channel"],
+        plane=chosen["plane"],
+        n_planes=chosen["n_planes"],
+        n_channels=chosen["n_channels"],
+    )
+
+
+def settle(key: str, configured: T | None, found: T | None, default: T) -> T:
+    """Choose between the configuration, the movie's metadata and a default, in this order.
+
+    Parameters
+    ----------
+    key : str
+        The key's full name, for the log.
+    configured : object or None
+        What the configuration says; None if it says nothing.
+    found : object or None
+        What the movie's metadata say; None if they say nothing.
+    default : object
+        What holds if neither says anything.
+
+    Returns
+    -------
+    object
+        The choice. If the configuration contradicts the metadata, this is logged.
+    """
+    if configured is None:
+        return default if found is None else found
+    if found is not None and not _agree(configured, found):
+        logger.warning(
+            "%s is %s in the configuration, but the movie's metadata say %s; the configuration "
+            "is used. Leave the key out (null) to use the metadata.",
+            key, configured, found,
+        )  # fmt: skip
+    return configured
+
+
+def _agree(one: object, other: object) -> bool:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-3)
+    return one == other
+
+
+def save_plot(figure: "Figure", path: str | Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=_PLOT_DPI)

@@ -1,0 +1,99 @@
+"""Step ``derotate_movie``: the movie that stands still, in one resampling."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.angles import Angles
+from derotation.calibration import Calibration
+from derotation.io.files import TiffStackWriter, write_text
+from derotation.plots.movie import plot_before_after, plot_contact_sheet
+from derotation.steps._inputs import open_session_movie, save_plot
+from derotation.steps._timing import line_timing
+from derotation.streaming import DerotationResult, derotate_movie
+
+__all__ = ["run"]
+
+
+def run(
+    *,
+    movie: str | Path,
+    angles: str | Path,
+    calibration: str | Path,
+    config: Mapping[str, Any],
+    output: str | Path,
+    mean: str | Path,
+    raw_mean: str | Path,
+    coverage: str | Path,
+    coverage_table: str | Path,
+    before_after: str | Path,
+    contact_sheet: str | Path,
+    frames_per_chunk: int | None = None,
+    threads: int = 1,
+) -> DerotationResult:
+    """Put every line of a session's movie back in its place.
+
+    Parameters
+    ----------
+    movie : path
+        The movie's TIFF, or a pattern for several.
+    angles : path
+        The angles that the step ``interpolate_angles`` wrote.
+    calibration : path
+        The calibration of this session or of another one.
+    config : mapping
+        The configuration; its sections ``derotate`` and ``movie`` are read, and the key
+        ``scan.bidirectional``.
+    output : path
+        Where ``derotated.tif`` goes.
+    mean, raw_mean, coverage : path
+        Where the images go: the mean of the derotated and of the raw movie, and the fraction of
+        the frames that saw each pixel.
+    coverage_table : path
+        Where the table goes that says which fraction of its pixels each frame saw.
+    before_after, contact_sheet : path
+        Where the plots go.
+    frames_per_chunk : int, optional
+        Frames held in memory at a time.
+    threads : int
+        Threads that share the frames.
+
+    Returns
+    -------
+    DerotationResult
+        What was written, without the movie itself.
+
+    Raises
+    ------
+    DerotationError
+        If a file cannot be read, or if movie, angles and calibration do not belong together.
+    """
+    lines, found = Angles.load(angles), Calibration.load(calibration)
+    with open_session_movie(movie, config) as opened:
+        result = derotate_movie(
+            opened,
+            lines,
+            found,
+            output,
+            timing=line_timing(opened, lines, config),
+            config=config["derotate"],
+            frames_per_chunk=frames_per_chunk,
+            threads=threads,
+        )
+        pixel_size = opened.metadata.pixel_size_um
+    for path, image in ((mean, result.mean), (raw_mean, result.raw_mean), (coverage, result.seen)):
+        _save_image(path, image, pixel_size)
+    rows = (f"{frame},{fraction:.6g}\n" for frame, fraction in enumerate(result.coverage))
+    write_text(coverage_table, "frame,coverage\n" + "".join(rows))
+    save_plot(plot_before_after(result, found), before_after)
+    save_plot(plot_contact_sheet(result, lines), contact_sheet)
+    return result
+
+
+def _save_image(path: str | Path, image: NDArray[np.float32], pixel_size: float | None) -> None:
+    """Write one image as a TIFF of floats."""
+    with TiffStackWriter(path, (1, *image.shape), np.float32, pixel_size_um=pixel_size) as writer:
+        writer.write(image)

@@ -1,0 +1,22 @@
+"""Find a session's center of rotation."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import estimate_center
+
+    estimate_center.run(
+        movie=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        session=snakemake.wildcards.session,
+        config=snakemake.params.config,
+        calibration=snakemake.output.calibration,
+        text=snakemake.output.text,
+        plot=snakemake.output.plot,
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,21 @@
+"""Give each line of a session its angle."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import interpolate_angles
+
+    interpolate_angles.run(
+        events=snakemake.input.events,
+        movie=snakemake.params.movie,
+        protocol=snakemake.params.protocol,
+        config=snakemake.params.config,
+        angles=snakemake.output.angles,
+        table=snakemake.output.table,
+        plot=snakemake.output.plot,
+    )

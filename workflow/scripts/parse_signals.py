@@ -1,0 +1,22 @@
+"""Find the events in a session's analog signals."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import parse_signals
+
+    parse_signals.run(
+        movie=snakemake.params.movie,
+        signals=snakemake.input.signals,
+        stimulus=snakemake.input.get("stimulus"),
+        protocol=snakemake.params.protocol,
+        config=snakemake.params.config,
+        events=snakemake.output.events,
+        summary=snakemake.output.summary,
+        plot=snakemake.output.plot,
+    )
