@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,9 @@ MOTION_LATENCY_S = 0.02
 # A tick count agrees with the expected one within this part of it.
 COUNT_TOLERANCE = 0.05
 SPEED_TOLERANCE = 0.05
+# So many ticks outside rotations, no further apart than this, are a motor that turns.
+MANUAL_TICKS = 10
+MANUAL_INTERVAL_S = 0.2
 # A motor stands still if the next tick takes this many times longer than the usual one.
 PAUSE = 6.0
 
@@ -159,17 +162,15 @@ class _Finder:
         self._drop_blips()
         if self.rules.protocol == "incremental":
             self._split_into_steps()
-            expected = self._ticks_per_step()
         else:
             self._split_joined()
             self._resolve_count()
-            expected = [self.expected] * len(self.blocks)
-        self._assign_ticks(expected)
+        self._assign_ticks()
         first_row = self._align_rows()
         rotations = [
-            self._rotation(block, n, first_row + index)
-            for index, (block, n) in enumerate(zip(self.blocks, expected, strict=True))
+            self._rotation(block, first_row + index) for index, block in enumerate(self.blocks)
         ]
+        rotations = self._with_usual_turn(rotations)
         self._report_ticks(rotations)
         self._check(rotations)
         return rotations
@@ -182,8 +183,14 @@ class _Finder:
         return self.ticks[first:last]
 
     def _check_polarity(self) -> None:
-        """Refuse a rotation-on signal that is low while the motor turns."""
+        """Refuse ticks that are far too few, and an on-signal that is low while the motor turns."""
         inside = sum(len(self._inside(block)) for block in self.blocks)
+        if len(self.ticks) < 3:
+            raise SignalError(
+                f"rotation_ticks: no ticks: {counted(len(self.ticks), 'pulse')} in the whole "
+                f"recording, while rotation_on is on {counted(len(self.blocks), 'time')}. Check "
+                "signals.channel_order, the cable and signals.thresholds.rotation_ticks."
+            )
         if inside < 0.1 * len(self.ticks):
             raise SignalError(
                 f"rotation_on: {len(self.ticks) - inside} of {len(self.ticks)} ticks come while "
@@ -461,34 +468,44 @@ class _Finder:
         parts: list[Block] = []
         for block in self.blocks:
             ticks = self._inside(block)
-            parts.extend(self._split_at(block, ticks, self._pauses(ticks)))
+            parts.extend(self._split_at(block, ticks, self._rests(ticks)))
         if len(parts) > len(self.blocks):
             logger.info("rotation_on stays on between steps; %d steps found", len(parts))
         self.blocks = parts
+        self.expected = self._ticks_per_step()
+        self._merge_parts()
 
-    def _ticks_per_step(self) -> list[int | None]:
+    def _rests(self, ticks: NDFloat) -> NDArray[np.int64]:
+        """Find rests between steps; a gap in the ticks of one step is much shorter."""
+        pauses = self._pauses(ticks)
+        if not len(pauses):
+            return pauses
+        lasts = ticks[pauses + 1] - ticks[pauses]
+        return pauses[lasts > 0.3 * np.median(lasts)]
+
+    def _ticks_per_step(self) -> int | None:
         """Tell how many ticks each step should have."""
         if self.rules.degrees_per_step is not None:
-            expected = self.rules.ticks_of(self.rules.degrees_per_step)
-        else:
-            counts = [len(self._inside(block)) for block in self.blocks if not block.cut]
-            expected = int(np.bincount(counts).argmax()) if counts else None
-        return [expected] * len(self.blocks)
+            return self.rules.ticks_of(self.rules.degrees_per_step)
+        counts = [len(self._inside(block)) for block in self.blocks if not block.cut]
+        return int(np.bincount(counts).argmax()) if counts else None
 
     # Ticks
 
-    def _assign_ticks(self, expected: list[int | None]) -> None:
+    def _assign_ticks(self) -> None:
         """Give each block its ticks, also those just beyond its edges."""
         beyond: list[float] = []
         taken = np.zeros(len(self.ticks), np.bool_)
-        for index, (block, n_expected) in enumerate(zip(self.blocks, expected, strict=True)):
+        for index, block in enumerate(self.blocks):
             first, last = np.searchsorted(self.ticks, (block.start, block.stop)).tolist()
-            floor = self.blocks[index - 1].stop if index else -np.inf
-            ceiling = self.blocks[index + 1].start if index + 1 < len(self.blocks) else np.inf
-            while self._goes_on(first, last, n_expected, -1, floor, ceiling):
+            limits = (
+                self.blocks[index - 1].stop if index else -np.inf,
+                self.blocks[index + 1].start if index + 1 < len(self.blocks) else np.inf,
+            )
+            while self._goes_on(block, first, last, -1, limits):
                 first -= 1
                 beyond.append(self.ticks[first])
-            while self._goes_on(first, last, n_expected, 1, floor, ceiling):
+            while self._goes_on(block, first, last, 1, limits):
                 beyond.append(self.ticks[last])
                 last += 1
             block.ticks = self.ticks[first:last]
@@ -505,6 +522,7 @@ class _Finder:
                 beyond,
             )
         loose = self.ticks[~taken]
+        self._report_motion(loose)
         if len(loose):
             self.report.repair(
                 "stray_ticks_dropped",
@@ -513,22 +531,42 @@ class _Finder:
                 loose,
             )
 
+    def _report_motion(self, loose: NDFloat) -> None:
+        """Say if the motor seems to have turned outside rotations."""
+        runs = np.split(loose, np.flatnonzero(np.diff(loose) > MANUAL_INTERVAL_S * self.rate) + 1)
+        turned = [run for run in runs if len(run) >= MANUAL_TICKS]
+        if turned:
+            degrees = sum(len(run) for run in turned) * self.rules.increment
+            self.report.anomaly(
+                "motion_outside_rotations",
+                "rotation_ticks",
+                f"The motor ticked on for {degrees:.1f} degrees while rotation_on was low. If the "
+                "sample turned then, the angles after that are off.",
+                [run[0] for run in turned],
+            )
+
     def _goes_on(
-        self, first: int, last: int, expected: int | None, side: int, floor: float, ceiling: float
+        self,
+        block: Block,
+        first: int,
+        last: int,
+        side: int,
+        limits: tuple[float, float],
     ) -> bool:
         """Tell whether the next tick before (side -1) or after (1) a block's ticks is one of it."""
-        if last - first < 3 or (expected is not None and last - first >= expected):
+        if last - first < 3 or (self.expected is not None and last - first >= self.expected):
             return False
         new = first - 1 if side < 0 else last
-        if not 0 <= new < len(self.ticks) or not floor < self.ticks[new] < ceiling:
+        if not 0 <= new < len(self.ticks) or not limits[0] < self.ticks[new] < limits[1]:
             return False
-        edge = self.ticks[first] if side < 0 else self.ticks[last - 1]
-        next_in = self.ticks[first + 1] if side < 0 else self.ticks[last - 2]
-        step = abs(self.ticks[new] - edge)
-        in_time = step <= EDGE_LATENCY_S * self.rate
-        return bool(in_time and step <= MAX_NEXT_INTERVAL * abs(edge - next_in))
+        edge = block.start if side < 0 else block.stop
+        if abs(self.ticks[new] - edge) > EDGE_LATENCY_S * self.rate:
+            return False
+        outer = self.ticks[first] if side < 0 else self.ticks[last - 1]
+        inner = self.ticks[first + 1] if side < 0 else self.ticks[last - 2]
+        return bool(abs(self.ticks[new] - outer) <= MAX_NEXT_INTERVAL * abs(outer - inner))
 
-    def _rotation(self, block: Block, expected: int | None, row: int) -> Rotation:
+    def _rotation(self, block: Block, row: int) -> Rotation:
         """Make a rotation of a block."""
         full = self.rules.protocol == "full"
         measured = cruise_speed(block.ticks) * self.rules.increment * self.rate
@@ -538,7 +576,8 @@ class _Finder:
             direction = int(self.stimulus.direction[row])
             speed = float(self.stimulus.speed[row])
         nominal = self.rules.degrees if full else self.rules.degrees_per_step
-        train, problem = self._numbered(block, expected)
+        expected = self.expected
+        train, problem = self._numbered(block)
         n_ticks = len(block.ticks) if train is None else int(train.number[-1])
         if nominal is None:
             n_turned = expected if expected is not None else n_ticks
@@ -548,7 +587,7 @@ class _Finder:
             # Ticks that nothing explains are spread over the rotation.
             n_total = n_ticks if expected is None else expected
             angle = np.asarray(train.number * (self.rules.increment * n_total / n_ticks))
-            angle = np.minimum(angle, nominal)
+            angle = np.where(angle > nominal - 1e-9, nominal, angle)  # rounding
         return Rotation(
             start=block.start,
             stop=block.stop,
@@ -561,10 +600,10 @@ class _Finder:
             problem=problem,
         )
 
-    def _numbered(self, block: Block, expected: int | None) -> tuple[TickTrain | None, str]:
+    def _numbered(self, block: Block) -> tuple[TickTrain | None, str]:
         """Give numbers to a block's ticks, or say why that is not possible."""
-        n = len(block.ticks)
-        if block.cut:
+        expected, n = self.expected, len(block.ticks)
+        if block.cut and (expected is None or n < expected):
             where = "begins" if block.start == 0 else "ends"
             return None, f"the recording {where} within it"
         if n < 3:
@@ -580,6 +619,21 @@ class _Finder:
                 f"({self.rules.max_missing_fraction:g}) allows"
             )
         return train, ""
+
+    def _with_usual_turn(self, rotations: list[Rotation]) -> list[Rotation]:
+        """Let unusable rotations of unknown size turn as far as most others."""
+        usable = [rotation.turned for rotation in rotations if not rotation.problem]
+        if self.expected is not None or len(usable) == len(rotations) or not usable:
+            return rotations
+        sizes, counts = np.unique(usable, return_counts=True)
+        usual = float(sizes[counts.argmax()])
+        note = f" (angles after it suppose that it turned by {usual:g} degrees, like most others)"
+        return [
+            replace(rotation, turned=usual, problem=rotation.problem + note)
+            if rotation.problem
+            else rotation
+            for rotation in rotations
+        ]
 
     def _report_ticks(self, rotations: list[Rotation]) -> None:
         """Report what was mended within rotations."""
@@ -634,6 +688,7 @@ class _Finder:
                 f"cable.\n{reasons}"
             )
         if self.rules.protocol == "incremental":
+            self._check_whole_turn(rotations)
             return
         for k, rotation in enumerate(rotations):
             off = abs(rotation.measured_speed - rotation.speed)
@@ -641,7 +696,20 @@ class _Finder:
                 self.report.anomaly(
                     "speed_differs",
                     "rotation_ticks",
-                    f"Rotation {k + 1} turned at {rotation.measured_speed:.1f} degrees/s, the "
+                    f"Rotation {k + 1} reached {rotation.measured_speed:.1f} degrees/s, the "
                     f"stimulus table says {rotation.speed:g}.",
                     [rotation.start],
                 )
+
+    def _check_whole_turn(self, rotations: list[Rotation]) -> None:
+        """Say if the steps of the incremental protocol do not add up to the turn."""
+        total = sum(rotation.turned for rotation in rotations)
+        step = rotations[0].turned
+        if self.rules.degrees is not None and abs(total - self.rules.degrees) > 0.5 * step:
+            self.report.anomaly(
+                "turn_incomplete",
+                "rotation_on",
+                f"{counted(len(rotations), 'step')} of {step:g} degrees add up to {total:g} "
+                f"degrees, not to the {self.rules.degrees:g} of signals.degrees_per_rotation.",
+                count=1,
+            )

@@ -13,6 +13,8 @@ NDFloat = NDArray[np.float64]
 JITTER = 0.5
 # Ticks over which the acceleration is followed.
 MIN_TRACK = 10
+# Intervals at either end from which steep ramps are told.
+N_STEEP = 5
 # Uncertainty of the acceleration once it is known, as a part of it: first so much that jerk-limited
 # ramps are understood; if the ticks do not add up then, as little as even ramps allow.
 KNOWN_ACCELERATION = (0.35, 0.1)
@@ -32,6 +34,8 @@ N_RAMP_TICKS = 20
 N_EDGE_TICKS = 10
 # An adjustment of the numbering that costs more than this is not made.
 MAX_COST = 18.0
+# Ticks that may be missing elsewhere if a gap is taken for a pause.
+MAX_PAUSE_MISFIT = 2
 # A tick at either end is left out if that brings the motor's start this much nearer (ticks).
 MIN_GAIN = 0.3
 # Pulses closer than this part of the local interval are one pulse that bounced.
@@ -192,6 +196,7 @@ def _by_rhythm(times: NDFloat, trust: float) -> tuple[NDArray[np.bool_], NDArray
     _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
     if np.count_nonzero(is_tick) > 2 * MIN_TRACK:
         expected = _acceleration(times[is_tick], step[is_tick][1:], times)
+        _steep_ends(times, expected, 0.5 * strength)
         known = np.abs(expected) > 0.5 * strength
         uncertainty[known] = trust * np.abs(expected[known])
         _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
@@ -214,6 +219,23 @@ def _acceleration(ticks: NDFloat, steps: NDArray[np.int64], times: NDFloat) -> N
     wanted = (times[1:] + times[:-1]) / 2
     # The nearest value also beyond the first and last one: a ramp goes on to its end.
     return np.asarray(np.interp(wanted, at, smooth))
+
+
+def _steep_ends(times: NDFloat, acceleration: NDFloat, least: float) -> None:
+    """Fill in the acceleration of the outermost intervals where ramps are too short to follow.
+
+    The square of the speed grows by twice the acceleration from tick to tick, whichever ticks these
+    are; of all pairs of intervals the median is taken. What is less than `least` is no ramp.
+    """
+    n = N_STEEP
+    if len(times) < 2 * n + 2:
+        return
+    first, second = np.triu_indices(n, 1)
+    for outer, sign in ((times[: n + 1], 1.0), (-times[: -n - 2 : -1], -1.0)):
+        square = np.diff(outer) ** -2.0
+        found = float(np.median((square[second] - square[first]) / (2.0 * (second - first))))
+        if found > least:
+            acceleration[slice(n) if sign > 0 else slice(-n, None)] = sign * found
 
 
 def _mark_gaps(times: NDFloat, is_tick: NDArray[np.bool_], step: NDArray[np.int64]) -> None:
@@ -362,6 +384,7 @@ def _settle(
     Returns the numbers of the ticks, what could not be settled, and how unlikely it is.
     """
     filled = _fill_gaps(ticks, steps)
+    _try_pauses(filled, steps, expected)
     number = _numbers(filled)
     missing = expected - int(number[-1])
     if missing == 0:
@@ -385,6 +408,14 @@ def _settle(
     for step, share in zip(steps_adjusted, shares[2:], strict=True):
         filled[step] += share
     return _numbers(filled) + shares[0], 0, max(cost, 0.0)
+
+
+def _try_pauses(filled: NDArray[np.int64], steps: NDArray[np.int64], expected: int) -> None:
+    """Take a gap for a pause of the motor if that makes the ticks add up."""
+    for gap in np.flatnonzero((steps == 0) & (filled > 1)):
+        surplus = int(filled.sum()) + 1 - expected
+        if abs(surplus - (filled[gap] - 1)) <= MAX_PAUSE_MISFIT < abs(surplus):
+            filled[gap] = 1
 
 
 def _numbers(steps: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -266,7 +266,7 @@ def _moves(events: Events, direction_sign: int) -> list[_Move]:
                 events.tick_time[own], events.tick_angle[own], total, earliest, latest
             )
         else:
-            time = np.array([events.rotation_start[k], events.rotation_end[k]])
+            time = _unusable_span(events, k, latency)
             turned, slope = np.array([0.0, total]), np.zeros(2)
         sign = -int(events.rotation_direction[k]) * direction_sign
         inserted = np.isin(time, events.tick_time[own][events.tick_inserted[own]])
@@ -286,6 +286,20 @@ def _moves(events: Events, direction_sign: int) -> list[_Move]:
         )
         base = after
     return moves
+
+
+def _unusable_span(events: Events, k: int, latency: float) -> NDArray[np.float64]:
+    """Tell from when to when the angle is not known because of rotation `k`.
+
+    All that lies beyond the edge of the recording, if the recording is cut within it.
+    """
+    start, end = float(events.rotation_start[k]), float(events.rotation_end[k])
+    return np.array(
+        [
+            start - latency if start > 0 else -np.inf,
+            end + latency if end < events.n_samples else np.inf,
+        ]
+    )
 
 
 def _is_whole_turn(degrees: float) -> bool:
