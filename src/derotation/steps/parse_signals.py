@@ -85,7 +85,7 @@ def run(
         )
         found = _with_frame_rate_checked(_rows_only(found, opened.shape[1]), opened)
     found.save(events, summary)
-    save_plot(plot_signals(found, recorded), plot)
+    save_plot(plot_signals(recorded, found), plot)
     return found
 
 

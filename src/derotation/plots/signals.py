@@ -1,0 +1,149 @@
+"""Pictures of the analog signals with the events that were found in them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.events import Events, Repair
+from derotation.io.signals import AnalogSignals
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+__all__ = ["plot_channel_overview", "plot_rotation_start", "plot_signals"]
+
+# Okabe and Ito's colors, told apart by everybody.
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+
+TITLES = {
+    "line_clock": "line clock",
+    "frame_clock": "frame clock",
+    "rotation_on": "rotation on",
+    "rotation_ticks": "rotation ticks",
+}
+# The overview draws, per channel, the range of so many stretches; each is read at so many places.
+N_STRETCHES = 900
+READ_AT_MOST = 4000
+# Around the start of a rotation (s).
+BEFORE_S, AFTER_S = 0.02, 0.18
+
+
+def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
+    """Show all channels over the whole recording, and the start of the first rotation closely.
+
+    Parameters
+    ----------
+    signals : AnalogSignals
+        The signals; only a part of their samples is read.
+    events : Events
+        What was found in them.
+
+    Returns
+    -------
+    Figure
+        Left: the range of each channel over time, usable rotations shaded, unusable ones hatched.
+        Right: the samples around the start of the first rotation, with the threshold, lines, frames
+        and ticks as they were found. Below: what was repaired, in words.
+    """
+    from matplotlib.figure import Figure
+
+    roles = list(TITLES)
+    notes = [*events.repairs, *events.anomalies]
+    figure = Figure(figsize=(12, 7.5 + 0.2 * min(len(notes), 8)), layout="constrained")
+    heights = (7, 0.4 + 0.22 * min(len(notes), 8))
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=heights, squeeze=False))
+    axes = top.subplots(4, 2, sharex="col", width_ratios=(3, 2))
+    for row, role in enumerate(roles):
+        plot_channel_overview(signals, events, role, axes[row, 0])
+        plot_rotation_start(signals, events, role, axes[row, 1])
+    axes[-1, 0].set_xlabel("time (s)")
+    axes[-1, 1].set_xlabel("time since rotation-on rose (ms)")
+    axes[0, 0].set_title("whole recording; rotations shaded")
+    axes[0, 1].set_title("start of the first rotation")
+    _write_notes(bottom, notes)
+    return figure
+
+
+def plot_channel_overview(signals: AnalogSignals, events: Events, role: str, ax: "Axes") -> None:
+    """Draw the range of a channel over the whole recording with its threshold and the rotations."""
+    time, low, high = _envelope(signals, role, events.sampling_rate)
+    ax.fill_between(time, low, high, color=GRAY, linewidth=0.3, edgecolor=GRAY)
+    _draw_threshold(events, role, ax)
+    for k in range(events.n_rotations):
+        start, end = (
+            t[k] / events.sampling_rate for t in (events.rotation_start, events.rotation_end)
+        )
+        if events.rotation_usable[k]:
+            ax.axvspan(start, end, color=BLUE, alpha=0.2, linewidth=0)
+        else:
+            ax.axvspan(start, end, facecolor="none", edgecolor=RED, hatch="///", linewidth=0)
+    ax.set_ylabel(f"{TITLES[role]} (V)")
+
+
+def plot_rotation_start(signals: AnalogSignals, events: Events, role: str, ax: "Axes") -> None:
+    """Draw the samples of a channel where the first rotation starts, with what was found there."""
+    if not events.n_rotations:
+        ax.set_axis_off()
+        return
+    rate = events.sampling_rate
+    zero = events.rotation_start[0]
+    start = max(int(zero - BEFORE_S * rate), 0)
+    stop = min(int(zero + AFTER_S * rate), events.n_samples)
+    volts = signals.volts(role, start, stop)
+    ax.plot((np.arange(start, stop) - zero) / rate * 1000, volts, color=GRAY, linewidth=0.6)
+    _draw_threshold(events, role, ax)
+    found, inserted = _events_of(events, role)
+    for times, color, label in ((found, BLUE, "found"), (inserted, RED, "inserted")):
+        near = times[(times >= start) & (times < stop)]
+        height = np.full(len(near), events.levels[role][2])
+        ax.plot(
+            (near - zero) / rate * 1000, height, "|", color=color, markersize=9,
+            markeredgewidth=1.4, label=f"{label} ({len(near)})",
+        )  # fmt: skip
+    low, high, _ = events.levels[role]
+    ax.set_ylim(low - 0.1 * (high - low), high + 0.4 * (high - low))  # room for the legend
+    ax.legend(fontsize=7, loc="upper right", ncols=2)
+
+
+def _events_of(events: Events, role: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the times found on a channel, and those that were computed instead."""
+    if role == "rotation_ticks":
+        times, computed = events.tick_time, events.tick_inserted
+    elif role == "line_clock":
+        times, computed = events.line_start.ravel(), events.line_repaired.ravel()
+    elif role == "frame_clock":
+        times = np.concatenate([events.frame_start, events.frame_end])
+        computed = np.zeros(len(times), np.bool_)
+    else:
+        times = np.concatenate([events.rotation_start, events.rotation_end])
+        computed = np.zeros(len(times), np.bool_)
+    return times[~computed], times[computed]
+
+
+def _envelope(
+    signals: AnalogSignals, role: str, rate: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Find the range of a channel (V) in stretches of the recording; time in s."""
+    raw, (gain, offset) = signals.raw(role), signals.scale(role)
+    edges = np.linspace(0, signals.n_samples, N_STRETCHES + 1).astype(int)
+    # A strided look at each stretch finds the levels of the pulses without reading everything.
+    step = max(int(np.diff(edges).max()) // READ_AT_MOST, 1)
+    low, high = (np.empty(N_STRETCHES) for _ in range(2))
+    for k in range(N_STRETCHES):
+        stretch = raw[edges[k] : max(edges[k + 1], edges[k] + 1) : step]
+        low[k], high[k] = stretch.min() * gain + offset, stretch.max() * gain + offset
+    return (edges[:-1] + edges[1:]) / 2 / rate, low, high
+
+
+def _draw_threshold(events: Events, role: str, ax: "Axes") -> None:
+    ax.axhline(events.levels[role][2], color=ORANGE, linewidth=1, linestyle="--")
+
+
+def _write_notes(figure: "SubFigure", notes: list[Repair]) -> None:
+    shown = [f"{note.channel}: {note.text}" for note in notes[:8]]
+    if len(notes) > 8:
+        shown.append(f"... and {len(notes) - 8} more in events.json")
+    text = "\n".join(shown) or "Nothing had to be repaired."
+    figure.text(0.01, 0.95, text, fontsize=9, va="top", wrap=True)
