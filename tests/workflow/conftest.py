@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import derotation
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
@@ -51,9 +53,9 @@ class Cohort:
     """A folder with a configuration and a sheet in which Snakemake can be run."""
 
     folder: Path
+    library: Path | None = None
     config: dict = field(default_factory=lambda: copy.deepcopy(CONFIG))
     rows: list = field(default_factory=lambda: list(ROWS))
-    environment: dict = field(default_factory=dict)
 
     def write(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -68,7 +70,9 @@ class Cohort:
         command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
         command += ["--directory", self.folder, "--configfile", self.folder / "config.yaml"]
         environment = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
-        environment |= {"XDG_CONFIG_HOME": str(self.folder / ".xdg")} | self.environment
+        environment["XDG_CONFIG_HOME"] = str(self.folder / ".xdg")
+        if self.library is not None:
+            environment["PYTHONPATH"] = str(self.library)
         return subprocess.run(
             [*command, "--cores", "2", *arguments],
             cwd=self.folder, env=environment, timeout=timeout,
@@ -94,9 +98,17 @@ def cohort(tmp_path) -> Cohort:
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory):
+def library(tmp_path_factory) -> Path:
+    """A copy of the library: work on the library while the tests run must not disturb them."""
+    folder = tmp_path_factory.mktemp("library")
+    shutil.copytree(Path(derotation.__file__).parent, folder / "derotation")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory, library):
     """The tiny cohort, run to the end once for all tests, and what Snakemake said."""
-    done = Cohort(tmp_path_factory.mktemp("workflow") / "cohort")
+    done = Cohort(tmp_path_factory.mktemp("workflow") / "cohort", library)
     return done, done.run()
 
 
@@ -106,7 +118,7 @@ def finished(first_run, tmp_path) -> Cohort:
     done, result = first_run
     assert result.returncode == 0, result.stdout
     shutil.copytree(done.folder, tmp_path / "cohort")  # with the files' times
-    return Cohort(tmp_path / "cohort")
+    return Cohort(tmp_path / "cohort", done.library)
 
 
 def pytest_collection_modifyitems(items):

@@ -1,12 +1,8 @@
 """What is run again after a change: exactly the steps that it concerns, and those after them."""
 
-import os
 import shutil
-from pathlib import Path
 
 import pytest
-
-import derotation
 
 PARSE = {"parse_signals": 2}
 ANGLES = {"interpolate_angles": 2}
@@ -20,7 +16,8 @@ DEROTATE = {"derotate_movie": 2}
         ("signals", {"max_off_glitch_ms": 50}, PARSE | ANGLES | CENTER | DEROTATE),
         ("angles", {"line_reference": "start"}, ANGLES | CENTER | DEROTATE),
         ("center", {"seed": 7}, CENTER | DEROTATE),
-        ("scan", {"line_duty": 0.8}, CENTER | DEROTATE),
+        ("scan", {"line_duty": 0.8}, ANGLES | CENTER | DEROTATE),
+        ("scan", {"bidirectional": True}, CENTER | DEROTATE),
         ("derotate", {"interpolation": "cubic"}, DEROTATE),
         ("movie", {"frames_per_chunk": 7}, {}),
         ("derotate", {"interpolation": "linear"}, {}),
@@ -62,13 +59,11 @@ def test_a_new_session_runs_alone(finished):
 def test_a_change_of_the_library_reruns_the_steps_that_use_it(
     finished, tmp_path, module, old, new, jobs
 ):
-    library = tmp_path / "library"
-    source = Path(derotation.__file__).parent
-    shutil.copytree(source, library / "derotation", ignore=shutil.ignore_patterns("__pycache__"))
-    file = library / "derotation" / module
+    copied = tmp_path / "library"
+    shutil.copytree(finished.library, copied)
+    file = copied / "derotation" / module
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    paths = [str(library), *filter(None, [os.environ.get("PYTHONPATH")])]
-    finished.environment["PYTHONPATH"] = os.pathsep.join(paths)
+    finished.library = copied
     assert finished.planned() == jobs
