@@ -11,7 +11,7 @@ import numpy as np
 from derotation.errors import InputError
 from derotation.events import Events, Repair, parse_signals
 from derotation.io.movie import Movie
-from derotation.io.signals import open_signals
+from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.plots.signals import plot_signals
 from derotation.steps._inputs import open_session_movie, save_plot, settle
@@ -85,7 +85,7 @@ def run(
         )
         found = _with_frame_rate_checked(_rows_only(found, opened.shape[1]), opened)
     found.save(events, summary)
-    save_plot(plot_signals(recorded, found), plot)
+    save_plot(plot_signals(*_as_used(recorded, found)), plot)
     return found
 
 
@@ -117,6 +117,15 @@ def _rows_only(events: Events, height: int) -> Events:
         line_repaired=events.line_repaired[:, :height],
         frame_end=line_start[:, -1] + events.line_duration,
     )
+
+
+def _as_used(signals: AnalogSignals, events: Events) -> tuple[AnalogSignals, Events]:
+    """Name the clocks in the plot by what they are, if they were plugged the other way round."""
+    if all(repair.code != "clocks_swapped" for repair in events.repairs):
+        return signals, events
+    line, frame = (events.levels[role] for role in ("line_clock", "frame_clock"))
+    levels = events.levels | {"line_clock": frame, "frame_clock": line}
+    return signals.swapped("line_clock", "frame_clock"), replace(events, levels=levels)
 
 
 def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:
