@@ -1,0 +1,11 @@
+"""Settings of all tests."""
+
+import os
+
+from hypothesis import settings
+
+# The same examples on every machine and in every run; to look for new ones, run the tests with
+# HYPOTHESIS_PROFILE=explore.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", derandomize=False, max_examples=300)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
