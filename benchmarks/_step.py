@@ -1,0 +1,92 @@
+"""Run one step of the pipeline on a session's folder; the benchmarks start this as a process."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from _common import CONFIG_SCHEMA
+
+from derotation.config import load_config
+
+
+def parse_signals(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import parse_signals
+
+    parse_signals.run(
+        movie=folder / "movie.tif",
+        signals=next(folder.glob("signals.*")),
+        stimulus=folder / "stimulus.csv",
+        protocol="full",
+        config=config,
+        events=folder / "events.npz",
+        summary=folder / "events.json",
+        plot=folder / "signals.png",
+    )
+
+
+def interpolate_angles(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import interpolate_angles
+
+    interpolate_angles.run(
+        events=folder / "events.npz",
+        movie=folder / "movie.tif",
+        protocol="full",
+        config=config,
+        angles=folder / "angles.npz",
+        table=folder / "angles.csv",
+        plot=folder / "angles.png",
+    )
+
+
+def estimate_center(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import estimate_center
+
+    estimate_center.run(
+        movie=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        session=folder.name,
+        config=config,
+        calibration=folder / "calibration.json",
+        text=folder / "center_of_rotation.txt",
+        plot=folder / "center.png",
+        threads=threads,
+    )
+
+
+def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import derotate_movie
+
+    derotate_movie.run(
+        movie=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        calibration=folder / "calibration.json",
+        config=config,
+        output=folder / "derotated.tif",
+        mean=folder / "mean.tif",
+        raw_mean=folder / "raw_mean.tif",
+        coverage=folder / "coverage.tif",
+        coverage_table=folder / "coverage.csv",
+        before_after=folder / "before_after.png",
+        contact_sheet=folder / "contact_sheet.png",
+        threads=threads,
+    )
+
+
+STEPS = {
+    step.__name__: step
+    for step in (parse_signals, interpolate_angles, estimate_center, derotate_movie)
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    config = load_config(given.folder / "config.yaml", CONFIG_SCHEMA)
+    STEPS[given.step](given.folder, config, given.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Each benchmark runs in its tiny setting; what does not depend on the speed is right."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.simulate import full_protocol, random_scene
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(name, folder, *arguments):
+    """Run a benchmark as a user does; returns its figures."""
+    figures = folder / "figures.json"
+    command = [sys.executable, BENCHMARKS / f"{name}.py", *arguments, "--json", figures]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(figures.read_text())
+
+
+def missed(figures):
+    return [target["figure"] for target in figures["targets"] if not target["met"]]
+
+
+def test_accuracy(tmp_path):
+    figures = run("accuracy", tmp_path, "--quick")
+    assert not [name for name in missed(figures) if "CPU" not in name]
+    assert {row["signals"] for row in figures["angles"]} >= {"no faults", "faults"}
+    assert all(row["frames"] > 20 and row["cells"] > 5 for row in figures["fidelity"])
+
+
+def test_kernel_speed(tmp_path):
+    figures = run("kernel_speed", tmp_path, "--quick")
+    measured = {(row["level"], row["kind"], row["threads"]) for row in figures["rows"]}
+    for level in ("derotate_frames", "from angles"):
+        assert {(level, "nearest", 1), (level, "linear", 2), (level, "cubic", 2)} <= measured
+    assert all(row["ms_per_frame"] > 0 for row in figures["rows"])
+
+
+def test_memory(tmp_path):
+    figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
+    assert not missed(figures)
+    # An interpreter with its libraries takes no less.
+    assert all(peak > 50 for peaks in figures["peak_mb"].values() for peak in peaks)
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_session_time(tmp_path):
+    figures = run("session_time", tmp_path, "--quick", "--bidirectional", "--folder", tmp_path)
+    assert len(figures["steps"]) == 4
+    assert figures["sum_s"] == pytest.approx(sum(step["wall_s"] for step in figures["steps"]))
+
+
+def test_long_signals(tmp_path):
+    figures = run("long_signals", tmp_path, "--quick", "--folder", tmp_path)
+    assert figures["bytes"] >= 30 * 50_000 * 6 * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+@pytest.mark.workflow
+def test_real_data(tmp_path):
+    """Files of the same kind as the real ones, but made here."""
+    data = tmp_path / "data"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    scene = random_scene((64, 80), 25, rng, brightness=60.0)
+    photons = np.broadcast_to(scene.on_grid((64, 80)), (7, 64, 80))
+    movie = (20 * rng.poisson(photons)).astype(np.uint16)
+    tifffile.imwrite(data / "kenyon_cells_2p_cycle1.tif", movie, photometric="minisblack")
+    # 256 lines and a pause of 1.73 lines in each frame; the first line ends a frame.
+    frame, line = np.divmod(np.arange(18000) - 1, 256)
+    motor = full_protocol([(200, -1), (200, 1)], first_start=1.5, rest=1.0)
+    np.save(data / "angles_per_line.npy", motor.angle((frame + line / 257.73) / 6.74))
+
+    figures = run("real_data", tmp_path, data, "--output", tmp_path / "output")
+    assert figures["angle_max"] < 0.1
+    assert figures["center_error_px"] < 0.3
+    assert figures["rest_unchanged"]
+    frames = figures["frames"]
+    assert frames["derotated"]["correlation_min"] > 0.8
+    assert frames["as recorded"]["correlation_median"] < 0.5
+    assert figures["sharpness_gain"] > 2
+    assert (tmp_path / "output" / "before_after.png").stat().st_size > 10_000
