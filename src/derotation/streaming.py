@@ -115,7 +115,7 @@ def derotate_movie(
     blank = settings["blank"]
     if blank is None:
         blank = estimate_pmt_offset(movie)
-        logger.info("Pixels that no line saw get %g, the offset found in dark pixels", blank)
+        logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
     mask = disc((height, width), calibration.center, settings["mask_diameter"])
     examples = _choose_examples(angles)
 
