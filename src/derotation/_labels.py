@@ -25,9 +25,17 @@ COST_MISSING = 4.0
 COST_MISSING_MORE = 1.0  # each further one in the same gap
 COST_GAP = 10.0  # a gap of unknown length
 MAX_COST_JUMP = 12.0  # a jump of the speed that nothing explains
-# Within its first and its last tick a motor may reach any speed from standstill (ticks), unless
-# its acceleration is known.
-STANDSTILL = 0.5
+# How long the outermost interval with k ticks can be, in intervals of a single tick beside it: from
+# k, if the motor turns evenly, to slope * k + offset, if it speeds up evenly. A motor comes to rest
+# at its last tick, but is under way at its first one.
+STOP_SLOPE, STOP_OFFSET = 2.02, 0.45
+START_SLOPE, START_OFFSET = 1.47, 0.05
+
+
+@njit(cache=True, nogil=True)
+def _beyond(ratio: float, k: int, slope: float, offset: float) -> float:
+    """Tell how far an outermost interval is from what k ticks can take."""
+    return max(0.0, k - ratio, ratio - slope * k - offset)
 
 
 @njit(cache=True, nogil=True)
@@ -84,15 +92,18 @@ def number_ticks(
                         previous = times[j] - times[h]
                         speed = k_before / previous
                         lever = 0.5 * interval * (interval + previous)
-                        allowed = (
-                            ripple**2
-                            + 3.0 * (jitter * max(speed, k / interval)) ** 2
-                            + (uncertainty[i - 1] * lever) ** 2
-                        )
-                        is_outermost = i == n - 1 or h == 0
-                        if is_outermost and abs(acceleration[i - 1]) < uncertainty[i - 1]:
-                            allowed += STANDSTILL**2
+                        allowed = ripple**2 + 3.0 * (jitter * max(speed, k / interval)) ** 2
                         jump = k - speed * interval - acceleration[i - 1] * lever
+                        if abs(acceleration[i - 1]) > uncertainty[i - 1]:
+                            allowed += (uncertainty[i - 1] * lever) ** 2
+                        elif i == n - 1:
+                            jump = _beyond(speed * interval, k, STOP_SLOPE, STOP_OFFSET)
+                        elif h == 0:
+                            jump = _beyond(
+                                k * previous / interval, k_before, START_SLOPE, START_OFFSET
+                            )
+                        else:
+                            allowed += (uncertainty[i - 1] * lever) ** 2
                         total += min(jump**2 / (2.0 * allowed), MAX_COST_JUMP)
                     if total < cost[i, state]:
                         cost[i, state] = total

@@ -23,16 +23,19 @@ EDGE_LATENCY_S = 0.015
 # The next interval of a motor that stops is at most this many times the last one: the last two
 # intervals of an even deceleration are 1 to 2.4, those of a jerk-limited one up to 1 to 3.8.
 MAX_NEXT_INTERVAL = 4.0
-# The motor may have set off this long before the on-signal says so.
-MOTION_LATENCY_S = 0.02
+# Ticks that are missing before the first or after the last one are not supposed to have come longer
+# than this before the on-signal rose, or after it fell.
+MISSING_LATENCY_S = 0.003
 # A tick count agrees with the expected one within this part of it.
 COUNT_TOLERANCE = 0.05
 SPEED_TOLERANCE = 0.05
 # So many ticks outside rotations, no further apart than this, are a motor that turns.
 MANUAL_TICKS = 10
 MANUAL_INTERVAL_S = 0.2
-# A motor stands still if the next tick takes this many times longer than the usual one.
-PAUSE = 6.0
+# A motor may have stood still if an interval is this many times longer than those beside it.
+PAUSE = 2.5
+# A rotation goes on if no interval about a gap of the on-signal is this much longer than usual.
+STANDSTILL = 6.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,11 +272,15 @@ class _Finder:
         return parts
 
     def _pauses(self, ticks: NDFloat) -> NDArray[np.int64]:
-        """Find where the motor stood still: index of the last tick before each pause."""
-        if len(ticks) < 3:
-            return np.zeros(0, np.int64)
+        """Find where the motor may have stood still: index of the last tick before each pause.
+
+        Intervals grow towards standstill, but none of them outdoes both its neighbors.
+        """
         intervals = np.diff(ticks)
-        return np.flatnonzero(intervals > PAUSE * np.median(intervals))
+        if len(intervals) < 3:
+            return np.zeros(0, np.int64)
+        beside = np.maximum(intervals[:-2], intervals[2:])
+        return np.flatnonzero(intervals[1:-1] > PAUSE * beside) + 1
 
     # Protocol full
 
@@ -361,7 +368,7 @@ class _Finder:
             return False
         join = np.searchsorted(ticks, before.stop)
         around = np.diff(ticks[max(join - 6, 0) : join + 6])
-        return bool(np.max(around) < PAUSE * np.median(around))
+        return bool(np.max(around) < STANDSTILL * np.median(around))
 
     def _add_loose_rotations(self) -> None:
         """Find rotations for which the on-signal did not rise, from ticks that make a whole one."""
@@ -465,23 +472,21 @@ class _Finder:
 
     def _split_into_steps(self) -> None:
         """Split blocks that hold several steps, where the motor paused."""
+        ticks = [self._inside(block) for block in self.blocks]
+        pauses = [self._pauses(own) for own in ticks]
+        lasts = [own[cut + 1] - own[cut] for own, cut in zip(ticks, pauses, strict=True)]
+        rests = [after.start - before.stop for before, after in itertools.pairwise(self.blocks)]
+        # A hole in the ticks of a step is much shorter than a rest.
+        every = np.concatenate([rests, *lasts])
+        least = 0.3 * float(np.median(every)) if len(every) else 0.0
         parts: list[Block] = []
-        for block in self.blocks:
-            ticks = self._inside(block)
-            parts.extend(self._split_at(block, ticks, self._rests(ticks)))
+        for block, own, cut, last in zip(self.blocks, ticks, pauses, lasts, strict=True):
+            parts.extend(self._split_at(block, own, cut[last >= least]))
         if len(parts) > len(self.blocks):
             logger.info("rotation_on stays on between steps; %d steps found", len(parts))
         self.blocks = parts
         self.expected = self._ticks_per_step()
         self._merge_parts()
-
-    def _rests(self, ticks: NDFloat) -> NDArray[np.int64]:
-        """Find rests between steps; a gap in the ticks of one step is much shorter."""
-        pauses = self._pauses(ticks)
-        if not len(pauses):
-            return pauses
-        lasts = ticks[pauses + 1] - ticks[pauses]
-        return pauses[lasts > 0.3 * np.median(lasts)]
 
     def _ticks_per_step(self) -> int | None:
         """Tell how many ticks each step should have."""
@@ -608,7 +613,7 @@ class _Finder:
             return None, f"the recording {where} within it"
         if n < 3:
             return None, f"it has {counted(n, 'tick')} only"
-        latency = MOTION_LATENCY_S * self.rate
+        latency = MISSING_LATENCY_S * self.rate
         train = number_rotation(block.ticks, expected, block.start - latency, block.stop + latency)
         whole = int(train.number[-1]) if expected is None else expected
         wrong = int(np.count_nonzero(train.inserted)) + abs(train.unexplained)

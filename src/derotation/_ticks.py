@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from derotation import _labels, _motion
 
 NDFloat = NDArray[np.float64]
+# Fewest and most ticks that fit into a place, the uncertainty of that, and what each tick costs.
+_Place = tuple[float, float, float, float]
 
 # Uncertainty of the time of a pulse, in samples.
 JITTER = 0.5
@@ -18,6 +20,8 @@ N_STEEP = 5
 # Uncertainty of the acceleration once it is known, as a part of it: first so much that jerk-limited
 # ramps are understood; if the ticks do not add up then, as little as even ramps allow.
 KNOWN_ACCELERATION = (0.35, 0.1)
+# What the second try counts against the first.
+COST_TRUST = 3.0
 # What leaving out the outermost tick counts, against other ways to make the ticks add up.
 COST_SURPLUS = 5.0
 # Where no interval differs more than this from the next, and ticks are as many as expected, there
@@ -36,6 +40,10 @@ N_EDGE_TICKS = 10
 MAX_COST = 18.0
 # Ticks that may be missing elsewhere if a gap is taken for a pause.
 MAX_PAUSE_MISFIT = 2
+# Uncertainty of how many ticks the outermost interval holds.
+OUTERMOST_SIGMA = 0.3
+# A tick missing there is less likely than one missing where a gap says so.
+COST_OUTERMOST = 3.0
 # A tick at either end is left out if that brings the motor's start this much nearer (ticks).
 MIN_GAIN = 0.3
 # Pulses closer than this part of the local interval are one pulse that bounced.
@@ -99,7 +107,7 @@ def number_rotation(
     best: _Explanation | None = None
     for trust in KNOWN_ACCELERATION:
         found = _explain(times[~bounced], trust, expected, earliest, latest)
-        if best is None or found.cost < best.cost:
+        if best is None or found.cost + COST_TRUST < best.cost:
             best = found
         if best.cost == 0:
             break
@@ -230,12 +238,19 @@ def _steep_ends(times: NDFloat, acceleration: NDFloat, least: float) -> None:
     n = N_STEEP
     if len(times) < 2 * n + 2:
         return
+    top = 1.0 / np.quantile(_local_median(np.diff(times)), 0.1)
     first, second = np.triu_indices(n, 1)
     for outer, sign in ((times[: n + 1], 1.0), (-times[: -n - 2 : -1], -1.0)):
         square = np.diff(outer) ** -2.0
         found = float(np.median((square[second] - square[first]) / (2.0 * (second - first))))
-        if found > least:
-            acceleration[slice(n) if sign > 0 else slice(-n, None)] = sign * found
+        still = float(square[-1] - square[-3]) / 4.0  # zero where the ramp is over by then
+        flat = square - 2.0 * found * np.arange(n)
+        n_odd = np.count_nonzero(np.abs(flat - np.median(flat)) > 0.15 * square.max())
+        outermost = slice(n) if sign > 0 else slice(-n, None)
+        followed = sign * float(np.median(acceleration[outermost]))
+        is_followed = followed > 0 and top**2 / (2 * followed) > 3 * MIN_TRACK
+        if not is_followed and found > least and still > 0.5 * found and n_odd < 2:
+            acceleration[outermost] = sign * found
 
 
 def _mark_gaps(times: NDFloat, is_tick: NDArray[np.bool_], step: NDArray[np.int64]) -> None:
@@ -317,24 +332,26 @@ def _fill_gaps(ticks: NDFloat, steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return filled
 
 
-def _offset_at_standstill(
+def _missing_before(
     ticks: NDFloat, number: NDArray[np.int64], limit: float, n: int = 8
-) -> float:
-    """Tell which number a tick at standstill would have, before the first of some ticks.
+) -> tuple[float, float]:
+    """Tell how few and how many ticks may be missing before the first of some ticks.
 
-    A parabola through the first ticks is followed back to its vertex, or to `limit` if that comes
-    first. 0 if no tick is missing before the first one; -2 if two are.
+    A parabola through the first ticks is followed back to its vertex, where the motor stood
+    still. If `limit` comes before that, the motor had reached its speed within the first tick,
+    which takes up to twice as long as a tick at full speed.
     """
     n = min(n, len(ticks))
     if n < 3:
-        return 0.0
+        return 0.0, 0.0
     t = ticks[:n] - ticks[0]
     scale = t[-1]
     c, b, a = np.polynomial.polynomial.polyfit(t / scale, number[:n].astype(np.float64), 2)
     begin = (limit - ticks[0]) / scale
     vertex = -b / (2 * a) if a > 1e-9 else -np.inf
     at = min(max(vertex, begin), 0.0)
-    return float(c + b * at + a * at * at)
+    most = -float(c + b * at + a * at * at)
+    return (most, most) if vertex >= begin else (min(most, max(most - 1.0, 0.0)), most)
 
 
 def _outer_surplus(
@@ -367,8 +384,8 @@ def _misfits(
     ticks: NDFloat, number: NDArray[np.int64], earliest: float, latest: float
 ) -> tuple[float, float]:
     """Tell by how many ticks the motor's start and stop are off, from either end's ramp."""
-    lead = _offset_at_standstill(ticks, number - number[0] + 1, earliest)
-    trail = _offset_at_standstill(-ticks[::-1], number[-1] - number[::-1], -latest)
+    _, lead = _missing_before(ticks, number - number[0] + 1, earliest)
+    _, trail = _missing_before(-ticks[::-1], number[-1] - number[::-1], -latest)
     return abs(lead), abs(trail)
 
 
@@ -389,18 +406,20 @@ def _settle(
     missing = expected - int(number[-1])
     if missing == 0:
         return number, 0, 0.0
-    lead = -_offset_at_standstill(ticks, number, earliest)
-    trail = -_offset_at_standstill(-ticks[::-1], number[-1] - number[::-1], -latest)
-    places: list[tuple[float, float]] = [(lead, END_SIGMA), (trail, END_SIGMA)]
+    lead = _missing_before(ticks, number, earliest)
+    trail = _missing_before(-ticks[::-1], number[-1] - number[::-1], -latest)
+    places: list[_Place] = [(*lead, END_SIGMA, 0.0), (*trail, END_SIGMA, 0.0)]
     steps_adjusted: list[int] = []
     for gap, estimate in _gap_estimates(ticks, steps).items():
-        places.append((estimate - float(filled[gap]), 0.3 + 0.12 * estimate))
+        wanted = estimate - float(filled[gap])
+        places.append((wanted, wanted, 0.3 + 0.12 * estimate, 0.0))
         steps_adjusted.append(gap)
-    if missing < 0:
-        # The intervals next to standstill are long even where nothing is missing.
-        outermost = [step for step in (0, len(filled) - 1) if step not in steps_adjusted]
-        places.extend((0.0, END_SIGMA) for _ in outermost)
-        steps_adjusted.extend(outermost)
+    # The intervals next to standstill are long even where nothing is missing.
+    for step, fewest, most in _outermost(ticks, filled):
+        if step not in steps_adjusted:
+            limits = fewest - filled[step], most - filled[step]
+            places.append((*limits, OUTERMOST_SIGMA, COST_OUTERMOST))
+            steps_adjusted.append(step)
     least = [0, 0, *(1 - int(filled[step]) for step in steps_adjusted)]
     shares, cost = _share_out(missing, places, least)
     if cost > MAX_COST:
@@ -408,6 +427,22 @@ def _settle(
     for step, share in zip(steps_adjusted, shares[2:], strict=True):
         filled[step] += share
     return _numbers(filled) + shares[0], 0, max(cost, 0.0)
+
+
+def _outermost(ticks: NDFloat, steps: NDArray[np.int64]) -> list[tuple[int, float, float]]:
+    """Give the first and the last step, and how few and how many ticks they may hold."""
+    if len(steps) < 4:
+        return []
+    unit = np.diff(ticks) / steps
+    first = float(unit[0] * steps[0] / unit[1])
+    last = float(unit[-1] * steps[-1] / unit[-2])
+    places = []
+    for step, ratio, slope, offset in (
+        (0, first, _labels.START_SLOPE, _labels.START_OFFSET),
+        (len(steps) - 1, last, _labels.STOP_SLOPE, _labels.STOP_OFFSET),
+    ):
+        places.append((step, (ratio - offset) / slope, ratio))
+    return places
 
 
 def _try_pauses(filled: NDArray[np.int64], steps: NDArray[np.int64], expected: int) -> None:
@@ -423,19 +458,17 @@ def _numbers(steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[1], 1 + np.cumsum(steps)])
 
 
-def _share_out(
-    missing: int, places: list[tuple[float, float]], least: list[int]
-) -> tuple[list[int], float]:
-    """Share ticks out over places so that the sum of ((share - wanted) / sigma)² is least.
+def _share_out(missing: int, places: list[_Place], least: list[int]) -> tuple[list[int], float]:
+    """Share ticks out over places so that the sum of (distance from what fits / sigma)² is least.
 
-    `places` are (wanted, sigma); a share is at least that of `least`. Shares are moved one tick at
-    a time, each time where it costs least: exact, since each place's cost is convex.
+    A share is at least that of `least`. Shares are moved one tick at a time, each time where it
+    costs least: exact, since each place's cost is convex.
     """
     shares = [max(0, low) for low in least]
 
     def cost(place: int, share: int) -> float:
-        wanted, sigma = places[place]
-        return ((share - wanted) / sigma) ** 2
+        low, high, sigma, each = places[place]
+        return (max(low - share, share - high, 0.0) / sigma) ** 2 + each * abs(share)
 
     sign = 1 if missing > 0 else -1
     for _ in range(abs(missing)):

@@ -17,7 +17,7 @@ def samples(times, rate=RATE):
 
 
 def numbered(times, turn, expected=1800, rate=RATE):
-    margin = 0.02
+    margin = 0.003
     return number_rotation(
         times, expected, (turn.start - margin) * rate, (turn.end + margin) * rate
     )
