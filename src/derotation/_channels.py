@@ -1,7 +1,6 @@
 """From analog channels to pulses, in two passes over the file and in bounded memory."""
 
 import logging
-import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -112,20 +111,7 @@ def _chunks(
             with np.errstate(over="ignore"):  # too large for float32 is reported as infinite
                 np.copyto(chunk, stretch, casting="unsafe")
             yield role, first, chunk
-        for view in views.values():
-            _let_go(view)
-
-
-def _let_go(view: NDArray[np.generic]) -> None:
-    """Tell the system that the pages read from a mapped file need not stay in memory."""
-    owner: object = view
-    while isinstance(owner, np.ndarray):
-        # Private changes of a copy-on-write map would be lost.
-        if isinstance(owner, np.memmap) and getattr(owner, "mode", None) == "c":
-            return
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+        signals.release()
 
 
 def _check_finite(

@@ -1,5 +1,6 @@
 """Analog signals of a recording, mapped into memory and never copied as a whole."""
 
+import mmap
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,21 @@ class AnalogSignals:
         """
         self._row(role)
         return self._gain, self._offset
+
+    def release(self) -> None:
+        """Let go of the pages that were read from the file; they are read again when needed.
+
+        Whoever goes through a long recording calls it from time to time, since a page that was
+        looked at otherwise stays in memory.
+        """
+        owner: object = self._samples
+        while isinstance(owner, np.ndarray):
+            # Private changes of a copy-on-write map would be lost.
+            if isinstance(owner, np.memmap) and getattr(owner, "mode", None) == "c":
+                return
+            owner = owner.base
+        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            owner.madvise(mmap.MADV_DONTNEED)
 
     def volts(self, role: str, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Read a stretch of one channel in volts.

@@ -134,6 +134,7 @@ def _envelope(
     for k in range(N_STRETCHES):
         stretch = raw[edges[k] : max(edges[k + 1], edges[k] + 1) : step]
         low[k], high[k] = stretch.min() * gain + offset, stretch.max() * gain + offset
+        signals.release()
     return (edges[:-1] + edges[1:]) / 2 / rate, low, high
 
 
