@@ -85,6 +85,8 @@ def test_a_bad_session_fails_alone_and_says_why(finished):
     last = log.read_text().strip().splitlines()[-1]
     assert last.startswith("ERROR: raw/signals.npy")
     assert last in result.stdout  # the log is shown on the terminal
+    summary = result.stdout.partition("Failed:\n")[2].splitlines()[0]
+    assert summary.startswith("  bad, parse_signals: raw/signals.npy")
     assert "Traceback" not in log.read_text()
     # The others went on, and nothing half-made is left of the bad one.
     assert finished.planned("--config", "derotate={interpolation: nearest}") == {

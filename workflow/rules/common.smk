@@ -9,6 +9,7 @@ from derotation.cohort import load_cohort, simulated_files
 from derotation.config import section
 from derotation.errors import ConfigError
 from derotation.fingerprint import code_fingerprint
+from derotation.steps.logs import failures
 
 min_version("9.19")
 
@@ -41,6 +42,21 @@ config.update(COHORT.config)
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
+
+
+onerror:
+    said = failures(COHORT.config["pathvars"]["logs"], COHORT.sheet.names)
+    said = said or [
+        "a job ended without saying why; if it was killed, it may lack memory"
+    ]
+    print(
+        "",
+        "Failed:",
+        *(f"  {line}" for line in said),
+        "",
+        sep="\n",
+        file=sys.stderr,
+    )
 
 
 wildcard_constraints:

@@ -2,13 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from derotation.errors import DerotationError
 
-__all__ = ["job_log"]
+__all__ = ["failures", "job_log"]
+
+_MARK = "ERROR: "
 
 
 @contextmanager
@@ -60,4 +62,30 @@ def job_log(path: str | Path) -> Iterator[None]:
 def _say(error: BaseException) -> None:
     text = str(error) or "no more is known"
     kind = "" if isinstance(error, DerotationError) else f"{type(error).__name__}: "
-    print(f"ERROR: {kind}{text}", file=sys.stderr)
+    print(f"{_MARK}{kind}{text}", file=sys.stderr)
+
+
+def failures(folder: str | Path, sessions: Iterable[str]) -> list[str]:
+    """Collect from the logs which sessions failed, in which step and why.
+
+    Parameters
+    ----------
+    folder : path
+        The folder with one folder of logs per session.
+    sessions : iterable of str
+        The sessions to look at.
+
+    Returns
+    -------
+    list of str
+        One line per failed job, with the session, the step, the first line of the reason and
+        the log that holds the rest.
+    """
+    lines = []
+    for session in sessions:
+        for log in sorted(Path(folder, session).glob("*.log")):
+            said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            reasons = [line.removeprefix(_MARK) for line in said if line.startswith(_MARK)]
+            if reasons:
+                lines.append(f"{session}, {log.stem}: {reasons[-1]} ({log})")
+    return lines
