@@ -20,7 +20,6 @@ MAX_STEP = 6  # ticks from one pulse to the next that are told by rhythm alone
 N_STATES = (MAX_DROPPED + 1) * (MAX_STEP + 1)
 
 # Costs: about minus the logarithm of how often each happens on a rig that is not quite well.
-COST_DROPPED = 5.0
 COST_MISSING = 4.0
 COST_MISSING_MORE = 1.0  # each further one in the same gap
 COST_GAP = 10.0  # a gap of unknown length
@@ -46,6 +45,7 @@ def number_ticks(
     uncertainty: Floats,
     jitter: float,
     ripple: float,
+    cost_dropped: float,
     step: Integers,
     is_tick: Booleans,
 ) -> None:
@@ -54,8 +54,9 @@ def number_ticks(
     `times` (n, samples, ascending). For each interval between pulses (n - 1): `local_interval`, the
     usual one thereabouts, and the `acceleration` to be expected with its `uncertainty`, in
     ticks/sample². `jitter` of a pulse in samples; `ripple`, the relative variation of the speed
-    from tick to tick. Fills `is_tick` (n, bool) and `step` (n, int64): ticks since the previous
-    one, 0 where that cannot be told by rhythm (and for the first tick).
+    from tick to tick; `cost_dropped`, what leaving out a pulse costs. Fills `is_tick` (n, bool) and
+    `step` (n, int64): ticks since the previous one, 0 where that cannot be told by rhythm (and for
+    the first tick).
     """
     n = times.size
     width = MAX_STEP + 1
@@ -64,7 +65,7 @@ def number_ticks(
     cheapest = np.full(n, np.inf)  # of all states of a pulse
     first = np.full(n, np.inf)  # cost of being the first tick
     for i in range(min(n, MAX_DROPPED + 1)):
-        first[i] = i * COST_DROPPED
+        first[i] = i * cost_dropped
     for i in range(1, n):
         for dropped in range(min(MAX_DROPPED, i - 1) + 1):
             j = i - 1 - dropped
@@ -74,7 +75,7 @@ def number_ticks(
                 if k == 0 and not is_gap:
                     continue
                 state = dropped * width + k
-                own = dropped * COST_DROPPED
+                own = dropped * cost_dropped
                 if k == 0:
                     own += COST_GAP
                 elif k > 1:
@@ -111,7 +112,7 @@ def number_ticks(
                 cheapest[i] = min(cheapest[i], cost[i, state])
     best, best_cost, end, alone = -1, np.inf, n - 1, True
     for i in range(max(0, n - 1 - MAX_DROPPED), n):
-        after = (n - 1 - i) * COST_DROPPED
+        after = (n - 1 - i) * cost_dropped
         if first[i] + after < best_cost:
             best_cost, end, alone = first[i] + after, i, True
         for state in range(N_STATES):

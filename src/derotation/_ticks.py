@@ -17,11 +17,11 @@ JITTER = 0.5
 MIN_TRACK = 10
 # Intervals at either end from which steep ramps are told.
 N_STEEP = 5
-# Uncertainty of the acceleration once it is known, as a part of it: first so much that jerk-limited
-# ramps are understood; if the ticks do not add up then, as little as even ramps allow.
-KNOWN_ACCELERATION = (0.35, 0.1)
-# What the second try counts against the first.
-COST_TRUST = 3.0
+# Explanations of the pulses that are tried, until the ticks add up: the uncertainty of the
+# acceleration once it is known, as a part of it; what leaving out a pulse costs; what the
+# explanation counts against those before it. First jerk-limited ramps are understood, then as
+# little as even ramps allow, then all pulses are taken for ticks.
+TRIES = ((0.35, 5.0, 0.0), (0.1, 5.0, 3.0), (0.35, 1e9, 3.0))
 # What leaving out the outermost tick counts, against other ways to make the ticks add up.
 COST_SURPLUS = 5.0
 # Where no interval differs more than this from the next, and ticks are as many as expected, there
@@ -104,14 +104,26 @@ def number_rotation(
             unexplained=0,
         )
     bounced = _bounced(times)
+    clean = times[~bounced]
     best: _Explanation | None = None
-    for trust in KNOWN_ACCELERATION:
-        found = _explain(times[~bounced], trust, expected, earliest, latest)
-        if best is None or found.cost + COST_TRUST < best.cost:
+    for trust, cost_dropped, prior in TRIES:
+        found = _explain(clean, trust, cost_dropped, expected, earliest, latest)
+        if best is None or found.cost + prior < best.cost:
             best = found
         if best.cost == 0:
             break
     assert best is not None  # for the type checker
+    if best.cost > 0 and expected in (len(times), len(clean)):
+        # As many as expected, and no rhythm that says otherwise without being bent.
+        bounced &= len(times) != expected
+        best = _Explanation(
+            ticks=times[~bounced],
+            number=np.arange(1, expected + 1),
+            last=expected,
+            extra=np.zeros(0),
+            unexplained=0,
+            cost=0.0,
+        )
     extra = np.sort(np.concatenate([times[bounced], best.extra]))
     time, inserted = _with_missing(best, earliest, latest)
     return TickTrain(
@@ -151,10 +163,15 @@ class _Explanation:
 
 
 def _explain(
-    times: NDFloat, trust: float, expected: int | None, earliest: float, latest: float
+    times: NDFloat,
+    trust: float,
+    cost_dropped: float,
+    expected: int | None,
+    earliest: float,
+    latest: float,
 ) -> _Explanation:
     """Understand pulses by their rhythm and by the number of ticks that are expected."""
-    is_tick, step = _by_rhythm(times, trust)
+    is_tick, step = _by_rhythm(times, trust, cost_dropped)
     ticks, steps = times[is_tick], step[is_tick][1:]
     extra = times[~is_tick]
     number = _numbers(_fill_gaps(ticks, steps))
@@ -186,7 +203,9 @@ def cruise_speed(times: NDFloat) -> float:
     return float(np.quantile(speeds, 0.9, method="lower"))
 
 
-def _by_rhythm(times: NDFloat, trust: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _by_rhythm(
+    times: NDFloat, trust: float, cost_dropped: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Tell ticks from pulses too many, and the steps between ticks where rhythm tells them.
 
     The search is done twice: first knowing only how strong the motor's acceleration can be, then
@@ -201,13 +220,17 @@ def _by_rhythm(times: NDFloat, trust: float) -> tuple[NDArray[np.bool_], NDArray
     local = _local_median(np.diff(times))
     strength = _ramp_acceleration(times)
     expected, uncertainty = np.zeros(len(local)), np.full(len(local), strength)
-    _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
+    _labels.number_ticks(
+        times, local, expected, uncertainty, JITTER, RIPPLE, cost_dropped, step, is_tick
+    )
     if np.count_nonzero(is_tick) > 2 * MIN_TRACK:
         expected = _acceleration(times[is_tick], step[is_tick][1:], times)
         _steep_ends(times, expected, 0.5 * strength)
         known = np.abs(expected) > 0.5 * strength
         uncertainty[known] = trust * np.abs(expected[known])
-        _labels.number_ticks(times, local, expected, uncertainty, JITTER, RIPPLE, step, is_tick)
+        _labels.number_ticks(
+            times, local, expected, uncertainty, JITTER, RIPPLE, cost_dropped, step, is_tick
+        )
     _mark_gaps(times, is_tick, step)
     return is_tick, step
 
