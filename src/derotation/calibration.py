@@ -1,11 +1,12 @@
-"""What does not change within a session: the center of rotation and the rotation plane."""
+"""What does not change within a session: center and plane of rotation, wobble and lag."""
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +20,12 @@ __all__ = ["Calibration"]
 KIND = "derotation calibration"
 VERSION = 1
 
+Rows = tuple[tuple[float, float, float, float], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Center and plane of rotation, how they were found and how well they are known."""
+    """How the sample moves when it is turned, how that was found and how well it is known."""
 
     center: tuple[float, float]
     """Center of rotation (x, y) in pixels, pixel centers at integers."""
@@ -42,6 +45,21 @@ class Calibration:
     """Tilt of the rotation plane against the scanning plane, degrees."""
     plane_orientation: float = 0.0
     """Direction of the foreshortening, degrees from +x (right) towards +y (down)."""
+    plane_sd: tuple[float, float] | None = None
+    """Standard uncertainties of tilt and orientation, degrees; None where nothing was measured."""
+    plane_output: transforms.PlaneOutput = "scan"
+    """Plane in which the derotated picture is drawn: as scanned at rest, or as seen along the axis
+    ("sample")."""
+    wobble: Rows = ()
+    """Wobble of the axis: row k = 1, 2, ... holds (Cx, Cy, Sx, Sy) in pixels, which shift the
+    recorded picture at angle a by C (cos(k a) - 1) + S sin(k a)."""
+    wobble_sd: Rows | None = None
+    """Standard uncertainties of `wobble`, pixels; None where nothing was measured."""
+    lag_ms: float = 0.0
+    """Delay of the motor's signals against the scanner's, milliseconds. It belongs to the angles
+    (a line's angle is what the ticks say this much later); the maps do not use it."""
+    lag_sd_ms: float | None = None
+    """Standard uncertainty of the lag, milliseconds; None where nothing was measured."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it comes from: session, number of frames, version of the software."""
 
@@ -52,7 +70,12 @@ class Calibration:
     def line_maps(self, line_angles: ArrayLike) -> NDArray[np.float64]:
         """Make the maps that undo the rotation, see :func:`derotation.transforms.line_maps`."""
         return transforms.line_maps(
-            line_angles, self.center, self.plane_angle, self.plane_orientation
+            line_angles,
+            self.center,
+            self.plane_angle,
+            self.plane_orientation,
+            self.plane_output,
+            self.wobble,
         )
 
     def check_shape(self, shape: tuple[int, ...], source: str) -> None:
@@ -114,11 +137,41 @@ class Calibration:
         if missing := sorted(required - content.keys()):
             msg = f"{name} lacks the keys {', '.join(missing)}"
             raise InputError(msg)
-        for key, size in (("center", 2), ("image_shape", 2), ("center_sd", 2)):
+        for key in ("center", "image_shape", "center_sd", "plane_sd"):
             value = content.get(key)
             if key in required or value is not None:
-                content[key] = _pair(name, key, value, size)
+                content[key] = _pair(name, key, value, 2)
+        for key, default in (("plane_angle", 0.0), ("plane_orientation", 0.0), ("lag_ms", 0.0)):
+            content[key] = _number(name, key, content.get(key, default))
+        if content.get("lag_sd_ms") is not None:
+            content["lag_sd_ms"] = _number(name, "lag_sd_ms", content["lag_sd_ms"])
+        if not -90 < content["plane_angle"] < 90:
+            msg = f"{name}: plane_angle is {content['plane_angle']}; expected -90 to 90 degrees"
+            raise InputError(msg)
+        if content.get("plane_output", "scan") not in get_args(transforms.PlaneOutput):
+            msg = (
+                f"{name}: plane_output is {content['plane_output']!r}; allowed are scan and sample"
+            )
+            raise InputError(msg)
+        content["wobble"] = _rows(name, "wobble", content.get("wobble", []))
+        if content.get("wobble_sd") is not None:
+            content["wobble_sd"] = _rows(name, "wobble_sd", content["wobble_sd"])
         return cls(**content)
+
+
+def _number(name: Path, key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        msg = f"{name}: {key} is {value!r}; expected a number"
+        raise InputError(msg)
+    return float(value)
+
+
+def _rows(name: Path, key: str, value: object) -> Rows:
+    rows: list[Any] = value if isinstance(value, list) else [None]
+    if not all(isinstance(row, list) and len(row) == 4 for row in rows):
+        msg = f"{name}: {key} is {value!r}; expected a list of rows of 4 numbers (Cx, Cy, Sx, Sy)"
+        raise InputError(msg)
+    return tuple(tuple(_number(name, key, v) for v in row) for row in rows)  # type: ignore[misc]
 
 
 def _pair(name: Path, key: str, value: object, size: int) -> tuple[Any, ...]:

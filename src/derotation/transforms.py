@@ -22,6 +22,7 @@ __all__ = [
     "line_maps",
     "plane_matrix",
     "rotation_matrices",
+    "wobble_shifts",
 ]
 
 Maps = NDArray[np.float64]
@@ -79,12 +80,14 @@ def line_maps(
     plane_angle: float = 0.0,
     plane_orientation: float = 0.0,
     plane_output: PlaneOutput = "scan",
+    wobble: ArrayLike = (),
 ) -> Maps:
     """Make the maps that undo a rotation about a center, in a plane that may be tilted.
 
     With P the foreshortening of the plane and R(a) the matrix that turns a line back, a recorded
     sample goes to ``P R(a) P^-1 (p - c) + c`` (`plane_output` "scan", the picture as it was at
-    rest) or to ``R(a) P^-1 (p - c) + c`` ("sample", the picture as seen along the axis).
+    rest) or to ``R(a) P^-1 (p - c) + c`` ("sample", the picture as seen along the axis). If the
+    axis wobbles, its shift at the line's angle is subtracted from p before.
 
     Parameters
     ----------
@@ -96,6 +99,8 @@ def line_maps(
         Tilt and orientation of the rotation plane in degrees, see :func:`plane_matrix`.
     plane_output : {"scan", "sample"}
         The plane in which the output is drawn.
+    wobble : array_like of shape (n, 4)
+        Wobble of the axis, see :func:`wobble_shifts`; by default none.
 
     Returns
     -------
@@ -115,7 +120,42 @@ def line_maps(
             matrices[at_rest] = np.eye(2)
     pivot = np.asarray(center, dtype=np.float64)
     shifts = pivot - matrices @ pivot
-    return np.concatenate([matrices, shifts[..., np.newaxis]], axis=-1)
+    turned_back = np.concatenate([matrices, shifts[..., np.newaxis]], axis=-1)
+    if np.size(wobble) == 0:
+        return turned_back
+    return compose(turned_back, _translations(-wobble_shifts(line_angles, wobble)))
+
+
+def wobble_shifts(angles: ArrayLike, wobble: ArrayLike) -> NDArray[np.float64]:
+    """Compute by how much a wobbling axis shifts the recorded picture.
+
+    Parameters
+    ----------
+    angles : array_like of shape (...)
+        Angles in degrees.
+    wobble : array_like of shape (n, 4)
+        Row k = 1, 2, ... holds (Cx, Cy, Sx, Sy) in pixels, which add
+        ``C (cos(k a) - 1) + S sin(k a)``.
+
+    Returns
+    -------
+    ndarray of shape (..., 2)
+        Shift (x, y) in pixels; exactly 0 at angle 0 (multiples of 360).
+    """
+    turned = np.asarray(angles, dtype=np.float64)
+    rows = np.asarray(wobble, dtype=np.float64).reshape(-1, 4)
+    shifts = np.zeros((*turned.shape, 2))
+    for k, row in enumerate(rows, start=1):
+        shifts += row[:2] * (cosdg(k * turned) - 1)[..., np.newaxis]
+        shifts += row[2:] * sindg(k * turned)[..., np.newaxis]
+    return shifts
+
+
+def _translations(shifts: NDArray[np.float64]) -> Maps:
+    maps = np.zeros((*shifts.shape, 3))
+    maps[..., :2] = np.eye(2)
+    maps[..., 2] = shifts
+    return maps
 
 
 def identity_lines(n_lines: int) -> Maps:

@@ -1,0 +1,267 @@
+"""Fit what many frames say by robust least squares, with honest uncertainties.
+
+Each frame measures a few numbers x that depend linearly on the parameters: x = D p + error. Errors
+are not white: neighboring frames share the same active cells, and all frames share the noise of
+the reference. Therefore the scatter of the frames is learned from their residuals, and the
+uncertainty comes from leaving out contiguous blocks of frames (block jackknife) and from what each
+part of the reference adds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["Fit", "contiguous_blocks", "fit", "significance", "solve", "widening"]
+
+NDFloat = NDArray[np.float64]
+
+TUKEY = 4.685
+# Blocks last about so long (s): transients of calcium indicators decay within a second or two.
+BLOCK_S = 1.5
+MIN_BLOCKS, MAX_BLOCKS = 8, 24
+LEAST_DISTANCE_ROUNDS, ROUNDS = 10, 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """Parameters and how well they are known."""
+
+    parameters: NDFloat
+    """Shape (p,)."""
+    covariance: NDFloat
+    """Shape (p, p); 1.96 times the root of its diagonal is a 95 % interval."""
+    residuals: NDFloat
+    """What each frame measured and the parameters do not explain, shape (n, m)."""
+    weights: NDFloat
+    """Weight of each frame from 0 (left out) to 1, shape (n,)."""
+    precision: NDFloat
+    """Inverse covariance of a single frame's error, shape (n, m, m)."""
+    normal: NDFloat
+    """Part of each frame in the normal equations, shape (n, p, p)."""
+    moment: NDFloat
+    """Its right-hand side, shape (n, p)."""
+    prior: NDFloat
+    """What is known of the parameters beforehand, shape (p, p)."""
+    blocks: NDArray[np.int64]
+    """Block of each frame, shape (n,)."""
+
+    @property
+    def sd(self) -> NDFloat:
+        """Standard uncertainties, shape (p,)."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks that the uncertainty rests on."""
+        return len(np.unique(self.blocks))
+
+
+def contiguous_blocks(time_s: NDFloat) -> NDArray[np.int64]:
+    """Assign frames to blocks of about equal size that lie together in time.
+
+    Parameters
+    ----------
+    time_s : ndarray of shape (n,)
+        When each frame was recorded, seconds, ascending.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Block of each frame, from 0 on.
+    """
+    # Pauses between the frames, in which nothing was recorded, do not count.
+    steps = np.diff(time_s)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    lasted = float(np.minimum(steps, 3 * usual).sum())
+    n = int(np.clip(round(lasted / BLOCK_S), MIN_BLOCKS, MAX_BLOCKS))
+    n = min(n, len(time_s))
+    return np.asarray(np.arange(len(time_s)) * n // max(len(time_s), 1), dtype=np.int64)
+
+
+def fit(
+    design: NDFloat,
+    measured: NDFloat,
+    information: NDFloat,
+    *,
+    blocks: NDArray[np.int64],
+    common: int = 0,
+    reference: NDFloat | None = None,
+    learn_scatter: bool = True,
+) -> Fit:
+    """Fit parameters to what frames measured, robustly.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, m, p)
+        How the parameters change what a frame measures.
+    measured : ndarray of shape (n, m)
+        NaN where a frame could not be measured.
+    information : ndarray of shape (n, m, m)
+        Inverse covariance of a frame's error, as far as it is noise.
+    blocks : ndarray of shape (n,)
+        See :func:`contiguous_blocks`.
+    common : int
+        So many of the last parameters are the error of the reference, common to all frames. It is
+        taken to be no larger than that of a single frame.
+    reference : ndarray of shape (n, part, m), optional
+        What each part of the reference, taken alone, would add to what was measured.
+    learn_scatter : bool
+        Frames scatter by more than noise; learn from the residuals by how much.
+
+    Returns
+    -------
+    Fit
+
+    Notes
+    -----
+    Weights are Tukey's biweight [1]_ of the residual's length in units of its covariance, after a
+    start with weights that decrease with the distance, at which no far-off frame can pull.
+
+    References
+    ----------
+    .. [1] P. J. Huber, E. M. Ronchetti, "Robust Statistics", 2nd ed., Wiley (2009).
+    """
+    known = np.asarray(np.isfinite(measured).all(axis=1) & np.isfinite(design).all(axis=(1, 2)))
+    values = np.where(known[:, np.newaxis], measured, 0.0)
+    design = np.where(known[:, np.newaxis, np.newaxis], design, 0.0)
+    m, p = design.shape[1:]
+    noise = _covariances(information, known)
+    precision: NDFloat = np.asarray(np.linalg.inv(noise))
+    weights: NDFloat = known.astype(np.float64)
+    usual = np.sqrt(stats.chi2.median(m) / m)
+    for turn in range(ROUNDS):
+        prior = _prior(precision[known], p, common)
+        normal, moment = _equations(design, values, precision, weights)
+        parameters = solve(normal.sum(axis=0) + prior, moment.sum(axis=0))
+        residuals = values - design @ parameters
+        length = np.sqrt(np.einsum("ni,nij,nj->n", residuals, precision, residuals) / m)
+        scale = max(float(np.median(length[known])) / usual, 1e-12)
+        if turn < LEAST_DISTANCE_ROUNDS:
+            weights = np.asarray(np.where(known, 1 / np.maximum(length / scale, 0.1), 0.0))
+        else:
+            inside = np.clip(length / (TUKEY * scale), 0, 1)
+            weights = np.asarray(np.where(known, (1 - inside**2) ** 2, 0.0))
+        if learn_scatter and turn in (LEAST_DISTANCE_ROUNDS - 1, 15, 20):
+            near = known & (length < TUKEY * scale)
+            precision = np.asarray(np.linalg.inv(noise + _excess(residuals[near], noise[near])))
+    normal, moment = _equations(design, values, precision, weights)
+    covariance = _jackknife(normal, moment, prior, blocks)
+    if reference is not None and reference.shape[1] > 1:
+        covariance += _reference_covariance(design, reference, precision, weights, normal, prior)
+    return Fit(
+        parameters=parameters,
+        covariance=covariance,
+        residuals=np.where(known[:, np.newaxis], residuals, np.nan),
+        weights=weights,
+        precision=precision,
+        normal=normal,
+        moment=moment,
+        prior=prior,
+        blocks=blocks,
+    )
+
+
+def significance(values: NDFloat, covariance: NDFloat, n_blocks: int) -> float:
+    """Tell how likely values are by chance if the truth is 0: Hotelling's test.
+
+    Parameters
+    ----------
+    values : ndarray of shape (p,)
+    covariance : ndarray of shape (p, p)
+        As :func:`fit` gives it.
+    n_blocks : int
+        Blocks that the covariance rests on; if these are fewer than values, the covariance of
+        noise should have been scaled instead, and the blocks only limit how well that is known.
+
+    Returns
+    -------
+    float
+        Probability, 0 to 1.
+    """
+    if not np.isfinite(covariance).all():
+        return 1.0
+    p = len(values)
+    squared = float(values @ np.linalg.pinv(covariance, hermitian=True) @ values)
+    # The covariance of a fit has been widened for the number of blocks, as this test does too.
+    squared *= widening(n_blocks)
+    n = max(n_blocks, p + 2)
+    return float(stats.f.sf(squared * (n - p) / (p * (n - 1)), p, n - p))
+
+
+def widening(n: int) -> float:
+    """Factor on a variance from n samples with which 1.96 sd are a 95 % interval."""
+    return float((stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)) ** 2)
+
+
+def _covariances(information: NDFloat, known: NDArray[np.bool_]) -> NDFloat:
+    """Invert the information of frames; those that tell nothing get that of an average frame."""
+    typical = information[known].mean(axis=0) if known.any() else np.eye(information.shape[1])
+    filled = np.where(known[:, np.newaxis, np.newaxis], information, typical)
+    return np.asarray(np.linalg.inv(filled))
+
+
+def _excess(residuals: NDFloat, noise: NDFloat) -> NDFloat:
+    """Tell by which covariance residuals scatter beyond noise."""
+    beyond = residuals.T @ residuals / max(len(residuals), 1) - noise.mean(axis=0)
+    size, axes = np.linalg.eigh((beyond + beyond.T) / 2)
+    return np.asarray((axes * np.maximum(size, 0)) @ axes.T)
+
+
+def _prior(precision: NDFloat, p: int, common: int) -> NDFloat:
+    prior = np.zeros((p, p))
+    if common:
+        prior[p - common :, p - common :] = np.linalg.inv(np.linalg.inv(precision).mean(axis=0))
+    return prior
+
+
+def _equations(
+    design: NDFloat, values: NDFloat, precision: NDFloat, weights: NDFloat
+) -> tuple[NDFloat, NDFloat]:
+    weighted = np.swapaxes(design, 1, 2) @ precision * weights[:, np.newaxis, np.newaxis]
+    return weighted @ design, (weighted @ values[..., np.newaxis])[..., 0]
+
+
+def solve(normal: NDFloat, moment: NDFloat) -> NDFloat:
+    """Solve normal equations; what the frames do not tell is taken to be 0."""
+    scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    size, axes = np.linalg.eigh(normal / np.outer(scale, scale))
+    told = size > 1e-7 * size[-1]
+    inverse = np.where(told, 1 / np.where(told, size, 1), 0)
+    return np.asarray(axes @ (inverse * (axes.T @ (moment / scale))) / scale)
+
+
+def _jackknife(
+    normal: NDFloat, moment: NDFloat, prior: NDFloat, blocks: NDArray[np.int64]
+) -> NDFloat:
+    """Leave out one block after the other; widened for the small number of blocks."""
+    names = np.unique(blocks)
+    total, right = normal.sum(axis=0) + prior, moment.sum(axis=0)
+    left_out = []
+    for b in names:
+        own = blocks == b
+        left_out.append(solve(total - normal[own].sum(axis=0), right - moment[own].sum(axis=0)))
+    n = len(names)
+    if n < 3:
+        return np.full_like(prior, np.inf)
+    spread = np.asarray(left_out) - np.mean(left_out, axis=0)
+    return np.asarray(spread.T @ spread * (n - 1) / n * widening(n))
+
+
+def _reference_covariance(
+    design: NDFloat,
+    reference: NDFloat,
+    precision: NDFloat,
+    weights: NDFloat,
+    normal: NDFloat,
+    prior: NDFloat,
+) -> NDFloat:
+    """Tell how far the noise of the reference moves the parameters."""
+    weighted = np.swapaxes(design, 1, 2) @ precision * weights[:, np.newaxis, np.newaxis]
+    moments = np.einsum("npm,nkm->kp", weighted, np.nan_to_num(reference))
+    total = normal.sum(axis=0) + prior
+    moved = np.stack([solve(total, moment) for moment in moments])
+    n = len(moved)
+    moved -= moved.mean(axis=0)
+    return np.asarray(moved.T @ moved / (n * (n - 1)) * widening(n))
