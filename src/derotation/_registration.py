@@ -5,6 +5,7 @@ frame is then still off says how far off the guess is; the modules :mod:`derotat
 :mod:`derotation.wobble` and :mod:`derotation.lag` explain it.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,17 +77,21 @@ class Sample:
         """Angle of each frame's middle line, degrees."""
         return self.line_angles[:, self.line_angles.shape[1] // 2]
 
+    def turned_over(self) -> "Sample":
+        """Give the turned frames the opposite angles."""
+        return dataclasses.replace(
+            self, line_angles=-self.line_angles, line_speeds=-self.line_speeds
+        )
+
     def select(self, which: NDArray[Any]) -> "Sample":
         """Keep some of the turned frames."""
-        return Sample(
-            reference=self.reference,
-            parts=self.parts,
+        return dataclasses.replace(
+            self,
             numbers=self.numbers[which],
             frames=self.frames[which],
             line_angles=self.line_angles[which],
             line_speeds=self.line_speeds[which],
             time_s=self.time_s[which],
-            n_rest=self.n_rest,
         )
 
 
@@ -411,18 +416,15 @@ def binned(sample: Sample, factor: int) -> Sample:
     n_lines = sample.line_angles.shape[1] // factor
     lines = np.arange(n_lines) * factor
     # Between the lines of a square the angle grows evenly; a mean would fail where it is reset.
-    speeds = sample.line_speeds[:, lines]
     step = np.mod(np.diff(sample.line_angles, axis=1) + 180.0, 360.0) - 180.0
     line_angles = sample.line_angles[:, lines] + step[:, lines] * (factor - 1) / 2
-    return Sample(
+    return dataclasses.replace(
+        sample,
         reference=shrink(sample.reference),
         parts=shrink(sample.parts),
-        numbers=sample.numbers,
         frames=shrink(sample.frames),
         line_angles=line_angles,
-        line_speeds=speeds,
-        time_s=sample.time_s,
-        n_rest=sample.n_rest,
+        line_speeds=sample.line_speeds[:, lines],
     )
 
 

@@ -205,9 +205,10 @@ def _conclude(found: Refined, sample: Sample, speeds: NDArray[np.float64]) -> La
         statement = f"The motor's signals show no lag against the scanner's: {value}."
     else:
         later = "later" if lag_s > 0 else "earlier"
+        turned = float(np.abs(speeds).max()) * abs(lag_s)
         statement = (
             f"The motor's signals come {later} than the scanner's: the lag is {value}, which turns "
-            f"frames at the highest speed by {float(np.abs(speeds).max()) * abs(lag_s):.2f} degrees."
+            f"frames at the highest speed by {turned:.2f} degrees."
         )
     logger.log(logging.WARNING if doubts else logging.INFO, "%s", statement)
     return LagEstimate(
