@@ -1,0 +1,1 @@
+"""Measurements on recordings: mean images by angle, blobs, ellipses, and figures of merit."""
