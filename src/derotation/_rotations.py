@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation import _motion
 from derotation._channels import Pulses
 from derotation._report import Report, counted, table
 from derotation._ticks import TickTrain, cruise_speed, number_rotation
@@ -29,6 +30,8 @@ MISSING_LATENCY_S = 0.003
 # A tick count agrees with the expected one within this part of it.
 COUNT_TOLERANCE = 0.05
 SPEED_TOLERANCE = 0.05
+# Room left for the motor's start and stop about ticks without an on-signal.
+LOOSE_MARGIN_S = 0.1
 # So many ticks outside rotations, no further apart than this, are a motor that turns.
 MANUAL_TICKS = 10
 MANUAL_INTERVAL_S = 0.2
@@ -46,6 +49,10 @@ class Block:
     stop: float
     cut: bool = False
     """Began before the recording or goes on beyond it."""
+    start_seen: bool = True
+    """Whether the on-signal rose at the start, rather than in the pause that came before it."""
+    stop_seen: bool = True
+    """Whether it fell at the stop."""
     ticks: NDFloat = field(default_factory=lambda: np.zeros(0))
 
 
@@ -267,6 +274,8 @@ class _Finder:
             bounds.append(float(ticks[pause] + ticks[pause + 1]) / 2)
         bounds.append(block.stop)
         parts = [Block(start=start, stop=stop) for start, stop in itertools.pairwise(bounds)]
+        for before, after in itertools.pairwise(parts):
+            before.stop_seen = after.start_seen = False
         parts[0].cut = block.cut and block.start == 0
         parts[-1].cut = block.cut and block.start != 0
         return parts
@@ -380,7 +389,7 @@ class _Finder:
             ticks = self.ticks[(self.ticks >= low) & (self.ticks < high)]
             for run in np.split(ticks, self._pauses(ticks) + 1):
                 if self._complete(len(run), self.expected):
-                    added.append(Block(start=float(run[0]), stop=float(run[-1]) + 1))
+                    added.append(self._block_of_ticks(run, low, high))
         if not added:
             return
         self.blocks = sorted([*self.blocks, *added], key=lambda block: block.start)
@@ -390,6 +399,16 @@ class _Finder:
             f"rotation_on did not rise for {counted(len(added), 'rotation')} whose ticks are all "
             "there: taken from the ticks.",
             [block.start for block in added],
+        )
+
+    def _block_of_ticks(self, ticks: NDFloat, low: float, high: float) -> Block:
+        """Make a block for ticks without an on-signal, between the rotations before and after."""
+        margin = LOOSE_MARGIN_S * self.rate
+        return Block(
+            start=max(low, float(ticks[0]) - margin),
+            stop=min(high, float(ticks[-1]) + margin),
+            start_seen=False,
+            stop_seen=False,
         )
 
     def _align_rows(self) -> int:
@@ -593,9 +612,10 @@ class _Finder:
             n_total = n_ticks if expected is None else expected
             angle = np.asarray(train.number * (self.rules.increment * n_total / n_ticks))
             angle = np.where(angle > nominal - 1e-9, nominal, angle)  # rounding
+        start, stop = self._limits(block, train, angle, nominal)
         return Rotation(
-            start=block.start,
-            stop=block.stop,
+            start=start,
+            stop=stop,
             direction=direction,
             speed=speed,
             measured_speed=measured,
@@ -603,6 +623,18 @@ class _Finder:
             ticks=train,
             tick_angle=angle,
             problem=problem,
+        )
+
+    def _limits(
+        self, block: Block, train: TickTrain | None, angle: NDFloat, turned: float
+    ) -> tuple[float, float]:
+        """Give a rotation's start and stop; those of the motor where the on-signal is silent."""
+        if train is None or (block.start_seen and block.stop_seen):
+            return block.start, block.stop
+        time, _, _ = _motion.knots(train.time, angle, turned, block.start, block.stop)
+        return (
+            block.start if block.start_seen else float(time[0]),
+            block.stop if block.stop_seen else float(time[-1]),
         )
 
     def _numbered(self, block: Block) -> tuple[TickTrain | None, str]:

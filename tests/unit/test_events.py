@@ -356,6 +356,10 @@ def test_steps(per_step, known):
     assert np.bincount(events.tick_rotation).tolist() == [50] * 36
     assert set(codes(events)) == {"missing_ticks_inserted"}
     assert (events.rotation_direction == -1).all()
+    starts = np.array([turn.start for turn in source.turns]) * source.rate
+    np.testing.assert_allclose(events.rotation_start, starts, atol=0.002 * source.rate)
+    ends = np.array([turn.end for turn in source.turns]) * source.rate
+    np.testing.assert_allclose(events.rotation_end, ends, atol=0.002 * source.rate)
 
 
 @pytest.mark.parametrize("per_step", [True, False])

@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from derotation.angles import interpolate_angles
+from derotation.angles import AngleFlag, interpolate_angles
 from derotation.events import parse_signals
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import Stimulus
 from derotation.plots.angles import plot_angle_trace, plot_angles, plot_velocities
-from derotation.plots.signals import plot_channel_overview, plot_rotation_start, plot_signals
+from derotation.plots.signals import (
+    plot_channel_overview,
+    plot_closeup,
+    plot_rotation_start,
+    plot_signals,
+)
 from derotation.simulate import plan_recording, write_signals
 
 
@@ -69,12 +74,33 @@ def test_ticks_are_marked_where_they_are(session):
     np.testing.assert_allclose(np.sort(marked), expected)
 
 
+def test_a_closer_look_shows_single_lines(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_closeup(signals, events, "line_clock", axis)
+    (marks,) = (line for line in axis.lines if line.get_marker() == "|")
+    assert 5 <= len(marks.get_xdata()) <= 40
+    begin, end = (events.rotation_end[0] - events.rotation_start[0]) / 20.0 * np.array([0.3, 0.7])
+    assert begin < marks.get_xdata().min() < marks.get_xdata().max() < end
+
+
+def test_repairs_are_marked_where_they_are(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_channel_overview(signals, events, "rotation_ticks", axis)
+    (marks,) = (line for line in axis.lines if line.get_marker() == "v")
+    (repair,) = (r for r in events.repairs if r.code == "missing_ticks_inserted")
+    assert set(repair.places) <= set(marks.get_xdata())
+
+
 def test_angles(session, tmp_path):
     _, events, angles = session
     plot_angles(angles, events).savefig(tmp_path / "angles.png")
     axis = Figure().subplots()
     plot_angle_trace(angles, events, axis)
-    (line,) = axis.lines
+    line, repaired = axis.lines
+    marked = (angles.flags & AngleFlag.TICKS_REPAIRED) != 0
+    np.testing.assert_array_equal(repaired.get_ydata(), angles.line_angles[marked])
     np.testing.assert_array_equal(line.get_ydata(), angles.line_angles.ravel())
     assert len(axis.patches) == np.sum(~events.rotation_usable) == 1
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derotation.angles import Angles
+from derotation.angles import AngleFlag, Angles
 from derotation.events import Events
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
     degrees = angles.line_angles.ravel()
     step = max(len(time) // MAX_POINTS, 1)
     ax.plot(time[::step], degrees[::step], color=BLUE, linewidth=1, label="angle of the lines")
+    if (angles.flags & np.uint8(AngleFlag.TICKS_REPAIRED)).any():
+        _mark_repaired(angles, ax)
     for k in np.flatnonzero(~events.rotation_usable):
         start, end = (
             t[k] / events.sampling_rate for t in (events.rotation_start, events.rotation_end)
@@ -59,8 +61,22 @@ def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
         ylabel="angle (degrees)",
         title="angle by which each line is turned back",
     )
-    if not events.rotation_usable.all():
-        ax.legend(fontsize=8)
+    if len(ax.get_legend_handles_labels()[0]) > 1:
+        # Each unusable rotation has a patch of its own; one entry is enough.
+        entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        ax.legend(entries.values(), entries.keys(), fontsize=8)
+
+
+def _mark_repaired(angles: Angles, ax: "Axes") -> None:
+    """Draw a small triangle at the lines next to ticks that were missing."""
+    frames, lines = np.nonzero(angles.flags & np.uint8(AngleFlag.TICKS_REPAIRED))
+    step = max(len(frames) // MAX_POINTS, 1)
+    where = frames[::step], lines[::step]
+    time = angles.line_start[where] / angles.sampling_rate
+    ax.plot(
+        time, angles.line_angles[where], "v", color=RED, markersize=3, linestyle="none",
+        label="next to a tick that was missing",
+    )  # fmt: skip
 
 
 def plot_velocities(events: Events, ax: "Axes") -> None:
@@ -86,12 +102,14 @@ def plot_velocities(events: Events, ax: "Axes") -> None:
             middle, speed, style, color=color, linewidth=1,
             label=None if label in labels else label,
         )  # fmt: skip
-        ax.axhline(events.rotation_speed[k], color=GRAY, linewidth=0.7, linestyle=":")
         labels.add(label)
+    for speed in np.unique(events.rotation_speed[np.isfinite(events.rotation_speed)].round(1)):
+        ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":")
     ax.set(
         xlabel="degrees turned since the rotation began",
         ylabel="speed (degrees/s)",
-        title="speed of each rotation from its ticks (dotted: as the stimulus table says)",
+        title="speed of each rotation from its ticks (dotted: nominal)",
     )
+    ax.set_ylim(bottom=0)
     if labels:
         ax.legend(fontsize=8)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["plot_channel_overview", "plot_rotation_start", "plot_signals"]
+__all__ = ["plot_channel_overview", "plot_closeup", "plot_rotation_start", "plot_signals"]
 
 # Okabe and Ito's colors, told apart by everybody.
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -28,6 +28,9 @@ N_STRETCHES = 900
 READ_AT_MOST = 4000
 # Around the start of a rotation (s).
 BEFORE_S, AFTER_S = 0.02, 0.18
+# The closest look holds so many lines and so many ticks.
+CLOSE_LINES, CLOSE_TICKS = 6, 4
+MAX_NOTES = 8
 
 
 def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
@@ -43,25 +46,32 @@ def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
     Returns
     -------
     Figure
-        Left: the range of each channel over time, usable rotations shaded, unusable ones hatched.
-        Right: the samples around the start of the first rotation, with the threshold, lines, frames
-        and ticks as they were found. Below: what was repaired, in words.
+        Left: the range of each channel over time, with usable rotations shaded, unusable ones
+        hatched, and triangles where something was repaired. Middle: the samples around the start
+        of the first rotation, with the threshold, lines, frames and ticks as they were found.
+        Right: a few lines and ticks within that rotation. Below: what was repaired, in words.
     """
     from matplotlib.figure import Figure
 
     roles = list(TITLES)
     notes = [*events.repairs, *events.anomalies]
-    figure = Figure(figsize=(12, 7.5 + 0.2 * min(len(notes), 8)), layout="constrained")
-    heights = (7, 0.4 + 0.22 * min(len(notes), 8))
+    n_notes = min(len(notes), MAX_NOTES + 1)
+    figure = Figure(figsize=(15, 7.5 + 0.2 * n_notes), layout="constrained")
+    heights = (7, 0.4 + 0.22 * n_notes)
     top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=heights, squeeze=False))
-    axes = top.subplots(4, 2, sharex="col", width_ratios=(3, 2))
+    axes = top.subplots(4, 3, sharex="col", width_ratios=(5, 3, 3))
     for row, role in enumerate(roles):
         plot_channel_overview(signals, events, role, axes[row, 0])
         plot_rotation_start(signals, events, role, axes[row, 1])
+        plot_closeup(signals, events, role, axes[row, 2])
+    shown = _shown_rotation(events)
     axes[-1, 0].set_xlabel("time (s)")
     axes[-1, 1].set_xlabel("time since rotation-on rose (ms)")
-    axes[0, 0].set_title("whole recording; rotations shaded")
-    axes[0, 1].set_title("start of the first rotation")
+    axes[-1, 2].set_xlabel("time since rotation-on rose (ms)")
+    axes[-1, 2].locator_params(axis="x", nbins=5)
+    axes[0, 0].set_title("whole recording; rotations shaded; top: repaired, bottom: odd")
+    axes[0, 1].set_title(f"start of rotation {shown + 1}")
+    axes[0, 2].set_title(f"a few lines and ticks within rotation {shown + 1}")
     _write_notes(bottom, notes)
     return figure
 
@@ -79,24 +89,69 @@ def plot_channel_overview(signals: AnalogSignals, events: Events, role: str, ax:
             ax.axvspan(start, end, color=BLUE, alpha=0.2, linewidth=0)
         else:
             ax.axvspan(start, end, facecolor="none", edgecolor=RED, hatch="///", linewidth=0)
+    _mark_repairs(events, role, ax)
     ax.set_ylabel(f"{TITLES[role]} (V)")
 
 
 def plot_rotation_start(signals: AnalogSignals, events: Events, role: str, ax: "Axes") -> None:
-    """Draw the samples of a channel where the first rotation starts, with what was found there."""
+    """Draw the samples of a channel where a rotation starts, with what was found there.
+
+    It is the first rotation whose start was recorded.
+    """
     if not events.n_rotations:
         ax.set_axis_off()
         return
+    zero = float(events.rotation_start[_shown_rotation(events)])
     rate = events.sampling_rate
-    zero = events.rotation_start[0]
-    start = max(int(zero - BEFORE_S * rate), 0)
-    stop = min(int(zero + AFTER_S * rate), events.n_samples)
+    _draw_stretch(signals, events, role, ax, zero, zero - BEFORE_S * rate, zero + AFTER_S * rate)
+
+
+def plot_closeup(signals: AnalogSignals, events: Events, role: str, ax: "Axes") -> None:
+    """Draw a few lines and ticks in the middle of a rotation, with what was found there."""
+    if not events.n_rotations:
+        ax.set_axis_off()
+        return
+    k = _shown_rotation(events)
+    start, end = float(events.rotation_start[k]), float(events.rotation_end[k])
+    ticks = events.tick_time[events.tick_rotation == k]
+    span = CLOSE_LINES * events.line_period
+    if len(ticks) > CLOSE_TICKS:
+        half = len(ticks) // 2
+        span = max(span, CLOSE_TICKS * float(ticks[half] - ticks[half - 1]))
+        middle = float(ticks[half])
+    else:
+        middle = (start + end) / 2
+    _draw_stretch(signals, events, role, ax, start, middle - span / 2, middle + span / 2)
+
+
+def _shown_rotation(events: Events) -> int:
+    """Choose the first rotation that is usable, or at least has its start in the recording."""
+    for good in (events.rotation_usable, events.rotation_start > 0):
+        if good.any():
+            return int(np.argmax(good))
+    return 0
+
+
+def _draw_stretch(
+    signals: AnalogSignals,
+    events: Events,
+    role: str,
+    ax: "Axes",
+    zero: float,
+    begin: float,
+    end: float,
+) -> None:
+    """Draw the samples between two times with the events there; in ms since `zero`."""
+    rate = events.sampling_rate
+    start, stop = max(int(begin), 0), min(int(end), events.n_samples)
     volts = signals.volts(role, start, stop)
     ax.plot((np.arange(start, stop) - zero) / rate * 1000, volts, color=GRAY, linewidth=0.6)
     _draw_threshold(events, role, ax)
-    found, inserted = _events_of(events, role)
-    for times, color, label in ((found, BLUE, "found"), (inserted, RED, "inserted")):
+    found, computed = _events_of(events, role)
+    for times, color, label in ((found, BLUE, "found"), (computed, RED, "computed")):
         near = times[(times >= start) & (times < stop)]
+        if not len(near) and color == RED:
+            continue
         height = np.full(len(near), events.levels[role][2])
         ax.plot(
             (near - zero) / rate * 1000, height, "|", color=color, markersize=9,
@@ -105,6 +160,19 @@ def plot_rotation_start(signals: AnalogSignals, events: Events, role: str, ax: "
     low, high, _ = events.levels[role]
     ax.set_ylim(low - 0.1 * (high - low), high + 0.4 * (high - low))  # room for the legend
     ax.legend(fontsize=7, loc="upper right", ncols=2)
+
+
+def _mark_repairs(events: Events, role: str, ax: "Axes") -> None:
+    """Draw a triangle at the top where something was repaired (below: what looks odd)."""
+    for notes, color, height, marker in (
+        (events.repairs, RED, 0.96, "v"),
+        (events.anomalies, "black", 0.04, "^"),
+    ):
+        places = [place for note in notes if note.channel == role for place in note.places]
+        ax.plot(
+            places, np.full(len(places), height), marker, color=color, markersize=4,
+            linestyle="none", transform=ax.get_xaxis_transform(),
+        )  # fmt: skip
 
 
 def _events_of(events: Events, role: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -143,8 +211,8 @@ def _draw_threshold(events: Events, role: str, ax: "Axes") -> None:
 
 
 def _write_notes(figure: "SubFigure", notes: list[Repair]) -> None:
-    shown = [f"{note.channel}: {note.text}" for note in notes[:8]]
-    if len(notes) > 8:
-        shown.append(f"... and {len(notes) - 8} more in events.json")
+    shown = [f"{note.channel}: {note.text}" for note in notes[:MAX_NOTES]]
+    if len(notes) > MAX_NOTES:
+        shown.append(f"... and {len(notes) - MAX_NOTES} more in events.json")
     text = "\n".join(shown) or "Nothing had to be repaired."
     figure.text(0.01, 0.95, text, fontsize=9, va="top", wrap=True)

@@ -1,0 +1,1 @@
+"""Pictures of results: pure functions that draw on figures and axes of matplotlib."""
