@@ -118,7 +118,8 @@ def _recognize(
     line: Pulses, frame: Pulses, n_frames: int, n_lines: int, recognize: bool, report: Report
 ) -> tuple[Pulses, Pulses]:
     """Exchange the clocks if the frame clock is the one that counts lines."""
-    if n_lines < 2 or len(frame) <= 2 * len(line):
+    # A frame has one line or more, so there are never fewer line pulses than frames.
+    if n_lines < 2 or len(frame) <= len(line) or (len(frame) <= 2 * len(line) and not recognize):
         return line, frame
     found = (
         f"the channel taken for the frame clock has {len(frame)} pulses, the one taken for the "
@@ -173,6 +174,16 @@ def _without_crowded(pulses: Pulses, period: float, report: Report, what: str) -
     )
 
 
+def _rhythm(gaps: NDFloat) -> float:
+    """Measure the period of pulses some of which are missing."""
+    period = float(np.median(gaps))
+    for _ in range(3):
+        steps = np.rint(gaps / period)
+        single = (steps >= 1) & (steps <= 3)
+        period = float(gaps[single].sum() / steps[single].sum())
+    return period
+
+
 class _Scanner:
     """Reads one recording's clocks; a class only because everything needs the same five things."""
 
@@ -186,7 +197,9 @@ class _Scanner:
         report: Report,
     ) -> None:
         self.line = line
-        self.frame = frame
+        # One block of the line clock per frame tells frames apart if the frame clock does not.
+        is_gate = abs(len(line) - n_frames) <= 2 and len(frame) < 0.5 * n_frames
+        self.frame = line if is_gate else frame
         self.n_frames = n_frames
         self.n_lines = n_lines
         self.n_samples = n_samples
@@ -202,6 +215,7 @@ class _Scanner:
                 f"{self.n_lines} lines are expected. Check signals.channel_order, the cable, and "
                 "signals.thresholds.line_clock."
             )
+        self._check_gaps_seen()
         if self._frames_are_usable():
             period = self._line_period()
             frames = self._from_both_clocks(period) if period else self._from_frame_clock()
@@ -213,23 +227,37 @@ class _Scanner:
     # Which clock can be trusted
 
     def _frames_are_usable(self) -> bool:
-        """Tell whether the frame clock counts about as many frames as the movie has."""
+        """Tell whether frames are told apart by the frame clock, or by the line clock alone."""
         n = len(self.frame)
-        lines_fit = abs(len(self.rises) - self.n_frames * self.n_lines) <= self.n_lines
         if abs(n - self.n_frames) <= 2 and n >= 1 and not (n == 1 and self.n_frames > 1):
             return True
-        # The line clock alone may settle it, if frames are not told apart by the frame clock.
-        return not (lines_fit and n <= 0.5 * self.n_frames + 1)
+        lines_seen = len(self.rises) / (self.n_frames * self.n_lines)
+        return n > 0.5 * self.n_frames + 1 or lines_seen < MIN_LINES_SEEN
 
     def _line_period(self) -> float | None:
         """Measure the line period; None if gaps between lines are too short to be seen."""
-        wanted = self.n_lines * len(self.frame)
-        if self._gaps_are_hidden() and len(self.rises) < MIN_LINES_IF_HIDDEN * wanted:
+        if self._lines_are_merged():
             return None
         gaps = np.diff(self.rises)
         median = float(np.median(gaps))
         near = gaps[np.abs(gaps - median) <= 0.3 * median + 1]
         return float(near.mean())
+
+    def _check_gaps_seen(self) -> None:
+        """Refuse clocks both of which stay high where one thing ends and the next begins."""
+        if len(self.frame) < self.n_frames - 1 and self._lines_are_merged():
+            raise SignalError(
+                f"line_clock and frame_clock: {counted(len(self.line), 'pulse')} and "
+                f"{counted(len(self.frame), 'pulse')} for {self.n_frames} frames of "
+                f"{self.n_lines} lines. At {self.report.sampling_rate:g} Hz the gaps between lines "
+                "and those between frames are too short to be seen, so nothing tells the lines "
+                "apart. Record the signals at a higher sampling rate."
+            )
+
+    def _lines_are_merged(self) -> bool:
+        """Tell whether many lines follow each other without a gap that is seen."""
+        wanted = self.n_lines * max(len(self.frame), self.n_frames - 1)
+        return self._gaps_are_hidden() and len(self.rises) < MIN_LINES_IF_HIDDEN * wanted
 
     def _gaps_are_hidden(self) -> bool:
         """Tell whether the line clock is low between lines for no longer than a sample or two."""
@@ -442,6 +470,14 @@ class _Scanner:
         if self.frame.begins_high:
             complete[0] = False
             start[0] = stop[0] - active
+        if not complete[1:-1].all():
+            raise SignalError(
+                "frame_clock: the line clock does not go low between lines, and in "
+                f"{counted(int(np.count_nonzero(~complete[1:-1])), 'frame')} the clocks are high "
+                f"for less than the usual {active / self.report.sampling_rate * 1e3:.4g} ms, so "
+                "nothing tells when their lines were scanned. Check both clocks' cables and "
+                "thresholds, or record at a higher sampling rate."
+            )
         period = self._refined(start, active / self.n_lines)
         self.report.repair(
             "lines_from_frame_clock",
@@ -494,9 +530,7 @@ class _Scanner:
         """Count the lines out into frames."""
         rises = self.rises.astype(np.float64)
         begin = float(self.frame.start[0]) if len(self.frame) else 0.0
-        gaps = np.diff(rises)
-        median = float(np.median(gaps))
-        period = float(gaps[np.abs(gaps - median) <= 0.3 * median + 1].mean())
+        period = _rhythm(np.diff(rises))
         leading = int(np.searchsorted(rises, begin - 0.5 * period))
         rises, repaired = self._filled_up(rises[leading:], period)
         n_whole, left = divmod(len(rises), self.n_lines)

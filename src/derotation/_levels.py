@@ -121,7 +121,7 @@ def find_levels(
 def quantile(counts: NDArray[np.int64], volts: NDArray[np.float64], fraction: float) -> float:
     """Give a quantile of a histogram, to the bin."""
     total = np.cumsum(counts)
-    return float(volts[np.searchsorted(total, fraction * total[-1])])
+    return float(volts[min(np.searchsorted(total, fraction * total[-1]), len(volts) - 1)])
 
 
 def _two_sides(total: NDArray[np.int64], volts: NDArray[np.float64]) -> int | None:
@@ -129,7 +129,7 @@ def _two_sides(total: NDArray[np.int64], volts: NDArray[np.float64]) -> int | No
     trimmed = min(MAX_TRIMMED_SAMPLES, int(total[-1]) // 10_000)
     first = int(np.searchsorted(total, trimmed, side="right"))
     last = int(np.searchsorted(total, total[-1] - trimmed, side="left"))
-    if first == last:
+    if first >= last:
         return None
     split = int(np.searchsorted(volts, (volts[first] + volts[last]) / 2, side="right"))
     for _ in range(100):

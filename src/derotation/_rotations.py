@@ -720,7 +720,7 @@ class _Finder:
         if len(lost) == len(rotations):
             reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
             raise SignalError(
-                f"rotation_ticks: none of the {counted(len(rotations), 'rotation')} is usable. "
+                f"rotation_ticks: no usable rotation among {len(rotations)}. "
                 f"Check signals.rotation_increment, signals.degrees_per_rotation and the "
                 f"cable.\n{reasons}"
             )
@@ -747,6 +747,7 @@ class _Finder:
                 "turn_incomplete",
                 "rotation_on",
                 f"{counted(len(rotations), 'step')} of {step:g} degrees add up to {total:g} "
-                f"degrees, not to the {self.rules.degrees:g} of signals.degrees_per_rotation.",
+                f"degrees, not to the {self.rules.degrees:g} of signals.degrees_per_rotation. "
+                "Angles count from the first rest of the recording.",
                 count=1,
             )

@@ -252,9 +252,43 @@ def test_gaps_shorter_than_a_sample(duty, phase):
     assert set(repairs) <= {"lines_from_frame_clock", "line_pulses_inserted"}
 
 
+def test_a_line_clock_that_is_high_during_frames_tells_them_apart():
+    source = rig(duty=1.0)
+    source.pulses["frame_clock"] = np.array([[0.0, source.duration]])
+    scan, repairs = scan_of(source)
+    assert_lines(scan, source)
+    assert set(repairs) == {"lines_from_frame_clock"}
+
+
+def test_frames_without_a_gap_and_lines_whose_gap_is_often_hidden_are_refused():
+    source = rig(rate=20_000, line_s=7.8e-4, n_lines=64, duty=0.95, flyback_s=2e-3, n_frames=20)
+    gate = source.pulses["frame_clock"]
+    source.pulses["frame_clock"] = np.array([[gate[0, 0], gate[-1, 1]]])
+    with pytest.raises(SignalError, match=r"Record the signals at a higher sampling rate"):
+        scan_of(source)
+
+
 def test_no_gap_between_lines_nor_frames_is_refused():
     source = rig(duty=1.0, flyback_s=0.0)
     with pytest.raises(SignalError, match="line_clock: 1 pulse only; 8 frames of 16 lines"):
+        scan_of(source)
+
+
+def test_gaps_of_both_clocks_too_short_for_the_sampling_rate():
+    source = rig(rate=10_000, line_s=5.793e-4, n_lines=64, duty=0.95, flyback_s=0.0, n_frames=20)
+    with pytest.raises(SignalError, match=r"Record the signals at a higher sampling rate"):
+        scan_of(source)
+
+
+def test_frames_of_different_length_without_lines_are_refused():
+    source = rig(duty=1.0)
+    for role in ("line_clock", "frame_clock"):
+        begin = source.line_start[3, 0]
+        gone = (source.pulses[role][:, 0] > begin - 1e-6) & (
+            source.pulses[role][:, 0] < begin + 4e-3
+        )
+        source.pulses[role][gone, 0] = begin + 4e-3
+    with pytest.raises(SignalError, match=r"in 1 frame the clocks are high for less than"):
         scan_of(source)
 
 

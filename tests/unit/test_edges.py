@@ -173,6 +173,11 @@ def test_samples_that_are_no_numbers_are_refused(value):
         pulses_of(volts, "rotation_on")
 
 
+def test_a_single_sample_is_refused():
+    with pytest.raises(SignalError, match="no ticks"):
+        pulses_of(np.array([0.1]))
+
+
 def test_edges_of_the_recording_within_a_pulse():
     found = pulses_of(5.0 * np.array([1, 1, 0, 0, 1, 0, 1, 1]))
     assert found.begins_high

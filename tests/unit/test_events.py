@@ -294,7 +294,7 @@ def test_no_usable_rotation_is_refused():
     source.pulses["rotation_ticks"] = source.pulses["rotation_ticks"][keep]
     with pytest.raises(SignalError) as error:
         parse(source)
-    assert "none of the 2 rotations is usable" in str(error.value)
+    assert "no usable rotation among 2" in str(error.value)
     assert "rotation 2: 900 ticks found, 1800 expected" in str(error.value)
 
 
