@@ -36,13 +36,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     size, lengths = (64, (100,)) if given.quick else (256, tuple(given.frames))
-    found = [peaks(n, size, given.folder, given.threads) for n in lengths]
+    steps = STEPS[:2] if given.quick else STEPS
+    found = [peaks(n, size, given.folder, steps, given.threads) for n in lengths]
     movie_mb = [n * size * size * 2 / 1e6 for n in lengths]
     results = {
         "load": load(),
         "frames": lengths,
         "movie_mb": movie_mb,
-        "peak_mb": {step: [peak[step] for peak in found] for step in STEPS},
+        "peak_mb": {step: [peak[step] for peak in found] for step in steps},
     }
     rows: list[Any] = [("(the movie itself)", *movie_mb, movie_mb[-1] / movie_mb[0])]
     rows += [(step, *own, own[-1] / own[0]) for step, own in results["peak_mb"].items()]
@@ -64,8 +65,10 @@ def main() -> None:
     write_json(given.json, results)
 
 
-def peaks(n_frames: int, size: int, place: Path | None, threads: int) -> dict[str, float]:
-    """Simulate a session and run all steps on it: peak memory of each, MB."""
+def peaks(
+    n_frames: int, size: int, place: Path | None, steps: tuple[str, ...], threads: int
+) -> dict[str, float]:
+    """Simulate a session and run steps on it: peak memory of each, MB."""
     with tempfile.TemporaryDirectory(dir=place) as temporary:
         folder = Path(temporary)
         elsewhere(
@@ -77,7 +80,7 @@ def peaks(n_frames: int, size: int, place: Path | None, threads: int) -> dict[st
             stimulus=rotations(n_frames, FRAME_RATE),
             center_offset=(5, -4),
         )
-        return {step: run_step(step, folder, threads=threads).peak_mb for step in STEPS}
+        return {step: run_step(step, folder, threads=threads).peak_mb for step in steps}
 
 
 if __name__ == "__main__":
