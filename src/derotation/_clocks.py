@@ -21,6 +21,8 @@ MIN_LINES_SEEN = 0.5
 MIN_LINES_IF_HIDDEN = 0.98
 # If so many frames agree on another number of lines, it is no accident.
 USUAL = 0.8
+# Pulses from which the line period is measured where many are hidden.
+MAX_RISES_FITTED = 500_000
 # Gaps this short between lines may vanish between two samples.
 MAX_HIDDEN_GAP_SAMPLES = 2
 
@@ -498,12 +500,13 @@ class _Scanner:
 
     def _refined(self, start: NDFloat, period: float) -> float:
         """Measure the line period by the lines whose gap was seen, given a fair guess."""
-        frame = np.searchsorted(start, self.rises + 1, side="left") - 1
-        since = self.rises[frame >= 0] - start[frame[frame >= 0]]
+        rises = self.rises[:MAX_RISES_FITTED]
+        frame = np.searchsorted(start, rises + 1, side="left") - 1
+        since = rises[frame >= 0] - start[frame[frame >= 0]]
         place = np.rint(since / period)
         inner = (place > 0) & (place < self.n_lines)
         inner &= np.abs(since - place * period) < MAX_LINE_MISFIT * period + 1
-        if np.count_nonzero(inner) < 2 * len(start):
+        if np.count_nonzero(inner) < 2 * (frame[-1] + 1):
             return period
         # With an offset, since gaps are seen only where a sample comes late in the line.
         slope, _ = np.polyfit(place[inner], since[inner], 1)
