@@ -33,7 +33,21 @@ from derotation.calibration import Calibration
 from derotation.derotate import LineTiming
 from derotation.errors import CenterError
 
-__all__ = ["Geometry", "Group", "jacobian", "tilt_to_vector", "vector_to_tilt"]
+__all__ = [
+    "Geometry",
+    "Group",
+    "Refined",
+    "circle_seen",
+    "coarse_center",
+    "jacobian",
+    "locate_center",
+    "most_alike",
+    "refine",
+    "residual_shifts",
+    "tilt_to_vector",
+    "vector_to_tilt",
+    "with_center",
+]
 
 NDFloat = NDArray[np.float64]
 Group = Literal["center", "plane", "wobble", "lag"]
@@ -47,6 +61,10 @@ GRID = 12
 # A Fourier series needs the whole circle: so much of it has to be seen, in sectors of 15 degrees.
 SECTORS = 24
 MIN_CIRCLE = 0.8
+# The center is sought by the peak of the correlation, until it moves by less than 1 px, and then
+# by gradients of pictures smoothed by so much (px).
+COARSE_ROUNDS = 4
+FINE_SMOOTHINGS = (2.5, 1.5, 1.5)
 # When a center is not trusted.
 MAX_RESIDUAL = 1.0
 MAX_CENTER_SD = 0.5
@@ -263,6 +281,27 @@ def refine(
         geometry = moved
     assert refined is not None
     return refined
+
+
+def coarse_center(registration: Registration, geometry: Geometry) -> Geometry:
+    """Bring the center close, by the peaks of the correlation."""
+    sample = registration.sample
+    blocks = contiguous_blocks(sample.time_s)
+    unit = np.broadcast_to(np.eye(2), (len(sample.numbers), 2, 2))
+    for _ in range(COARSE_ROUNDS):
+        shifts, _ = registration.shifts(geometry.sample_maps(sample))
+        design = jacobian(geometry, sample, ("center",))[:, :2]
+        step = fit(design, shifts, unit, blocks=blocks, learn_scatter=False).parameters
+        geometry = geometry.moved(("center",), step)
+        if np.hypot(*step) < 1:
+            break
+    return geometry
+
+
+def locate_center(registration: Registration, geometry: Geometry) -> Refined:
+    """Find the center, coarsely and finely; the first two parameters of the fit are its own."""
+    start = coarse_center(registration, geometry)
+    return refine(registration, start, ("center",), FINE_SMOOTHINGS)
 
 
 def circle_seen(sample: Sample) -> float:

@@ -1,5 +1,6 @@
 """The angle at which each line was recorded, straight from the ticks of the motor."""
 
+import dataclasses
 import enum
 import logging
 import os
@@ -27,6 +28,7 @@ _DEFAULTS: dict[str, Any] = {
     "line_reference": "middle",
     "direction_sign": 1,
     "degrees_per_step": 10,
+    "lag_ms": 0,
 }
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # The motor may have set off this long before rotation-on says so, and stop this much later (s).
@@ -86,6 +88,43 @@ class Angles:
     """Direction of that rotation, NaN at rest, shape (n_frames,)."""
     speed: NDArray[np.float64]
     """Speed of that rotation in degrees per second, NaN at rest, shape (n_frames,)."""
+
+    def shifted(self, lag_ms: float) -> Self:
+        """Give each line the angle that was told for a time later by a lag.
+
+        Parameters
+        ----------
+        lag_ms : float
+            Delay of the motor's signals against the scanner's, milliseconds.
+
+        Returns
+        -------
+        Angles
+            Angles between the lines are interpolated linearly; at rest they do not change. Lines
+            next to unusable ones become unusable.
+        """
+        if lag_ms == 0:
+            return self
+        time, told = self.line_start.ravel(), self.line_angles.ravel()
+        later = time + lag_ms / 1000 * self.sampling_rate
+        before = np.clip(np.searchsorted(time, later, side="right") - 1, 0, len(time) - 1)
+        after = np.minimum(before + 1, len(time) - 1)
+        known = np.isfinite(told)
+        # Over the end of a whole turn the angle jumps by 360 degrees, which is no motion.
+        turns = np.zeros(len(told))
+        turns[known] = np.round((np.unwrap(told[known], period=360) - told[known]) / 360)
+        usable = known[before] & known[after]
+        angles = np.interp(later, time[known], (told + 360 * turns)[known]) - 360 * turns[before]
+        angles = np.where(usable, angles, np.nan).reshape(self.line_angles.shape)
+        usable = usable.reshape(angles.shape)
+        flags = np.where(usable, self.flags, self.flags | np.uint8(AngleFlag.UNUSABLE))
+        return dataclasses.replace(
+            self,
+            line_angles=angles,
+            frame_angles=np.asarray(angles)[:, self.line_angles.shape[1] // 2],
+            line_usable=usable,
+            flags=flags.astype(np.uint8),
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as an uncompressed `.npz`."""
@@ -175,7 +214,9 @@ def interpolate_angles(
     protocol : {"full", "incremental"}
         As for :func:`derotation.events.parse_signals`.
     config : mapping, optional
-        The section ``angles`` of the configuration; keys that are missing have its defaults.
+        The section ``angles`` of the configuration; keys that are missing have its defaults. Its
+        ``lag_ms`` is the delay of the motor's signals: a line has the angle that the ticks tell so
+        much later.
     line_duty : float, optional
         Part of the line period in which pixels are recorded, above 0 and up to 1. Default: as
         measured from the line clock, else 1.
@@ -200,13 +241,14 @@ def interpolate_angles(
     duty = _line_duty(events, line_duty)
     moves = _moves(events, sign)
     _check_steps(events, protocol, float(options["degrees_per_step"]))
-    delay = _FRACTION[reference] * duty * events.line_period
+    lag = _lag(options["lag_ms"]) / 1000 * events.sampling_rate
+    delay = _FRACTION[reference] * duty * events.line_period + lag
     shape = events.line_start.shape
     line_angles = np.zeros(shape)
     flags = np.full(shape, AngleFlag.AT_REST, np.uint8)
     _fill(line_angles.reshape(-1), flags.reshape(-1), events, moves, delay)
     middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
-    frame_angles, rotation = _frames(middle, moves)
+    frame_angles, rotation = _frames(middle + lag, moves)
     inside = rotation >= 0
     return Angles(
         line_angles=line_angles,
@@ -236,6 +278,15 @@ def _checked(options: Mapping[str, Any]) -> tuple[LineReference, int]:
     if sign not in (1, -1):
         raise ConfigError(f"angles.direction_sign is {sign}; allowed are 1 and -1.")
     return reference, int(sign)
+
+
+def _lag(asked: float | str) -> float:
+    """Tell the lag to correct here, ms; "auto" is estimated from the movie, later."""
+    if asked == "auto":
+        return 0.0
+    if isinstance(asked, str) or not np.isfinite(asked):
+        raise ConfigError(f"angles.lag_ms is {asked!r}; give milliseconds, or auto.")
+    return float(asked)
 
 
 def _line_duty(events: Events, asked: float | None) -> float:

@@ -10,9 +10,10 @@ of it is fitted to the affine displacement of each frame, found from gradients.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -26,6 +27,9 @@ from derotation.derotate import LineTiming
 from derotation.errors import CenterError
 from derotation.io.movie import Movie
 
+if TYPE_CHECKING:
+    from derotation.analysis.bayesian_optimization import BayesianCenter, EllipseCenter
+
 __all__ = ["CenterEstimate", "estimate_center"]
 
 logger = logging.getLogger(__name__)
@@ -33,9 +37,13 @@ logger = logging.getLogger(__name__)
 DEFAULTS: dict[str, Any] = {
     "method": "registration",
     "fixed": None,
-    "start": None,
+    "biased_center": None,
     "n_frames": 170,
     "iterations": 3,
+    "delta_center": 10.0,
+    "init_points": 2,
+    "n_iter": 10,
+    "seed": 0,
 }
 # Frames are smoothed by this (px) before their gradients are used; they find what is within a
 # pixel or two, and beyond COARSE_LIMIT (px) the peak of the correlation is looked for.
@@ -69,6 +77,24 @@ class CenterEstimate:
     """Centers (x, y) from the starting guess to the result."""
     reference: NDArray[np.float32]
     """Mean image of the sample at rest, shape (y, x)."""
+    details: "BayesianCenter | EllipseCenter | None" = None
+    """What the methods bayesian and ellipse tell besides; arrays per frame are then empty."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What the center was found from, a row per frame, evaluation or place of a blob."""
+        if self.details is not None:
+            return self.details.table
+        columns = {
+            "frame": self.frames,
+            "angle": self.angles,
+            "shift_x": self.shifts[:, 0],
+            "shift_y": self.shifts[:, 1],
+            "residual_x": self.residuals[:, 0],
+            "residual_y": self.residuals[:, 1],
+            "used": self.inliers,
+        }
+        return pd.DataFrame(columns)
 
 
 def estimate_center(
@@ -89,9 +115,12 @@ def estimate_center(
     angles : Angles
         Angles of all lines.
     config : mapping, optional
-        ``method``: registration, fixed or image_center. For fixed: ``fixed`` (x, y). For
-        registration: ``start`` (x, y) or None for the image's center, ``n_frames`` to compare and
-        ``iterations`` of the last, fine part. Missing keys take their defaults.
+        ``method``: registration, ellipse, bayesian, fixed or image_center. For fixed: ``fixed``
+        (x, y). ``biased_center``: the first guess (x, y), None for the image's center. For
+        registration: ``n_frames`` to compare and ``iterations`` of the last, fine part. For
+        bayesian: ``delta_center``, ``init_points``, ``n_iter`` and ``seed``, see
+        :func:`derotation.analysis.bayesian_optimization.find_center_bayesian`. Missing keys take
+        their defaults.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     session : str
@@ -118,16 +147,28 @@ def estimate_center(
     """
     settings = DEFAULTS | dict(config or {})
     timing = timing or LineTiming(line_duty=angles.line_duty)
-    if settings["method"] != "registration":
+    by_method = {"bayesian": _by_search, "ellipse": _by_ellipses, "registration": _by_registration}
+    if settings["method"] not in by_method:
         return _given_center(settings, movie.shape[1:], session)
+    return by_method[settings["method"]](movie, angles, settings, timing, session, threads)
 
+
+def _by_registration(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center by comparing turned frames with the sample at rest."""
     sample = read_sample(movie, angles, int(settings["n_frames"]))
     logger.info(
         "Center: %d frames at rest and %d turned ones are compared",
         sample.n_rest,
         len(sample.numbers),
     )
-    start = settings["start"] or transforms.image_center(movie.shape)
+    start = settings["biased_center"] or transforms.image_center(movie.shape)
     registration = Registration(sample, timing, threads)
     path = [np.asarray(start, dtype=np.float64)]
     shifts = _approach(registration, path)
@@ -149,6 +190,73 @@ def estimate_center(
         inliers=inliers,
         path=np.array(path),
         reference=sample.reference,
+    )
+
+
+def _by_search(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center about which the derotated sample moves least."""
+    from derotation.analysis.bayesian_optimization import find_center_bayesian
+
+    keys = ("biased_center", "delta_center", "init_points", "n_iter", "seed")
+    found = find_center_bayesian(
+        movie, angles, timing=timing, threads=threads, **{key: settings[key] for key in keys}
+    )
+    path = np.vstack([found.biased_center, found.center])
+    return _from_details(found, "bayesian", movie, session, path, residual_px=found.ptd)
+
+
+def _by_ellipses(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center of the ellipses that blobs draw from rest to rest."""
+    from derotation.analysis.bayesian_optimization import find_center_ellipse
+
+    found = find_center_ellipse(movie, angles, threads=threads)
+    return _from_details(
+        found, "ellipse", movie, session, np.array([found.center]), residual_px=found.residual_px
+    )
+
+
+def _from_details(
+    found: "BayesianCenter | EllipseCenter",
+    method: str,
+    movie: Movie,
+    session: str,
+    path: NDArray[np.float64],
+    residual_px: float,
+) -> CenterEstimate:
+    none = np.empty((0, 2))
+    return CenterEstimate(
+        calibration=Calibration(
+            center=found.center,
+            image_shape=movie.shape[1:],
+            method=method,
+            center_sd=found.center_sd,
+            residual_px=residual_px,
+            trusted=found.trusted,
+            statement=found.statement,
+            provenance={"session": session},
+        ),
+        frames=np.empty(0, np.int64),
+        angles=np.empty(0),
+        shifts=none,
+        residuals=none,
+        inliers=np.empty(0, np.bool_),
+        path=path,
+        reference=found.image,
+        details=found,
     )
 
 
@@ -202,7 +310,10 @@ def _given_center(
         center = np.asarray(transforms.image_center(shape))
         statement = "The center of the image was taken; nothing was measured."
     else:
-        msg = f"center.method is {method!r}; allowed are registration, fixed and image_center"
+        msg = (
+            f"center.method is {method!r}; allowed are registration, ellipse, bayesian, "
+            "fixed and image_center"
+        )
         raise CenterError(msg)
     calibration = Calibration(
         center=(float(center[0]), float(center[1])),

@@ -25,8 +25,8 @@ from derotation._geometry import (
     Refined,
     center_statement,
     circle_seen,
+    coarse_center,
     displacement,
-    jacobian,
     most_alike,
     refine,
     residual_shifts,
@@ -35,7 +35,7 @@ from derotation._geometry import (
     with_center,
 )
 from derotation._registration import Registration, Sample, most_turned, read_sample, spread
-from derotation._robust import contiguous_blocks, fit, significance
+from derotation._robust import significance
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming
@@ -59,7 +59,6 @@ LARGEST_TRIED = math.tan(math.radians(22.5)) ** 2
 TRIAL_DISTANCE = 0.045
 TRIAL_FRAMES = 14
 COARSE_FRAMES = 48
-COARSE_ROUNDS = 3
 COARSE_SMOOTHINGS = (4.0, 2.5, 1.5)
 FINE_SMOOTHINGS = (1.5, 1.5)
 WOBBLE_ORDER = 3
@@ -71,6 +70,7 @@ MIN_EFFECT = 0.1
 MAX_ANGLE_SD = 3.0
 MIN_INLIERS = 0.5
 MAX_TILT = 50.0
+MAX_UNNOTICED = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -249,7 +249,7 @@ def _find(sample: Sample, start: Geometry, timing: LineTiming, threads: int) -> 
     if len(sample.numbers) > COARSE_FRAMES:
         few = sample.select(spread(np.arange(len(sample.numbers)), sample.middle, COARSE_FRAMES))
     coarse = Registration(few, timing, threads)
-    tried = _coarse_center(coarse, _try_tilts(sample, start, threads))
+    tried = coarse_center(coarse, _try_tilts(sample, start, threads))
     # A wobble left out would be mistaken for a tilt. It needs the whole circle to be told.
     groups: tuple[Group, ...] = ("center", "plane")
     if circle_seen(sample) >= MIN_CIRCLE:
@@ -285,21 +285,6 @@ def _trial_vectors() -> NDArray[np.float64]:
     return np.asarray(points[order][size[order] <= LARGEST_TRIED])
 
 
-def _coarse_center(registration: Registration, geometry: Geometry) -> Geometry:
-    """Bring the center close, by the peaks of the correlation."""
-    sample = registration.sample
-    blocks = contiguous_blocks(sample.time_s)
-    unit = np.broadcast_to(np.eye(2), (len(sample.numbers), 2, 2))
-    for _ in range(COARSE_ROUNDS):
-        shifts, _ = registration.shifts(geometry.sample_maps(sample))
-        design = jacobian(geometry, sample, ("center",))[:, :2]
-        step = fit(design, shifts, unit, blocks=blocks, learn_scatter=False).parameters
-        geometry = geometry.moved(("center",), step)
-        if np.hypot(*step) < 1:
-            break
-    return geometry
-
-
 def _conclude(
     found: _Found, sample: Sample, calibration: Calibration, session: str
 ) -> PlaneEstimate:
@@ -315,14 +300,17 @@ def _conclude(
     inliers = plane.fit.weights > 0
     shifts = residual_shifts(found.center)
     residual = float(np.sqrt(np.mean(np.sum(shifts[inliers] ** 2, axis=1))))
-    doubts = _doubts(plane, sd[0], angle, float(np.mean(inliers)))
-    corrected = significant and effect >= MIN_EFFECT and not doubts
-    if not significant or effect < MIN_EFFECT:
+    matters = significant and effect >= MIN_EFFECT
+    doubts = _doubts(plane, sd[0], angle, float(np.mean(inliers))) if matters else []
+    corrected = matters and not doubts
+    if not matters and limit > MAX_UNNOTICED:
+        doubts = [f"the tilt may be anything up to {limit:.0f} degrees (95 %)"]
+        statement = f"Whether the plane is tilted cannot be told: {doubts[0]}. It is not corrected."
+    elif not matters:
         statement = (
             f"The plane of rotation is the plane scanned, as far as can be told: the tilt is below "
             f"{limit:.1f} degrees (95 %). It is not corrected."
         )
-        sd = (limit / 1.96, 180 / math.sqrt(12))
     elif doubts:
         statement = (
             f"A tilt of {angle:.1f} degrees cannot be trusted: {'; '.join(doubts)}. It is not "
@@ -335,6 +323,8 @@ def _conclude(
             f"{effect:.1f} px; it is corrected, and frames then lie within {residual:.2f} px (rms) "
             "of the sample at rest."
         )
+    if not matters:
+        sd = (limit / 1.96, 180 / math.sqrt(12))
     logger.log(logging.WARNING if doubts else logging.INFO, "%s", statement)
     provenance = calibration.provenance | {
         "plane_session": session,

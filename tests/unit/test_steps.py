@@ -16,6 +16,7 @@ from derotation.events import Events
 from derotation.steps import (
     derotate_movie,
     estimate_center,
+    estimate_plane,
     interpolate_angles,
     parse_signals,
     simulate_session,
@@ -79,9 +80,23 @@ def center_of(raw, folder, **sections):
         angles=folder / "angles.npz",
         session="s",
         config=settings(**sections),
+        center=folder / "center.json",
+        table=folder / "center.csv",
+        plot=folder / "plots" / "center.png",
+    )
+
+
+def plane_of(raw, folder, **sections):
+    return estimate_plane.run(
+        movie=raw["movie"],
+        angles=folder / "angles.npz",
+        center=folder / "center.json",
+        session="s",
+        config=settings(**sections),
         calibration=folder / "calibration.json",
         text=folder / "center.txt",
-        plot=folder / "plots" / "center.png",
+        plane_plot=folder / "plots" / "plane.png",
+        wobble_plot=folder / "plots" / "wobble.png",
     )
 
 
@@ -112,6 +127,7 @@ def test_all_steps_in_turn(raw, tmp_path):
     assert np.abs(error).max() < 0.2
     fixed = {"method": "fixed", "fixed": truth["center"]}
     center_of(raw, tmp_path, center=fixed)
+    plane_of(raw, tmp_path, plane={"correct": "never"}, wobble={"correct": "never"})
     text = (tmp_path / "center.txt").read_text()
     assert text.startswith("center of rotation: x = 27.500 px, y = 19.500 px")
     assert text.count("\n") == 1
@@ -128,7 +144,10 @@ def test_all_steps_in_turn(raw, tmp_path):
     assert len(table) == len(movie) + 1
     assert tifffile.imread(outputs["mean"]).shape == movie.shape[1:]
     assert sorted(tmp_path.rglob("*.png")) == sorted(
-        [tmp_path / "plots" / f"{name}.png" for name in ("signals", "angles", "center")]
+        [
+            tmp_path / "plots" / f"{name}.png"
+            for name in ("signals", "angles", "center", "plane", "wobble")
+        ]
         + [tmp_path / f"{name}.png" for name in ("before_after", "contact_sheet")]
     )
 

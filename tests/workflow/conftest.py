@@ -32,7 +32,7 @@ TINY = {
 CONFIG = {
     "sessions": "sessions.tsv",
     "signals": {"sampling_rate": 10000},
-    "center": {"n_frames": 20, "bootstrap": 20},
+    "center": {"n_frames": 20},
     # The name a is also that of the session by which b is calibrated.
     "simulate": {"a": TINY | {"center_offset": [2, -1]}, "b": TINY | {"seed": 1}},
 }

@@ -22,7 +22,15 @@ SESSION_FILES = {
     "plots/before_after.png",
     "plots/contact_sheet.png",
 }
-CENTER_FILES = {"calibration.json", "center_of_rotation.txt", "plots/center.png"}
+CENTER_FILES = {
+    "center.json",
+    "center.csv",
+    "calibration.json",
+    "center_of_rotation.txt",
+    "plots/center.png",
+    "plots/plane.png",
+    "plots/wobble.png",
+}
 
 
 def files_in(folder):
@@ -93,6 +101,7 @@ def test_a_bad_session_fails_alone_and_says_why(finished):
         "parse_signals": 1,
         "interpolate_angles": 1,
         "estimate_center": 1,
+        "estimate_plane": 1,
         "derotate_movie": 1,
     }
     assert not files_in(finished.folder / "results" / "bad")

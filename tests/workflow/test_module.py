@@ -31,6 +31,7 @@ def test_one_step_is_replaced_and_only_what_follows_runs_again(finished):
     own = write_own_workflow(finished.folder)
     assert finished.planned("--snakefile", str(own)) == {
         "estimate_center": 1,
+        "estimate_plane": 1,
         "derotate_movie": 2,
     }
 
@@ -40,7 +41,7 @@ def test_the_replaced_step_does_the_work(finished):
     center = "results/a/center_of_rotation.txt"
     result = finished.run(center, "--snakefile", str(own))
     assert result.returncode == 0, result.stdout
-    assert (finished.folder / center).read_text() == "x = 33.500 px, y = 22.250 px\n"
+    assert "x = 33.500 px, y = 22.250 px" in (finished.folder / center).read_text()
     calibration = json.loads((finished.folder / "results/a/calibration.json").read_text())
     assert (calibration["center"], calibration["method"]) == ([33.5, 22.25], "table")
 

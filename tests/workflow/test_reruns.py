@@ -6,7 +6,8 @@ import pytest
 
 PARSE = {"parse_signals": 2}
 ANGLES = {"interpolate_angles": 2}
-CENTER = {"estimate_center": 1}
+PLANE = {"estimate_plane": 1}
+CENTER = {"estimate_center": 1} | PLANE
 DEROTATE = {"derotate_movie": 2}
 
 
@@ -16,6 +17,8 @@ DEROTATE = {"derotate_movie": 2}
         ("signals", {"max_off_glitch_ms": 50}, PARSE | ANGLES | CENTER | DEROTATE),
         ("angles", {"line_reference": "start"}, ANGLES | CENTER | DEROTATE),
         ("center", {"seed": 7}, CENTER | DEROTATE),
+        ("plane", {"correct": "never"}, PLANE | DEROTATE),
+        ("wobble", {"max_order": 2}, PLANE | DEROTATE),
         ("scan", {"line_duty": 0.8}, ANGLES | CENTER | DEROTATE),
         ("scan", {"bidirectional": True}, CENTER | DEROTATE),
         ("derotate", {"interpolation": "cubic"}, DEROTATE),

@@ -22,6 +22,7 @@ def test_dry_run(cohort):
         "parse_signals": 2,
         "interpolate_angles": 2,
         "estimate_center": 1,
+        "estimate_plane": 1,
         "derotate_movie": 2,
     }
     assert not (cohort.folder / "results").exists()

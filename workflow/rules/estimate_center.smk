@@ -6,8 +6,8 @@ rule estimate_center:
         movie=movie_files,
         angles="<results>/{session}/angles.npz",
     output:
-        calibration="<results>/{session}/calibration.json",
-        text="<results>/{session}/center_of_rotation.txt",
+        center="<results>/{session}/center.json",
+        table="<results>/{session}/center.csv",
         plot=report(
             "<results>/{session}/plots/center.png",
             caption="../report/center.rst",

@@ -15,8 +15,8 @@ with job_log(snakemake.log[0]):
         angles=snakemake.input.angles,
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
-        calibration=snakemake.output.calibration,
-        text=snakemake.output.text,
+        center=snakemake.output.center,
+        table=snakemake.output.table,
         plot=snakemake.output.plot,
         threads=snakemake.threads,
     )

@@ -415,7 +415,7 @@ def _center(config: Config) -> Config:
     method, guess = config["center_method"], config["biased_center"]
     center: Config = {"method": method}
     if guess is not None:
-        center[{"fixed": "fixed", "bayesian": "biased_center"}.get(method, "start")] = guess
+        center["fixed" if method == "fixed" else "biased_center"] = guess
     if method == "bayesian":
         center |= {key: config[key] for key in _SEARCH_KEYS if config[key] is not None}
     return center

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from derotation import transforms
@@ -89,6 +90,11 @@ class BayesianCenter:
     """In plain words, how much the estimate can be trusted and why."""
 
     @property
+    def table(self) -> pd.DataFrame:
+        """A row per evaluation: x, y, point-to-point distance (pixels) and what it was for."""
+        return pd.DataFrame(self.evaluations, columns=["x", "y", "ptd"]).assign(phase=self.phases)
+
+    @property
     def best_so_far(self) -> Floats:
         """Least point-to-point distance up to each evaluation, pixels."""
         return np.asarray(np.minimum.accumulate(self.evaluations[:, 2]))
@@ -116,6 +122,27 @@ class EllipseCenter:
     """False if the estimate contradicts itself or rests on too little."""
     statement: str
     """In plain words, how much the estimate can be trusted and why."""
+
+    @property
+    def residual_px(self) -> float:
+        """Root mean square distance of the blobs from their ellipses, pixels."""
+        return self.fit.residual_px
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per place of a blob: where it was seen and where its ellipse says, pixels."""
+        blob, angle = np.nonzero(self.tracks.found)
+        seen, predicted = self.tracks.positions[blob, angle], self.fit.predicted[blob, angle]
+        columns = {
+            "blob": blob,
+            "angle": self.angles[angle],
+            "x": seen[:, 0],
+            "y": seen[:, 1],
+            "predicted_x": predicted[:, 0],
+            "predicted_y": predicted[:, 1],
+            "used": self.fit.inliers[blob, angle],
+        }
+        return pd.DataFrame(columns)
 
 
 def find_center_bayesian(

@@ -18,7 +18,9 @@ BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#777777"
 
 
 def plot_center(estimate: CenterEstimate) -> "Figure":
-    """Show the center on the sample at rest, and the shifts before and after.
+    """Show the center and what it was found from, as the method asks for.
+
+    For registration: the sample at rest, and the shifts before and after.
 
     Parameters
     ----------
@@ -30,6 +32,16 @@ def plot_center(estimate: CenterEstimate) -> "Figure":
     """
     from matplotlib.figure import Figure
 
+    from derotation.analysis.bayesian_optimization import BayesianCenter, EllipseCenter
+
+    if isinstance(estimate.details, EllipseCenter):
+        from derotation.plots.ellipse import plot_ellipse_center
+
+        return plot_ellipse_center(estimate.details)
+    if isinstance(estimate.details, BayesianCenter):
+        from derotation.plots.bayesian import plot_bayesian_center
+
+        return plot_bayesian_center(estimate.details)
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     picture, before, after = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     plot_center_on_image(estimate, picture)

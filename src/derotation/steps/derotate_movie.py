@@ -71,7 +71,8 @@ def run(
     DerotationError
         If a file cannot be read, or if movie, angles and calibration do not belong together.
     """
-    lines, found = Angles.load(angles), Calibration.load(calibration)
+    found = Calibration.load(calibration)
+    lines = Angles.load(angles).shifted(found.lag_ms)
     with open_session_movie(movie, config) as opened:
         result = derotate_movie(
             opened,

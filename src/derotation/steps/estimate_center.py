@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from derotation.angles import Angles
-from derotation.calibration import Calibration
 from derotation.center import CenterEstimate, estimate_center
-from derotation.io.files import write_text
+from derotation.io.files import whole_file
+from derotation.lag import check_direction_sign
 from derotation.plots.center import plot_center
 from derotation.steps._inputs import open_session_movie, save_plot
 from derotation.steps._timing import line_timing
@@ -17,6 +17,9 @@ __all__ = ["run"]
 
 logger = logging.getLogger(__name__)
 
+# Methods that look at the movie; they would find something with the wrong sign, too.
+ESTIMATED = ("registration", "ellipse", "bayesian")
+
 
 def run(
     *,
@@ -24,8 +27,8 @@ def run(
     angles: str | Path,
     session: str,
     config: Mapping[str, Any],
-    calibration: str | Path,
-    text: str | Path,
+    center: str | Path,
+    table: str | Path,
     plot: str | Path,
     threads: int = 1,
 ) -> CenterEstimate:
@@ -42,8 +45,9 @@ def run(
     config : mapping
         The configuration; its sections ``center`` and ``movie`` are read, and the key
         ``scan.bidirectional``.
-    calibration, text, plot : path
-        Where ``calibration.json``, ``center_of_rotation.txt`` and ``center.png`` go.
+    center, table, plot : path
+        Where ``center.json`` (a calibration without tilt and wobble), ``center.csv`` (what the
+        center was found from) and ``center.png`` go.
     threads : int
         Threads that share the frames.
 
@@ -60,25 +64,14 @@ def run(
     lines = Angles.load(angles)
     with open_session_movie(movie, config) as opened:
         timing = line_timing(opened, lines, config)
+        if config["center"]["method"] in ESTIMATED:
+            sign = check_direction_sign(opened, lines, threads=threads)
+            logger.info("%s", sign.statement)
         estimate = estimate_center(
             opened, lines, config["center"], timing=timing, session=session, threads=threads
         )
-    found = estimate.calibration
-    if not found.trusted:
-        logger.warning(found.statement)
-    found.save(calibration)
-    write_text(text, _line_for_people(found))
+    estimate.calibration.save(center)
+    with whole_file(table) as temporary:
+        estimate.table.to_csv(temporary, index=False, float_format="%.6g")
     save_plot(plot_center(estimate), plot)
     return estimate
-
-
-def _line_for_people(found: Calibration) -> str:
-    """Write the center, its uncertainty and how far it can be trusted as one line."""
-    x, y = found.center
-    if found.center_sd is None:
-        where = f"x = {x:.3f} px, y = {y:.3f} px"
-    else:
-        sd_x, sd_y = found.center_sd
-        where = f"x = {x:.3f} +- {sd_x:.3f} px, y = {y:.3f} +- {sd_y:.3f} px"
-    trust = "" if found.trusted else " NOT TO BE TRUSTED."
-    return f"center of rotation: {where} (column and row, from 0).{trust} {found.statement}\n"

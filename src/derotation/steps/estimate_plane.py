@@ -1,0 +1,116 @@
+"""Step ``estimate_plane``: what the center does not explain: lag, tilted plane, wobbling axis."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derotation.angles import Angles
+from derotation.calibration import Calibration
+from derotation.derotate import LineTiming
+from derotation.io.files import write_text
+from derotation.io.movie import Movie
+from derotation.lag import estimate_lag
+from derotation.plane import estimate_plane
+from derotation.plots.plane import plot_plane
+from derotation.plots.wobble import plot_wobble
+from derotation.steps._inputs import open_session_movie, save_plot
+from derotation.steps._timing import line_timing
+from derotation.wobble import estimate_wobble
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    *,
+    movie: str | Path,
+    angles: str | Path,
+    center: str | Path,
+    session: str,
+    config: Mapping[str, Any],
+    calibration: str | Path,
+    text: str | Path,
+    plane_plot: str | Path,
+    wobble_plot: str | Path,
+    threads: int = 1,
+) -> Calibration:
+    """Complete a session's calibration.
+
+    Parameters
+    ----------
+    movie : path
+        The movie's TIFF, or a pattern for several.
+    angles : path
+        The angles that the step ``interpolate_angles`` wrote.
+    center : path
+        The calibration that the step ``estimate_center`` wrote.
+    session : str
+        The session's name, for the calibration's provenance.
+    config : mapping
+        The configuration; its sections ``plane``, ``wobble`` and ``movie`` are read, and the keys
+        ``angles.lag_ms`` and ``scan.bidirectional``.
+    calibration, text, plane_plot, wobble_plot : path
+        Where ``calibration.json``, ``center_of_rotation.txt``, ``plane.png`` and ``wobble.png``
+        go.
+    threads : int
+        Threads that share the frames.
+
+    Returns
+    -------
+    Calibration
+        What was written.
+
+    Raises
+    ------
+    DerotationError
+        If a file cannot be read, or if there is too little in the movie to compare.
+    """
+    lines, found = Angles.load(angles), Calibration.load(center)
+    with open_session_movie(movie, config) as opened:
+        timing = line_timing(opened, lines, config)
+        if config["angles"]["lag_ms"] == "auto":
+            found = _with_lag(opened, lines, found, timing, threads)
+            lines = lines.shifted(found.lag_ms)
+        plane = estimate_plane(
+            opened, lines, found, config["plane"], timing=timing, session=session, threads=threads
+        )
+        wobble = estimate_wobble(
+            opened, lines, plane.calibration, config["wobble"],
+            timing=timing, session=session, threads=threads,
+        )  # fmt: skip
+    found = wobble.calibration
+    if not found.trusted:
+        logger.warning("%s", found.statement)
+    found.save(calibration)
+    write_text(text, line_for_people(found))
+    save_plot(plot_plane(plane), plane_plot)
+    save_plot(plot_wobble(wobble), wobble_plot)
+    return found
+
+
+def _with_lag(
+    movie: Movie, angles: Angles, found: Calibration, timing: LineTiming, threads: int
+) -> Calibration:
+    """Add the lag to a calibration, if it can be told and stands out."""
+    lag = estimate_lag(movie, angles, found, timing=timing, threads=threads)
+    logger.log(logging.INFO if lag.trusted else logging.WARNING, "%s", lag.statement)
+    if not (lag.trusted and lag.significant):
+        return found.replace(lag_sd_ms=lag.lag_sd_ms)
+    return found.replace(lag_ms=lag.lag_ms, lag_sd_ms=lag.lag_sd_ms)
+
+
+def line_for_people(found: Calibration) -> str:
+    """Write the center, its uncertainty and how far it can be trusted as one line."""
+    x, y = found.center
+    if found.center_sd is None:
+        where = f"x = {x:.3f} px, y = {y:.3f} px"
+    else:
+        sd_x, sd_y = found.center_sd
+        where = f"x = {x:.3f} +- {sd_x:.3f} px, y = {y:.3f} +- {sd_y:.3f} px"
+    trust = "" if found.trusted else " NOT TO BE TRUSTED."
+    return f"center of rotation: {where} (column and row, from 0).{trust} {found.statement}\n"

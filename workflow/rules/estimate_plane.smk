@@ -1,0 +1,41 @@
+# What the center does not explain: a lag, a tilted plane of rotation, an axis that wobbles.
+
+
+rule estimate_plane:
+    input:
+        movie=movie_files,
+        angles="<results>/{session}/angles.npz",
+        center="<results>/{session}/center.json",
+    output:
+        calibration="<results>/{session}/calibration.json",
+        text="<results>/{session}/center_of_rotation.txt",
+        plane=report(
+            "<results>/{session}/plots/plane.png",
+            caption="../report/plane.rst",
+            category="3 Center",
+            labels={"session": "{session}", "plot": "plane of rotation"},
+        ),
+        wobble=report(
+            "<results>/{session}/plots/wobble.png",
+            caption="../report/wobble.rst",
+            category="3 Center",
+            labels={"session": "{session}", "plot": "wobble of the axis"},
+        ),
+    log:
+        "<logs>/{session}/estimate_plane.log",
+    benchmark:
+        "<benchmarks>/{session}/estimate_plane.tsv"
+    threads: 2
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(15, 1),
+    params:
+        movie=movie_pattern,
+        config=settings(
+            "plane", "wobble", "angles.lag_ms", "scan.bidirectional", *MOVIE_KEYS
+        ),
+        code=code("estimate_plane"),
+    message:
+        "Looking for lag, tilt and wobble of {wildcards.session}"
+    script:
+        "../scripts/estimate_plane.py"

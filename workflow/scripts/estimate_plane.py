@@ -1,0 +1,24 @@
+"""Find what the center does not explain: lag, tilted plane, wobbling axis."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import estimate_plane
+
+    estimate_plane.run(
+        movie=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        center=snakemake.input.center,
+        session=snakemake.wildcards.session,
+        config=snakemake.params.config,
+        calibration=snakemake.output.calibration,
+        text=snakemake.output.text,
+        plane_plot=snakemake.output.plane,
+        wobble_plot=snakemake.output.wobble,
+        threads=snakemake.threads,
+    )
