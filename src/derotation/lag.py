@@ -251,7 +251,8 @@ def check_direction_sign(
     """Refuse angles that have the wrong sign.
 
     Frames are turned back with the angles as they are, and with the opposite ones, and correlated
-    with the sample at rest wherever that fits best, so that the center matters little.
+    with the sample at rest wherever that fits best, so that the center matters little. A plane that
+    is tilted by 40 degrees or more may leave the sign undecided, but never makes it seem wrong.
 
     Parameters
     ----------

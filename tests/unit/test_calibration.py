@@ -63,3 +63,55 @@ def test_bad_files(calibration, tmp_path, change, message):
 def test_unreadable(tmp_path):
     with pytest.raises(InputError, match="cannot be read as a calibration"):
         Calibration.load(tmp_path / "none.json")
+
+
+def test_wobble_plane_and_lag_round_trip(calibration, tmp_path):
+    path = tmp_path / "calibration.json"
+    full = calibration.replace(
+        plane_angle=20.0,
+        plane_orientation=30.0,
+        plane_sd=(0.1, 0.2),
+        plane_output="sample",
+        wobble=((1.0, 0.0, 0.5, 0.0), (0.0, 0.25, 0.0, 0.0)),
+        wobble_sd=((0.1, 0.1, 0.1, 0.1), (0.1, 0.1, 0.1, 0.1)),
+        lag_ms=3.0,
+        lag_sd_ms=0.1,
+    )
+    full.save(path)
+    loaded = Calibration.load(path)
+    assert loaded.replace(provenance=full.provenance) == full
+
+
+def test_wobble_is_taken_away_before_turning_back(calibration):
+    wobbling = calibration.replace(wobble=((0.0, 0.0, 2.0, 0.0), (0.0, 1.0, 0.0, 0.0)))
+    angle = 90.0
+    # At 90 degrees: S sin(90) = (2, 0), and C (cos(180) - 1) = (0, -2).
+    seen = [12.25 + 3.0 + 2.0, 7.5 - 2.0, 1]
+    plain = calibration.line_maps([angle])[0] @ [12.25 + 3.0, 7.5, 1]
+    np.testing.assert_allclose(wobbling.line_maps([angle])[0] @ seen, plain)
+    identity = [[1, 0, 0], [0, 1, 0]]
+    for rest in (0.0, 360.0, -360.0):
+        np.testing.assert_array_equal(wobbling.line_maps([rest])[0], identity)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wobble": [[1, 2, 3]]}, r"wobble is \[\[1, 2, 3\]\]; expected a list of rows of 4"),
+        ({"wobble": 1}, "wobble is 1; expected a list of rows"),
+        ({"wobble": [[1, 2, 3, None]]}, "wobble is None; expected a number"),
+        ({"wobble_sd": [1]}, "wobble_sd is"),
+        ({"plane_angle": "steep"}, "plane_angle is 'steep'; expected a number"),
+        ({"plane_angle": 90}, "plane_angle is 90"),
+        ({"plane_sd": [1]}, r"plane_sd is \[1\]; expected a list of 2 numbers"),
+        ({"plane_output": "top"}, "plane_output is 'top'; allowed are scan and sample"),
+        ({"lag_ms": True}, "lag_ms is True"),
+        ({"lag_sd_ms": []}, "lag_sd_ms is"),
+    ],
+)
+def test_bad_plane_wobble_and_lag(calibration, tmp_path, change, message):
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=message):
+        Calibration.load(path)

@@ -89,7 +89,7 @@ def flipped(angles):
     [
         {},
         {"photons_per_pixel": 0.5},
-        {"plane_angle": 40.0, "plane_orientation": 30.0, "center_offset": (9.0, -7.0)},
+        {"plane_angle": 25.0, "plane_orientation": 30.0, "center_offset": (9.0, -7.0)},
         {"degrees_per_rotation": 360.0, "protocol": "incremental", "degrees_per_step": 15.0,
          "step_rest_s": 0.3},
     ],
