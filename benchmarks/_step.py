@@ -46,9 +46,26 @@ def estimate_center(folder: Path, config: dict[str, Any], threads: int) -> None:
         angles=folder / "angles.npz",
         session=folder.name,
         config=config,
+        center=folder / "center.json",
+        table=folder / "center.csv",
+        plot=folder / "center.png",
+        threads=threads,
+    )
+
+
+def estimate_plane(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import estimate_plane
+
+    estimate_plane.run(
+        movie=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        center=folder / "center.json",
+        session=folder.name,
+        config=config,
         calibration=folder / "calibration.json",
         text=folder / "center_of_rotation.txt",
-        plot=folder / "center.png",
+        plane_plot=folder / "plane.png",
+        wobble_plot=folder / "wobble.png",
         threads=threads,
     )
 
@@ -74,7 +91,13 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
 
 STEPS = {
     step.__name__: step
-    for step in (parse_signals, interpolate_angles, estimate_center, derotate_movie)
+    for step in (
+        parse_signals,
+        interpolate_angles,
+        estimate_center,
+        estimate_plane,
+        derotate_movie,
+    )
 }
 
 

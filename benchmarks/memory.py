@@ -21,7 +21,13 @@ from _common import (
     write_json,
 )
 
-STEPS = ("parse_signals", "interpolate_angles", "estimate_center", "derotate_movie")
+STEPS = (
+    "parse_signals",
+    "interpolate_angles",
+    "estimate_center",
+    "estimate_plane",
+    "derotate_movie",
+)
 FRAME_RATE = 6.74
 MOST_MB = 1000.0
 # Peaks vary by some MB from run to run; the long movie is larger than the short one by far more.

@@ -23,7 +23,13 @@ from _common import (
     write_json,
 )
 
-STEPS = ("parse_signals", "interpolate_angles", "estimate_center", "derotate_movie")
+STEPS = (
+    "parse_signals",
+    "interpolate_angles",
+    "estimate_center",
+    "estimate_plane",
+    "derotate_movie",
+)
 FRAME_RATE = 6.74
 MOST_SECONDS = 25.0
 

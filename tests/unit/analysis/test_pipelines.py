@@ -449,7 +449,7 @@ def test_keys_mean_what_is_documented():
     assert free.sections["signals"]["degrees_per_rotation"] is None
     asked = {"biased_center": (1.5, 2), "n_iter": 3}
     for method, expected in (
-        ("registration", {"start": [1.5, 2]}),
+        ("registration", {"biased_center": [1.5, 2]}),
         ("fixed", {"fixed": [1.5, 2]}),
         ("bayesian", {"biased_center": [1.5, 2], "n_iter": 3}),
     ):
