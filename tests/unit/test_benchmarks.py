@@ -52,7 +52,7 @@ def test_memory(tmp_path):
 
 def test_session_time(tmp_path):
     figures = run("session_time", tmp_path, "--quick", "--bidirectional", "--folder", tmp_path)
-    assert len(figures["steps"]) == 4
+    assert len(figures["steps"]) == 5
     assert figures["sum_s"] == pytest.approx(sum(step["wall_s"] for step in figures["steps"]))
 
 
