@@ -86,3 +86,14 @@ def test_real_data(tmp_path):
     assert frames["as recorded"]["correlation_median"] < 0.5
     assert figures["sharpness_gain"] > 2
     assert (tmp_path / "output" / "before_after.png").stat().st_size > 10_000
+
+
+def test_center_methods(tmp_path):
+    figures = run("center_methods", tmp_path, "--quick")
+    assert {(row["protocol"], row["method"]) for row in figures["worst"]} == {
+        ("full", "registration"),
+        ("full", "bayesian"),
+        ("incremental", "registration"),
+        ("incremental", "ellipse"),
+    }
+    assert all(row["error_px"] < row["target_px"] for row in figures["worst"])

@@ -1,10 +1,16 @@
+import dataclasses
 import json
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+import yaml
 
 from derotation.calibration import Calibration
 from derotation.errors import InputError
+
+SCHEMAS = Path(__file__).parents[2] / "workflow/schemas"
 
 
 @pytest.fixture
@@ -115,3 +121,24 @@ def test_bad_plane_wobble_and_lag(calibration, tmp_path, change, message):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=message):
         Calibration.load(path)
+
+
+def test_files_follow_the_schema(calibration, tmp_path):
+    """The schema in the repository describes every field, and what is written fits it."""
+    schema = yaml.safe_load((SCHEMAS / "calibration.schema.yaml").read_text())
+    fields = {field.name for field in dataclasses.fields(Calibration)}
+    assert set(schema["properties"]) == fields | {"kind", "version"}
+    full = calibration.replace(
+        plane_angle=25.0,
+        plane_orientation=40.0,
+        plane_sd=(0.1, 0.2),
+        wobble=((1.0, 0.5, 0.0, -0.5),),
+        wobble_sd=((0.1, 0.1, 0.1, 0.1),),
+        lag_ms=3.0,
+        lag_sd_ms=0.1,
+    )
+    for number, written in enumerate((calibration, full)):
+        path = tmp_path / f"{number}.json"
+        written.save(path)
+        jsonschema.validate(json.loads(path.read_text()), schema)
+        assert Calibration.load(path).replace(provenance={}) == written.replace(provenance={})
