@@ -61,6 +61,8 @@ GRID = 12
 # A Fourier series needs the whole circle: so much of it has to be seen, in sectors of 15 degrees.
 SECTORS = 24
 MIN_CIRCLE = 0.8
+# Harmonics of a wobble that are allowed for while something else is sought.
+WOBBLE_ORDER = 3
 # The center is sought by the peak of the correlation, until it moves by less than 1 px, and then
 # by gradients of pictures smoothed by so much (px).
 COARSE_ROUNDS = 4

@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import transforms
-from derotation._geometry import Geometry, Refined, most_alike, refine
+from derotation._geometry import (
+    MIN_CIRCLE,
+    WOBBLE_ORDER,
+    Geometry,
+    Group,
+    Refined,
+    circle_seen,
+    most_alike,
+    refine,
+)
 from derotation._registration import (
     Registration,
     Sample,
@@ -160,7 +169,13 @@ def estimate_lag(
     few = few.select(spread(np.arange(len(fast)), few.middle, TRIAL_FRAMES))
     best, _ = most_alike(few, trials, threads)
     registration = Registration(sample, timing, threads)
-    found = refine(registration, trials[best], ("center", "lag"), SMOOTHINGS)
+    # A wobble left out would pass for a lag in part. It needs the whole circle to be told.
+    groups: tuple[Group, ...] = ("center", "lag")
+    first = trials[best]
+    if circle_seen(sample) >= MIN_CIRCLE:
+        groups = ("center", "lag", "wobble")
+        first = first.with_order(max(WOBBLE_ORDER, len(start.wobble)))
+    found = refine(registration, first, groups, SMOOTHINGS)
     return _conclude(found, sample, speeds)
 
 

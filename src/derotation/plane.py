@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from derotation import transforms
 from derotation._geometry import (
     MIN_CIRCLE,
+    WOBBLE_ORDER,
     Geometry,
     Group,
     Refined,
@@ -61,7 +62,6 @@ TRIAL_FRAMES = 14
 COARSE_FRAMES = 48
 COARSE_SMOOTHINGS = (4.0, 2.5, 1.5)
 FINE_SMOOTHINGS = (1.5, 1.5)
-WOBBLE_ORDER = 3
 # `auto` corrects a tilt that chance would give once in 370 times (3 sigma) or less, and that moves
 # something by more than this (px) at the edge of the disc that is always seen.
 SIGNIFICANCE = 0.0027
