@@ -50,7 +50,7 @@ def load_config(paths: str | Path | Sequence[str | Path], schema_path: str | Pat
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     merged: Config = {}
     for path in files:
-        merged = _merge(merged, _read_yaml(path))
+        merged = _merge(merged, read_yaml(path))
     return validate_config(merged, schema_path, files=files)
 
 
@@ -108,7 +108,7 @@ def check_config(
     """
     schema = load_schema(Path(schema_path))
     sources = [Path(file) for file in files]
-    contents = {path: _read_yaml(path) for path in sources if path.is_file()}
+    contents = {path: read_yaml(path) for path in sources if path.is_file()}
     filled = fill_defaults(plain(config), schema, schema)
     problems = find_problems(filled, schema)
     if not problems:
@@ -200,7 +200,7 @@ def _merge(base: Config, top: Mapping[str, Any]) -> Config:
     return merged
 
 
-def _read_yaml(path: Path) -> Config:
+def read_yaml(path: Path) -> Config:
     try:
         with path.open(encoding="utf-8") as stream:
             content = yaml.load(stream, Loader=_StrictLoader)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from derotation._schema import Problem, fill_defaults, find_problems, nearest, plain
-from derotation.config import _read_yaml
+from derotation.config import read_yaml
 from derotation.errors import ConfigError
 from derotation.io.signals import ROLES
 
@@ -224,7 +224,7 @@ def read_pipeline_config(config: Mapping[str, Any] | str | Path) -> tuple[Config
         tried += [Path(f"{home}{suffix}") for home in homes for suffix in (".yml", ".yaml")]
     for path in tried:
         if path.is_file():
-            return _read_yaml(path), str(path)
+            return read_yaml(path), str(path)
     listed = ", ".join(map(str, tried))
     msg = f"{config}: there is no such configuration; looked for: {listed} (in {Path.cwd()})."
     raise ConfigError(msg)

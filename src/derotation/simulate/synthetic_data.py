@@ -65,6 +65,8 @@ class SyntheticData:
         The sinusoidally turned stack, turned back.
     center_of_rotation : tuple of float
         True center (x, y), pixels of the padded picture.
+    fitted_center : tuple of float
+        The center (x, y) found from the stack turned in steps.
 
     Notes
     -----
@@ -126,11 +128,13 @@ class SyntheticData:
         self.rotated_stack_incremental: NDArray[Any]
         self.rotated_stack_sinusoidal: NDArray[Any]
         self.derotated_sinusoidal: NDArray[Any]
+        self.fitted_center: tuple[float, float]
 
     def integration_pipeline(self) -> None:
         """Turn the stack in steps and sinusoidally, and turn the latter back.
 
-        The results are the attributes of the class. Figures are saved if `plots` is set.
+        It is turned back about the center that the stack turned in steps tells. The results are the
+        attributes of the class. Figures are saved if `plots` is set.
         """
         # The kernels are imported here: they are compiled, and not needed to make the data.
         from derotation.derotate_by_line import derotate_an_image_array_line_by_line
@@ -142,16 +146,50 @@ class SyntheticData:
         )
         self.rotated_stack_incremental = self._rotate(self.incremental_angles)
         self.rotated_stack_sinusoidal = self._rotate(self.sinusoidal_angles)
+        self.fitted_center = self.get_center_of_rotation(
+            self.rotated_stack_incremental, self.incremental_angles
+        )
         self.derotated_sinusoidal = derotate_an_image_array_line_by_line(
             self.rotated_stack_sinusoidal,
             self.sinusoidal_angles,
-            center=self.center_of_rotation,
+            center=self.fitted_center,
             use_homography=self.rotation_plane_angle != 0,
             rotation_plane_angle=self.rotation_plane_angle,
             rotation_plane_orientation=self.rotation_plane_orientation,
         )
         if self.plots:
             self._save_plots()
+
+    def get_center_of_rotation(
+        self, rotated_stack_incremental: NDArray[Any], incremental_angles: NDArray[np.float64]
+    ) -> tuple[float, float]:
+        """Find the center of rotation from the stack that turned in steps.
+
+        Parameters
+        ----------
+        rotated_stack_incremental : ndarray of shape (num_frames, side, side)
+            The stack as recorded.
+        incremental_angles : ndarray of shape (num_frames * side,)
+            Angle of each line, degrees.
+
+        Returns
+        -------
+        tuple of float
+            (x, y), pixels: the common center of the ellipses that the cells draw.
+
+        Raises
+        ------
+        InputError
+            If the cells cannot be followed over the turn.
+        """
+        from derotation.analysis.blob_detection import BlobDetection
+        from derotation.analysis.fit_ellipse import fit_shared_ellipses
+        from derotation.analysis.mean_images import mean_images_of_arrays
+
+        lines = incremental_angles.reshape(rotated_stack_incremental.shape[:2])
+        means = mean_images_of_arrays(rotated_stack_incremental, lines)
+        tracks = BlobDetection().track_blobs(means.images, means.angles, seen=means.seen)
+        return fit_shared_ellipses(tracks).center
 
     def create_sample_image_with_cells(self) -> NDArray[np.uint8]:
         """Draw the discs on the background, padding included; uint8, square."""

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from derotation.angles import Angles
 from derotation.calibration import Calibration
@@ -17,9 +17,6 @@ from derotation.plots.wobble import plot_wobble
 from derotation.steps._inputs import open_session_movie, save_plot
 from derotation.steps._timing import line_timing
 from derotation.wobble import estimate_wobble
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["run"]
 
@@ -73,16 +70,14 @@ def run(
     lines, found = Angles.load(angles), Calibration.load(center)
     with open_session_movie(movie, config) as opened:
         timing = line_timing(opened, lines, config)
+        common: dict[str, Any] = {"timing": timing, "session": session, "threads": threads}
+        plane = estimate_plane(opened, lines, found, config["plane"], **common)
         if config["angles"]["lag_ms"] == "auto":
-            found = _with_lag(opened, lines, found, timing, threads)
-            lines = lines.shifted(found.lag_ms)
-        plane = estimate_plane(
-            opened, lines, found, config["plane"], timing=timing, session=session, threads=threads
-        )
-        wobble = estimate_wobble(
-            opened, lines, plane.calibration, config["wobble"],
-            timing=timing, session=session, threads=threads,
-        )  # fmt: skip
+            # A tilt that is not known yet biases the lag, and the lag the center.
+            lag = _find_lag(opened, lines, plane.calibration, timing, threads)
+            lines, found = lines.shifted(lag.lag_ms), found.replace(**lag._asdict())
+            plane = estimate_plane(opened, lines, found, config["plane"], **common)
+        wobble = estimate_wobble(opened, lines, plane.calibration, config["wobble"], **common)
     found = wobble.calibration
     if not found.trusted:
         logger.warning("%s", found.statement)
@@ -93,15 +88,20 @@ def run(
     return found
 
 
-def _with_lag(
+class Lag(NamedTuple):
+    """The lag to correct and its uncertainty, ms."""
+
+    lag_ms: float
+    lag_sd_ms: float | None
+
+
+def _find_lag(
     movie: Movie, angles: Angles, found: Calibration, timing: LineTiming, threads: int
-) -> Calibration:
-    """Add the lag to a calibration, if it can be told and stands out."""
+) -> Lag:
+    """Find the lag; 0 if it cannot be told or does not stand out."""
     lag = estimate_lag(movie, angles, found, timing=timing, threads=threads)
     logger.log(logging.INFO if lag.trusted else logging.WARNING, "%s", lag.statement)
-    if not (lag.trusted and lag.significant):
-        return found.replace(lag_sd_ms=lag.lag_sd_ms)
-    return found.replace(lag_ms=lag.lag_ms, lag_sd_ms=lag.lag_sd_ms)
+    return Lag(lag.lag_ms if lag.trusted and lag.significant else 0.0, lag.lag_sd_ms)
 
 
 def line_for_people(found: Calibration) -> str:

@@ -80,3 +80,17 @@ def test_plots_are_saved_only_when_asked_for(tmp_path, monkeypatch):
 def test_impossible_samples_are_refused():
     with pytest.raises(InputError, match="pad >= 0"):
         SyntheticData(pad=-1)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"center_of_rotation_offset": (3, -2), "second_cell": False, "pad": 20},
+        {"rotation_plane_angle": 25, "rotation_plane_orientation": 40, "pad": 20},
+    ],
+)
+def test_center_is_found_from_the_stack_turned_in_steps(parameters):
+    data = SyntheticData(num_frames=72, **parameters)
+    data.integration_pipeline()
+    assert data.fitted_center == pytest.approx(data.center_of_rotation, abs=0.05)
