@@ -55,7 +55,7 @@ def _maybe(kind: str, **rules: Any) -> Config:
 _TEXT: Config = {"type": "string", "minLength": 1}
 _POINT: Config = {"items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 
-# The sections movie, scan and derotate are those of the workflow, key by key.
+# The sections movie, scan, plane, wobble and derotate are those of the workflow, key by key.
 SCHEMA: Config = {
     **_section(
         required=("paths_read", "paths_write"),
@@ -116,6 +116,23 @@ SCHEMA: Config = {
             lines_per_frame=_maybe("integer", minimum=1),
             bidirectional=_maybe("boolean"),
             line_duty=_maybe("number", exclusiveMinimum=0, maximum=1),
+        ),
+        plane=_section(
+            correct={"type": "string", "enum": ["auto", "never", "fixed"], "default": "auto"},
+            plane_angle={
+                "type": "number",
+                "minimum": 0,
+                "exclusiveMaximum": 90,
+                "default": 0,
+            },
+            plane_orientation={"type": "number", "default": 0},
+            output={"type": "string", "enum": ["scan", "sample"], "default": "scan"},
+            n_frames={"type": "integer", "minimum": 8, "default": 170},
+        ),
+        wobble=_section(
+            correct={"type": "string", "enum": ["auto", "never"], "default": "auto"},
+            max_order={"type": "integer", "minimum": 1, "maximum": 8, "default": 4},
+            n_frames={"type": "integer", "minimum": 8, "default": 170},
         ),
         derotate=_section(
             interpolation={
@@ -398,6 +415,8 @@ def _sections(config: Config) -> Config:
             "degrees_per_step": config["degrees_per_step"],
         },
         "center": _center(config),
+        "plane": config["plane"],
+        "wobble": config["wobble"],
         "derotate": config["derotate"],
     }
 

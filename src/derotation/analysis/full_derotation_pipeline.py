@@ -34,6 +34,7 @@ from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
+from derotation.plane import PlaneEstimate, estimate_plane
 from derotation.steps import parse_signals
 from derotation.steps._inputs import open_session_movie, save_plot, settle
 from derotation.steps._timing import line_timing
@@ -41,6 +42,7 @@ from derotation.streaming import DerotationResult, derotate_movie
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from derotation.wobble import WobbleEstimate, estimate_wobble
 
 __all__ = ["Center", "FullPipeline"]
 
@@ -208,6 +210,11 @@ class FullPipeline:
 
             center = self.find_center(movie, self.angles)
             self.calibration = as_calibration(center, movie)
+            if not isinstance(center, Calibration):  # which would be complete already
+                plane = self.find_plane(movie, self.angles, self.calibration)
+                self.calibration = plane.calibration
+                wobble = self.find_wobble(movie, self.angles, self.calibration)
+                self.calibration = wobble.calibration
             self.center_of_rotation = self.calibration.center
             self.save_center(self.calibration)
 
@@ -377,6 +384,58 @@ class FullPipeline:
             movie,
             angles,
             self.settings.sections["center"],
+            timing=line_timing(movie, angles, self.settings.sections),
+            session=self.settings.name,
+            threads=self.threads,
+        )
+
+    def find_plane(self, movie: Movie, angles: Angles, calibration: Calibration) -> PlaneEstimate:
+        """Find the tilt of the plane of rotation.
+
+        Parameters
+        ----------
+        movie : Movie
+            The recorded movie.
+        angles : Angles
+        calibration : Calibration
+            With the center.
+
+        Returns
+        -------
+        PlaneEstimate
+            Its calibration corrects the tilt if it is significant.
+        """
+        return estimate_plane(
+            movie,
+            angles,
+            calibration,
+            self.settings.sections["plane"],
+            timing=line_timing(movie, angles, self.settings.sections),
+            session=self.settings.name,
+            threads=self.threads,
+        )
+
+    def find_wobble(self, movie: Movie, angles: Angles, calibration: Calibration) -> WobbleEstimate:
+        """Find the wobble of the axis of rotation.
+
+        Parameters
+        ----------
+        movie : Movie
+            The recorded movie.
+        angles : Angles
+        calibration : Calibration
+            With center and tilt.
+
+        Returns
+        -------
+        WobbleEstimate
+            Its calibration corrects the wobble if it is significant.
+        """
+        return estimate_wobble(
+            movie,
+            angles,
+            calibration,
+            self.settings.sections["wobble"],
             timing=line_timing(movie, angles, self.settings.sections),
             session=self.settings.name,
             threads=self.threads,
