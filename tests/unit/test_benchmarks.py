@@ -97,3 +97,9 @@ def test_center_methods(tmp_path):
         ("incremental", "ellipse"),
     }
     assert all(row["error_px"] < row["target_px"] for row in figures["worst"])
+
+
+def test_calibration_transfer(tmp_path):
+    figures = run("calibration_transfer", tmp_path, "--quick")
+    assert len(figures["rows"]) == 12
+    assert figures["worst_px"] < figures["target_px"]
