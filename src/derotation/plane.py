@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "plane_angle": 0.0,
     "plane_orientation": 0.0,
     "output": "scan",
-    "n_frames": 170,
+    "n_frames": 80,
 }
 # Tilts that are tried to begin with: h = tan(t/2)^2 up to that of 45 degrees, at this distance; in
 # between the gradients find the way.

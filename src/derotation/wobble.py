@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
-DEFAULTS: dict[str, Any] = {"correct": "auto", "max_order": 4, "n_frames": 170}
+DEFAULTS: dict[str, Any] = {"correct": "auto", "max_order": 4, "n_frames": 80}
 MAX_ORDER = 8
 SMOOTHINGS = (2.5, 1.5, 1.5)
 # `auto` corrects a wobble that chance would give once in 370 times (3 sigma) or less, and that

@@ -127,12 +127,12 @@ SCHEMA: Config = {
             },
             plane_orientation={"type": "number", "default": 0},
             output={"type": "string", "enum": ["scan", "sample"], "default": "scan"},
-            n_frames={"type": "integer", "minimum": 8, "default": 170},
+            n_frames={"type": "integer", "minimum": 8, "default": 80},
         ),
         wobble=_section(
             correct={"type": "string", "enum": ["auto", "never"], "default": "auto"},
             max_order={"type": "integer", "minimum": 1, "maximum": 8, "default": 4},
-            n_frames={"type": "integer", "minimum": 8, "default": 170},
+            n_frames={"type": "integer", "minimum": 8, "default": 80},
         ),
         derotate=_section(
             interpolation={
