@@ -3,10 +3,10 @@
 Rotating frames of uint16 at the speed of a real stage's plateau, 0.116 degrees per line. Three
 levels are measured: the compiled kernel alone, `derotation.derotate.derotate_frames` (which checks,
 inverts the maps and allocates), and the whole way from angles to frames, as the loop goes it.
-All candidates take turns, so that a busy computer slows all of them; what is reported is the median
-over the rounds of the ratio within a round: of wall time, and for one thread also of CPU time,
-which others' work disturbs less. On Linux a round waits for a moment at which the processors are
-idle, and rounds during which other processes took more than 5 % of them do not count, if enough
+The loop and one candidate after the other take turns, so that a busy computer slows all of them;
+what is reported is the median over the rounds of the ratio of each pair: of wall time, and of CPU
+time, which others' work disturbs less. On Linux a round waits for a moment at which the processors
+are idle, and rounds during which other processes took more than 5 % of them do not count, if enough
 others are left.
 """
 
@@ -29,10 +29,10 @@ from derotation.transforms import image_center, invert, line_maps
 
 DEGREES_PER_LINE = 0.116
 LINE_DUTY = 0.9
-# What is slow gets fewer frames per call than the others.
-SLOW_FRAMES = 8
+LOOP_FRAMES = 8  # enough for what takes so long
 MOST_DISTURBANCE = 0.05
 ENOUGH_ROUNDS = 5
+WARM_UP_S = 0.5
 PROC_STAT = Path("/proc/stat")
 
 
@@ -47,8 +47,9 @@ class Data:
 def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
-    parser.add_argument("--frames", type=int, default=40, help="frames per call")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--frames", type=int, default=240,
+                        help="frames per call; a movie's chunk has %(default)s")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--patience", type=float, default=300, help="seconds to wait in all")
     given = parser.parse_args()
     size, n_frames, rounds, patience = (
@@ -63,7 +64,7 @@ def main() -> None:
         "rounds": rounds,
         "quiet_rounds": int(quiet.sum()),
         "used_rounds": int(used.sum()),
-        "rows": compare({name: own[:, used] for name, own in seconds.items()}),
+        "rows": compare({name: own[..., used] for name, own in seconds.items()}),
         "rows_of_all_rounds": compare(seconds),
     }
     report(results, size, n_frames)
@@ -82,6 +83,10 @@ def rotating_frames(size: int, n_frames: int) -> Data:
         maps=line_maps(angles, center),
         center=center,
     )
+
+
+def first_frames(data: Data, n: int) -> Data:
+    return Data(data.frames[:n], data.angles[:n], data.maps[:n], data.center)
 
 
 def numpy_loop(data: Data) -> NDArray[np.uint16]:
@@ -104,16 +109,13 @@ def numpy_loop(data: Data) -> NDArray[np.uint16]:
 
 Candidate = tuple[Callable[[], object], int]
 Name = tuple[str, str, int]  # level, kind, threads
+LOOP = ("numpy loop", "nearest", 1)
 
 
 def candidates(data: Data) -> dict[Name, Candidate]:
     """Everything that is timed, by (level, kind, threads): what to call, frames that it does."""
-    n_frames = len(data.frames)
-    n_slow = min(SLOW_FRAMES, n_frames)
-    slow = Data(data.frames[:n_slow], data.angles[:n_slow], data.maps[:n_slow], data.center)
-    found: dict[Name, Candidate] = {
-        ("numpy loop", "nearest", 1): (lambda: numpy_loop(slow), n_slow)
-    }
+    few, some = first_frames(data, LOOP_FRAMES), first_frames(data, len(data.frames) // 4)
+    found: dict[Name, Candidate] = {LOOP: (lambda: numpy_loop(few), len(few.frames))}
     # nearest as the loop does it: all samples of a line at one moment
     kinds: dict[str, tuple[Any, float, bool]] = {
         "nearest": ("nearest", 0.0, False),
@@ -124,7 +126,7 @@ def candidates(data: Data) -> dict[Name, Candidate]:
         "cubic, both ways": ("cubic", LINE_DUTY, True),
     }
     for kind, (interpolation, duty, both_ways) in kinds.items():
-        own = slow if both_ways else data
+        own = some if both_ways else data  # these are slow
         timing = LineTiming(line_duty=duty, bidirectional=both_ways)
         for threads in (1, 2):
             calls = calls_at_all_levels(own, interpolation, timing, threads)
@@ -192,29 +194,44 @@ def kernel(
 def take_turns(
     what: dict[Name, Candidate], rounds: int, patience: float
 ) -> tuple[dict[Name, NDArray[np.float64]], NDArray[np.float64]]:
-    """Time every candidate once per round.
+    """Time every candidate once per round, each right after the loop.
 
-    Returns wall and CPU seconds per frame, shape (2, rounds) each, and the part of the processors
-    that others took during each round.
+    Returns seconds per frame, shape (loop or candidate, wall or CPU, rounds), and the part of the
+    processors that others took during each round.
     """
     for call, _ in what.values():
         call()  # compiles
-    seconds = {name: np.empty((2, rounds)) for name in what}
+    loop = what.pop(LOOP)
+    seconds = {name: np.empty((2, 2, rounds)) for name in what}
     others = np.empty(rounds)
     deadline = time.perf_counter() + patience
     for k in range(rounds):
         while time.perf_counter() < deadline and disturbance(lambda: time.sleep(0.3)) > 0.05:
             pass
+        warm_up(loop)
 
         def one_round(k: int = k) -> None:
-            for name, (call, n_frames) in what.items():
-                wall, cpu = time.perf_counter(), time.process_time()
-                call()
-                took = (time.perf_counter() - wall, time.process_time() - cpu)
-                seconds[name][:, k] = np.divide(took, n_frames)
+            for name, candidate in what.items():
+                seconds[name][0, :, k] = timed(loop)
+                seconds[name][1, :, k] = timed(candidate)
 
         others[k] = disturbance(one_round)
     return seconds, others
+
+
+def warm_up(loop: Candidate) -> None:
+    """Work for a while: after a pause processors begin slowly."""
+    started = time.perf_counter()
+    while time.perf_counter() - started < WARM_UP_S:
+        loop[0]()
+
+
+def timed(candidate: Candidate) -> tuple[float, float]:
+    """Wall and CPU seconds per frame."""
+    call, n_frames = candidate
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return (time.perf_counter() - wall) / n_frames, (time.process_time() - cpu) / n_frames
 
 
 def disturbance(do: Callable[[], object]) -> float:
@@ -235,16 +252,16 @@ def busy_seconds() -> float:
 
 
 def compare(seconds: dict[Name, NDArray[np.float64]]) -> list[dict[str, Any]]:
-    loop_wall, loop_cpu = seconds["numpy loop", "nearest", 1]
     rows = []
-    for (level, kind, threads), (wall, cpu) in seconds.items():
-        single, single_cpu = seconds[level, kind, 1]
+    for (level, kind, threads), ((loop_wall, loop_cpu), (wall, cpu)) in seconds.items():
+        single, single_cpu = seconds[level, kind, 1][1]
         ratios = loop_wall / wall
         rows.append(
             {
                 "level": level,
                 "kind": kind,
                 "threads": threads,
+                "loop_ms_per_frame": float(np.median(loop_wall)) * 1e3,
                 "ms_per_frame": float(np.median(wall)) * 1e3,
                 "times_faster": float(np.median(ratios)),
                 "quartiles": [float(q) for q in np.quantile(ratios, [0.25, 0.75])],
@@ -264,7 +281,8 @@ def report(results: dict[str, Any], size: int, n_frames: int) -> None:
         alone = row["threads"] == 1
         rows.append(
             (
-                row["level"], row["kind"], row["threads"], row["ms_per_frame"],
+                row["level"], row["kind"], row["threads"], row["loop_ms_per_frame"],
+                row["ms_per_frame"],
                 row["times_faster"], f"{low:.3g}-{high:.3g}",
                 row["times_faster_cpu"] if alone else "",
                 "" if alone else row["threads_gain"], "" if alone else row["threads_gain_cpu"],
@@ -274,8 +292,8 @@ def report(results: dict[str, Any], size: int, n_frames: int) -> None:
         f"{n_frames} rotating frames of {size} x {size}, uint16; {results['used_rounds']} of "
         f"{results['rounds']} rounds ({results['quiet_rounds']} undisturbed by others); "
         f"{results['load_after']}",
-        ("level", "kind", "threads", "ms/frame", "times as fast", "quartiles", "by CPU time",
-         "gain by threads", "by CPU time"),
+        ("level", "kind", "threads", "loop: ms/frame", "ms/frame", "times as fast", "quartiles",
+         "by CPU time", "gain by threads", "by CPU time"),
         rows,
     )  # fmt: skip
 
