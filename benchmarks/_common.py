@@ -134,13 +134,23 @@ def make_session(folder: Path, **parameters: Any) -> int:
     from derotation.simulate import plan_recording, simulate_session
 
     simulate_session(folder, threads=2, **parameters)
-    write_config(folder, parameters.get("sampling_rate", 50_000.0))
+    write_config(
+        folder,
+        parameters.get("sampling_rate", 50_000.0),
+        bidirectional=parameters.get("bidirectional"),
+    )
     return plan_recording(**parameters).n_frames
 
 
-def write_config(folder: Path, sampling_rate: float, **signals: Any) -> None:
+def write_config(
+    folder: Path, sampling_rate: float, *, bidirectional: bool | None = None, **signals: Any
+) -> None:
     """Write the configuration that a session's folder needs; JSON is YAML, too."""
-    config = {"sessions": "sessions.tsv", "signals": {"sampling_rate": sampling_rate, **signals}}
+    config = {
+        "sessions": "sessions.tsv",
+        "signals": {"sampling_rate": sampling_rate, **signals},
+        "scan": {"bidirectional": bidirectional},
+    }
     (folder / "config.yaml").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """Seconds from the raw files of a session to derotated.tif, with the center estimated.
 
 Each step runs as a process of its own, as a job of the workflow does: its time includes the start
-of the interpreter, the imports and the plots.
+of the interpreter, the imports and the plots. The target was set for a session whose center is
+estimated; looking for lag, tilt and wobble as well, as the workflow does, is counted separately.
 """
 
 import statistics
@@ -32,6 +33,7 @@ STEPS = (
 )
 FRAME_RATE = 6.74
 MOST_SECONDS = 25.0
+MORE_THAN_CENTER = "estimate_plane"
 
 
 def main() -> None:
@@ -57,8 +59,6 @@ def main() -> None:
             center_offset=(5, -4),
             bidirectional=given.bidirectional,
         )
-        if given.bidirectional:
-            set_bidirectional(folder)
         for step in () if given.quick else STEPS:  # compiles what was not compiled yet
             run_step(step, folder, threads=given.threads)
         before = load()
@@ -72,18 +72,24 @@ def main() -> None:
         f"{n_frames} frames of {size} x {size}, {len(stimulus)} rotations, {given.threads} "
         f"threads, median of {repeats}; {before}, after it {results['load_after']}",
         ("step", "seconds", "CPU seconds", "peak MB"),
-        [*rows, ("sum", results["sum_s"], results["sum_cpu_s"], "")],
+        [
+            *rows,
+            ("sum", results["sum_s"], results["sum_cpu_s"], ""),
+            (
+                f"sum without {MORE_THAN_CENTER}",
+                results["sum_with_center_s"],
+                results["sum_with_center_cpu_s"],
+                "",
+            ),
+        ],
     )
     results["targets"] = print_verdicts(
-        [("raw files to derotated.tif (s)", results["sum_s"], "<=", MOST_SECONDS)]
+        [
+            ("with the center estimated (s)", results["sum_with_center_s"], "<=", MOST_SECONDS),
+            ("with lag, tilt and wobble, too (s)", results["sum_s"], "<=", MOST_SECONDS),
+        ]
     )
     write_json(given.json, results)
-
-
-def set_bidirectional(folder: Path) -> None:
-    path = folder / "config.yaml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.rstrip()[:-1] + ', "scan": {"bidirectional": true}}', encoding="utf-8")
 
 
 def summarize(runs: list[dict[str, Usage]]) -> dict[str, Any]:
@@ -97,11 +103,16 @@ def summarize(runs: list[dict[str, Usage]]) -> dict[str, Any]:
         }
         for step in STEPS
     ]
-    return {
-        "steps": steps,
-        "sum_s": statistics.median(sum(u.wall_s for u in run.values()) for run in runs),
-        "sum_cpu_s": statistics.median(sum(u.cpu_s for u in run.values()) for run in runs),
-    }
+    sums: dict[str, Any] = {"steps": steps}
+    for name, chosen in (
+        ("sum", STEPS),
+        ("sum_with_center", [step for step in STEPS if step != MORE_THAN_CENTER]),
+    ):
+        sums |= {
+            f"{name}_s": statistics.median(sum(run[s].wall_s for s in chosen) for run in runs),
+            f"{name}_cpu_s": statistics.median(sum(run[s].cpu_s for s in chosen) for run in runs),
+        }
+    return sums
 
 
 if __name__ == "__main__":
