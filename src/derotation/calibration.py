@@ -67,9 +67,24 @@ class Calibration:
         """Make a copy with some values changed."""
         return dataclasses.replace(self, **changes)
 
-    def line_maps(self, line_angles: ArrayLike) -> NDArray[np.float64]:
-        """Make the maps that undo the rotation, see :func:`derotation.transforms.line_maps`."""
-        return transforms.line_maps(
+    def line_maps(
+        self, line_angles: ArrayLike, movement: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Make the maps that undo the rotation, see :func:`derotation.transforms.line_maps`.
+
+        Parameters
+        ----------
+        line_angles : array_like of shape (...)
+            Angles of the lines in degrees; NaN where a line must not be used.
+        movement : array_like of shape (2, 3) or (3, 3), optional
+            Map (x, y) from this session's field of view to that of its reference, which follows
+            the rotation.
+
+        Returns
+        -------
+        ndarray of shape (..., 2, 3)
+        """
+        maps = transforms.line_maps(
             line_angles,
             self.center,
             self.plane_angle,
@@ -77,6 +92,7 @@ class Calibration:
             self.plane_output,
             self.wobble,
         )
+        return maps if movement is None else transforms.compose(np.asarray(movement)[:2], maps)
 
     def check_shape(self, shape: tuple[int, ...], source: str) -> None:
         """Refuse frames of another size.

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
+from derotation import transforms
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming, derotate_frames
-from derotation.errors import MovieError
+from derotation.errors import InputError, MovieError
 from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.offset import estimate_pmt_offset
@@ -71,6 +72,9 @@ def derotate_movie(
     output: str | os.PathLike[str] | None,
     *,
     timing: LineTiming | None = None,
+    movement: ArrayLike | None = None,
+    gain: NDArray[np.float32] | None = None,
+    offset: float = 0.0,
     config: Mapping[str, Any] | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
@@ -89,6 +93,15 @@ def derotate_movie(
         The TIFF to be written, whole or not at all; None to compute only what is returned.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
+    movement : array_like of shape (2, 3) or (3, 3), optional
+        Map (x, y) from this session's field of view to that of the session to which it is
+        aligned. The movie is drawn there, still in one resampling.
+    gain : ndarray of shape (y, x), optional
+        Factor that makes up for uneven illumination; it belongs to the microscope's field of view,
+        so it is applied to what was recorded before it is resampled:
+        ``offset + gain * (recorded - offset)``.
+    offset : float
+        What the detector gives without light, for `gain`.
     config : mapping, optional
         ``interpolation`` (linear, cubic, nearest), ``blank`` (number, or None for the PMT offset
         estimated from the movie), ``mask_diameter`` (pixels of a disc about the center of rotation
@@ -106,17 +119,22 @@ def derotate_movie(
     ------
     MovieError
         If movie, angles and calibration do not belong together.
+    InputError
+        If the gain has not the shape of a frame.
     """
     settings = DEFAULTS | dict(config or {})
     timing = timing or LineTiming(line_duty=angles.line_duty)
-    _check_together(movie, angles, calibration)
+    _check_together(movie, angles, calibration, gain)
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
     blank = settings["blank"]
     if blank is None:
         blank = estimate_pmt_offset(movie)
         logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
-    mask = disc((height, width), calibration.center, settings["mask_diameter"])
+    center = calibration.center
+    if movement is not None:
+        center = tuple(transforms.apply(np.asarray(movement)[:2], center))
+    mask = disc((height, width), center, settings["mask_diameter"])
     examples = _choose_examples(angles)
 
     turned = np.any(np.nan_to_num(angles.line_angles) != 0, axis=1)
@@ -138,8 +156,8 @@ def derotate_movie(
         for start, block in movie.chunks(per_chunk):
             part = slice(start, start + len(block))
             derotated = derotate_frames(
-                block,
-                calibration.line_maps(angles.line_angles[part]),
+                block if gain is None else _evenly_lit(block, gain, offset),
+                calibration.line_maps(angles.line_angles[part], movement),
                 timing=timing,
                 interpolation=settings["interpolation"],
                 blank=blank,
@@ -178,8 +196,27 @@ def disc(
     return np.asarray((x - center[0]) ** 2 + (y - center[1]) ** 2 <= (diameter / 2) ** 2)
 
 
-def _check_together(movie: Movie, angles: Angles, calibration: Calibration) -> None:
-    n_frames, height, _ = movie.shape
+def _evenly_lit(
+    frames: NDArray[Any], gain: NDArray[np.float32], offset: float
+) -> NDArray[np.float32]:
+    """Undo uneven illumination in recorded frames; the kernel rounds them to integers again."""
+    lit = frames.astype(np.float32)
+    lit -= np.float32(offset)
+    lit *= gain
+    lit += np.float32(offset)
+    return lit
+
+
+def _check_together(
+    movie: Movie, angles: Angles, calibration: Calibration, gain: NDArray[np.float32] | None
+) -> None:
+    n_frames, height, width = movie.shape
+    if gain is not None and gain.shape != (height, width):
+        msg = (
+            f"the gain has the shape {gain.shape}, but {movie.paths[0]} has frames of "
+            f"{(height, width)} (height, width); estimate the illumination from this movie again"
+        )
+        raise InputError(msg)
     if angles.line_angles.shape != (n_frames, height):
         found_frames, found_lines = angles.line_angles.shape
         msg = (

@@ -155,3 +155,44 @@ def test_offset_from_dark_pixels(tmp_path, dtype, offset):
     )  # fmt: skip
     with open_movie(save_movie(recording, tmp_path)) as movie:
         assert estimate_pmt_offset(movie) == pytest.approx(offset, abs=5)
+
+
+def test_movement_moves_the_movie_in_the_same_resampling(recording, tmp_path):
+    # A quarter turn and whole pixels: what comes out is known without any interpolation.
+    still = derotate(recording, tmp_path, config={"blank": 0})
+    turned = derotate(
+        recording,
+        tmp_path,
+        "moved.tif",
+        config={"blank": 0},
+        movement=np.array([[0.0, -1.0, 70.0], [1.0, 0.0, -5.0], [0.0, 0.0, 1.0]]),
+    )
+    movie, moved = (tifffile.imread(tmp_path / f"{n}.tif") for n in ("derotated", "moved"))
+    y, x = np.mgrid[20:40, 30:50]
+    for frame in range(0, len(movie), 7):
+        # A sample at (x, y) goes to (70 - y, x - 5).
+        here, there = movie[frame, y, x], moved[frame, x - 5, 70 - y]
+        known = (here > 0) & (there > 0)
+        np.testing.assert_allclose(here[known], there[known].astype(float), atol=1)
+    assert turned.coverage.mean() < still.coverage.mean()
+
+
+def test_gain_makes_up_for_uneven_light(recording, tmp_path):
+    rows = np.linspace(0.5, 1.0, recording.movie.shape[1])[:, None]
+    light = np.broadcast_to(rows, recording.movie.shape[1:])
+    dimmed = dataclasses.replace(
+        recording, movie=np.round(100 + (recording.movie - 100.0) * light).astype(np.uint16)
+    )
+    true = derotate(recording, tmp_path)
+    derotate(dimmed, tmp_path, "mended.tif", gain=(1 / light).astype(np.float32), offset=100.0)
+    expected, mended = (
+        tifffile.imread(tmp_path / f"{name}.tif").astype(float) for name in ("derotated", "mended")
+    )
+    both = (expected != true.blank) & (mended != true.blank)
+    # Half a count of rounding, doubled by the largest gain, and once more at the end.
+    assert np.abs(expected - mended)[both].max() <= 2
+
+
+def test_gain_of_another_size_is_refused(recording, tmp_path):
+    with pytest.raises(InputError, match=r"gain has the shape \(3, 3\)"):
+        derotate(recording, tmp_path, gain=np.ones((3, 3), np.float32))

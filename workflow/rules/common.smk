@@ -119,6 +119,11 @@ def calibration_file(wildcards):
     return f"<results>/{given or wildcards.session}/calibration.json"
 
 
+def corrections(wildcards):
+    """What derotate_movie corrects besides the rotation: files that not every session has."""
+    return {}
+
+
 def final_files(session):
     """What the workflow makes of one session."""
     names = ["derotated.tif", "angles.csv", "plots/before_after.png"]

@@ -3,6 +3,7 @@
 
 rule derotate_movie:
     input:
+        unpack(corrections),
         movie=movie_files,
         angles="<results>/{session}/angles.npz",
         calibration=calibration_file,

@@ -22,6 +22,8 @@ with job_log(snakemake.log[0]):
         coverage_table=snakemake.output.coverage_table,
         before_after=snakemake.output.before_after,
         contact_sheet=snakemake.output.contact_sheet,
+        movement=snakemake.input.get("movement"),
+        illumination=snakemake.input.get("illumination"),
         # Not among the parameters: it changes memory, never the result.
         frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
         threads=snakemake.threads,

@@ -1,11 +1,16 @@
 """What several steps need to open their inputs and to save their plots."""
 
+import json
 import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.errors import InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie, open_movie
 
@@ -42,6 +47,37 @@ def open_session_movie(pattern: str | Path, config: Mapping[str, Any]) -> Movie:
         n_planes=chosen["n_planes"],
         n_channels=chosen["n_channels"],
     )
+
+
+def read_movement(path: str | Path) -> NDArray[np.float64]:
+    """Read from ``movement.json`` the 3x3 map (x, y) from a session to its reference.
+
+    Raises
+    ------
+    InputError
+        If the file holds no such map.
+    """
+    try:
+        matrix = np.asarray(json.loads(Path(path).read_text(encoding="utf-8"))["matrix"], float)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} cannot be read as a movement ({error!r}); delete it to have it made again"
+        raise InputError(msg) from error
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        msg = f'{path}, key "matrix": found {matrix.tolist()}, expected 3 x 3 finite numbers'
+        raise InputError(msg)
+    return matrix
+
+
+def read_gain(path: str | Path) -> dict[str, Any]:
+    """Read from ``illumination.npz`` what :func:`derotation.streaming.derotate_movie` applies.
+
+    Returns
+    -------
+    dict
+        ``gain`` (y, x) and ``offset``.
+    """
+    with np.load(path) as arrays:
+        return {"gain": arrays["gain"].astype(np.float32), "offset": float(arrays["offset"])}
 
 
 def settle(key: str, configured: T | None, found: T | None, default: T) -> T:

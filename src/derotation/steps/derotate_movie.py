@@ -11,7 +11,12 @@ from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.io.files import TiffStackWriter, write_text
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
-from derotation.steps._inputs import open_session_movie, save_plot
+from derotation.steps._inputs import (
+    open_session_movie,
+    read_gain,
+    read_movement,
+    save_plot,
+)
 from derotation.steps._timing import line_timing
 from derotation.streaming import DerotationResult, derotate_movie
 
@@ -31,6 +36,8 @@ def run(
     coverage_table: str | Path,
     before_after: str | Path,
     contact_sheet: str | Path,
+    movement: str | Path | None = None,
+    illumination: str | Path | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
 ) -> DerotationResult:
@@ -56,6 +63,10 @@ def run(
         Where the table goes that says which fraction of its pixels each frame saw.
     before_after, contact_sheet : path
         Where the plots go.
+    movement : path, optional
+        The movement against the session's reference, to whose field of view it is aligned.
+    illumination : path, optional
+        The illumination to be corrected.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
     threads : int
@@ -80,6 +91,8 @@ def run(
             found,
             output,
             timing=line_timing(opened, lines, config),
+            movement=None if movement is None else read_movement(movement),
+            **({} if illumination is None else read_gain(illumination)),
             config=config["derotate"],
             frames_per_chunk=frames_per_chunk,
             threads=threads,
