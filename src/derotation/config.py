@@ -22,7 +22,7 @@ from derotation._schema import (
 )
 from derotation.errors import ConfigError
 
-__all__ = ["check_config", "load_config", "section", "validate_config"]
+__all__ = ["check_config", "load_config", "merge_files", "section", "validate_config"]
 
 Config = dict[str, Any]
 
@@ -48,10 +48,15 @@ def load_config(paths: str | Path | Sequence[str | Path], schema_path: str | Pat
         With everything that is wrong, one line each.
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    return validate_config(merge_files(files), schema_path, files=files)
+
+
+def merge_files(paths: Iterable[Path]) -> Config:
+    """Read configuration files, later ones overriding earlier ones, without checking them."""
     merged: Config = {}
-    for path in files:
+    for path in paths:
         merged = _merge(merged, read_yaml(path))
-    return validate_config(merged, schema_path, files=files)
+    return merged
 
 
 def validate_config(

@@ -1,0 +1,177 @@
+"""The command ``derotation``: from a folder to a cohort, and a look at it before anything runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from derotation import __version__
+from derotation.errors import ConfigError, DerotationError
+
+__all__ = ["main"]
+
+CONFIG = Path("config/config.yaml")
+SCHEMAS = Path("workflow/schemas")
+
+EPILOG = """\
+Both commands read config/config.yaml of the folder in which they are started, as Snakemake does.
+Then "snakemake -n" lists what would be run, and "snakemake" runs it.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the command's name; by default that of this process.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 if something is wrong with the cohort, 2 for a wrong command line.
+    """
+    asked = _parser().parse_args(arguments)
+    try:
+        return int(asked.run(asked))
+    except DerotationError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="derotation",
+        description="Prepare a cohort of recordings of rotating samples for the workflow.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"derotation {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    discover = commands.add_parser(
+        "discover",
+        help="write a sample sheet from a tree of recordings",
+        description=(
+            "Look for recordings below a folder (a NeuroBlueprint tree of sub-*/ses-* folders, or "
+            "plain folders with one recording each), pair each movie with its signals and its "
+            "stimulus table, and write them into a sample sheet. How files are recognized stands "
+            "in the section discover of the configuration."
+        ),
+    )
+    discover.add_argument("raw_folder", metavar="RAW_FOLDER", help="the folder to be searched")
+    discover.add_argument(
+        "-o", "--output", metavar="FILE",
+        help='the sample sheet to be written (default: the one that the key "sessions" names)',
+    )  # fmt: skip
+    discover.add_argument(
+        "-f", "--force", action="store_true", help="replace the sheet if it exists already"
+    )
+    discover.add_argument(
+        "-n", "--dry-run", action="store_true", help="only say what is found; write nothing"
+    )
+    discover.set_defaults(run=_discover)
+
+    check = commands.add_parser(
+        "check",
+        help="look at configuration, sample sheet and files without running anything",
+        description=(
+            "Check the configuration and the sample sheet, open the headers of all files, compare "
+            "sizes, channels and durations, and the free space on the disk with what the results "
+            "will take. Exit code 0 if the cohort can be run, 1 if anything is wrong."
+        ),
+    )
+    check.set_defaults(run=_check)
+
+    for command in (discover, check):
+        command.add_argument(
+            "--configfile", nargs="+", default=[], metavar="FILE",
+            help=f"configuration files that override {CONFIG}, later ones those before them",
+        )  # fmt: skip
+    return parser
+
+
+def _discover(asked: argparse.Namespace) -> int:
+    from derotation.discover import Patterns, discover_sessions, write_sheet
+
+    config = _config(asked.configfile)
+    found = discover_sessions(asked.raw_folder, Patterns.from_config(config["discover"]))
+    for session in found.sessions:
+        files = "1 file" if session.n_files == 1 else f"{session.n_files} files"
+        print(f"{session.name}: {session.protocol}, movie {session.movie} ({files}), "
+              f"signals {session.signals}"
+              + (f", stimulus {session.stimulus}" if session.stimulus else ""))  # fmt: skip
+    _print_list("Decided without being asked:", found.notes)
+    _print_list("Not paired, so not in the sheet:",
+                [f"{each.folder}: {each.reason}" for each in found.unpaired])  # fmt: skip
+    _print_list("Errors:", found.errors)
+    output = asked.output or config["sessions"]
+    print(f"\n{found.root}: found {len(found.sessions)}, could not pair {len(found.unpaired)}.")
+    if asked.dry_run:
+        return 1 if found.errors else 0
+    write_sheet(found, output, overwrite=asked.force)
+    print(f'Written into {output}. Look at it, then run "derotation check".')
+    return 0
+
+
+def _check(asked: argparse.Namespace) -> int:
+    from derotation.check import check_cohort, format_table
+    from derotation.cohort import load_cohort
+
+    schemas, files = _schemas(), _files(asked.configfile)
+    cohort = load_cohort(
+        _merged(files),
+        config_schema=schemas / "config.schema.yaml",
+        sheet_schema=schemas / "sessions.schema.yaml",
+        files=files,
+    )
+    found = check_cohort(cohort)
+    print(format_table(found))
+    return 1 if found.all_problems else 0
+
+
+def _print_list(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        print("", title, *(f"  {line}" for line in lines), sep="\n")
+
+
+def _config(given: Sequence[str]) -> dict[str, Any]:
+    from derotation.config import load_config
+
+    return load_config(_files(given), _schemas() / "config.schema.yaml")
+
+
+def _merged(files: Sequence[Path]) -> dict[str, Any]:
+    from derotation.config import merge_files
+
+    return merge_files(files)
+
+
+def _files(given: Sequence[str]) -> list[Path]:
+    """List the files as Snakemake would read them: the folder's own, then those given."""
+    files = [CONFIG] if CONFIG.is_file() else []
+    files += [Path(file) for file in given if Path(file) != CONFIG]
+    if not files:
+        raise ConfigError(
+            f"there is no {CONFIG} in {Path.cwd()}; start the command in the folder of the "
+            "workflow, or name a configuration by --configfile."
+        )
+    return files
+
+
+def _schemas() -> Path:
+    """Find the schemas of the workflow: of this folder, else of the installed source tree."""
+    installed = Path(__file__).parents[2] / SCHEMAS
+    for folder in (SCHEMAS, installed):
+        if folder.is_dir():
+            return folder
+    raise ConfigError(
+        f"the workflow's folder {SCHEMAS} was not found; start the command in the folder of the "
+        "workflow (the one with the Snakefile)."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+from derotation.cli import main
+from derotation.simulate import simulate_session
+
+TINY = {
+    "shape": (24, 32),
+    "frame_rate": 10,
+    "sampling_rate": 5000,
+    "stimulus": ((150, 1),),
+    "rest_before_s": 0.5,
+    "rest_after_s": 0.5,
+    "n_cells": 5,
+    "calcium": False,
+}
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Two recordings, and a third of which half is missing."""
+    folder = tmp_path_factory.mktemp("raw")
+    simulate_session(folder / "day1", **TINY)
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    for name in ("day2", "day3"):
+        shutil.copytree(folder / "day1", folder / name)
+    (folder / "day3/signals.npy").unlink()
+    for truth in folder.glob("*/truth*"):
+        truth.unlink()
+    return folder
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, raw):
+    """A folder with a configuration, in which the command is started, and a copy of the files."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(raw, tmp_path / "raw")
+    (tmp_path / "config").mkdir()
+    write_config(tmp_path)
+    return tmp_path
+
+
+def write_config(folder, **changes):
+    config = {"sessions": "sheet.tsv", "signals": {"sampling_rate": 5000}} | changes
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_from_folder_to_cohort(workplace, capsys):
+    assert main(["discover", "raw"]) == 0
+    said = capsys.readouterr().out
+    assert "day1: full" in said
+    assert "raw/day3: no analog signals" in said
+    assert "found 2, could not pair 1" in said
+    assert main(["check"]) == 0
+    table = capsys.readouterr().out
+    n_frames = len(tifffile.imread("raw/day1/movie.tif"))
+    row = next(line for line in table.splitlines() if line.startswith("day2")).split()
+    assert row[:5] == ["day2", "full", str(n_frames), "32", "x"]
+    assert row[-1] == "ok"
+    signals = np.load("raw/day1/signals.npy", mmap_mode="r")
+    assert f"{signals.shape[1] / 5000:.1f}" in row
+
+
+def test_nothing_is_replaced_unasked(workplace, capsys):
+    (workplace / "sheet.tsv").write_text("mine")
+    assert main(["discover", "raw"]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert (workplace / "sheet.tsv").read_text() == "mine"
+    assert main(["discover", "raw", "--dry-run"]) == 0
+    assert (workplace / "sheet.tsv").read_text() == "mine"
+    assert main(["discover", "raw", "-o", "other.tsv"]) == 0
+    assert main(["discover", "raw", "--force"]) == 0
+    assert (workplace / "sheet.tsv").read_text() == (workplace / "other.tsv").read_text()
+
+
+def test_patterns_stand_in_the_configuration(workplace, capsys):
+    write_config(workplace, discover={"signals": ["*.bin"]})
+    assert main(["discover", "raw"]) == 1
+    assert "no file in raw/day1 matches *.bin" in capsys.readouterr().out
+
+
+def spoil(folder, what):
+    day1 = folder / "raw/day1"
+    if what == "cut movie":
+        data = (day1 / "movie.tif").read_bytes()
+        (day1 / "movie.tif").write_bytes(data[: len(data) // 2])
+    elif what == "channels":
+        np.save(day1 / "signals.npy", np.load(day1 / "signals.npy")[:3])
+    elif what == "short signals":
+        movie = tifffile.imread(day1 / "movie.tif")
+        tifffile.imwrite(day1 / "movie.tif", movie, imagej=True, metadata={"finterval": 0.1})
+        np.save(day1 / "signals.npy", np.load(day1 / "signals.npy")[:, :4000])
+    elif what == "stimulus":
+        (day1 / "stimulus.csv").write_text("speed\n3\n")
+    elif what == "size":
+        tifffile.imwrite(day1 / "movie.tif", np.zeros((5, 16, 16), np.uint16))
+        sheet = (folder / "sheet.tsv").read_text().splitlines()
+        sheet[2] = sheet[2] + "day1"
+        (folder / "sheet.tsv").write_text("\n".join(sheet))
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("cut movie", "raw/day1/movie.tif"),
+        ("channels", "raw/day1/signals.npy"),
+        ("short signals", "last 0.8 s, the movie 4.4 s, which is longer"),
+        ("stimulus", "raw/day1/stimulus.csv"),
+        ("size", "those of day1, its calibration, 16 x 16"),
+    ],
+)
+def test_check_names_what_is_wrong(workplace, capsys, what, said):
+    main(["discover", "raw"])
+    spoil(workplace, what)
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert said in out
+    assert "PROBLEM" in out or what == "size"
+    assert next(line for line in out.splitlines() if line.startswith("day2")).endswith("ok")
+
+
+def test_too_little_room(workplace, capsys, monkeypatch):
+    main(["discover", "raw"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9e9, 9e9, 1000))
+    assert main(["check"]) == 1
+    assert "results: the results will take about" in capsys.readouterr().out
+
+
+def test_errors_of_the_configuration(workplace, capsys):
+    (workplace / "mine.yaml").write_text("center: {methd: fixed}")
+    (workplace / "sheet.tsv").write_text("session\n")
+    assert main(["check", "--configfile", "mine.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "mine.yaml" in said
+    assert "methd" in said
+
+
+def test_outside_a_workflow(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert "config/config.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["discover", "--help"], ["check", "--help"]])
+def test_help(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 0
+    assert "derotation" in capsys.readouterr().out
+
+
+def test_the_demo_is_simulated(capsys, monkeypatch, tmp_path):
+    from pathlib import Path
+
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("demo_full")).endswith("simulated")
