@@ -83,6 +83,7 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
         raw_mean=folder / "raw_mean.tif",
         coverage=folder / "coverage.tif",
         coverage_table=folder / "coverage.csv",
+        statistics=folder / "statistics.npz",
         before_after=folder / "before_after.png",
         contact_sheet=folder / "contact_sheet.png",
         threads=threads,

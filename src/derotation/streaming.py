@@ -20,6 +20,7 @@ from derotation.errors import InputError, MovieError
 from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.offset import estimate_pmt_offset
+from derotation.statistics import Collector, Statistics
 
 __all__ = ["DerotationResult", "derotate_movie", "disc"]
 
@@ -63,6 +64,8 @@ class DerotationResult:
     """Those frames as recorded (n, y, x)."""
     derotated_examples: NDArray[Any]
     """Those frames derotated (n, y, x)."""
+    statistics: Statistics
+    """What was learned about the frames, for :mod:`derotation.quality`."""
 
 
 def derotate_movie(
@@ -127,9 +130,10 @@ def derotate_movie(
     _check_together(movie, angles, calibration, gain)
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
+    dark = estimate_pmt_offset(movie)
     blank = settings["blank"]
     if blank is None:
-        blank = estimate_pmt_offset(movie)
+        blank = dark
         logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
     center = calibration.center
     if movement is not None:
@@ -137,8 +141,18 @@ def derotate_movie(
     mask = disc((height, width), center, settings["mask_diameter"])
     examples = _choose_examples(angles)
 
-    turned = np.any(np.nan_to_num(angles.line_angles) != 0, axis=1)
-    totals = _Totals((n_frames, height, width), turned, examples, mask)
+    kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+    collector = Collector(
+        movie,
+        angles,
+        calibration,
+        mask=mask,
+        offset=dark if gain is None else offset,
+        timing=timing,
+        movement=movement,
+        gain=gain,
+        threads=threads,
+    )
     frame_bytes = height * width * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
     writer = (
@@ -171,9 +185,12 @@ def derotate_movie(
                 derotated.seen[:, ~mask] = False
             if sink is not None:
                 sink.write(derotated.frames)
-            totals.add(start, block, derotated.frames, derotated.seen)
+            collector.add(start, block, derotated.frames, derotated.seen)
+            for frame in examples[(examples >= start) & (examples < start + len(block))]:
+                k = int(frame) - start
+                kept[int(frame)] = block[k].copy(), derotated.frames[k].copy()
             bar.update(len(block))
-    return totals.result(blank, settings["blank"] is None)
+    return _result(collector, examples, kept, float(blank), settings["blank"] is None)
 
 
 def disc(
@@ -239,76 +256,30 @@ def _choose_examples(angles: Angles) -> NDArray[np.int64]:
     return np.unique(np.concatenate([resting[:1], chosen])).astype(np.int64)
 
 
-class _Totals:
-    """Sums over the frames as they pass by."""
+def _result(
+    collector: Collector,
+    examples: NDArray[np.int64],
+    kept: Mapping[int, tuple[NDArray[Any], NDArray[Any]]],
+    blank: float,
+    blank_estimated: bool,
+) -> DerotationResult:
+    """Put together what is returned; pixels that were never seen get the blank value."""
+    statistics = collector.result()
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        turned: NDArray[np.bool_],
-        examples: NDArray[np.int64],
-        mask: NDArray[np.bool_],
-    ) -> None:
-        self._coverage = np.zeros(shape[0])
-        self._all, self._raw, self._turned, self._raw_turned = (_Mean(shape[1:]) for _ in range(4))
-        self._is_turned, self._examples, self._mask = turned, examples, mask
-        self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+    def filled(image: NDArray[Any]) -> NDArray[np.float32]:
+        return np.where(np.isnan(image), blank, image).astype(np.float32)
 
-    def add(
-        self,
-        start: int,
-        raw: NDArray[Any],
-        derotated: NDArray[Any],
-        seen: NDArray[np.bool_],
-    ) -> None:
-        turned = self._is_turned[start : start + len(raw)]
-        self._all.add(derotated, seen)
-        self._raw.add(raw, None)
-        self._turned.add(derotated[turned], seen[turned])
-        self._raw_turned.add(raw[turned], None)
-        self._coverage[start : start + len(raw)] = seen.sum(axis=(1, 2)) / self._mask.sum()
-        for frame in self._examples[
-            (self._examples >= start) & (self._examples < start + len(raw))
-        ]:
-            self._kept[int(frame)] = (raw[frame - start].copy(), derotated[frame - start].copy())
-
-    def result(self, blank: float, blank_estimated: bool) -> DerotationResult:
-        kept = [self._kept[int(frame)] for frame in self._examples]
-        return DerotationResult(
-            coverage=self._coverage,
-            mean=self._all.mean(blank),
-            raw_mean=self._raw.mean(blank),
-            turned_mean=self._turned.mean(blank),
-            raw_turned_mean=self._raw_turned.mean(blank),
-            seen=(self._all.count / len(self._coverage)).astype(np.float32),
-            blank=float(blank),
-            blank_estimated=blank_estimated,
-            examples=self._examples,
-            raw_examples=np.stack([raw for raw, _ in kept]),
-            derotated_examples=np.stack([derotated for _, derotated in kept]),
-        )
-
-
-class _Mean:
-    """Mean image of frames of which not all pixels are known."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.total, self.count = np.zeros(shape), np.zeros(shape, np.int64)
-
-    def add(self, frames: NDArray[Any], seen: NDArray[np.bool_] | None) -> None:
-        """Add frames (n, y, x); only what was seen and is not NaN counts."""
-        if frames.dtype.kind == "f":
-            known = np.isfinite(frames)
-            seen = known if seen is None else seen & known
-        if seen is None:
-            self.total += frames.sum(axis=0, dtype=np.float64)
-            self.count += len(frames)
-        else:
-            self.total += np.sum(frames, axis=0, dtype=np.float64, where=seen)
-            self.count += seen.sum(axis=0)
-
-    def mean(self, blank: float) -> NDArray[np.float32]:
-        """Give the mean; blank where nothing is known."""
-        mean = np.full(self.total.shape, blank, np.float64)
-        np.divide(self.total, self.count, out=mean, where=self.count > 0)
-        return mean.astype(np.float32)
+    return DerotationResult(
+        coverage=statistics.coverage,
+        mean=filled(collector.mean()),
+        raw_mean=filled(collector.raw_mean()),
+        turned_mean=filled(statistics.turned_mean),
+        raw_turned_mean=filled(statistics.raw_turned_mean),
+        seen=collector.seen().astype(np.float32),
+        blank=blank,
+        blank_estimated=blank_estimated,
+        examples=examples,
+        raw_examples=np.stack([kept[int(frame)][0] for frame in examples]),
+        derotated_examples=np.stack([kept[int(frame)][1] for frame in examples]),
+        statistics=statistics,
+    )

@@ -101,8 +101,9 @@ def plane_of(raw, folder, **sections):
 
 
 def derotate(raw, folder, **sections):
-    names = ("output", "mean", "raw_mean", "coverage", "coverage_table")
-    suffixes = dict.fromkeys(names, ".tif") | {"coverage_table": ".csv"}
+    names = ("output", "mean", "raw_mean", "coverage", "coverage_table", "statistics")
+    suffixes = dict.fromkeys(names, ".tif")
+    suffixes |= {"coverage_table": ".csv", "statistics": ".npz"}
     outputs = {name: folder / f"{name}{suffixes[name]}" for name in names}
     plots = {name: folder / f"{name}.png" for name in ("before_after", "contact_sheet")}
     result = derotate_movie.run(

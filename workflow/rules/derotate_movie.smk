@@ -13,6 +13,7 @@ rule derotate_movie:
         raw_mean="<results>/{session}/images/raw_mean.tif",
         coverage="<results>/{session}/images/coverage.tif",
         coverage_table="<results>/{session}/coverage.csv",
+        statistics="<results>/{session}/statistics.npz",
         before_after=report(
             "<results>/{session}/plots/before_after.png",
             caption="../report/before_after.rst",

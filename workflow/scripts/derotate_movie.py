@@ -20,6 +20,7 @@ with job_log(snakemake.log[0]):
         raw_mean=snakemake.output.raw_mean,
         coverage=snakemake.output.coverage,
         coverage_table=snakemake.output.coverage_table,
+        statistics=snakemake.output.statistics,
         before_after=snakemake.output.before_after,
         contact_sheet=snakemake.output.contact_sheet,
         movement=snakemake.input.get("movement"),

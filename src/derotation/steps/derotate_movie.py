@@ -34,6 +34,7 @@ def run(
     raw_mean: str | Path,
     coverage: str | Path,
     coverage_table: str | Path,
+    statistics: str | Path,
     before_after: str | Path,
     contact_sheet: str | Path,
     movement: str | Path | None = None,
@@ -61,6 +62,8 @@ def run(
         the frames that saw each pixel.
     coverage_table : path
         Where the table goes that says which fraction of its pixels each frame saw.
+    statistics : path
+        Where that goes which the step ``measure_quality`` needs to know about the movie.
     before_after, contact_sheet : path
         Where the plots go.
     movement : path, optional
@@ -102,6 +105,7 @@ def run(
         _save_image(path, image, pixel_size)
     rows = (f"{frame},{fraction:.6g}\n" for frame, fraction in enumerate(result.coverage))
     write_text(coverage_table, "frame,coverage\n" + "".join(rows))
+    result.statistics.save(statistics)
     save_plot(plot_before_after(result, found), before_after)
     save_plot(plot_contact_sheet(result, lines), contact_sheet)
     return result
