@@ -5,6 +5,7 @@ the package.
 """
 
 import numpy as np
+from scipy.interpolate import BarycentricInterpolator
 
 
 def bracket(values_at_lines):
@@ -77,8 +78,11 @@ def derotate_frame_slow(frame, inverse, line_duty=0.0, offset=0.0, cubic=False):
     return out
 
 
-def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0):
-    """One frame whose odd lines were scanned backwards, linear between the two lines around."""
+def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0, cubic=False):
+    """One frame whose odd lines were scanned backwards.
+
+    Linear between the two lines around; cubic: through the four lines around, if there are four.
+    """
     height, width = frame.shape
     slope = line_duty / width
     ways = [seen_where(inverse, frame.shape, sign * slope, offset) for sign in (1, -1)]
@@ -98,11 +102,16 @@ def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0):
             continue
         k = min(j + 1, height - 1)
         w = 0.0 if k == j else np.clip(below[j] / (below[j] - below[k]), 0, 1)
-        first, second = (
-            sample(frame[[line]], 0, np.clip(columns[line], 0, width - 1), cubic=False)
-            for line in (j, k)
-        )
-        out[row, column] = (1 - w) * first + w * second
+
+        def along(line, columns=columns):
+            return sample(frame[[line]], 0, np.clip(columns[line], 0, width - 1), cubic)
+
+        if cubic and j >= 1 and j + 2 < height:
+            lines = range(j - 1, j + 3)
+            places = [-below[line] for line in lines]
+            out[row, column] = BarycentricInterpolator(places, [along(i) for i in lines])(0.0)
+        else:
+            out[row, column] = (1 - w) * along(j) + w * along(k)
     return out
 
 

@@ -67,13 +67,13 @@ def test_inverse_equals_slow_twin(case, cubic):
 
 
 @SMALL
-@given(rotating_frame())
-def test_bidirectional_equals_slow_twin(case):
+@given(rotating_frame(), st.booleans())
+def test_bidirectional_equals_slow_twin(case, cubic):
     frame, maps, timing = case
     timing = LineTiming(line_duty=1.0, bidirectional=True, line_reference=timing.line_reference)
-    fast, count = run(frame, maps, timing, "linear")
+    fast, count = run(frame, maps, timing, "cubic" if cubic else "linear")
     slow = derotate_frame_slow_bidirectional(
-        frame, transforms.invert(maps), timing.line_duty, timing.offset
+        frame, transforms.invert(maps), timing.line_duty, timing.offset, cubic
     )
     assert_alike(fast, slow, 0.02)
     assert count == np.isfinite(fast).sum()
