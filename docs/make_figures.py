@@ -1,68 +1,90 @@
-"""Make the pictures of the README and the docs from a simulated session.
+"""Make the pictures of the README and the docs; all show what the library makes of simulated data.
 
-Run it from the repository's root: ``python docs/make_figures.py``. It takes about ten seconds.
+python docs/make_figures.py               # write all pictures to docs/images (about 30 seconds)
+python docs/make_figures.py center        # write only some, by name
+python docs/make_figures.py --check       # write nothing; say which ones are out of date
 """
 
+import argparse
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib import image
+from numpy.typing import NDArray
 
-from derotation.angles import interpolate_angles
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming
-from derotation.events import parse_signals
-from derotation.io.movie import open_movie
-from derotation.io.signals import open_signals
-from derotation.io.stimulus import read_stimulus
-from derotation.plots.movie import show_image
-from derotation.simulate import simulate_session
-from derotation.streaming import derotate_movie
+from figures import concepts, quality, readme
+from figures.style import DPI, Figure
 
 IMAGES = Path(__file__).parent / "images"
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "before_after": readme.before_after,
+    "fan_shear": concepts.fan_shear,
+    "angle_per_line": concepts.angle_per_line,
+    "center": concepts.center,
+    "tilted_plane": concepts.tilted_plane,
+    "forward_and_inverse": concepts.forward_and_inverse,
+    "coverage": concepts.coverage,
+    "composition": concepts.composition,
+    "good_and_bad": quality.good_and_bad,
+    "missing_ticks": quality.missing_ticks,
+}
+# Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the
+# mean of a color may differ by so much (of 1), and so many of them may differ by more.
+BLOCK, TOLERANCE, FEW = 24, 0.08, 0.02
 
 
-def before_after(path: Path) -> None:
-    """Draw a frame and the mean image as recorded and derotated."""
+def main() -> int:
+    """Write or check pictures; the exit code is 1 if some are out of date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(FIGURES)}")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - FIGURES.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(FIGURES)}")
+    names = arguments.names or list(FIGURES)
+    if arguments.check:
+        return check(names)
+    IMAGES.mkdir(exist_ok=True)
+    for name in names:
+        FIGURES[name]().savefig(IMAGES / f"{name}.png", dpi=DPI)
+    return 0
+
+
+def check(names: list[str]) -> int:
+    """Compare pictures with new ones."""
+    stale = []
     with tempfile.TemporaryDirectory() as folder:
-        files = simulate_session(
-            folder,
-            shape=(200, 200),
-            stimulus=((150.0, 1), (150.0, -1), (200.0, 1)),
-            center_offset=(9.0, -6.0),
-            bidirectional=True,
-            photons_per_pixel=25.0,
-            n_cells=45,
-            seed=12,
+        for name in names:
+            new, old = Path(folder, f"{name}.png"), IMAGES / f"{name}.png"
+            FIGURES[name]().savefig(new, dpi=DPI)
+            if not old.exists() or not alike(image.imread(new), image.imread(old)):
+                stale.append(name)
+    if stale:
+        print(
+            f"out of date: {', '.join(stale)}; look at what `python docs/make_figures.py "
+            f"{' '.join(stale)}` makes of docs/images, and commit it",
+            file=sys.stderr,
         )
-        with open_movie(files["movie"]) as movie:
-            events = parse_signals(
-                open_signals(files["signals"]),
-                n_frames=len(movie),
-                lines_per_frame=movie.shape[1],
-                sampling_rate=50_000,
-                protocol="full",
-                stimulus=read_stimulus(files["stimulus"]),
-                config={},
-            )
-            angles = interpolate_angles(events, protocol="full")
-            timing = LineTiming(line_duty=angles.line_duty, bidirectional=True)
-            calibration = estimate_center(movie, angles, timing=timing).calibration
-            result = derotate_movie(movie, angles, calibration, None, timing=timing)
-    figure = Figure(figsize=(11.2, 3.1), layout="constrained")
-    axes = figure.subplots(1, 4)
-    k = len(result.examples) // 2
-    panels = (
-        (result.raw_examples[k], "a frame, recorded while turning"),
-        (result.derotated_examples[k], "the same frame, derotated"),
-        (result.raw_turned_mean, "mean of all turning frames"),
-        (result.turned_mean, "the same mean, derotated"),
-    )
-    for axis, (image, title) in zip(axes, panels, strict=True):
-        show_image(axis, image, title)
-    figure.savefig(path, dpi=110)
+    return 1 if stale else 0
+
+
+def alike(new: NDArray[np.float32], old: NDArray[np.float32]) -> bool:
+    """Tell whether two pictures show the same."""
+    if new.shape != old.shape:
+        return False
+    differences = np.abs(blocks(new) - blocks(old)).max(axis=-1)
+    return bool(np.mean(differences > TOLERANCE) <= FEW)
+
+
+def blocks(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average the colors over blocks; what does not fill a block is left out."""
+    height, width = (size // BLOCK for size in picture.shape[:2])
+    part = picture[: height * BLOCK, : width * BLOCK, :3]
+    return np.asarray(part.reshape(height, BLOCK, width, BLOCK, 3).mean(axis=(1, 3)))
 
 
 if __name__ == "__main__":
-    IMAGES.mkdir(exist_ok=True)
-    before_after(IMAGES / "before_after.png")
+    sys.exit(main())

@@ -232,7 +232,7 @@ def interpolate_angles(
 
     Notes
     -----
-    Between ticks the angle follows a monotone cubic (see :mod:`derotation._motion`); at rest it
+    Between ticks the angle follows a monotone cubic (see ``derotation/_motion.py``); at rest it
     does not change at all. Rotations of whole turns return to the angle from which they began,
     others add up. A rotation that is unusable counts as having turned as far as it should have.
     """

@@ -1,0 +1,64 @@
+"""A simulated session, processed by the library up to the movie that stands still."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from derotation.angles import Angles, interpolate_angles
+from derotation.calibration import Calibration
+from derotation.center import estimate_center
+from derotation.derotate import LineTiming
+from derotation.events import Events, parse_signals
+from derotation.io.movie import Movie, open_movie
+from derotation.io.signals import open_signals
+from derotation.io.stimulus import read_stimulus
+from derotation.plane import estimate_plane
+from derotation.simulate import simulate_session
+from derotation.streaming import DerotationResult, derotate_movie
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What was found in a session."""
+
+    movie: Movie
+    events: Events
+    angles: Angles
+    timing: LineTiming
+    calibration: Calibration
+
+    def derotated(self) -> DerotationResult:
+        """Derotate the movie with what was found."""
+        return derotate_movie(self.movie, self.angles, self.calibration, None, timing=self.timing)
+
+
+@contextmanager
+def simulated(*, signals: dict[str, Any] | None = None, **parameters: Any) -> Iterator[Session]:
+    """Simulate a session and process it; `signals` is the section of the configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = simulate_session(folder, **parameters)
+        with open_movie(files["movie"]) as movie:
+            events = parse_signals(
+                open_signals(files["signals"]),
+                n_frames=len(movie),
+                lines_per_frame=movie.shape[1],
+                sampling_rate=50_000,
+                protocol="full",
+                stimulus=read_stimulus(files["stimulus"]),
+                config=signals or {},
+            )
+            angles = interpolate_angles(events, protocol="full")
+            timing = LineTiming(
+                line_duty=angles.line_duty, bidirectional=parameters.get("bidirectional", False)
+            )
+            center = estimate_center(movie, angles, timing=timing).calibration
+            plane = estimate_plane(movie, angles, center, timing=timing)
+            yield Session(
+                movie=movie,
+                events=events,
+                angles=angles,
+                timing=timing,
+                calibration=plane.calibration,
+            )
