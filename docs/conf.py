@@ -19,6 +19,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "repository_links",
+    "short_signatures",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
@@ -34,7 +35,6 @@ templates_path = ["_templates"]
 
 # Each heading can be linked to as on GitHub: page.md#its-words.
 myst_heading_anchors = 4
-myst_enable_extensions = ["dollarmath", "colon_fence"]
 
 # A page of the site that shows a file which lies elsewhere in the repository.
 repository_pages = {
@@ -50,6 +50,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 numpydoc_show_class_members = False
@@ -66,6 +67,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "within_subsection_order": "FileNameSortKey",
+    # Only what an example prints, not the value of a block's last line.
+    "capture_repr": (),
     "abort_on_example_error": True,
     "image_scrapers": ("matplotlib", "figure_scraper"),
     "matplotlib_animations": (True, "jshtml"),
@@ -84,6 +87,7 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "show_nav_level": 2,
+    "show_toc_level": 2,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],

@@ -39,22 +39,32 @@ recorded = Rotator(angles, still).rotate_by_line()
 # The same angles undo it. ``angles`` holds one number per line, in the order in which lines were
 # recorded. Where no line saw the sample, the picture gets ``blank_pixels_value``.
 
-derotated = derotate_an_image_array_line_by_line(recorded, angles, blank_pixels_value=0)
+derotated = derotate_an_image_array_line_by_line(
+    recorded, angles, blank_pixels_value=0
+)
 
 # %%
 # A frame as a whole can only be turned by one angle. That of its middle line is right in the
 # middle of the picture, and wrong above and below.
 
 middle = angles.reshape(n_frames, n_lines)[:, [n_lines // 2]]
-as_a_whole = derotate_an_image_array_line_by_line(recorded, np.repeat(middle, n_lines, axis=1))
+as_a_whole = derotate_an_image_array_line_by_line(
+    recorded, np.repeat(middle, n_lines, axis=1)
+)
 
 figure, axes = plt.subplots(3, 3, figsize=(8, 8.4), layout="constrained")
-rows = (("recorded", recorded), ("turned back as a whole", as_a_whole), ("line by line", derotated))
+rows = (
+    ("recorded", recorded),
+    ("turned back as a whole", as_a_whole),
+    ("line by line", derotated),
+)
 for row, (name, movie) in zip(axes, rows, strict=True):
     for frame, axis in enumerate(row):
         axis.imshow(movie[frame], cmap="gray", vmin=0, vmax=255)
         first, last = angles[frame * n_lines], angles[(frame + 1) * n_lines - 1]
-        axis.set_title(f"{name}\nframe {frame}: {first:.0f}° to {last:.0f}°", fontsize=9)
+        axis.set_title(
+            f"{name}\nframe {frame}: {first:.0f}° to {last:.0f}°", fontsize=9
+        )
         axis.set(xticks=[], yticks=[])
 
 # %%
@@ -69,4 +79,6 @@ for row, (name, movie) in zip(axes, rows, strict=True):
 
 seen = derotated > 0
 difference = np.abs(derotated.astype(float) - still)[seen]
-print(f"mean difference: {difference.mean():.2f} of 160 gray values of contrast")
+print(
+    f"mean difference: {difference.mean():.2f} of 160 gray values of contrast"
+)

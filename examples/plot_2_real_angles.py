@@ -26,7 +26,9 @@ from derotation.simulate.line_scanning_microscope import Rotator
 from derotation.simulate.motor import full_protocol
 
 n_lines, frame_rate = 128, 6.74
-motor = full_protocol([(200.0, -1)], first_start=0.3, rest=0.3, degrees=360, acceleration=155)
+motor = full_protocol(
+    [(200.0, -1)], first_start=0.3, rest=0.3, degrees=360, acceleration=155
+)
 n_frames = int(np.ceil((motor.end[-1] + 0.3) * frame_rate))
 line_time = np.arange(n_frames * n_lines) / (frame_rate * n_lines)
 true_angles = motor.angle(line_time)
@@ -40,14 +42,30 @@ rng = np.random.default_rng(0)
 increment = 0.2
 ticks = motor.ticks(increment)
 jitter = rng.uniform(-0.5, 0.5, ticks.time.size) * increment
-told = np.interp(line_time, ticks.time, ticks.turned + jitter, left=0, right=360)
+told = np.interp(
+    line_time, ticks.time, ticks.turned + jitter, left=0, right=360
+)
 
-figure, (trace, error) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+figure, (trace, error) = plt.subplots(
+    1, 2, figsize=(10, 3.4), layout="constrained"
+)
 trace.plot(line_time, true_angles, color="#0072B2")
-trace.set(xlabel="time (s)", ylabel="angle (degrees)", title="the angle of each line")
+trace.set(
+    xlabel="time (s)", ylabel="angle (degrees)", title="the angle of each line"
+)
 turning = (line_time > motor.start[0]) & (line_time < motor.end[-1])
-error.plot(line_time[turning], (told - true_angles)[turning], ".", markersize=2, color="#E69F00")
-error.set(xlabel="time (s)", ylabel="error (degrees)", title="what the encoder makes of it")
+error.plot(
+    line_time[turning],
+    (told - true_angles)[turning],
+    ".",
+    markersize=2,
+    color="#E69F00",
+)
+error.set(
+    xlabel="time (s)",
+    ylabel="error (degrees)",
+    title="what the encoder makes of it",
+)
 
 # %%
 # A sample, recorded and derotated
@@ -57,9 +75,13 @@ error.set(xlabel="time (s)", ylabel="error (degrees)", title="what the encoder m
 spots = np.zeros((n_lines, n_lines))
 spots[tuple(rng.integers(15, n_lines - 15, (2, 40)))] = 1
 sample = 30 + 3000 * gaussian_filter(spots, 2)
-recorded = Rotator(true_angles, np.repeat(sample[None], n_frames, axis=0), order=3).rotate_by_line()
+recorded = Rotator(
+    true_angles, np.repeat(sample[None], n_frames, axis=0), order=3
+).rotate_by_line()
 
-derotated = derotate_an_image_array_line_by_line(recorded, told, blank_pixels_value=np.nan)
+derotated = derotate_an_image_array_line_by_line(
+    recorded, told, blank_pixels_value=np.nan
+)
 
 fastest = int(np.argmax(np.ptp(true_angles.reshape(n_frames, n_lines), axis=1)))
 y, x = np.mgrid[:n_lines, :n_lines] - (n_lines - 1) / 2
@@ -85,12 +107,17 @@ for axis, (title, picture) in zip(axes, pictures, strict=True):
 
 def likeness(angles):
     """Correlation of the mean derotated image with the sample at rest, inside the disc."""
-    movie = derotate_an_image_array_line_by_line(recorded, angles, blank_pixels_value=np.nan)
+    movie = derotate_an_image_array_line_by_line(
+        recorded, angles, blank_pixels_value=np.nan
+    )
     return np.corrcoef(np.nanmean(movie, axis=0)[disc], sample[disc])[0, 1]
 
 
 delays = np.array([-20, -10, -5, -2, 0, 2, 5, 10, 20])
-scores = [likeness(np.interp(line_time - delay / 1000, line_time, told)) for delay in delays]
+scores = [
+    likeness(np.interp(line_time - delay / 1000, line_time, told))
+    for delay in delays
+]
 
 figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
 axis.plot(delays, scores, "o-", color="#0072B2")
@@ -103,3 +130,5 @@ print(f"with the encoder's angles: {scores[len(scores) // 2]:.4f}")
 
 # %%
 # The workflow finds such a delay from the movie itself if ``angles.lag_ms: auto`` is set.
+
+# sphinx_gallery_thumbnail_number = 2

@@ -107,3 +107,5 @@ for axis, (name, result) in zip(axes[1:], results.items(), strict=True):
 
 movie.close()
 folder.cleanup()
+
+# sphinx_gallery_thumbnail_number = 2

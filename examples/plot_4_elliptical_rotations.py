@@ -43,7 +43,10 @@ steps, swing = data.create_rotation_angles(stack.shape)
 def record(angles):
     """Record the stack line by line at the given angles."""
     return Rotator(
-        angles, stack, rotation_plane_angle=tilt, rotation_plane_orientation=orientation
+        angles,
+        stack,
+        rotation_plane_angle=tilt,
+        rotation_plane_orientation=orientation,
     ).rotate_by_line()
 
 
@@ -57,7 +60,9 @@ in_steps = record(steps)
 # they share their center and their shape.
 
 means = mean_images_of_arrays(in_steps, steps.reshape(in_steps.shape[:2]))
-tracks = BlobDetection().track_blobs(means.images, means.angles, seen=means.seen)
+tracks = BlobDetection().track_blobs(
+    means.images, means.angles, seen=means.seen
+)
 
 alone = fit_ellipse_to_points(tracks.positions[0, tracks.found[0]])
 one_tilt, one_orientation = derive_angles_from_ellipse_fits(alone)
@@ -66,18 +71,30 @@ shared = fit_shared_ellipses(tracks)
 figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
 axis.imshow(in_steps.max(axis=0), cmap="gray")
 around = np.linspace(0, 2 * np.pi, 200)
-for track, color in zip(range(len(tracks)), ("#E69F00", "#56B4E9"), strict=False):
+for track, color in zip(
+    range(len(tracks)), ("#E69F00", "#56B4E9"), strict=False
+):
     fit = shared.ellipse(track)
     u, v = fit.a * np.cos(around), fit.b * np.sin(around)
     cos, sin = np.cos(fit.theta), np.sin(fit.theta)
-    axis.plot(fit.center_x + cos * u - sin * v, fit.center_y + sin * u + cos * v, color=color)
+    axis.plot(
+        fit.center_x + cos * u - sin * v,
+        fit.center_y + sin * u + cos * v,
+        color=color,
+    )
     axis.plot(*tracks.positions[track, tracks.found[track]].T, ".", color=color)
 axis.plot(*shared.center, "+", color="#E69F00", markersize=12)
-axis.set(title="brightest of all steps, and the ellipses", xlabel="x (px)", ylabel="y (px)")
+axis.set(
+    title="brightest of all steps, and the ellipses",
+    xlabel="x (px)",
+    ylabel="y (px)",
+)
 
 print(f"true        tilt {tilt:.1f}°, orientation {orientation:.1f}°")
 print(f"one cell    tilt {one_tilt:.1f}°, orientation {one_orientation:.1f}°")
-print(f"both cells  tilt {shared.plane_angle:.1f}°, orientation {shared.plane_orientation:.1f}°")
+print(
+    f"both cells  tilt {shared.plane_angle:.1f}°, orientation {shared.plane_orientation:.1f}°"
+)
 
 # %%
 # Derotated with and without the tilt
@@ -114,3 +131,5 @@ for axis in axes:
 # %%
 # With a session of your own, the step ``estimate_plane`` does this by itself, from all pixels of
 # the picture and for both protocols, if the tilt is significant (``plane.correct: auto``).
+
+# sphinx_gallery_thumbnail_number = 1

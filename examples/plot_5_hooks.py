@@ -18,12 +18,17 @@ import numpy as np
 from matplotlib.animation import FuncAnimation
 
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
-from derotation.plotting_hooks.for_derotation import image_completed, line_addition
+from derotation.plotting_hooks.for_derotation import (
+    image_completed,
+    line_addition,
+)
 from derotation.simulate.line_scanning_microscope import Rotator
 from derotation.simulate.scene import random_scene
 
 n_lines = 96
-scene = random_scene((n_lines, n_lines), 24, np.random.default_rng(5), brightness=100, reach=30)
+scene = random_scene(
+    (n_lines, n_lines), 24, np.random.default_rng(5), brightness=100, reach=30
+)
 sample = scene.on_grid((n_lines, n_lines))
 angles = np.linspace(10, 90, n_lines)
 recorded = Rotator(angles, sample[None], order=3).rotate_by_line()
@@ -44,7 +49,10 @@ def keep(rebuilt, line, frame, line_number, angle, original):
 
 
 derotate_an_image_array_line_by_line(
-    recorded, angles, blank_pixels_value=np.nan, plotting_hook_line_addition=keep
+    recorded,
+    angles,
+    blank_pixels_value=np.nan,
+    plotting_hook_line_addition=keep,
 )
 
 # %%
@@ -53,14 +61,18 @@ derotate_an_image_array_line_by_line(
 # (the cross). Lines that follow each other fan out on one side of the center and overlap on the
 # other: hence the gaps (blue), which grow with the distance from the center.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.9), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(7, 3.9), layout="constrained"
+)
 colors = plt.get_cmap("gray").with_extremes(bad="#1B3A57")
 limits = {"vmin": sample.min(), "vmax": np.quantile(sample, 0.998)}
 left.imshow(recorded[0], cmap="gray", **limits)
 marker = left.axhline(0, color="#E69F00")
 left.set_title("as recorded")
 picture = right.imshow(np.full_like(sample, np.nan), cmap=colors, **limits)
-right.plot((n_lines - 1) / 2, (n_lines - 1) / 2, "+", color="#E69F00", markersize=10)
+right.plot(
+    (n_lines - 1) / 2, (n_lines - 1) / 2, "+", color="#E69F00", markersize=10
+)
 for axis in (left, right):
     axis.set(xticks=[], yticks=[])
 
@@ -80,9 +92,13 @@ animation = FuncAnimation(figure, draw, frames=len(seen), interval=120)
 # there is a hook for lines. By default each pixel of the output is looked up instead (see
 # :doc:`/concepts`), and there are no gaps:
 
-derotated = derotate_an_image_array_line_by_line(recorded, angles, blank_pixels_value=np.nan)
+derotated = derotate_an_image_array_line_by_line(
+    recorded, angles, blank_pixels_value=np.nan
+)
 
-still, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+still, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(9, 3.3), layout="constrained"
+)
 panels = (
     (left, seen[-1][2], "rebuilt line by line"),
     (middle, derotated[0], "looked up (default)"),
@@ -105,7 +121,9 @@ folder = tempfile.TemporaryDirectory()
 derotate_an_image_array_line_by_line(
     recorded,
     angles,
-    plotting_hook_line_addition=partial(line_addition, folder=folder.name, every=32),
+    plotting_hook_line_addition=partial(
+        line_addition, folder=folder.name, every=32
+    ),
     plotting_hook_image_completed=partial(image_completed, folder=folder.name),
 )
 pictures = sorted(path.name for path in Path(folder.name).iterdir())
@@ -115,3 +133,5 @@ shown, axis = plt.subplots(figsize=(9, 3.4), layout="constrained")
 axis.imshow(plt.imread(Path(folder.name, pictures[-1])))
 axis.set_axis_off()
 folder.cleanup()
+
+# sphinx_gallery_thumbnail_number = 2

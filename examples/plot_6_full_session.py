@@ -104,7 +104,9 @@ figure = plot_plane(plane)
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
 from derotation.streaming import derotate_movie
 
-result = derotate_movie(movie, angles, calibration, folder / "derotated.tif", threads=2)
+result = derotate_movie(
+    movie, angles, calibration, folder / "derotated.tif", threads=2
+)
 figure = plot_before_after(result, calibration)
 
 # %%
@@ -133,3 +135,5 @@ print(f"angles: off by {np.sqrt(np.mean(line_error**2)):.4f} degrees (rms)")
 
 movie.close()
 temporary.cleanup()
+
+# sphinx_gallery_thumbnail_number = 5

@@ -1,0 +1,48 @@
+"""Sphinx extension: signatures name array types as people do, not as NumPy spells them out."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+SHORTER = (
+    # numpy.typing.ArrayLike
+    (
+        re.compile(
+            r"[\w.~]*_Buffer \| [\w.~]*_SupportsArray\[.*?\[(complex|bool \| int \| float) ?[^\]]*\]"
+        ),
+        "ArrayLike",
+    ),
+    # numpy.typing.NDArray
+    (
+        re.compile(
+            r"[\w.~]*ndarray\[(?:[\w.~]*tuple)\[[\w.~]*Any, \.\.\.\], [\w.~]*dtype\[([\w.~]+)\]\]"
+        ),
+        r"ndarray[\1]",
+    ),
+    (re.compile(r"ndarray\[[\w.~]*Any\]"), "ndarray"),
+)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.connect("autodoc-process-signature", _shorten)
+    return {"parallel_read_safe": True}
+
+
+def _shorten(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    return _short(signature), _short(returned)
+
+
+def _short(text: str | None) -> str | None:
+    for pattern, replacement in SHORTER:
+        text = None if text is None else pattern.sub(replacement, text)
+    return text
