@@ -70,7 +70,8 @@ error.set(
 # %%
 # A sample, recorded and derotated
 # --------------------------------
-# Spots on an even background stand for cells.
+# Spots on an even background stand for cells. The frame shown is the one in the
+# middle of the rotation, where the motor turns fastest.
 
 spots = np.zeros((n_lines, n_lines))
 spots[tuple(rng.integers(15, n_lines - 15, (2, 40)))] = 1
@@ -83,15 +84,15 @@ derotated = derotate_an_image_array_line_by_line(
     recorded, told, blank_pixels_value=np.nan
 )
 
-fastest = int(np.argmax(np.ptp(true_angles.reshape(n_frames, n_lines), axis=1)))
+fast = int((motor.start[0] + motor.end[-1]) / 2 * frame_rate)
 y, x = np.mgrid[:n_lines, :n_lines] - (n_lines - 1) / 2
 disc = np.hypot(x, y) < 0.45 * n_lines
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 pictures = (
     ("the sample at rest", sample),
-    (f"frame {fastest} as recorded", recorded[fastest]),
-    (f"frame {fastest} derotated", derotated[fastest]),
+    (f"frame {fast} as recorded", recorded[fast]),
+    (f"frame {fast} derotated", derotated[fast]),
 )
 for axis, (title, picture) in zip(axes, pictures, strict=True):
     axis.imshow(picture, cmap="gray", vmin=sample.min(), vmax=sample.max())

@@ -5,22 +5,21 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SHORTER = (
-    # numpy.typing.ArrayLike
-    (
-        re.compile(
-            r"[\w.~]*_Buffer \| [\w.~]*_SupportsArray\[.*?\[(complex|bool \| int \| float) ?[^\]]*\]"
+# What a pattern finds in a signature, and what stands there instead.
+SHORTER = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # numpy.typing.ArrayLike
+        (r"[\w.~]*_Buffer \| [\w.~]*_SupportsArray\[.*?\[complex[^\]]*\]", "ArrayLike"),
+        # numpy.typing.NDArray
+        (
+            r"ndarray\[[\w.~]*tuple\[[\w.~]*Any, \.\.\.\], [\w.~]*dtype\[([^\]]+)\]\]",
+            r"ndarray[\1]",
         ),
-        "ArrayLike",
-    ),
-    # numpy.typing.NDArray
-    (
-        re.compile(
-            r"[\w.~]*ndarray\[(?:[\w.~]*tuple)\[[\w.~]*Any, \.\.\.\], [\w.~]*dtype\[([\w.~]+)\]\]"
-        ),
-        r"ndarray[\1]",
-    ),
-    (re.compile(r"ndarray\[[\w.~]*Any\]"), "ndarray"),
+        (r"ndarray\[[\w.~]*Any\]", "ndarray"),
+        # A default that a dataclass makes anew each time; Sphinx cannot read it as Python.
+        (r"<factory>", "..."),
+    )
 )
 
 
