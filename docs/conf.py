@@ -43,6 +43,12 @@ repository_pages = {
     "CHANGELOG.md": "changelog",
     "config/README.md": "configuration",
     "benchmarks/README.md": "benchmarks",
+    "docs/index.md": "index",
+    "examples/README.rst": "gallery/index",
+}
+# The gallery shows each example on a page of its own.
+repository_pages |= {
+    f"examples/{path.name}": f"gallery/{path.stem}" for path in ROOT.glob("examples/plot_*.py")
 }
 
 autosummary_generate = True

@@ -96,6 +96,7 @@ pictures = (
 )
 for axis, (title, picture) in zip(axes, pictures, strict=True):
     axis.imshow(picture, cmap="gray", vmin=sample.min(), vmax=sample.max())
+    axis.set_facecolor("#1B3A57")  # what was not seen
     axis.set(title=title, xticks=[], yticks=[])
 
 # %%

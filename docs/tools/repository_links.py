@@ -51,11 +51,13 @@ def rewrite(app: Sphinx, text: str, folder: Path, docname: str) -> str:
     def target(match: re.Match[str]) -> str:
         path, anchor = (folder / match[1]).resolve(), match[2] or ""
         if path.is_dir():
-            path /= "README.md"
+            path /= "README.md" if (path / "README.md").exists() else "README.rst"
         if path in pages:
             if pages[path] == docname:
                 return anchor or "#"
-            path = source / f"{pages[path]}.md"
+            page = source / pages[path]
+            # The pages of the gallery are made as reStructuredText.
+            path = page.with_name(page.name + (".md" if page.parent == source else ".rst"))
         elif not path.exists():
             logger.warning("a link leads to %s, which does not exist", match[1], location=docname)
         return os.path.relpath(path, page_folder) + anchor
