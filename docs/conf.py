@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
+    "unlisted",
 ]
 exclude_patterns = [
     "_build",
@@ -51,7 +52,6 @@ repository_pages |= {
     f"examples/{path.name}": f"gallery/{path.stem}" for path in ROOT.glob("examples/plot_*.py")
 }
 
-autosummary_generate = True
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
