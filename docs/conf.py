@@ -1,8 +1,10 @@
 """Configuration of Sphinx: `sphinx-build -W --keep-going docs docs/_build/html`."""
 
+import re
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -100,3 +102,16 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
+
+
+def setup(app: Any) -> None:
+    """Keep the site free of what is loaded from elsewhere."""
+    app.connect("html-page-context", _without_remote_icons)
+
+
+def _without_remote_icons(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    # Matplotlib's player of animations asks for icons that the theme brings along.
+    if "body" in context:
+        context["body"] = re.sub(r'<link[^>]*href="https://[^>]*>', "", context["body"])

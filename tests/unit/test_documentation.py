@@ -46,6 +46,19 @@ def test_pages_and_modules_that_nobody_listed_are_found(monkeypatch, tmp_path):
     assert unlisted.unlisted_modules(docs) == ["derotation.new"]
 
 
+def test_links_between_files_lead_to_files_on_github_too():
+    pages = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("*/README.md")]
+    broken = []
+    for page in pages:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for link in re.findall(r"\]\((?!\w+:)([^)\s#]+)", text):
+            target = (page.parent / link).resolve()
+            made = {DOCS / "api", DOCS / "gallery", DOCS / "_build"} & {target, *target.parents}
+            if made or not target.exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not broken
+
+
 def test_every_picture_of_a_page_has_a_script(figures):
     shown = {
         Path(name).stem
