@@ -82,8 +82,13 @@ def modules_behind(module: str, root: Path = _ROOT) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _imports(module: str, root: Path) -> Iterator[str]:
+@cache
+def _imports(module: str, root: Path) -> tuple[str, ...]:
     """Name the modules of the package that stand in import statements, wherever these are."""
+    return tuple(_imported(module, root))
+
+
+def _imported(module: str, root: Path) -> Iterator[str]:
     package = root.name
     for node in ast.walk(_tree(_path(module, root))):
         if isinstance(node, ast.Import):

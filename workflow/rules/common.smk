@@ -3,8 +3,13 @@
 import re
 import sys
 
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from derotation.cluster import ClusterError, check_queue
 from derotation.cohort import load_cohort, simulated_files
 from derotation.config import section
 from derotation.errors import ConfigError
@@ -44,6 +49,11 @@ config.update(COHORT.config)
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
 
 
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        check_cluster()
+
+
 onerror:
     said = failures(COHORT.config["pathvars"]["logs"], COHORT.sheet.names)
     said = said or [
@@ -72,6 +82,15 @@ def parse_settings(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     return settings("signals", "scan.lines_per_frame", *steps, *MOVIE_KEYS)
+
+
+def angle_settings(wildcards):
+    """What interpolate_angles reads; again, without steps their size does not matter."""
+    read = settings("angles", "scan.line_duty", *MOVIE_KEYS)
+    if protocol(wildcards) == "incremental":
+        return read
+    angles = {k: v for k, v in read["angles"].items() if k != "degrees_per_step"}
+    return read | {"angles": angles}
 
 
 def code(step):
@@ -132,19 +151,51 @@ def final_files(session):
     return [f"<results>/{session.name}/{name}" for name in names]
 
 
-def megabytes(base, per_input=0.0):
-    """Memory of a job: more for larger inputs, and twice as much at each further attempt."""
+def check_cluster():
+    """Submit nothing on which a job of a Snakemake that was killed still works."""
+    jobs = workflow.dag.needrun_jobs()
+    planned = {job.group or job.rule.name for job in jobs if not job.is_local}
+    try:
+        check_queue(
+            Path.cwd(), planned, workflow.executor_settings.status_command or "sacct"
+        )
+    except ClusterError as error:
+        raise WorkflowError(str(error)) from None
 
-    def mem_mb(wildcards, input, attempt):
-        return int(max(500, base + per_input * input.size_mb) * 2 ** (attempt - 1))
 
-    return mem_mb
+@cache
+def gigabytes(name):
+    """Size of a session's raw files, as far as they exist: simulated ones may not, yet.
+
+    Not the size of a rule's inputs: in a group of jobs most of them do not exist when the group
+    is submitted, and Snakemake then leaves out all that the rule asks for.
+    """
+    session = COHORT.sheet[name]
+    files = [*session.movie_files(), session.signals]
+    return sum(Path(file).stat().st_size for file in files if Path(file).exists()) / 1e9
 
 
-def minutes(base, per_gigabyte):
-    """Time limit of a job: more for larger inputs, and twice as much at each further attempt."""
+def growing(base, per_gigabyte, least=0):
+    """A resource that grows with a session's raw files, and doubles with each further attempt."""
 
-    def runtime(wildcards, input, attempt):
-        return int((base + per_gigabyte * input.size_mb / 1000) * 2 ** (attempt - 1))
+    def amount(wildcards, attempt):
+        size = gigabytes(wildcards.session) if hasattr(wildcards, "session") else 0
+        return round(max(least, base + per_gigabyte * size) * 2 ** (attempt - 1))
 
-    return runtime
+    return amount
+
+
+def megabytes(base, per_gigabyte=0.0):
+    """Memory of a job. On a cluster it contains Snakemake twice: less than 500 is not enough."""
+    return growing(base, per_gigabyte, least=500)
+
+
+def minutes(base, per_gigabyte=0.0):
+    """Time limit of a job."""
+    return growing(base, per_gigabyte, least=5)
+
+
+def disk(base, per_gigabyte=0.0):
+    """Megabytes that a job writes; no reason to ask for more at a further attempt."""
+    amount = growing(base, per_gigabyte)
+    return lambda wildcards: amount(wildcards, attempt=1)

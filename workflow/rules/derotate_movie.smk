@@ -32,8 +32,9 @@ rule derotate_movie:
         "<benchmarks>/{session}/derotate_movie.tsv"
     threads: 4
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(20, 20),
+        mem_mb=megabytes(1500, 50),
+        runtime=minutes(15, 5),
+        disk_mb=disk(100, 1100),
     params:
         movie=movie_pattern,
         config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),

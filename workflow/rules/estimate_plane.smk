@@ -27,8 +27,9 @@ rule estimate_plane:
         "<benchmarks>/{session}/estimate_plane.tsv"
     threads: 2
     resources:
-        mem_mb=megabytes(1500),
+        mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 1),
+        disk_mb=disk(100),
     params:
         movie=movie_pattern,
         config=settings(

@@ -19,11 +19,12 @@ rule interpolate_angles:
     benchmark:
         "<benchmarks>/{session}/interpolate_angles.tsv"
     resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(10, 0),
+        mem_mb=megabytes(1000, 100),
+        runtime=minutes(10, 1),
+        disk_mb=disk(100, 50),
     params:
         movie=movie_pattern,
-        config=settings("angles", "scan.line_duty", *MOVIE_KEYS),
+        config=angle_settings,
         protocol=protocol,
         code=code("interpolate_angles"),
     message:

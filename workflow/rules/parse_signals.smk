@@ -19,8 +19,9 @@ rule parse_signals:
     benchmark:
         "<benchmarks>/{session}/parse_signals.tsv"
     resources:
-        mem_mb=megabytes(1500),
-        runtime=minutes(15, 2),
+        mem_mb=megabytes(1000, 50),
+        runtime=minutes(10, 1),
+        disk_mb=disk(100, 50),
     params:
         movie=movie_pattern,
         config=parse_settings,

@@ -17,7 +17,8 @@ rule simulate_session:
     threads: 2
     resources:
         mem_mb=megabytes(1500),
-        runtime=minutes(15, 0),
+        runtime=minutes(15),
+        disk_mb=disk(500),
     params:
         config=lambda wildcards: COHORT.config["simulate"][wildcards.session],
         protocol="full",

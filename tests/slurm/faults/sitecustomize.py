@@ -1,0 +1,36 @@
+"""Trouble made on purpose: Python imports this first in every job if its folder is in PYTHONPATH.
+
+One job of the step that HOG_STEP names, the first to come, takes more and more memory. Those of
+SLEEPY_STEP take their time.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def eat_memory(claim: Path) -> None:
+    """Take memory until SLURM notices, which looks every second; 8 GB at most."""
+    claim.write_text(os.environ["SLURM_JOB_ID"])
+    eaten = []
+    for _ in range(40):
+        eaten.append(b"x" * 200_000_000)
+        time.sleep(0.3)
+    claim.write_text("was not killed")
+
+
+def is_step(name: str) -> bool:
+    step = os.environ.get(name)
+    return bool(step) and "SLURM_JOB_ID" in os.environ and sys.orig_argv[-1].endswith(f".{step}.py")
+
+
+if is_step("HOG_STEP"):
+    try:
+        Path(os.environ["HOG_CLAIM"]).touch(exist_ok=False)
+    except FileExistsError:
+        pass
+    else:
+        eat_memory(Path(os.environ["HOG_CLAIM"]))
+if is_step("SLEEPY_STEP"):
+    time.sleep(120)

@@ -1,0 +1,224 @@
+"""The demo cohort on a real SLURM, with sbatch: to its end, in spite of all that can go wrong.
+
+Runs where tests/slurm/start.sh has started its cluster, and nowhere else: it must not submit
+anything to a cluster that people work on.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+ROOT = Path(__file__).parents[2]
+FAULTS = Path(__file__).parent / "faults"
+CLUSTER = "derotationtest"
+SESSIONS = ("demo_full", "demo_offcenter", "demo_incremental", "demo_tilted")
+# The cluster keeps no accounts, and nobody wants to wait 40 seconds for a first look.
+SITE = """
+slurm-status-command: squeue
+slurm-init-seconds-before-status-checks: 5
+default-resources:
+  slurm_partition: main
+  mem_mb: 1000
+  runtime: 30
+"""
+PROFILES = ("--profile", "slurm", "--profile", "site.yaml")
+
+
+def cluster_is_there() -> bool:
+    said = subprocess.run(
+        ["scontrol", "show", "config"], capture_output=True, text=True, check=False
+    )
+    return re.search(rf"ClusterName\s*= {CLUSTER}\b", said.stdout) is not None
+
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(
+        shutil.which("scontrol") is None or not cluster_is_there(),
+        reason="needs the throwaway SLURM of tests/slurm/start.sh",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as squeue shows it, also after it has ended."""
+
+    number: str
+    run: str
+    task: str
+    state: str
+    memory: str
+
+
+@dataclass
+class Repository:
+    """A copy of the repository in which a user works."""
+
+    folder: Path
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        environment = os.environ | more
+        environment.pop("SNAKEMAKE_PROFILE", None)
+        environment["XDG_CONFIG_HOME"] = str(self.folder / ".xdg")
+        environment["PYTHONPATH"] = f"{self.folder / 'src'}:{FAULTS}"
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *PROFILES, *arguments],
+            cwd=self.folder, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    def jobs(self, word: str = "") -> list[Job]:
+        """All jobs of this folder whose task contains a word, the oldest first."""
+        said = subprocess.run(
+            ["squeue", "--noheader", "--states=all", "--format=%i|%j|%k|%T|%m|%Z"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        lines = [line.split("|") for line in said.splitlines()]
+        jobs = [Job(*line[:5]) for line in lines if line[5] == str(self.folder)]
+        return sorted((job for job in jobs if word in job.task), key=lambda job: int(job.number))
+
+    def wait_for_running(self, word: str, seconds: float = 240) -> Job:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for job in self.jobs(word):
+                if job.state == "RUNNING":
+                    return job
+            time.sleep(0.3)
+        raise AssertionError(f"no job with {word} has run: {self.jobs()}")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo cohort after a run with faults."""
+
+    repository: Repository
+    code: int
+    said: str
+    hog: Path
+    canceled: Job
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster") / "repository"
+    tracked = subprocess.run(
+        ["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "-z"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    # .ci/run works on a copy without git's own folder.
+    names = tracked.stdout.decode().split("\0")[:-1] if not tracked.returncode else [
+        "Snakefile", "config", "profiles", "slurm", "src", "workflow",
+    ]  # fmt: skip
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir() and not (ROOT / name).is_symlink():
+            shutil.copytree(ROOT / name, target, symlinks=True)
+        else:
+            shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    (folder / "site.yaml").write_text(SITE)
+    return Repository(folder)
+
+
+def add_bad_session(repository: Repository) -> None:
+    """Add a session whose signals have a channel too few."""
+    raw = repository.folder / "raw"
+    raw.mkdir()
+    np.save(raw / "signals.npy", np.zeros((3, 100)))
+    (raw / "stimulus.csv").write_text("speed,direction\n100,1\n")
+    tifffile.imwrite(raw / "movie.tif", np.zeros((5, 32, 32), np.uint16))
+    sheet = repository.folder / "config/sessions.tsv"
+    row = ("bad", "full", "raw/movie.tif", "raw/signals.npy", "raw/stimulus.csv")
+    sheet.write_text(sheet.read_text().rstrip("\n") + "\n" + "\t".join(row) + "\n")
+
+
+@pytest.fixture(scope="module")
+def demo(repository, tmp_path_factory):
+    add_bad_session(repository)
+    hog = tmp_path_factory.mktemp("hog") / "claim"
+    process = repository.start(HOG_STEP="estimate_center", HOG_CLAIM=str(hog))
+    canceled = repository.wait_for_running("derotate_demo")
+    subprocess.run(["scancel", canceled.number], check=True)
+    said, _ = process.communicate(timeout=400)
+    print(said)
+    return Demo(repository, process.returncode, said, hog, canceled)
+
+
+def test_the_demo_cohort_runs_to_its_end_through_sbatch(demo):
+    assert "Executor: slurm" in demo.said or "SLURM run ID" in demo.said
+    for session in SESSIONS:
+        raw = tifffile.imread(demo.repository.folder / f"data/{session}/movie.tif")
+        movie = tifffile.imread(demo.repository.folder / f"results/{session}/derotated.tif")
+        assert movie.shape == raw.shape
+    # Two jobs per session, and one more for each that was killed; the bad one is tried again.
+    tasks = [job.task for job in demo.repository.jobs() if "bad" not in job.task]
+    assert len(set(tasks)) == 2 * len(SESSIONS)
+    assert len(tasks) == 2 * len(SESSIONS) + 2
+
+
+def test_a_job_over_its_memory_is_retried_with_more(demo):
+    number = demo.hog.read_text()
+    (killed,) = [job for job in demo.repository.jobs() if job.number == number]
+    assert killed.state in ("FAILED", "OUT_OF_MEMORY")
+    again = [job for job in demo.repository.jobs() if job.task == killed.task][-1]
+    assert again.state == "COMPLETED"
+    assert int(again.memory.rstrip("M")) == 2 * int(killed.memory.rstrip("M"))
+    logs = demo.repository.folder / ".snakemake/slurm_logs"
+    (log,) = logs.rglob(f"{number}.log")
+    assert "memory limit" in log.read_text()
+    assert str(log) in demo.said
+
+
+def test_a_job_killed_by_hand_is_submitted_again(demo):
+    same = [job for job in demo.repository.jobs() if job.task == demo.canceled.task]
+    assert [job.state for job in same] == ["CANCELLED", "COMPLETED"]
+
+
+def test_a_bad_session_fails_alone_and_is_named_with_its_log(demo):
+    assert demo.code == 1
+    assert "logs/bad/parse_signals.log" in demo.said
+    failed = demo.said.partition("\nFailed:\n")[2].splitlines()
+    assert failed[0].startswith("  bad, parse_signals: raw/signals.npy")
+    assert not (demo.repository.folder / "results/bad").exists()
+
+
+def test_after_a_killed_snakemake_nothing_is_submitted_twice(demo):
+    repository = demo.repository
+    target = ("results/demo_full/derotated.tif", "--config", "derotate={interpolation: cubic}")
+    process = repository.start(*target, SLEEPY_STEP="derotate_movie")
+    job = repository.wait_for_running("derotate_demo_full")
+    process.kill()
+    process.communicate()
+    before = len(repository.jobs())
+    code, said = repository.run(*target)
+    assert code == 1
+    assert "--unlock" in said
+    assert repository.run("--unlock")[0] == 0
+
+    code, said = repository.run(*target)
+    assert code == 1
+    assert f"  {job.number}  RUNNING  derotate_demo_full" in said
+    assert len(repository.jobs()) == before
+
+    (advice,) = re.findall(r"^  (scancel .*)$", said, re.MULTILINE)
+    subprocess.run(advice.split(), check=True)
+    code, said = repository.run(*target)
+    assert code == 0, said
+    assert len(repository.jobs()) == before + 1
+    code, said = repository.run(*target)
+    assert "Nothing to be done" in said

@@ -1,0 +1,94 @@
+"""What the profiles tell a run: the words that a user types, from the repository's root."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tiny_cohort import ROOT
+
+# Shows what all profiles and the command line come to, in place of running anything.
+SHOW = """
+import json, os, sys
+from snakemake.cli import parse_args
+
+def show(words):
+    # SNAKEMAKE_PROFILE=name before the command is read as a shell does.
+    if words[0] != "snakemake":
+        name, _, os.environ[name] = words.pop(0).partition("=")
+    sys.argv = words  # profiles/default looks there
+    _, given = parse_args(words[1:])
+    asked = given.default_resources or {}
+    return {
+        "executor": given.executor,
+        "cores": given.cores,
+        "jobs": given.jobs,
+        "retries": given.retries,
+        "keep_going": given.keep_going,
+        "rerun_incomplete": given.rerun_incomplete,
+        "memory": given.resources["mem_mb"].value if "mem_mb" in given.resources else None,
+        "triggers": sorted(trigger.name for trigger in given.rerun_triggers),
+        # Snakemake adds these two by itself.
+        "asked": sorted(set(asked) - {"tmpdir", "disk_mb"}),
+    }
+
+print(json.dumps([show(command.split()) for command in json.load(sys.stdin)]))
+"""
+BOTH = {
+    "keep_going": True,
+    "rerun_incomplete": True,
+    "triggers": ["INPUT", "MTIME", "PARAMS", "SOFTWARE_ENV"],
+}
+LOCAL = BOTH | {
+    "executor": None,
+    "cores": len(os.sched_getaffinity(0)),
+    "jobs": None,
+    "retries": 0,
+    "memory": 16000,
+    "asked": [],
+}
+# Without cores: they would cap the threads of jobs on the cluster.
+CLUSTER = BOTH | {
+    "executor": "slurm",
+    "cores": None,
+    "jobs": 100,
+    "retries": 2,
+    "memory": None,
+    "asked": ["mem_mb", "runtime"],
+}
+COMMANDS = {
+    "snakemake": LOCAL,
+    "snakemake --profile profiles/default": LOCAL,
+    "snakemake --profile slurm": CLUSTER,
+    "snakemake --profile profiles/slurm": CLUSTER,
+    "snakemake --cores 1": LOCAL | {"cores": 1},
+    "snakemake -n --configfile /data/slurm/config.yaml": LOCAL,
+    "snakemake --profile slurm --profile {site}": CLUSTER
+    | {"jobs": 7, "asked": ["mem_mb", "runtime", "slurm_account", "slurm_partition"]},
+    # The last, since the variable stays.
+    "SNAKEMAKE_PROFILE=slurm snakemake": CLUSTER,
+}
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory):
+    site = tmp_path_factory.mktemp("site") / "site.yaml"
+    asked = "{slurm_partition: fast, slurm_account: lab, mem_mb: 1000, runtime: 30}"
+    site.write_text(f"jobs: 7\ndefault-resources: {asked}\n")
+    said = subprocess.run(
+        [sys.executable, "-c", SHOW],
+        input=json.dumps([command.format(site=site) for command in COMMANDS]),
+        env={key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"},
+        cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    return dict(zip(COMMANDS, json.loads(said.stdout.splitlines()[-1]), strict=True))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_profiles_work_together(merged, command):
+    assert merged[command] == COMMANDS[command]
+
+
+def test_the_bare_name_is_a_link_to_the_profile():
+    assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"

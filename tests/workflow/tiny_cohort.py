@@ -1,0 +1,115 @@
+"""A cohort of tiny sessions that the workflow simulates itself, and Snakemake as a user runs it."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from snakemake_server import fork_snakemake
+
+ROOT = Path(__file__).parents[2]
+
+TINY = {
+    "shape": [48, 64],
+    "frame_rate": 10,
+    "sampling_rate": 10000,
+    "stimulus": [[100, 1], [150, -1]],
+    "rest_before_s": 1,
+    "rest_between_s": 0.5,
+    "rest_after_s": 0.5,
+    "n_cells": 25,
+    "photons_per_pixel": 50,
+    "calcium": False,
+}
+CONFIG = {
+    "sessions": "sessions.tsv",
+    "signals": {"sampling_rate": 10000},
+    "center": {"n_frames": 20},
+    # The name a is also that of the session by which b is calibrated.
+    "simulate": {"a": TINY | {"center_offset": [2, -1]}, "b": TINY | {"seed": 1}},
+}
+COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "calibration")
+
+
+def simulated_row(name: str, calibration: str = "") -> tuple[str, ...]:
+    folder = f"data/{name}"
+    return (name, "full", f"{folder}/movie.tif", f"{folder}/signals.npy",
+            f"{folder}/stimulus.csv", calibration)  # fmt: skip
+
+
+ROWS = (simulated_row("a"), simulated_row("b", "a"))
+
+
+@dataclass
+class Cohort:
+    """A folder with a configuration and a sheet in which Snakemake can be run."""
+
+    folder: Path
+    library: Path | None = None
+    config: dict = field(default_factory=lambda: copy.deepcopy(CONFIG))
+    rows: list = field(default_factory=lambda: list(ROWS))
+    columns: tuple[str, ...] = COLUMNS
+    snakefile: Path = ROOT / "Snakefile"
+    arguments: tuple[str, ...] = ("--cores", "2")
+
+    def write(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        text = yaml.safe_dump(self.config, sort_keys=False)
+        (self.folder / "config.yaml").write_text(text)
+        lines = ["\t".join(row) for row in (self.columns, *self.rows)]
+        (self.folder / "sessions.tsv").write_text("\n".join(lines) + "\n")
+
+    def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake; what it says on both streams is in ``stdout``."""
+        self.write()
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *self.words(arguments)],
+            cwd=self.folder, env=self.environment(), timeout=timeout,
+            text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def look(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a Snakemake that starts no jobs: the same as :meth:`run`, but sooner."""
+        self.write()
+        return fork_snakemake(self.words(arguments), self.folder, self.environment())
+
+    def words(self, arguments: tuple[str, ...]) -> list[str]:
+        """What stands behind ``snakemake`` on the command line."""
+        words = ["--snakefile", str(self.snakefile), "--directory", str(self.folder)]
+        words += ["--configfile", str(self.folder / "config.yaml")]
+        return [*words, *self.arguments, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        environment = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
+        environment["XDG_CONFIG_HOME"] = str(self.folder / ".xdg")
+        if self.library is not None:
+            environment["PYTHONPATH"] = str(self.library)
+        return environment
+
+    def pending(self) -> set[tuple[str, str]]:
+        """Name session and step of each job that a run would do."""
+        result = self.look("--summary")
+        assert result.returncode == 0, result.stdout
+        lines = [line.split("\t") for line in result.stdout.splitlines() if "\t" in line]
+        named = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+        # A session's files lie in results/<session>/ or data/<session>/.
+        return {
+            (Path(file["output_file"]).parts[1], file["rule"])
+            for file in named
+            if file["plan"] == "update pending"
+        }
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Count the jobs of each rule that a dry run would do, the target rule left out."""
+        result = self.look("--dry-run", *arguments)
+        assert result.returncode == 0, result.stdout
+        head = result.stdout.split("Job stats:\n")
+        if len(head) == 1:
+            assert "Nothing to be done" in result.stdout
+            return {}
+        table = re.findall(r"^(\w+) +(\d+)$", head[1].split("\n\n")[0], re.MULTILINE)
+        return {rule: int(count) for rule, count in table if rule not in ("all", "total")}
