@@ -6,12 +6,12 @@
 #
 # Debian's packages slurmctld, slurmd, slurm-client and munge; no systemd, no cgroups, no
 # accounting. Everything listens on 127.0.0.1 only. A second call does nothing more.
-# DEROTATION_SLURM_CPUS says how many processors the node pretends to have (default 4).
+# DEROTATION_SLURM_CPUS says how many processors the node pretends to have (default 8).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/common.sh"
 
-cpus=${DEROTATION_SLURM_CPUS:-4}
+cpus=${DEROTATION_SLURM_CPUS:-8}
 memory=$(awk '/^MemTotal/ { printf "%d", $2 / 1024 * 0.8 }' /proc/meminfo)
 
 [ "$(id -u)" = 0 ] || stop_with "needs root, to install packages and to start jobs as other users"

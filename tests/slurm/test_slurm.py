@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -65,17 +65,27 @@ class Repository:
     """A copy of the repository in which a user works."""
 
     folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         environment = os.environ | more
         environment.pop("SNAKEMAKE_PROFILE", None)
         environment["XDG_CONFIG_HOME"] = str(self.folder / ".xdg")
         environment["PYTHONPATH"] = f"{self.folder / 'src'}:{FAULTS}"
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "snakemake", *PROFILES, *arguments],
             cwd=self.folder, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever has failed."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
+        subprocess.run(["scancel", *(job.number for job in self.jobs())], check=False)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
@@ -132,7 +142,9 @@ def repository(tmp_path_factory):
         else:
             shutil.copy2(ROOT / name, target, follow_symlinks=False)
     (folder / "site.yaml").write_text(SITE)
-    return Repository(folder)
+    made = Repository(folder)
+    yield made
+    made.end()
 
 
 def add_bad_session(repository: Repository) -> None:
@@ -152,7 +164,7 @@ def demo(repository, tmp_path_factory):
     add_bad_session(repository)
     hog = tmp_path_factory.mktemp("hog") / "claim"
     process = repository.start(HOG_STEP="estimate_center", HOG_CLAIM=str(hog))
-    canceled = repository.wait_for_running("derotate_demo")
+    canceled = repository.wait_for_running("calibrate_demo_tilted")
     subprocess.run(["scancel", canceled.number], check=True)
     said, _ = process.communicate(timeout=400)
     print(said)
