@@ -94,7 +94,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 # Without accounting, squeue is asked how jobs ended: they have to stay there for a while.
-MinJobAge=300
+MinJobAge=3600
 # A test should not wait for the scheduler.
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=200000,bf_interval=5
 KillWait=5

@@ -84,8 +84,12 @@ class Repository:
         """Leave nothing behind, whatever has failed."""
         for process in self.started:
             process.kill()
-            process.communicate()
-        subprocess.run(["scancel", *(job.number for job in self.jobs())], check=False)
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        for job in self.jobs():
+            if job.state in ("PENDING", "RUNNING"):
+                subprocess.run(["scancel", job.number], check=False)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
@@ -216,7 +220,7 @@ def test_after_a_killed_snakemake_nothing_is_submitted_twice(demo):
     job = repository.wait_for_running("derotate_demo_full")
     process.kill()
     process.communicate()
-    before = len(repository.jobs())
+    newest = repository.jobs()[-1].number
     code, said = repository.run(*target)
     assert code == 1
     assert "--unlock" in said
@@ -225,12 +229,13 @@ def test_after_a_killed_snakemake_nothing_is_submitted_twice(demo):
     code, said = repository.run(*target)
     assert code == 1
     assert f"  {job.number}  RUNNING  derotate_demo_full" in said
-    assert len(repository.jobs()) == before
+    assert repository.jobs()[-1].number == newest
 
     (advice,) = re.findall(r"^  (scancel .*)$", said, re.MULTILINE)
     subprocess.run(advice.split(), check=True)
     code, said = repository.run(*target)
     assert code == 0, said
-    assert len(repository.jobs()) == before + 1
+    (again,) = [job for job in repository.jobs() if int(job.number) > int(newest)]
+    assert (again.task, again.state) == (job.task, "COMPLETED")
     code, said = repository.run(*target)
     assert "Nothing to be done" in said

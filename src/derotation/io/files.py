@@ -96,6 +96,7 @@ def whole_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[Path,
         if target.is_dir():
             raise InputError(f"{target} is a folder; give the name of a file to write.")
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
     temporaries = tuple(_temporary_name(target) for target in targets)
     try:
         yield temporaries
@@ -117,6 +118,29 @@ def whole_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[Path,
 def _temporary_name(target: Path) -> Path:
     """Name a hidden file beside `target`, with its suffix, that nothing else uses."""
     return target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a process that was killed has left under a temporary name: movies are large."""
+    name = rf"\.{re.escape(target.stem)}\.(\d+)-[0-9a-f]{{8}}{re.escape(target.suffix)}"
+    for file in target.parent.iterdir():
+        match = re.fullmatch(name, file.name)
+        if match and not _is_running(int(match[1])):
+            logger.info("%s is removed: what wrote it was killed", file)
+            file.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether there is a process of this number on this computer."""
+    if os.name != "posix":  # there, asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _named(error: OSError, path: str) -> OSError:

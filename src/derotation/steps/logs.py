@@ -34,6 +34,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A job whose Snakemake was killed may still write to the old one.
+    path.unlink(missing_ok=True)
     root, stderr = logging.getLogger(), sys.stderr
     level = root.level
     with path.open("w", encoding="utf-8", buffering=1) as stream:
