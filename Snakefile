@@ -16,10 +16,14 @@ container: "docker://python:3.11-slim"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/run.smk"
 
 
 rule all:
     input:
+        # Not there after a failure, so that the report beside it is made anew.
+        "<results>/run/complete.txt",
+        "<results>/report.html",
         [final_files(session) for session in COHORT.sheet],
 
 
@@ -29,3 +33,5 @@ include: "workflow/rules/interpolate_angles.smk"
 include: "workflow/rules/estimate_center.smk"
 include: "workflow/rules/estimate_plane.smk"
 include: "workflow/rules/derotate_movie.smk"
+include: "workflow/rules/animate_session.smk"
+include: "workflow/rules/report.smk"

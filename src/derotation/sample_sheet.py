@@ -9,7 +9,7 @@ import glob
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -22,7 +22,7 @@ __all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet"]
 logger = logging.getLogger(__name__)
 
 # A session's folder lies in results/ beside what the workflow makes for the whole cohort.
-RESERVED_NAMES = ("mosaic",)
+RESERVED_NAMES = ("cohort", "mosaic", "report", "run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +84,13 @@ class Session:
         # Path.glob takes no absolute patterns.
         found = glob.glob(self.movie, recursive=True)  # noqa: PTH207
         return [str(file) for file in natural_sort(found) if file.is_file()]
+
+    def as_row(self) -> dict[str, str | float]:
+        """Give the row's cells by column, the empty ones left out."""
+        columns = [item.name for item in fields(self) if item.name not in ("name", "row", "extra")]
+        known = {column: getattr(self, column) for column in columns}
+        cells = {"session": self.name} | known | dict(self.extra)
+        return {column: cell for column, cell in cells.items() if cell is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

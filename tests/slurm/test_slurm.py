@@ -208,8 +208,7 @@ def test_a_job_killed_by_hand_is_submitted_again(demo):
 def test_a_bad_session_fails_alone_and_is_named_with_its_log(demo):
     assert demo.code == 1
     assert "logs/bad/parse_signals.log" in demo.said
-    failed = demo.said.partition("\nFailed:\n")[2].splitlines()
-    assert failed[0].startswith("  bad, parse_signals: raw/signals.npy")
+    assert "\n  bad: failed in parse_signals: raw/signals.npy" in demo.said
     assert not (demo.repository.folder / "results/bad").exists()
 
 

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from derotation.errors import SignalError
-from derotation.steps.logs import failures, job_log
+from derotation.steps.logs import job_log, last_error
 
 
 def test_messages_warnings_and_prints_reach_the_file(tmp_path):
@@ -58,14 +58,11 @@ def test_an_older_log_is_replaced(tmp_path):
     assert (tmp_path / "a.log").read_text() == ""
 
 
-def test_failures_are_collected_from_the_logs(tmp_path):
-    with job_log(tmp_path / "good" / "parse_signals.log"):
+def test_the_error_is_taken_out_of_a_log(tmp_path):
+    with job_log(tmp_path / "good.log"):
         logging.getLogger("x").info("well")
-    with pytest.raises(SystemExit), job_log(tmp_path / "bad" / "parse_signals.log"):
+    with pytest.raises(SystemExit), job_log(tmp_path / "bad.log"):
         raise SignalError("raw/s.npy: no ticks.\nCheck the cable.")
-    with pytest.raises(SystemExit), job_log(tmp_path / "gone" / "parse_signals.log"):
-        raise SignalError("of a session that is no longer in the sheet")
-    log = tmp_path / "bad" / "parse_signals.log"
-    assert failures(tmp_path, ["good", "bad", "new"]) == [
-        f"bad, parse_signals: raw/s.npy: no ticks. ({log})"
-    ]
+    assert last_error(tmp_path / "good.log") is None
+    assert last_error(tmp_path / "none.log") is None
+    assert last_error(tmp_path / "bad.log") == "raw/s.npy: no ticks.\nCheck the cable."

@@ -18,7 +18,8 @@ AFTER = {
     "interpolate_angles": {"estimate_center", "derotate_movie"},
     "estimate_center": {"estimate_plane"},
     "estimate_plane": {"derotate_movie"},
-    "derotate_movie": set(),
+    "derotate_movie": {"animate_session"},
+    "animate_session": set(),
 }
 
 

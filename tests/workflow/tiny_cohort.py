@@ -43,6 +43,9 @@ def simulated_row(name: str, calibration: str = "") -> tuple[str, ...]:
 
 ROWS = (simulated_row("a"), simulated_row("b", "a"))
 
+# Rules that are not of one session.
+NOT_COUNTED = ("all", "report", "total")
+
 
 @dataclass
 class Cohort:
@@ -91,7 +94,7 @@ class Cohort:
         return environment
 
     def pending(self) -> set[tuple[str, str]]:
-        """Name session and step of each job that a run would do."""
+        """Name session and step of each job that a run would do; the report follows them all."""
         result = self.look("--summary")
         assert result.returncode == 0, result.stdout
         lines = [line.split("\t") for line in result.stdout.splitlines() if "\t" in line]
@@ -100,11 +103,11 @@ class Cohort:
         return {
             (Path(file["output_file"]).parts[1], file["rule"])
             for file in named
-            if file["plan"] == "update pending"
+            if file["plan"] == "update pending" and file["rule"] not in NOT_COUNTED
         }
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Count the jobs of each rule that a dry run would do, the target rule left out."""
+        """Count the jobs of each rule that a dry run would do, but for the report, which follows."""
         result = self.look("--dry-run", *arguments)
         assert result.returncode == 0, result.stdout
         head = result.stdout.split("Job stats:\n")
@@ -112,4 +115,4 @@ class Cohort:
             assert "Nothing to be done" in result.stdout
             return {}
         table = re.findall(r"^(\w+) +(\d+)$", head[1].split("\n\n")[0], re.MULTILINE)
-        return {rule: int(count) for rule, count in table if rule not in ("all", "total")}
+        return {rule: int(count) for rule, count in table if rule not in NOT_COUNTED}

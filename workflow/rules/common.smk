@@ -14,7 +14,6 @@ from derotation.cohort import load_cohort, simulated_files
 from derotation.config import section
 from derotation.errors import ConfigError
 from derotation.fingerprint import code_fingerprint
-from derotation.steps.logs import failures
 
 min_version("9.19")
 
@@ -47,26 +46,6 @@ config.update(COHORT.config)
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
-
-
-onstart:
-    if workflow.executor_plugin.name == "slurm":
-        check_cluster()
-
-
-onerror:
-    said = failures(COHORT.config["pathvars"]["logs"], COHORT.sheet.names)
-    said = said or [
-        "a job ended without saying why; if it was killed, it may lack memory"
-    ]
-    print(
-        "",
-        "Failed:",
-        *(f"  {line}" for line in said),
-        "",
-        sep="\n",
-        file=sys.stderr,
-    )
 
 
 wildcard_constraints:
@@ -148,6 +127,8 @@ def final_files(session):
     names = ["derotated.tif", "angles.csv", "plots/before_after.png"]
     if session.calibration is None:
         names.append("center_of_rotation.txt")
+    if COHORT.config["report"]["animation"]:
+        names.append("plots/animation.gif")
     return [f"<results>/{session.name}/{name}" for name in names]
 
 

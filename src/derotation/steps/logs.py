@@ -2,13 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from derotation.errors import DerotationError
 
-__all__ = ["failures", "job_log"]
+__all__ = ["job_log", "last_error"]
 
 _MARK = "ERROR: "
 
@@ -67,27 +67,22 @@ def _say(error: BaseException) -> None:
     print(f"{_MARK}{kind}{text}", file=sys.stderr)
 
 
-def failures(folder: str | Path, sessions: Iterable[str]) -> list[str]:
-    """Collect from the logs which sessions failed, in which step and why.
+def last_error(log: str | Path) -> str | None:
+    """Take out of a job's log the error that ended it.
 
     Parameters
     ----------
-    folder : path
-        The folder with one folder of logs per session.
-    sessions : iterable of str
-        The sessions to look at.
+    log : path
+        The log file, which need not exist.
 
     Returns
     -------
-    list of str
-        One line per failed job, with the session, the step, the first line of the reason and
-        the log that holds the rest.
+    str or None
+        What the job said about its error, without the mark; None if it named none.
     """
-    lines = []
-    for session in sessions:
-        for log in sorted(Path(folder, session).glob("*.log")):
-            said = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            reasons = [line.removeprefix(_MARK) for line in said if line.startswith(_MARK)]
-            if reasons:
-                lines.append(f"{session}, {log.stem}: {reasons[-1]} ({log})")
-    return lines
+    try:
+        text = Path(log).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    _, mark, error = f"\n{text}".rpartition(f"\n{_MARK}")
+    return error.strip() or None if mark else None

@@ -1,0 +1,258 @@
+"""The page: ``report.html``, which needs no server, no network and no other file."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derotation.io.files import write_text
+from derotation.report.captions import PLOTS, caption_html
+from derotation.report.pictures import EmbeddedPicture, embed
+from derotation.report.record import config_text, software_versions
+from derotation.report.sessions import Figure, SessionReport
+from derotation.report.summary import VERDICTS, headline
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["PageContent", "mark_outdated", "template_fingerprint", "write_page"]
+
+# What stands beside a color, so that nothing depends on it.
+SYMBOLS = {"ok": "✓", "look": "?", "bad": "!", "failed": "✕", "missing": "○", "none": "·"}
+
+_OUTDATED = "<!-- outdated -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageContent:
+    """What stands in the report beside the sessions."""
+
+    config: Mapping[str, Any]
+    """The configuration with all defaults."""
+    captions: Mapping[str, str]
+    """Captions of the plots, reStructuredText by the plot's name."""
+    max_megabytes: float
+    """If the page with all pictures is larger, these go to a page per session."""
+    finished: bool
+    """Whether the run reached its end without an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plot:
+    """A plot of a session as the templates need it."""
+
+    name: str
+    title: str
+    caption: str
+    link: str
+    picture: EmbeddedPicture
+
+
+def write_page(
+    results: str | Path,
+    sessions: Sequence[SessionReport],
+    content: PageContent,
+    *,
+    threads: int = 1,
+) -> Path:
+    """Write ``report.html``, and if it would become too large also ``report/<session>.html``.
+
+    Parameters
+    ----------
+    results : path
+        The folder of the results.
+    sessions : sequence of SessionReport
+        All sessions of the cohort.
+    content : PageContent
+        All the rest.
+    threads : int
+        Threads that make pictures smaller.
+
+    Returns
+    -------
+    Path
+        The page. It appears whole or not at all; pages per session of an earlier report that
+        are no longer needed are removed.
+    """
+    results = Path(results)
+    templates = _templates()
+    page = results / "report.html"
+    pages = results / "report"
+    shutil.rmtree(pages, ignore_errors=True)
+    common = _common(sessions, content)
+    limit = content.max_megabytes * 1e6
+    parts: list[str] = []
+    separate = False
+    for session, text in _session_parts(templates, results, sessions, content, threads):
+        parts.append(text)
+        if not separate and sum(map(len, parts)) > limit:
+            separate = True
+            for earlier, part in zip(sessions, parts, strict=False):
+                _write_session_page(templates, pages, earlier, part, common)
+            parts.clear()
+        elif separate:
+            _write_session_page(templates, pages, session, parts.pop(), common)
+    names = {figure.name: figure for session in sessions for figure in session.figures}
+    text = templates.get_template("report.html.jinja").render(
+        **common,
+        sessions=sessions,
+        parts=parts,
+        separate=separate,
+        columns=list(names.values()),
+        values=[{figure.name: figure for figure in session.figures} for session in sessions],
+        config=config_text(content.config),
+        software=software_versions(),
+        sheet_columns=list(dict.fromkeys(name for session in sessions for name in session.row)),
+    )
+    write_text(page, text)
+    return page
+
+
+def mark_outdated(page: str | Path) -> None:
+    """Write into an older page that a new run has begun, which will replace it.
+
+    Parameters
+    ----------
+    page : path
+        The page; nothing happens if there is none.
+    """
+    page = Path(page)
+    if not page.exists():
+        return
+    text = page.read_text(encoding="utf-8")
+    if _OUTDATED not in text:
+        notice = _templates().get_template("outdated.html.jinja").render(started=_now())
+        write_text(page, text.replace("<main>", f"<main>\n{_OUTDATED}\n{notice}", 1))
+
+
+def template_fingerprint() -> str:
+    """Hash the templates, which a page depends on as it does on the code.
+
+    Returns
+    -------
+    str
+        SHA-256 as 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    folder = resources.files("derotation.report") / "templates"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        digest.update(f"{file.name}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _templates() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("derotation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "number": _number,
+        "duration": _duration,
+        "threshold": _threshold,
+        "quantity": _quantity,
+    }
+    return templates
+
+
+def _common(sessions: Sequence[SessionReport], content: PageContent) -> dict[str, Any]:
+    """Name what the page of the cohort and those of single sessions share."""
+    return {
+        "made": _now(),
+        "finished": content.finished,
+        "headline": headline(sessions),
+        "verdicts": VERDICTS,
+        "symbols": SYMBOLS,
+    }
+
+
+def _now() -> str:
+    now = datetime.now().astimezone()
+    return f"{now:%Y-%m-%d %H:%M} ({now.tzname()})"
+
+
+def _session_parts(
+    templates: "Environment",
+    results: Path,
+    sessions: Sequence[SessionReport],
+    content: PageContent,
+    threads: int,
+) -> Iterator[tuple[SessionReport, str]]:
+    """Write the part of each session, one after the other: pictures of one are held at a time."""
+    template = templates.get_template("session.html.jinja")
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        for session in sessions:
+            pictures = pool.map(embed, session.plots.values())
+            plots = [
+                _Plot(
+                    name=name,
+                    title=PLOTS.get(name, name),
+                    caption=caption_html(content.captions.get(name, ""), session.name),
+                    link=path.relative_to(results).as_posix(),
+                    picture=picture,
+                )
+                for (name, path), picture in zip(session.plots.items(), pictures, strict=True)
+            ]
+            yield (
+                session,
+                template.render(session=session, plots=plots, verdicts=VERDICTS, symbols=SYMBOLS),
+            )
+
+
+def _write_session_page(
+    templates: "Environment",
+    folder: Path,
+    session: SessionReport,
+    part: str,
+    common: Mapping[str, Any],
+) -> None:
+    template = templates.get_template("single.html.jinja")
+    write_text(
+        folder / f"{session.name}.html", template.render(**common, session=session, part=part)
+    )
+
+
+def _number(value: float | None) -> str:
+    """Write a figure with three digits, as far as these mean anything."""
+    if value is None:
+        return ""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not measured"
+    return f"{_number(value)}\u202f{unit}" if unit else _number(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _threshold(figure: Figure) -> str:
+    """Say from where on a figure is to be looked at, and from where on it is bad."""
+    if figure.look is None and figure.bad is None:
+        return ""
+    known = [("look", figure.look), ("bad", figure.bad)]
+    lower = figure.look is not None and figure.bad is not None and figure.bad < figure.look
+    word = "below" if lower else "above"
+    return ", ".join(
+        f"{name} {word} {_quantity(value, figure.unit)}"
+        for name, value in known
+        if value is not None
+    )

@@ -1,0 +1,219 @@
+"""All that the report says of one session, collected from the session's files."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from derotation.errors import InputError
+from derotation.report.captions import PLOTS
+from derotation.report.states import STEPS, SessionState
+
+__all__ = ["Figure", "SessionReport", "StepTime", "collect_session"]
+
+Row = Mapping[str, str | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure of quality, as ``quality.json`` holds it."""
+
+    name: str
+    """Short name, which is also the column's in ``cohort.tsv``."""
+    title: str
+    """Name for people."""
+    value: float | None
+    """The figure; None if it could not be measured."""
+    flag: str
+    """``ok``, ``look``, ``bad``, or ``none`` if there is no threshold."""
+    unit: str = ""
+    """Unit of `value`; empty for a plain number."""
+    before: float | None = None
+    """The same of the raw movie; None where that makes no sense."""
+    look: float | None = None
+    """From here on somebody should look at it."""
+    bad: float | None = None
+    """From here on something is wrong."""
+    sentence: str = ""
+    """What it means and what to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """What one step of a session took."""
+
+    step: str
+    """The step."""
+    seconds: float
+    """Time from its start to its end, s."""
+    megabytes: float | None
+    """Most memory it held, MB; None if it was too short to be measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReport:
+    """All that the report says of one session."""
+
+    row: Row
+    """The session's cells in the sample sheet, by column."""
+    state: SessionState
+    """What became of it."""
+    flag: str
+    """``ok``, ``look`` or ``bad``; ``none`` if the quality was not measured."""
+    figures: tuple[Figure, ...]
+    """Figures of quality."""
+    advice: tuple[str, ...]
+    """What to look at, worst first."""
+    signals_read: bool
+    """Whether the signals were read; if not, nothing is known of repairs."""
+    repairs: tuple[str, ...]
+    """What was mended in the signals, in plain words."""
+    anomalies: tuple[str, ...]
+    """What looks odd in the signals but was left as it is."""
+    calibration: str
+    """How far center, plane and wobble can be trusted, in plain words."""
+    calibration_from: str
+    """The session or the file that the calibration comes from; empty: from this session."""
+    trusted: bool
+    """False if the calibration contradicts itself or rests on too little."""
+    plots: Mapping[str, Path]
+    """Files of the plots that exist, in reading order."""
+    times: tuple[StepTime, ...]
+    """What the steps took, in the order of the steps."""
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return str(self.row["session"])
+
+    @property
+    def verdict(self) -> str:
+        """One word: failed, missing, bad, look, ok, or none."""
+        return self.flag if self.state.status == "done" else self.state.status
+
+    @property
+    def first_words(self) -> str:
+        """The one line that matters most; empty if all is well."""
+        if self.state.status == "failed":
+            return f"{self.state.failed_step}: {self.state.reason}"
+        if self.state.status == "missing":
+            return self.state.reason
+        return self.advice[0] if self.advice else ""
+
+
+def collect_session(
+    row: Row, state: SessionState, *, results: str | Path, benchmarks: str | Path
+) -> SessionReport:
+    """Collect what is known of a session from its files, those that exist.
+
+    Parameters
+    ----------
+    row : mapping
+        The session's cells in the sample sheet, by column.
+    state : SessionState
+        What became of the session.
+    results, benchmarks : path
+        The folders with a folder per session.
+
+    Returns
+    -------
+    SessionReport
+
+    Raises
+    ------
+    InputError
+        If one of the files does not hold what it should.
+    """
+    name = str(row["session"])
+    folder = Path(results, name)
+    # What is left of an earlier run says nothing about a session that failed in this one.
+    quality = _read(folder / "quality.json") if state.status == "done" else {}
+    events = _read(folder / "events.json")
+    source = str(row.get("calibration", ""))
+    calibration = _read(_calibration_file(Path(results), name, source))
+    return SessionReport(
+        row=row,
+        state=state,
+        flag=str(quality.get("flag", "none")),
+        figures=tuple(_figures(quality, folder / "quality.json")),
+        advice=tuple(quality.get("advice", ())),
+        signals_read=bool(events),
+        repairs=tuple(_sentences(events.get("repairs", ()))),
+        anomalies=tuple(_sentences(events.get("anomalies", ()))),
+        calibration=str(calibration.get("statement", "")),
+        calibration_from=source,
+        trusted=bool(calibration.get("trusted", True)),
+        plots=_plots(folder / "plots"),
+        times=tuple(_times(Path(benchmarks, name))),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a step; one that is not there is empty."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}. Delete it to have it made anew.") from (
+            error
+        )
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no keys. Delete it to have it made anew.")
+    return content
+
+
+def _calibration_file(results: Path, name: str, source: str) -> Path:
+    own = results / (source or name) / "calibration.json"
+    return Path(source) if source and not own.exists() else own
+
+
+def _figures(quality: Mapping[str, Any], path: Path) -> list[Figure]:
+    known = Figure.__dataclass_fields__
+    try:
+        return [
+            Figure(**{key: value for key, value in figure.items() if key in known})
+            for figure in quality.get("figures", ())
+        ]
+    except TypeError as error:
+        raise InputError(f"{path}: a figure lacks a key: {error}.") from error
+
+
+def _sentences(notes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write each repair or anomaly with its channel, as the logs do."""
+    return [f"{str(note['channel']).replace('_', ' ')}: {note['text']}" for note in notes]
+
+
+def _plots(folder: Path) -> dict[str, Path]:
+    """List the plots that exist: the known ones in reading order, then any others."""
+    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    found |= {path.stem: path for path in sorted(folder.glob("*.gif"))}
+    names = [name for name in PLOTS if name in found]
+    names += [name for name in found if name not in PLOTS]
+    return {name: found[name] for name in names}
+
+
+def _times(folder: Path) -> list[StepTime]:
+    times = []
+    for path in folder.glob("*.tsv"):
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        if rows:
+            # The last row is that of the last attempt.
+            seconds, memory = _number(rows[-1].get("s")), _number(rows[-1].get("max_rss"))
+            if seconds is not None:
+                times.append(StepTime(step=path.stem, seconds=seconds, megabytes=memory))
+    order = {step: place for place, step in enumerate(STEPS)}
+    return sorted(times, key=lambda time: (order.get(time.step, len(order)), time.step))
+
+
+def _number(text: str | None) -> float | None:
+    """Read a number of a benchmark; a job that was too short has "-" or "NA" instead."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

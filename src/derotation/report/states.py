@@ -1,0 +1,147 @@
+"""What became of each session: done, failed in a step for a reason, or not processed."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from derotation.steps.logs import last_error
+
+__all__ = ["RunJobs", "SessionState", "session_states"]
+
+Status = Literal["done", "failed", "missing"]
+Job = tuple[str, str]
+
+# In the order in which they run.
+STEPS = (
+    "simulate_session",
+    "parse_signals",
+    "interpolate_angles",
+    "estimate_center",
+    "estimate_plane",
+    "estimate_illumination",
+    "align_session",
+    "derotate_movie",
+    "measure_quality",
+    "export_suite2p",
+    "run_suite2p",
+    "animate_session",
+)
+
+_SILENT = (
+    "the job ended without saying why; if it was killed, it may have needed more memory or time "
+    "than it had"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJobs:
+    """How the jobs of one run ended, each named by its session and its step."""
+
+    failed: frozenset[Job] = frozenset()
+    """Jobs that ended with an error or were killed."""
+    unfinished: frozenset[Job] = frozenset()
+    """Jobs that should have been done and were not, the failed ones included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """What became of one session."""
+
+    status: Status
+    """``missing`` means that it was not processed, for instance since the run was cut off."""
+    failed_step: str = ""
+    """The step that failed; empty unless `status` is ``failed``."""
+    reason: str = ""
+    """In one line, why it is not done; empty if it is."""
+    details: str = ""
+    """All that the failed job said about its error."""
+    log: str = ""
+    """The failed job's log."""
+
+
+def session_states(
+    sessions: Mapping[str, Collection[str]],
+    *,
+    final_files: Mapping[str, Sequence[str]],
+    logs: str | Path,
+    jobs: RunJobs | None = None,
+) -> dict[str, SessionState]:
+    """Tell what became of each session.
+
+    Parameters
+    ----------
+    sessions : mapping of str to collection of str
+        For each session, the sessions that it needs: for its calibration, or as its reference.
+    final_files : mapping of str to sequence of paths
+        The files that are there when a session is done.
+    logs : path
+        The folder with a folder of logs per session.
+    jobs : RunJobs, optional
+        How the jobs of the run ended. Without it, files and logs alone tell: a session is done
+        if its final files are there, which may be those of an earlier run.
+
+    Returns
+    -------
+    dict of str to SessionState
+        In the order of `sessions`.
+    """
+    jobs = jobs or RunJobs()
+    pending = {session for session, _ in jobs.unfinished}
+    states: dict[str, SessionState] = {}
+    for session in sessions:
+        missing = [file for file in final_files[session] if not Path(file).exists()]
+        failure = _failure(session, Path(logs), jobs, look_at_logs=bool(missing))
+        if failure is not None:
+            states[session] = failure
+        elif missing or session in pending:
+            states[session] = SessionState(status="missing")
+        else:
+            states[session] = SessionState(status="done")
+    return {name: _with_reason(name, sessions[name], states) for name in states}
+
+
+def _failure(session: str, logs: Path, jobs: RunJobs, *, look_at_logs: bool) -> SessionState | None:
+    """Find the job that failed first, by what the run says or else by the logs."""
+    failed = sorted((step for name, step in jobs.failed if name == session), key=_place)
+    told = failed or (_steps_with_logs(session, logs) if look_at_logs else [])
+    for step in told:
+        log = logs / session / f"{step}.log"
+        error = last_error(log)
+        if error is not None:
+            reason = error.splitlines()[0]
+            return SessionState(
+                status="failed", failed_step=step, reason=reason, details=error, log=str(log)
+            )
+    if not failed:
+        return None
+    # Of jobs that were submitted as one, the last that began is the one that was killed.
+    begun = [step for step in failed if (logs / session / f"{step}.log").exists()]
+    step = begun[-1] if begun else failed[0]
+    log = logs / session / f"{step}.log"
+    return SessionState(
+        status="failed", failed_step=step, reason=_SILENT, details=_SILENT, log=str(log)
+    )
+
+
+def _steps_with_logs(session: str, logs: Path) -> list[str]:
+    return sorted((log.stem for log in (logs / session).glob("*.log")), key=_place)
+
+
+def _place(step: str) -> tuple[int, str]:
+    """Give a step's place in the order of steps; unknown ones come last."""
+    return (STEPS.index(step) if step in STEPS else len(STEPS), step)
+
+
+def _with_reason(
+    name: str, needed: Iterable[str], states: Mapping[str, SessionState]
+) -> SessionState:
+    """Say why a session was not processed."""
+    state = states[name]
+    if state.status != "missing":
+        return state
+    for other in needed:
+        if other in states and states[other].status == "failed":
+            reason = f"it needs {other}, which failed in {states[other].failed_step}"
+            return SessionState(status="missing", reason=reason)
+    return SessionState(status="missing", reason="it was not processed in this run")

@@ -1,0 +1,62 @@
+"""The end of a run in a few lines of text."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from derotation.report.sessions import SessionReport
+
+__all__ = ["VERDICTS", "headline", "summary_lines"]
+
+# Worst first.
+VERDICTS = {
+    "failed": "failed",
+    "missing": "not processed",
+    "bad": "bad",
+    "look": "to look at",
+    "none": "done, not measured",
+    "ok": "ok",
+}
+# A terminal shows so many sessions; all of them stand in the page.
+MAX_LINES = 30
+
+
+def headline(sessions: Sequence[SessionReport]) -> str:
+    """Count the sessions by what became of them, the good ones first."""
+    counts = Counter(session.verdict for session in sessions)
+    parts = [f"{counts[key]} {VERDICTS[key]}" for key in reversed(VERDICTS) if counts[key]]
+    noun = "session" if len(sessions) == 1 else "sessions"
+    return f"{len(sessions)} {noun}: {', '.join(parts)}"
+
+
+def summary_lines(sessions: Sequence[SessionReport], page: str | Path) -> list[str]:
+    """Sum up a run for the terminal.
+
+    Parameters
+    ----------
+    sessions : sequence of SessionReport
+        All sessions of the cohort.
+    page : path
+        The report.
+
+    Returns
+    -------
+    list of str
+        How many sessions are well, one line for each of the others, worst first, and the page.
+    """
+    order = list(VERDICTS)
+    others = [session for session in sessions if session.verdict not in ("ok", "none")]
+    others.sort(key=lambda session: order.index(session.verdict))
+    lines = [headline(sessions)]
+    for session in others[:MAX_LINES]:
+        words = f"  {session.name}: {VERDICTS[session.verdict]}"
+        if session.verdict == "failed":
+            step, reason, log = (
+                getattr(session.state, key) for key in ("failed_step", "reason", "log")
+            )
+            lines.append(f"{words} in {step}: {reason} ({log})")
+        else:
+            lines.append(f"{words}: {session.first_words}" if session.first_words else words)
+    if len(others) > MAX_LINES:
+        lines.append(f"  ... and {len(others) - MAX_LINES} more")
+    return [*lines, f"Report: {page}"]

@@ -1,0 +1,75 @@
+"""Step ``report``: what became of a cohort, as a page, a table and a record of the run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from derotation.report.page import PageContent, write_page
+from derotation.report.record import write_record
+from derotation.report.sessions import Row, SessionReport, collect_session
+from derotation.report.states import RunJobs, session_states
+from derotation.report.table import write_cohort_table
+
+__all__ = ["run"]
+
+
+def run(
+    *,
+    rows: Sequence[Row],
+    final_files: Mapping[str, Sequence[str]],
+    config: Mapping[str, Any],
+    captions: Mapping[str, str],
+    jobs: RunJobs | None = None,
+    threads: int = 1,
+) -> list[SessionReport]:
+    """Write ``report.html``, ``cohort.tsv`` and the folder ``run`` into the results.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        The sessions' cells in the sample sheet, by column.
+    final_files : mapping of str to sequence of paths
+        For each session the files that are there when it is done.
+    config : mapping
+        The whole configuration, with all defaults. Its section ``pathvars`` names the folders of
+        results, logs and benchmarks, its section ``report`` is read, and ``sessions`` is the sample
+        sheet.
+    captions : mapping of str to str
+        Captions of the plots, reStructuredText by the plot's name.
+    jobs : RunJobs, optional
+        How the jobs of a run ended that did not reach its end.
+    threads : int
+        Threads that make pictures smaller.
+
+    Returns
+    -------
+    list of SessionReport
+        What the page says, in the order of `rows`.
+
+    Raises
+    ------
+    DerotationError
+        If a file of a session does not hold what it should.
+    """
+    folders = config["pathvars"]
+    results = folders["results"]
+    names = [str(row["session"]) for row in rows]
+    needs = {
+        name: [str(row[key]) for key in ("calibration", "reference") if key in row]
+        for name, row in zip(names, rows, strict=True)
+    }
+    states = session_states(needs, final_files=final_files, logs=folders["logs"], jobs=jobs)
+    sessions = [
+        collect_session(row, states[name], results=results, benchmarks=folders["benchmarks"])
+        for name, row in zip(names, rows, strict=True)
+    ]
+    content = PageContent(
+        config=config,
+        captions=captions,
+        max_megabytes=config["report"]["max_megabytes"],
+        finished=jobs is None,
+    )
+    write_record(Path(results, "run"), config=config, sheet=config["sessions"])
+    write_cohort_table(Path(results, "cohort.tsv"), sessions)
+    write_page(results, sessions, content, threads=threads)
+    return sessions

@@ -1,0 +1,191 @@
+"""What the page, the table, the record and the summary say of a cohort."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from derotation.errors import InputError
+from derotation.report.captions import PLOTS, caption_html
+from derotation.report.page import mark_outdated
+from derotation.report.pictures import MAX_WIDTH, embed
+from derotation.report.summary import MAX_LINES, summary_lines
+
+ROOT = Path(__file__).parents[3]
+
+
+class Words(HTMLParser):
+    """The text of a page without scripts and styles, and the attributes of its elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.elements, self._hidden = "", [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self._hidden = tag in ("script", "style")
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        self._hidden = False
+
+    def handle_data(self, data):
+        if not self._hidden:
+            self.words = f"{self.words} {' '.join(data.split())}".strip()
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_the_page_says_all_of_every_session(cohort):
+    cohort()
+    page = Words(Path("results/report.html").read_text())
+    assert "5 sessions: 1 ok, 1 to look at, 1 bad, 1 not processed, 1 failed" in page.words
+    assert "broken failed in parse_signals : raw/s.npy: no <ticks>." in page.words
+    assert "needy not processed: it needs broken, which failed in parse_signals" in page.words
+    assert "Cells of <different> angles & times lie apart: look at the center." in page.words
+    assert "rotation ticks: 2 ticks were inserted." in page.words
+    assert "The center of mouse2 is known to 0.01 px." in page.words
+    assert "look above 0.3 px, bad above 1 px" in page.words
+    assert "look below 1.1, bad below 1" in page.words
+    assert "method: registration" in page.words
+    assert "derotate_movie 1 min 15 s 210 MB" in page.words
+    assert "parse_signals 2.5 s" in page.words
+
+
+def test_pictures_are_within_the_page_in_reading_order_and_described(cohort):
+    cohort()
+    page = Words(Path("results/report.html").read_text())
+    pictures = page.all("img")
+    assert len(pictures) == 3 * 3
+    assert all(picture["src"].startswith("data:image/") for picture in pictures)
+    assert all(picture["loading"] == "lazy" for picture in pictures)
+    titles = [picture["alt"].partition(",")[0] for picture in pictures[:3]]
+    assert titles == [PLOTS[name] for name in ("signals", "before_after", "animation")]
+    assert "session mouse10" in pictures[0]["alt"]
+    assert "Signals of mouse10. Good: marks on pulses ." in page.words
+
+
+def test_nothing_is_taken_from_elsewhere(cohort):
+    cohort()
+    page = Words(Path("results/report.html").read_text())
+    named = [attributes[key] for _, attributes in page.elements for key in ("src", "href")
+             if key in attributes]  # fmt: skip
+    assert all(name.startswith(("data:", "#")) for name in named)
+
+
+def test_many_pictures_go_to_pages_of_their_own(cohort):
+    cohort(max_megabytes=0.03)
+    main = Path("results/report.html").read_text()
+    assert "<img" not in main
+    assert 'href="report/mouse2.html"' in main
+    assert {path.stem for path in Path("results/report").iterdir()} == {
+        "mouse10", "mouse2", "mouse1", "broken", "needy",
+    }  # fmt: skip
+    single = Words(Path("results/report/mouse2.html").read_text())
+    assert len(single.all("img")) == 3
+    assert ADVICE_SHOWN in single.words
+    # With few pictures again, pages that nothing links do not stay.
+    cohort()
+    assert not Path("results/report").exists()
+
+
+ADVICE_SHOWN = "Cells of <different> angles & times lie apart"
+
+
+def test_the_table_has_a_row_per_session(cohort):
+    cohort()
+    with Path("results/cohort.tsv").open() as stream:
+        rows = {row["session"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert list(rows["mouse1"]) == [
+        "session", "protocol", "status", "failed_step", "reason", "flag",
+        "residual_shift_px", "sharpness_gain", "movie", "mouse", "calibration",
+    ]  # fmt: skip
+    assert rows["mouse1"]["residual_shift_px"] == "10.5"
+    assert rows["mouse1"]["flag"] == "bad"
+    assert rows["mouse2"]["sharpness_gain"] == ""
+    assert rows["mouse2"]["mouse"] == "2"
+    assert rows["broken"]["status"] == "failed"
+    assert rows["broken"]["reason"] == "raw/s.npy: no <ticks>."
+    assert rows["broken"]["residual_shift_px"] == ""
+
+
+def test_the_record_can_be_used_again(cohort):
+    cohort()
+    config = yaml.safe_load(Path("results/run/config.yaml").read_text())
+    assert config["report"] == {"animation": True, "max_megabytes": 50}
+    assert Path("results/run/sessions.tsv").read_text() == Path("sessions.tsv").read_text()
+    versions = json.loads(Path("results/run/versions.json").read_text())
+    assert {"derotation", "python", "snakemake", "numpy", "git"} <= versions.keys()
+
+
+def test_the_summary_names_those_not_ok_worst_first(cohort):
+    lines = summary_lines(cohort(), "results/report.html")
+    assert lines[0] == "5 sessions: 1 ok, 1 to look at, 1 bad, 1 not processed, 1 failed"
+    assert lines[1] == (
+        "  broken: failed in parse_signals: raw/s.npy: no <ticks>. (logs/broken/parse_signals.log)"
+    )
+    assert [line.split(":")[0].strip() for line in lines[2:5]] == ["needy", "mouse1", "mouse2"]
+    assert lines[-1] == "Report: results/report.html"
+
+
+def test_a_long_summary_is_cut(cohort):
+    sessions = [cohort()[3]] * (MAX_LINES + 5)
+    lines = summary_lines(sessions, "r.html")
+    assert len(lines) == MAX_LINES + 3
+    assert lines[-2] == "  ... and 5 more"
+
+
+def test_an_older_page_says_once_that_a_run_has_begun(cohort):
+    cohort()
+    page = Path("results/report.html")
+    mark_outdated(page)
+    mark_outdated(page)
+    words = Words(page.read_text()).words
+    assert len(re.findall("A new run began on", words)) == 1
+    mark_outdated(Path("results/none.html"))
+    assert not Path("results/none.html").exists()
+
+
+def test_a_broken_file_is_named(cohort):
+    Path("results/mouse2/quality.json").write_text("{")
+    with pytest.raises(InputError, match=r"results/mouse2/quality.json cannot be read"):
+        cohort()
+
+
+def test_captions_become_html_without_placeholders():
+    source = (
+        "Session {{ snakemake.wildcards.session }} at {{ snakemake.params.config.x }}.\n\n"
+        "- <script> is no markup\n- ``code``\n\n.. include:: /etc/passwd\n\n"
+        ".. raw:: html\n\n   <b>\n"
+    )
+    text = caption_html(source, "a_b")
+    assert "<p>Session a_b at .</p>" in text
+    assert "&lt;script&gt;" in text
+    assert "<span" in text
+    assert "root:" not in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_the_captions_of_the_workflow_are_clean(name):
+    path = ROOT / "workflow" / "report" / f"{name}.rst"
+    if not path.exists():
+        pytest.skip("no step makes this plot")
+    text = caption_html(path.read_text(), "mouse7")
+    assert "system-message" not in text
+    assert "problematic" not in text
+    assert "{{" not in text
+    assert Words(text).words
+
+
+def test_a_wide_picture_is_made_smaller_but_keeps_its_shape(tmp_path):
+    Image.new("RGB", (3 * MAX_WIDTH, 300), "white").save(tmp_path / "wide.png")
+    picture = embed(tmp_path / "wide.png")
+    assert (picture.width, picture.height) == (MAX_WIDTH, 100)
+    assert picture.uri.startswith("data:image/webp;base64,")

@@ -1,0 +1,77 @@
+"""What became of a session, by the jobs of a run, the files that are there, and the logs."""
+
+import pytest
+
+from derotation.report.states import RunJobs, session_states
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tif").write_text("done")
+    return tmp_path
+
+
+def write_log(folder, session, step, text):
+    log = folder / "logs" / session / f"{step}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text)
+
+
+def states(jobs=None, **needed):
+    sessions = {"a": [], "b": []} | needed
+    files = {name: [f"{name}.tif"] for name in sessions}
+    return session_states(sessions, final_files=files, logs="logs", jobs=jobs)
+
+
+def test_files_alone_tell_what_is_done(folder):
+    found = states()
+    assert found["a"].status == "done"
+    assert found["a"].reason == ""
+    assert found["b"].status == "missing"
+    assert "not processed" in found["b"].reason
+
+
+def test_a_log_tells_why_files_are_missing(folder):
+    write_log(folder, "b", "estimate_center", "INFO x\nERROR: too dark.\nOpen the shutter.\n")
+    write_log(folder, "a", "estimate_center", "ERROR: of an earlier run\n")
+    found = states()
+    assert found["a"].status == "done"  # the file is there, so the log is an old one
+    assert (found["b"].status, found["b"].failed_step) == ("failed", "estimate_center")
+    assert found["b"].reason == "too dark."
+    assert found["b"].details == "too dark.\nOpen the shutter."
+    assert found["b"].log == "logs/b/estimate_center.log"
+
+
+def test_a_run_knows_more_than_files_of_an_earlier_one(folder):
+    jobs = RunJobs(unfinished=frozenset({("a", "derotate_movie")}))
+    assert states(jobs)["a"].status == "missing"
+    jobs = RunJobs(failed=frozenset({("a", "parse_signals")}), unfinished=jobs.unfinished)
+    write_log(folder, "a", "parse_signals", "ERROR: no ticks.\n")
+    assert states(jobs)["a"].reason == "no ticks."
+
+
+def test_a_job_that_was_killed_said_nothing(folder):
+    write_log(folder, "b", "derotate_movie", "INFO began\n")
+    state = states(RunJobs(failed=frozenset({("b", "derotate_movie")})))["b"]
+    assert state.failed_step == "derotate_movie"
+    assert "killed" in state.reason
+    assert "memory" in state.reason
+
+
+def test_of_a_group_of_jobs_the_one_that_failed_is_named(folder):
+    """Jobs that were submitted as one fail together; only one of them is to blame."""
+    group = ("estimate_center", "parse_signals", "interpolate_angles")
+    failed = RunJobs(failed=frozenset(("b", step) for step in group))
+    write_log(folder, "b", "parse_signals", "INFO well\n")
+    write_log(folder, "b", "interpolate_angles", "INFO began\n")
+    assert states(failed)["b"].failed_step == "interpolate_angles"
+    write_log(folder, "b", "interpolate_angles", "ERROR: bad ticks\n")
+    assert states(failed)["b"].reason == "bad ticks"
+
+
+def test_a_session_that_waits_for_a_failed_one_names_it(folder):
+    write_log(folder, "b", "estimate_plane", "ERROR: flat\n")
+    found = states(c=["b"])
+    assert found["c"].status == "missing"
+    assert found["c"].reason == "it needs b, which failed in estimate_plane"

@@ -1,0 +1,125 @@
+# When a run begins and ends: its progress, the report after a failure, the summary.
+#
+# The rule report makes the report when every session is done. When jobs have failed, Snakemake
+# does not run it, since it waits for files that are not there; then onerror makes the same page
+# and table of what there is. It leaves out the file that says that the run was complete, so that
+# the next run makes them anew, even one that has nothing else to do.
+
+from pathlib import Path
+
+from snakemake.logging import logger
+
+from derotation.errors import DerotationError
+from derotation.report.captions import PLOTS
+from derotation.report.progress import SessionProgress
+from derotation.report.states import RunJobs
+from derotation.report.summary import summary_lines
+
+PAGE = Path(COHORT.config["pathvars"]["results"]) / "report.html"
+# Only there if the last run reached its end.
+COMPLETE = PAGE.parent / "run" / "complete.txt"
+
+
+def caption_texts():
+    """The captions of the plots: a change of one of them makes the report anew."""
+    texts = {}
+    for name in PLOTS:
+        try:
+            path = workflow.source_path(f"../report/{name}.rst")
+        except FileNotFoundError:
+            continue  # a plot that no step of this version makes
+        texts[name] = Path(path).read_text(encoding="utf-8")
+    return texts
+
+
+def files_of_sessions():
+    """What there is of each session when it is done, by its name."""
+    results = COHORT.config["pathvars"]["results"]
+    return {
+        session.name: [
+            file.replace("<results>", results) for file in final_files(session)
+        ]
+        for session in COHORT.sheet
+    }
+
+
+def report_inputs():
+    """All that the report needs to be given, in the rule and after an error alike."""
+    return {
+        "rows": [session.as_row() for session in COHORT.sheet],
+        "final_files": files_of_sessions(),
+        "config": COHORT.config,
+        "captions": caption_texts(),
+    }
+
+
+def jobs_of_sessions(jobs):
+    """Jobs, and those within groups of jobs, as pairs of session and step."""
+    single = [job for one in jobs for job in (one.jobs if one.is_group() else [one])]
+    return frozenset(
+        # All rules that simulate are one step.
+        (
+            job.wildcards.session,
+            re.sub(r"^simulate_.*", "simulate_session", job.rule.name),
+        )
+        for job in single
+        if "session" in job.wildcards_dict
+    )
+
+
+def how_jobs_ended():
+    return RunJobs(
+        failed=jobs_of_sessions(workflow.scheduler.failed),
+        unfinished=jobs_of_sessions(workflow.dag.needrun_jobs()),
+    )
+
+
+def templates_of_report():
+    """A fingerprint of the page's templates, which are no code."""
+    from derotation.report.page import template_fingerprint
+
+    return template_fingerprint()
+
+
+def report_is_among(jobs):
+    return any(job.rule.name == "report" for job in jobs)
+
+
+def say(lines):
+    print("", *lines, "", sep="\n", file=sys.stderr)
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        check_cluster()
+    to_do = {
+        job.jobid: job.wildcards.session
+        for job in workflow.dag.needrun_jobs()
+        if "session" in job.wildcards_dict
+    }
+    logger.addHandler(SessionProgress(to_do, logger))
+    if report_is_among(workflow.dag.needrun_jobs()):
+        COMPLETE.unlink(missing_ok=True)
+        from derotation.report.page import mark_outdated
+
+        mark_outdated(PAGE)
+
+
+onsuccess:
+    if report_is_among(workflow.dag.finished_jobs):
+        say(COMPLETE.read_text(encoding="utf-8").splitlines())
+
+
+onerror:
+    # Here and above, not at the top, since each job reads this file.
+    from derotation.steps import report as report_step
+
+    COMPLETE.unlink(missing_ok=True)
+    try:
+        sessions = report_step.run(
+            **report_inputs(), jobs=how_jobs_ended(), threads=workflow.cores or 1
+        )
+    except (DerotationError, OSError) as error:
+        say([f"The report could not be made: {error}"])
+    else:
+        say(summary_lines(sessions, PAGE))

@@ -1,0 +1,20 @@
+"""Make a session's short animation."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import animate_session
+
+    animate_session.run(
+        movie=snakemake.params.movie,
+        derotated=snakemake.input.derotated,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        config=snakemake.params.config,
+        animation=snakemake.output.animation,
+    )

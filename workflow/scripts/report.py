@@ -1,0 +1,17 @@
+"""Write the cohort's page and table, and the record of the run."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.io.files import write_text
+    from derotation.report.summary import summary_lines
+    from derotation.steps import report
+
+    sessions = report.run(**snakemake.params.inputs, threads=snakemake.threads)
+    lines = summary_lines(sessions, snakemake.output.page)
+    write_text(snakemake.output.complete, "\n".join(lines) + "\n")
