@@ -107,7 +107,7 @@ class Cohort:
         }
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Count the jobs of each rule that a dry run would do, but for the report, which follows."""
+        """Count the jobs of each rule that a dry run would do, the report left out."""
         result = self.look("--dry-run", *arguments)
         assert result.returncode == 0, result.stdout
         head = result.stdout.split("Job stats:\n")
