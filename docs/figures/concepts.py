@@ -101,7 +101,7 @@ def center() -> Figure:
     angles = np.arange(0, 360, 10.0)
     true = (MIDDLE, MIDDLE)
     cells = np.array([[40.0, 50], [90, 35], [84, 96], [34, 92]])
-    picture = figure(9.5, 5.0)
+    picture = figure(9.5, 4.6)
     places, shifts = picture.subplots(1, 2, width_ratios=(1, 1.25))
     wrong = (MIDDLE + error[0], MIDDLE + error[1])
     for k, cell in enumerate(cells):
@@ -124,7 +124,9 @@ def center() -> Figure:
         xlim=(0, N), ylim=(N, 0), aspect="equal", xlabel="x (px)", ylabel="y (px)",
         title="four cells, at 36 angles",
     )  # fmt: skip
-    places.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    picture.legend(
+        *places.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=5
+    )
     for axis, (name, color) in enumerate((("x", BLUE), ("y", ORANGE))):
         shifts.plot(angles, moved[:, axis], "o^"[axis], color=color, markersize=4, label=name)
     shifts.axhline(0, color=GRAY, linewidth=0.8)
@@ -146,7 +148,7 @@ def tilted_plane() -> Figure:
     picture = figure(10.5, 3.9)
     scan, stretched, turned = picture.subplots(1, 3, sharex=True, sharey=True)
     along = np.array([np.cos(np.radians(orientation)), np.sin(np.radians(orientation))])
-    spot, angle = 8, 110.0
+    spot, angle = 8, 150.0
     panels = (
         (scan, path, path[spot], "1. as scanned: an ellipse"),
         (stretched, circle, circle[spot], "2. stretched: seen along the axis"),
