@@ -259,6 +259,8 @@ def describe(schema: Schema) -> str:
     str
         For instance ``"a number above 0 and at most 1, or null"``.
     """
+    if "anyOf" in schema:
+        return ", or ".join(describe(choice) for choice in schema["anyOf"])
     if "enum" in schema:
         return _either(["null" if item is None else str(item) for item in schema["enum"]])
     words = [_describe_type(name, schema) for name in types_of(schema) if name != "null"]

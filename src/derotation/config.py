@@ -130,7 +130,8 @@ def section(config: Mapping[str, Any], *names: str) -> Config:
     config : mapping
         The canonical configuration.
     *names : str
-        Sections (``"angles"``) or single keys of one (``"scan.lines_per_frame"``).
+        Sections (``"angles"``) or single keys (``"scan.lines_per_frame"``), also of sections
+        within sections.
 
     Returns
     -------
@@ -140,11 +141,12 @@ def section(config: Mapping[str, Any], *names: str) -> Config:
     """
     chosen: Config = {}
     for name in sorted(names):
-        home, _, key = name.partition(".")
-        if key:
-            chosen.setdefault(home, {})[key] = config[home][key]
-        else:
-            chosen[home] = config[home]
+        *homes, key = name.split(".")
+        source: Mapping[str, Any] = config
+        target = chosen
+        for home in homes:
+            source, target = source[home], target.setdefault(home, {})
+        target[key] = source[key]
     return chosen
 
 

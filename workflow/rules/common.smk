@@ -122,9 +122,62 @@ def corrections(wildcards):
     return {}
 
 
+def exported(wildcards):
+    """What the exports of a derotated movie read."""
+    return {
+        "movie": f"<results>/{wildcards.session}/derotated.tif",
+        "recorded": movie_files(wildcards),
+        "angles": f"<results>/{wildcards.session}/angles.npz",
+        "calibration": calibration_file(wildcards),
+        "mean": f"<results>/{wildcards.session}/images/mean.tif",
+        "coverage": f"<results>/{wildcards.session}/images/coverage.tif",
+    } | {
+        name: file
+        for name, file in corrections(wildcards).items()
+        if name == "movement"
+    }
+
+
+def export_settings(*keys):
+    """What an export depends on: its own keys, and what tells which pixels were seen."""
+    return settings(
+        *(f"export.{key}" for key in ("fill", "scale", *keys)),
+        "derotate.interpolation",
+        "derotate.mask_diameter",
+        "scan.bidirectional",
+        *MOVIE_KEYS,
+    )
+
+
+def kept(file):
+    """A file that is removed when everything has been made from it, if the user wants so."""
+    return file if COHORT.config["export"]["keep_derotated"] else temp(file)
+
+
+def raw_binary():
+    """The second copy of the movie, which Suite2p's registration leaves as it is, if wanted."""
+    if not COHORT.config["export"]["keep_raw"]:
+        return {}
+    return {"raw": "<results>/{session}/suite2p/plane0/data_raw.bin"}
+
+
+def exports():
+    """The exports that the user wants, each by its last file."""
+    export = COHORT.config["export"]
+    wanted = {
+        "suite2p/export.json": export["suite2p"]["write"],
+        "suite2p/suite2p_run.json": export["suite2p"]["run"],
+        "suite2p_tiff/{session}.tif": export["tiff"],
+    }
+    return [name for name, asked in wanted.items() if asked]
+
+
 def final_files(session):
     """What the workflow makes of one session."""
-    names = ["derotated.tif", "angles.csv", "plots/before_after.png"]
+    names = ["angles.csv", "plots/before_after.png"]
+    names += [name.format(session=session.name) for name in exports()]
+    if COHORT.config["export"]["keep_derotated"]:
+        names.append("derotated.tif")
     if session.calibration is None:
         names.append("center_of_rotation.txt")
     if COHORT.config["report"]["animation"]:

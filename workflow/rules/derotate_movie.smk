@@ -8,7 +8,7 @@ rule derotate_movie:
         angles="<results>/{session}/angles.npz",
         calibration=calibration_file,
     output:
-        movie="<results>/{session}/derotated.tif",
+        movie=kept("<results>/{session}/derotated.tif"),
         mean="<results>/{session}/images/mean.tif",
         raw_mean="<results>/{session}/images/raw_mean.tif",
         coverage="<results>/{session}/images/coverage.tif",

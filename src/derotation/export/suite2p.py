@@ -1,0 +1,236 @@
+"""A folder that Suite2p takes at once, for its 1.x and its 0.14 generation."""
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation import __version__
+from derotation.export import _bad_frames, run_suite2p
+from derotation.export._frames import FilledFrames
+from derotation.export._seen import SeenPixels, largest_rectangle
+from derotation.export._suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
+from derotation.io.files import whole_files, write_json
+
+__all__ = ["FILES", "Suite2pExport", "export_suite2p"]
+
+logger = logging.getLogger(__name__)
+
+# In the order in which they appear: Suite2p takes a folder for ready when it finds db.npy and
+# settings.npy, or ops.npy, so these come last.
+FILES = (
+    "plane0/data.bin",
+    "bad_frames.npy",
+    "plane0/reg_outputs.npy",
+    "run_suite2p.py",
+    "plane0/settings.npy",
+    "plane0/ops.npy",
+    "plane0/db.npy",
+    "export.json",
+)
+RAW = "plane0/data_raw.bin"
+# What Suite2p leaves in a plane's folder; of no use with another movie beside it.
+_RESULTS = (
+    "stat.npy", "F.npy", "Fneu.npy", "F_chan2.npy", "Fneu_chan2.npy", "spks.npy", "iscell.npy",
+    "redcell.npy", "detect_outputs.npy", "zcorr.npy", "Fall.mat", "run.log",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Suite2pExport:
+    """What was found while a movie was exported."""
+
+    coverage: NDArray[np.float64]
+    """Fraction of the pixels inside the mask that were seen (frame,)."""
+    bad_frames: NDArray[np.int64]
+    """Numbers of the frames to be left out, from 0."""
+    reasons: dict[str, int]
+    """How many frames are bad, per reason."""
+    always_seen: NDArray[np.bool_]
+    """Pixels that all other frames saw (y, x)."""
+    rectangle: tuple[tuple[int, int], tuple[int, int]] | None
+    """The largest rectangle of them: first and behind the last row and column; None: no pixel."""
+    value_range: tuple[float, float]
+    """Least and largest gray value."""
+
+
+def export_suite2p(
+    frames: FilledFrames,
+    seen: SeenPixels,
+    facts: PlaneFacts,
+    folder: str | Path,
+    *,
+    config: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
+    frames_per_chunk: int | None = None,
+) -> Suite2pExport:
+    """Write a folder that Suite2p takes at once.
+
+    Parameters
+    ----------
+    frames : FilledFrames
+        The derotated movie without holes.
+    seen : SeenPixels
+        Which of its pixels were seen.
+    facts : PlaneFacts
+        What Suite2p has to know about it.
+    folder : path
+        The folder ``suite2p``; its ``plane0/`` holds the movie. None of its files appears before
+        all are whole. Results that Suite2p left there move to ``earlier/``: they belong to another
+        movie, but may hold cells that somebody chose by hand.
+    config : mapping, optional
+        ``bad_frames`` with ``min_coverage`` (fraction) and ``max_speed`` (degrees per second, or
+        None); ``settings`` and ``ops``, values by Suite2p's own names.
+    about : mapping, optional
+        More for ``export.json``: where the movie comes from.
+    frames_per_chunk : int, optional
+        Frames held in memory at a time.
+
+    Returns
+    -------
+    Suite2pExport
+
+    Raises
+    ------
+    InputError
+        If the movie's values do not fit into 16 bits.
+    """
+    options = {"bad_frames": {}, "settings": {}, "ops": {}} | dict(config or {})
+    place = Path(folder)
+    settings = make_settings(facts, options["settings"])  # may refuse; before any work
+    names = (*FILES, RAW) if facts.keep_raw else FILES
+    with whole_files(place / name for name in names) as temporaries:
+        to = dict(zip(names, temporaries, strict=True))
+        binaries = [to[name] for name in names if name.endswith(".bin")]
+        found = _write_movie(frames, seen, facts, binaries, options["bad_frames"], frames_per_chunk)
+        ranges = _ranges(found, facts)
+        np.save(to["bad_frames.npy"], found.bad_frames)
+        _save_dict(to["plane0/reg_outputs.npy"], ranges)
+        _save_dict(to["plane0/settings.npy"], settings)
+        _save_dict(to["plane0/ops.npy"], make_ops(facts, ranges, options["ops"]))
+        _save_dict(to["plane0/db.npy"], make_db(facts))
+        shutil.copyfile(Path(run_suite2p.__file__), to["run_suite2p.py"])
+        write_json(to["export.json"], _summary(found, facts, frames, ranges) | dict(about or {}))
+        _move_results_away(place)
+    return found
+
+
+def _write_movie(
+    frames: FilledFrames,
+    seen: SeenPixels,
+    facts: PlaneFacts,
+    binaries: list[Path],
+    bad_frames: Mapping[str, Any],
+    frames_per_chunk: int | None,
+) -> Suite2pExport:
+    """Write ``data.bin``, and find out which frames and pixels are good on the way."""
+    limits = _bad_frames.DEFAULTS | dict(bad_frames)
+    why = _bad_frames.reasons(seen.geometry.angles, limits)
+    skipped = np.any([*why.values()], axis=0)
+    coverage = np.ones(facts.n_frames)
+    always = seen.disc.copy()
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(path.open("wb", buffering=0)) for path in binaries]
+        for block in frames.blocks(frames_per_chunk):
+            for stream in streams:
+                _write(stream, block.frames)
+            numbers = block.partly + block.start
+            coverage[numbers] = block.seen.sum(axis=(1, 2)) / seen.disc.sum()
+            good = ~skipped[numbers] & (coverage[numbers] >= limits["min_coverage"])
+            always &= block.seen[good].all(axis=0)
+    why[_bad_frames.LOW_COVERAGE] = coverage < limits["min_coverage"]
+    expected = facts.n_frames * facts.height * facts.width * 2
+    for path in binaries:
+        if path.stat().st_size != expected:
+            size = path.stat().st_size
+            msg = f"{path} has {size} bytes, but {expected} were written; is the disk full?"
+            raise OSError(msg)
+    return Suite2pExport(
+        coverage=coverage,
+        bad_frames=np.flatnonzero(np.any([*why.values()], axis=0)).astype(np.int64),
+        reasons={reason: int(frames.sum()) for reason, frames in why.items()},
+        always_seen=always,
+        rectangle=largest_rectangle(always),
+        value_range=frames.value_range,
+    )
+
+
+def _write(stream: IO[bytes], frames: NDArray[np.int16]) -> None:
+    """Write all of an array; the system may take it in several pieces."""
+    view = frames.data.cast("B")
+    done = 0
+    while done < len(view):
+        done += stream.write(view[done:])
+
+
+def _ranges(found: Suite2pExport, facts: PlaneFacts) -> dict[str, Any]:
+    """Say where and when Suite2p may look for cells if it does not register the movie."""
+    rectangle = found.rectangle
+    if rectangle is None:
+        logger.warning(
+            "No pixel was seen by all frames that are not bad, so Suite2p will look for cells in "
+            "the whole picture. Frames that saw little can be left out by "
+            "export.bad_frames.min_coverage."
+        )
+        rectangle = ((0, facts.height), (0, facts.width))
+    bad = np.zeros(facts.n_frames, np.bool_)
+    bad[found.bad_frames] = True
+    if bad.mean() >= 0.5:
+        logger.warning(
+            "%d of %d frames are bad (%s); Suite2p does not work well with more than half of them.",
+            bad.sum(), len(bad), ", ".join(f"{n} {reason}" for reason, n in found.reasons.items()),
+        )  # fmt: skip
+    return {"yrange": [*rectangle[0]], "xrange": [*rectangle[1]], "badframes": bad}
+
+
+def _summary(
+    found: Suite2pExport, facts: PlaneFacts, frames: FilledFrames, ranges: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say in words and numbers what was exported."""
+    return {
+        "kind": "derotation suite2p export",
+        "version": 1,
+        "software": f"derotation-workflow {__version__}",
+        "session": facts.session,
+        "frames": facts.n_frames,
+        "height": facts.height,
+        "width": facts.width,
+        "frame_rate_hz": facts.frame_rate,
+        "tau_s": facts.tau,
+        "diameter_px": facts.diameter,
+        "registration_by_suite2p": facts.register,
+        "scale": frames.scale,
+        "gray_values": [*found.value_range],
+        "bad_frames": {"number": len(found.bad_frames)} | found.reasons,
+        "always_seen": {
+            "pixels": int(found.always_seen.sum()),
+            "rows": ranges["yrange"],
+            "columns": ranges["xrange"],
+            "is_whole_frame_since_no_pixel_was_always_seen": found.rectangle is None,
+        },
+    }
+
+
+def _save_dict(path: Path, content: Mapping[str, Any]) -> None:
+    """Save a dictionary as Suite2p does, so that any NumPy from 1.24 on can read it."""
+    np.save(path, np.array(dict(content), dtype=object), allow_pickle=True)
+
+
+def _move_results_away(folder: Path) -> None:
+    """Keep what Suite2p made of an earlier export, where it cannot be taken for this one's."""
+    names = [*(folder / "plane0" / name for name in _RESULTS), folder / "suite2p_run.json"]
+    old = [path for path in names if path.exists()]
+    if not old:
+        return
+    target = folder / "earlier" / time.strftime("%Y-%m-%d_%H%M%S")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in old:
+        path.replace(target / path.name)
+    logger.info("Results of an earlier run of Suite2p were moved to %s", target)

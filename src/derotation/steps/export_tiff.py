@@ -1,0 +1,61 @@
+"""Step ``export_tiff``: the filled movie as a TIFF that Suite2p reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from derotation.export.tiff import export_tiff
+from derotation.steps._export import derotated_session
+
+__all__ = ["run"]
+
+
+def run(
+    *,
+    movie: str | Path,
+    recorded: str | Path,
+    angles: str | Path,
+    calibration: str | Path,
+    mean: str | Path,
+    coverage: str | Path,
+    config: Mapping[str, Any],
+    output: str | Path,
+    movement: str | Path | None = None,
+    frames_per_chunk: int | None = None,
+    threads: int = 1,
+) -> None:
+    """Write the derotated movie, filled where nothing was seen, as 16-bit integers.
+
+    Parameters
+    ----------
+    movie, recorded, angles, calibration, mean, coverage, config, movement, threads
+        As for :func:`derotation.steps.export_suite2p.run`.
+    output : path
+        The TIFF, alone in its folder.
+    frames_per_chunk : int, optional
+        Frames held in memory at a time.
+
+    Raises
+    ------
+    DerotationError
+        If a file cannot be read, if the files do not belong together, or if the movie's values do
+        not fit into 16 bits.
+    """
+    with derotated_session(
+        movie=movie,
+        recorded=recorded,
+        angles=angles,
+        calibration=calibration,
+        mean=mean,
+        coverage=coverage,
+        movement=movement,
+        config=config,
+        threads=threads,
+    ) as session:
+        export_tiff(
+            session.frames,
+            output,
+            frame_rate=session.angles.frame_rate,
+            pixel_size_um=session.recorded.metadata.pixel_size_um,
+            frames_per_chunk=frames_per_chunk,
+        )

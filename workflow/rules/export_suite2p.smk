@@ -1,0 +1,39 @@
+# A folder that Suite2p takes at once.
+
+
+rule export_suite2p:
+    input:
+        unpack(exported),
+    output:
+        **raw_binary(),
+        data="<results>/{session}/suite2p/plane0/data.bin",
+        db="<results>/{session}/suite2p/plane0/db.npy",
+        settings="<results>/{session}/suite2p/plane0/settings.npy",
+        ops="<results>/{session}/suite2p/plane0/ops.npy",
+        registration="<results>/{session}/suite2p/plane0/reg_outputs.npy",
+        bad_frames="<results>/{session}/suite2p/bad_frames.npy",
+        script="<results>/{session}/suite2p/run_suite2p.py",
+        summary="<results>/{session}/suite2p/export.json",
+    log:
+        "<logs>/{session}/export_suite2p.log",
+    benchmark:
+        "<benchmarks>/{session}/export_suite2p.tsv"
+    threads: 2
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(10, 5),
+    params:
+        movie=movie_pattern,
+        config=export_settings(
+            "keep_raw",
+            "bad_frames",
+            *(
+                f"suite2p.{key}"
+                for key in ("tau", "diameter", "register", "settings", "ops")
+            ),
+        ),
+        code=code("export_suite2p"),
+    message:
+        "Exporting {wildcards.session} for Suite2p"
+    script:
+        "../scripts/export_suite2p.py"

@@ -1,0 +1,28 @@
+"""Write a folder that Suite2p takes at once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import export_suite2p
+
+    export_suite2p.run(
+        movie=snakemake.input.movie,
+        recorded=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        movement=snakemake.input.get("movement"),
+        mean=snakemake.input.mean,
+        coverage=snakemake.input.coverage,
+        session=snakemake.wildcards.session,
+        config=snakemake.params.config,
+        folder=Path(snakemake.output.summary).parent,
+        # Not among the parameters: it changes memory, never the result.
+        frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,26 @@
+"""Write the filled movie as a TIFF that Suite2p reads."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import export_tiff
+
+    export_tiff.run(
+        movie=snakemake.input.movie,
+        recorded=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        movement=snakemake.input.get("movement"),
+        mean=snakemake.input.mean,
+        coverage=snakemake.input.coverage,
+        config=snakemake.params.config,
+        output=snakemake.output[0],
+        # Not among the parameters: it changes memory, never the result.
+        frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
+        threads=snakemake.threads,
+    )
