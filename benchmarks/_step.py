@@ -90,6 +90,23 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
     )
 
 
+def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import export_suite2p
+
+    export_suite2p.run(
+        movie=folder / "derotated.tif",
+        recorded=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        calibration=folder / "calibration.json",
+        mean=folder / "mean.tif",
+        coverage=folder / "coverage.tif",
+        session=folder.name,
+        config=config,
+        folder=folder / "suite2p",
+        threads=threads,
+    )
+
+
 STEPS = {
     step.__name__: step
     for step in (
@@ -98,6 +115,7 @@ STEPS = {
         estimate_center,
         estimate_plane,
         derotate_movie,
+        export_suite2p,
     )
 }
 

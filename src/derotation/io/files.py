@@ -8,6 +8,7 @@ import math
 import os
 import re
 import secrets
+import uuid
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,8 +39,10 @@ _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CLASSIC_LIMIT_BYTES = 3_900_000_000
 _PAGE_TABLE_BYTES = 512
 
-# What ImageJ itself can hold; other types become ordinary pages, which Fiji reads as well.
+# What ImageJ itself can hold; other types, and BigTIFFs, are described in OME-XML, which Fiji's
+# Bio-Formats reads.
 _IMAGEJ_DTYPES = frozenset({np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)})
+_OME_DTYPES = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")))
 
 
 @contextlib.contextmanager
@@ -282,8 +285,9 @@ class TiffStackWriter:
 
     The file appears under its name only when the ``with`` block ends and every frame has been
     written. It is a classic TIFF below 3.9 GB and a BigTIFF above; a classic one of a type that
-    ImageJ knows (uint8, uint16, float32) carries ImageJ's own description. Each frame is a page
-    of its own, so that every TIFF reader finds all of them.
+    ImageJ knows (uint8, uint16, float32) carries ImageJ's own description, any other an OME-XML:
+    Fiji shows seconds and micrometers for both. Each frame is a page of its own, so that every
+    TIFF reader finds all of them.
 
     Parameters
     ----------
@@ -292,7 +296,7 @@ class TiffStackWriter:
     shape
         ``(n_frames, height, width)``, all at least 1.
     dtype
-        Type of the pixels: a real number type.
+        Type of the pixels: integers of 8, 16 or 32 bits, or floats of 32 or 64.
     frame_interval_s
         Time from one frame to the next, in seconds, if known.
     pixel_size_um
@@ -327,10 +331,10 @@ class TiffStackWriter:
         self.path = Path(path)
         self.shape = _checked_shape(self.path, shape)
         self.dtype = np.dtype(dtype).newbyteorder("=")
-        if self.dtype.kind not in "uif":
+        if self.dtype not in _OME_DTYPES:
             raise InputError(
-                f"{self.path}: pixels of type {self.dtype} cannot be written; use integers or "
-                "floats."
+                f"{self.path}: pixels of type {self.dtype} cannot be written; use integers of up "
+                "to 32 bits, or floats of 32 or 64."
             )
         self.frame_interval_s = frame_interval_s
         self.pixel_size_um = pixel_size_um
@@ -437,23 +441,15 @@ class TiffStackWriter:
         import tifffile
 
         imagej = not self.is_bigtiff and self.dtype in _IMAGEJ_DTYPES
-        metadata: dict[str, Any] = {**self.description, "axes": "TYX"}
-        resolution = None
-        if self.frame_interval_s is not None:
-            metadata["finterval"] = float(self.frame_interval_s)
-        if self.pixel_size_um is not None:
-            resolution = (1.0 / self.pixel_size_um, 1.0 / self.pixel_size_um)
-            metadata["unit" if imagej else "pixel_size_um"] = (
-                "um" if imagej else float(self.pixel_size_um)
-            )
         try:
-            with tifffile.TiffWriter(temporary, bigtiff=self.is_bigtiff, imagej=imagej) as writer:
+            with tifffile.TiffWriter(
+                temporary, bigtiff=self.is_bigtiff, imagej=imagej, ome=not imagej
+            ) as writer:
                 place = writer.write(
                     shape=self.shape,
                     dtype=self.dtype,
                     photometric="minisblack",
-                    resolution=resolution,
-                    metadata=metadata,
+                    **(self._for_imagej() if imagej else self._for_ome()),
                     returnoffset=True,
                 )
         except OSError as error:
@@ -461,6 +457,40 @@ class TiffStackWriter:
         if place is None:  # pragma: no cover - only for pages that are not contiguous
             raise InputError(f"{self.path}: the pixels would not be contiguous.")
         return int(place[0])
+
+    def _for_imagej(self) -> dict[str, Any]:
+        """Describe the movie in ImageJ's words."""
+        metadata: dict[str, Any] = {**self.description, "axes": "TYX"}
+        if self.frame_interval_s is not None:
+            metadata["finterval"] = float(self.frame_interval_s)
+        if self.pixel_size_um is None:
+            return {"metadata": metadata}
+        per_um = 1 / self.pixel_size_um
+        return {"metadata": metadata | {"unit": "um"}, "resolution": (per_um, per_um)}
+
+    def _for_ome(self) -> dict[str, Any]:
+        """Describe the movie in the words of OME-XML, and its pixels for plain TIFF readers."""
+        told = (self.shape, str(self.dtype), self.frame_interval_s, self.pixel_size_um)
+        metadata: dict[str, Any] = {
+            "axes": "TYX",
+            # By default random: equal movies shall be equal files.
+            "UUID": uuid.uuid5(uuid.NAMESPACE_URL, f"{self.path.name} {told}").urn,
+        }
+        if self.description:
+            metadata["Description"] = json.dumps(self.description)
+        if self.frame_interval_s is not None:
+            metadata |= {"TimeIncrement": float(self.frame_interval_s), "TimeIncrementUnit": "s"}
+        if self.pixel_size_um is None:
+            return {"metadata": metadata}
+        for axis in "XY":
+            metadata[f"PhysicalSize{axis}"] = float(self.pixel_size_um)
+            metadata[f"PhysicalSize{axis}Unit"] = "µm"
+        per_cm = 1e4 / self.pixel_size_um
+        return {
+            "metadata": metadata,
+            "resolution": (per_cm, per_cm),
+            "resolutionunit": "CENTIMETER",
+        }
 
 
 def _checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int, int]:

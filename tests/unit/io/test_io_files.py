@@ -2,6 +2,7 @@ import errno
 import io
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from derotation.io.files import (
     write_json,
     write_text,
 )
+from derotation.io.movie import open_movie
+
+OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 
 
 def names(folder: Path) -> list[str]:
@@ -241,9 +245,40 @@ def test_stack_writer_describes_what_imagej_cannot_hold(tmp_path):
         writer.write(movie("i2"))
     with tifffile.TiffFile(tmp_path / "m.tif") as tif:
         assert not tif.is_imagej
-        found = json.loads(tif.pages[0].description)
-    assert found["axes"] == "TYX"
-    assert (found["finterval"], found["pixel_size_um"]) == (0.25, 0.5)
+        assert tif.is_ome
+        (pixels,) = ElementTree.fromstring(tif.ome_metadata).iter(f"{OME}Pixels")
+        unit = tif.pages[0].tags["ResolutionUnit"].value
+        numerator, denominator = tif.pages[0].tags["XResolution"].value
+    # What Bio-Formats reads.
+    assert (pixels.get("SizeT"), pixels.get("SizeZ"), pixels.get("SizeC")) == ("7", "1", "1")
+    assert float(pixels.get("TimeIncrement")) == 0.25
+    assert pixels.get("TimeIncrementUnit") == "s"
+    for axis in "XY":
+        assert float(pixels.get(f"PhysicalSize{axis}")) == 0.5
+        assert pixels.get(f"PhysicalSize{axis}Unit") == "µm"
+    # What readers of plain TIFFs read: 20000 pixels per centimeter.
+    assert unit == 3
+    assert numerator / denominator == pytest.approx(20_000)
+
+
+def test_stack_writer_writes_equal_movies_as_equal_files(tmp_path):
+    for folder in ("one", "two"):
+        with TiffStackWriter(tmp_path / folder / "m.tif", (7, 5, 3), "i2") as writer:
+            writer.write(movie("i2"))
+    assert (tmp_path / "one" / "m.tif").read_bytes() == (tmp_path / "two" / "m.tif").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i2"])
+def test_own_reader_finds_rate_and_pixel_size(tmp_path, dtype):
+    path = tmp_path / "m.tif"
+    with TiffStackWriter(
+        path, (7, 5, 3), dtype, frame_interval_s=0.25, pixel_size_um=0.5
+    ) as writer:
+        writer.write(movie(dtype))
+    with open_movie(path) as found:
+        assert found.shape == (7, 5, 3)
+        assert found.metadata.frame_rate == pytest.approx(4)
+        assert found.metadata.pixel_size_um == pytest.approx(0.5)
 
 
 def test_stack_writer_takes_bigtiff_above_the_limit(tmp_path, monkeypatch):

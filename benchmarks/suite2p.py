@@ -1,0 +1,249 @@
+"""Cells that the real Suite2p finds in a derotated session, against the truth of the simulator.
+
+The same scene is recorded turning and at rest. Suite2p runs on the export of the derotated movie,
+of the one as recorded, and of the one at rest, in an environment of its own: --python names its
+Python. Without it only the exports are made. An ROI and a cell match if they are within 3 px of
+each other; each has one partner at most. An ROI without a partner, wherever it lies, is a false
+one. Cells count if they lie wholly within the disc that is always seen. The trace is F - 0.7 Fneu
+against the true calcium.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _common import (
+    CONFIG_SCHEMA,
+    add_quick,
+    elsewhere,
+    load,
+    make_session,
+    options,
+    print_table,
+    print_verdicts,
+    rotations,
+    run_step,
+    write_json,
+)
+
+FRAME_RATE = 6.74
+STEPS = ("parse_signals", "interpolate_angles", "estimate_center", "estimate_plane",
+         "derotate_movie")  # fmt: skip
+MOVIES = ("derotated", "as recorded", "at rest")
+MATCH_PX = 3.0
+# A torchvision built for another PyTorch than the one installed misses operators that only Cellpose
+# would need; without their names torchvision cannot be imported, and without it Suite2p cannot.
+RUNNER = """
+import importlib.util, pathlib, re, runpy, sys
+import torch
+try:
+    import torchvision
+except (RuntimeError, ImportError):
+    for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    home = pathlib.Path(importlib.util.find_spec("torchvision").origin).parent
+    source = (home / "_meta_registrations.py").read_text()
+    library = torch.library.Library("torchvision", "DEF")
+    for name in re.findall(r'register_fake\\("torchvision::(\\w+)"\\)', source):
+        library.define(f"{name}(Tensor a, Tensor b, float c) -> Tensor")
+torch.set_num_threads(2)
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def main() -> None:
+    parser = options(__doc__)
+    add_quick(parser)
+    parser.add_argument("--python", help="a Python in whose environment Suite2p is installed")
+    parser.add_argument("--frames", type=int, default=1500)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fill", nargs="*", default=["mean"], help="values of export.fill to try")
+    parser.add_argument("--movies", nargs="*", choices=MOVIES, default=list(MOVIES))
+    parser.add_argument("--folder", type=Path, help="for temporary files; kept if it is given")
+    given = parser.parse_args()
+    if given.quick:
+        given.size, given.frames = 64, 100
+    with tempfile.TemporaryDirectory() as temporary:
+        results = measure(given.folder or Path(temporary), given)
+    rows = [row for row in results["movies"] if "cells" in row]
+    if rows:
+        print_table(
+            f"{results['suite2p']}, {given.frames} frames of {given.size} x {given.size}; {load()}",
+            ("movie", "fill", "ROIs", "cells", "found", "%", "false", "r", "px", "minutes"),
+            [
+                (row["movie"], row["fill"], row["rois"], row["cells"], row["found"],
+                 row["percent"], row["false"], row["correlation"], row["shift_px"],
+                 row["minutes"])
+                for row in rows
+            ],
+        )  # fmt: skip
+        results["targets"] = verdicts(rows)
+    else:
+        exported = [(row["movie"], row["fill"], row["megabytes"]) for row in results["movies"]]
+        print_table("Exported", ("movie", "fill", "MB"), exported)
+    write_json(given.json, results)
+
+
+def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Simulate, derotate, export, and let Suite2p run on each export."""
+    elsewhere(simulate, folder, given.size, given.frames, given.seed)
+    for step in STEPS:
+        run_step(step, folder / "turning")
+    results: dict[str, Any] = {"movies": [], "suite2p": "Suite2p"}
+    for movie in given.movies:
+        for fill in given.fill if movie == "derotated" else ["-"]:
+            place = folder / f"{movie} {fill}".replace(" ", "_") / "suite2p"
+            elsewhere(export, folder, movie, fill, place)
+            size = (place / "plane0" / "data.bin").stat().st_size / 1e6
+            row = {"movie": movie, "fill": fill, "megabytes": size}
+            if given.python:
+                began = time.perf_counter()
+                results["suite2p"] = run_suite2p(given.python, place)
+                row["minutes"] = (time.perf_counter() - began) / 60
+                row |= score(folder, movie, place / "plane0")
+            results["movies"].append(row)
+    return results
+
+
+def simulate(folder: Path, size: int, n_frames: int, seed: int) -> None:
+    """Record the same scene turning and at rest."""
+    from derotation.simulate import plan_recording
+
+    common = {
+        "shape": (size, size),
+        "n_frames": n_frames,
+        "frame_rate": FRAME_RATE,
+        "center_offset": (5, -4),
+        "n_cells": max(round(60 * (size / 256) ** 2), 4),
+        "seed": seed,
+    }
+    turning = common | {"stimulus": rotations(n_frames, FRAME_RATE)}
+    scene = plan_recording(**turning).scene
+    at_rest = common | {"scene": scene, "stimulus": []}
+    for name, parameters in (("turning", turning), ("rest", at_rest)):
+        (folder / name).mkdir(parents=True)
+        make_session(folder / name, **parameters)
+        plan = plan_recording(**parameters)
+        np.savez(folder / f"{name}.npz", centers=scene.centers, radii=scene.radii,
+                 activity=plan.activity, center=plan.center)  # fmt: skip
+
+
+def export(folder: Path, movie: str, fill: str, place: Path) -> None:
+    """Export a movie; one that is not derotated is exported as if it had been recorded at rest."""
+    import dataclasses
+
+    import tifffile
+
+    from derotation.angles import Angles
+    from derotation.config import load_config
+    from derotation.steps import export_suite2p
+
+    turning = folder / "turning"
+    config = load_config(turning / "config.yaml", CONFIG_SCHEMA)
+    source = folder / "rest" if movie == "at rest" else turning
+    files = {"movie": turning / "derotated.tif", "angles": turning / "angles.npz",
+             "mean": turning / "mean.tif", "coverage": turning / "coverage.tif"}  # fmt: skip
+    if movie == "derotated":
+        config["export"]["fill"] = fill
+    else:
+        place.mkdir(parents=True)
+        told = Angles.load(turning / "angles.npz")
+        still = np.zeros_like(told.line_angles)
+        files = {"movie": source / "movie.tif"}
+        files |= {name: place / f"{name}.tif" for name in ("mean", "coverage")}
+        files["angles"] = place / "angles.npz"
+        dataclasses.replace(told, line_angles=still, frame_angles=still[:, 0]).save(files["angles"])
+        for name in ("mean", "coverage"):
+            tifffile.imwrite(files[name], np.ones(told.line_angles.shape[1:] * 2, np.float32))
+    export_suite2p.run(
+        recorded=source / "movie.tif",
+        calibration=turning / "calibration.json",
+        session=place.parent.name,
+        config=config,
+        folder=place,
+        threads=2,
+        **files,
+    )
+
+
+def run_suite2p(python: str, place: Path) -> str:
+    """Run the exported script; returns the version of Suite2p."""
+    log = place / "suite2p.log"
+    with log.open("w") as stream:
+        subprocess.run(
+            [python, "-c", RUNNER, str(place / "run_suite2p.py")],
+            check=True, stdout=stream, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    return "Suite2p " + json.loads((place / "suite2p_run.json").read_text())["suite2p"]
+
+
+def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
+    """Compare what Suite2p found with the truth."""
+    truth = np.load(folder / ("rest.npz" if movie == "at rest" else "turning.npz"))
+    stat = np.load(plane / "stat.npy", allow_pickle=True)
+    traces = np.load(plane / "F.npy") - 0.7 * np.load(plane / "Fneu.npy")
+    ops = np.load(plane / "ops.npy", allow_pickle=True).item()
+    size = ops["Ly"]
+    places = np.array([np.average((roi["xpix"], roi["ypix"]), axis=1, weights=roi["lam"])
+                       for roi in stat])  # fmt: skip
+    roi_of = partners(places, truth["centers"])
+    center = truth["center"]
+    radius = min(*center, size - 1 - center[0], size - 1 - center[1])
+    distance = np.hypot(*(truth["centers"] - center).T)
+    wanted = np.flatnonzero(distance + truth["radii"].max(axis=1) <= radius)
+    found = [cell for cell in wanted if cell in roi_of]
+    good = np.ones(len(traces[0]), bool)
+    good[np.load(plane.parent / "bad_frames.npy")] = False
+    correlations = [
+        np.corrcoef(traces[roi_of[cell]][good], truth["activity"][good, cell])[0, 1]
+        for cell in found
+    ]
+    shifts = np.hypot(ops["xoff"], ops["yoff"]) if "xoff" in ops else np.zeros(1)
+    return {
+        "rois": len(stat),
+        "cells": len(wanted),
+        "found": len(found),
+        "percent": 100 * len(found) / len(wanted),
+        "false": len(stat) - len(roi_of),
+        "correlation": float(np.median(correlations)) if found else float("nan"),
+        "shift_px": float(np.percentile(shifts, 99)),
+    }
+
+
+def partners(rois: np.ndarray, cells: np.ndarray) -> dict[int, int]:
+    """Pair ROIs and cells (x, y), the nearest first; gives the ROI of each cell that has one."""
+    gaps = np.hypot(*(rois[:, None] - cells[None]).transpose(2, 0, 1))
+    roi_of: dict[int, int] = {}
+    for roi, cell in zip(*np.unravel_index(np.argsort(gaps, axis=None), gaps.shape), strict=True):
+        if gaps[roi, cell] > MATCH_PX:
+            break
+        if cell not in roi_of and roi not in roi_of.values():
+            roi_of[int(cell)] = int(roi)
+    return roi_of
+
+
+def verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Compare with the targets what holds for the derotated movie."""
+    of = {(row["movie"], row["fill"]): row for row in rows}
+    rest = of.get(("at rest", "-"))
+    targets = []
+    for (movie, fill), row in of.items():
+        if movie != "derotated":
+            continue
+        targets += [
+            (f"cells found, fill {fill} (%)", row["percent"], ">=", 90.0),
+            (f"median correlation of traces, fill {fill}", row["correlation"], ">=", 0.9),
+        ]
+        if rest is not None:
+            targets.append((f"false ROIs, fill {fill}", row["false"], "<=", 1.1 * rest["false"]))
+    return print_verdicts(targets)
+
+
+if __name__ == "__main__":
+    main()
