@@ -23,6 +23,14 @@ SESSION_FILES = {
     "plots/before_after.png",
     "plots/contact_sheet.png",
     "plots/animation.gif",
+    "suite2p/bad_frames.npy",
+    "suite2p/export.json",
+    "suite2p/run_suite2p.py",
+    "suite2p/plane0/data.bin",
+    "suite2p/plane0/db.npy",
+    "suite2p/plane0/ops.npy",
+    "suite2p/plane0/reg_outputs.npy",
+    "suite2p/plane0/settings.npy",
 }
 CENTER_FILES = {
     "center.json",
@@ -117,6 +125,7 @@ def test_a_bad_session_fails_alone_and_says_why(finished):
         "estimate_plane": 1,
         "derotate_movie": 1,
         "animate_session": 1,
+        "export_suite2p": 1,
     }
     assert not files_in(finished.folder / "results" / "bad")
 
@@ -130,4 +139,5 @@ def test_a_changed_raw_file_concerns_its_session_alone(finished, argument):
         "interpolate_angles": 1,
         "derotate_movie": 1,
         "animate_session": 1,
+        "export_suite2p": 1,
     }

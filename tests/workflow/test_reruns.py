@@ -18,8 +18,9 @@ AFTER = {
     "interpolate_angles": {"estimate_center", "derotate_movie"},
     "estimate_center": {"estimate_plane"},
     "estimate_plane": {"derotate_movie"},
-    "derotate_movie": {"animate_session"},
+    "derotate_movie": {"animate_session", "export_suite2p"},
     "animate_session": set(),
+    "export_suite2p": set(),
 }
 
 
@@ -172,7 +173,7 @@ ROWS = [
         "`scan.bidirectional`",
         key("scan", bidirectional=True),
         "estimate_center",
-        also=frozenset({("b", "derotate_movie")}),
+        also=frozenset(from_here("derotate_movie", {"b"})),
     ),
     Row(
         "`movie.channel`, `plane`, `n_planes`, `n_channels`",
@@ -185,6 +186,8 @@ ROWS = [
     Row("a key of `plane`", key("plane", correct="never"), "estimate_plane", OWN),
     Row("a key of `wobble`", key("wobble", max_order=2), "estimate_plane", OWN),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
+    Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
+    Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
     Row("`movie.frames_per_chunk`", key("movie", frames_per_chunk=7), None),
     Row("a default, written out", key("derotate", interpolation="linear"), None),
@@ -223,6 +226,7 @@ ROWS = [
         code("steps/derotate_movie.py"),
         "derotate_movie",
     ),
+    Row("code of a module that a step uses", code("export/run_suite2p.py"), "export_suite2p"),
     Row("a comment or a docstring", code("angles.py", '"""', '"""Something else. '), None),
     Row("a comment or a docstring", code("angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None),
     Row("code of a module that no step uses", code("sample_sheet.py"), None),

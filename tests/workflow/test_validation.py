@@ -24,6 +24,7 @@ def test_dry_run(cohort):
         "estimate_center": 1,
         "estimate_plane": 1,
         "derotate_movie": 2,
+        "export_suite2p": 2,
     }
     assert not (cohort.folder / "results").exists()
 
