@@ -343,7 +343,7 @@ class Registration:
             return nothing
         target = smooth.ravel()[inside] / weight.ravel()[inside]
         try:
-            solution, inverse, near = _explain(known, target)
+            solution, inverse, near = explain(known, target)
         except np.linalg.LinAlgError:
             return nothing
         gain = solution[0]
@@ -376,7 +376,7 @@ class Registration:
         return self._regressors[smoothing]
 
 
-def _explain(
+def explain(
     known: NDArray[np.float64], target: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Explain a picture by regressors (k, pixel), with little regard to pixels that differ much.
