@@ -21,7 +21,8 @@ rule export_suite2p:
     threads: 2
     resources:
         mem_mb=megabytes(1500),
-        runtime=minutes(10, 5),
+        runtime=minutes(10, 3),
+        disk_mb=disk(100, 2200 if COHORT.config["export"]["keep_raw"] else 1100),
     params:
         movie=movie_pattern,
         config=export_settings(

@@ -13,7 +13,8 @@ rule export_tiff:
     threads: 2
     resources:
         mem_mb=megabytes(1500),
-        runtime=minutes(10, 5),
+        runtime=minutes(10, 3),
+        disk_mb=disk(100, 1100),
     params:
         movie=movie_pattern,
         config=export_settings(),

@@ -18,8 +18,9 @@ rule run_suite2p:
         "../envs/suite2p.yaml"
     threads: 4
     resources:
-        mem_mb=megabytes(8000, 3),
+        mem_mb=megabytes(8000, 3000),
         runtime=minutes(60, 120),
+        disk_mb=disk(500, 2200),
     params:
         python=COHORT.config["export"]["suite2p"]["python"],
     message:
