@@ -31,6 +31,11 @@ SESSION_FILES = {
     "suite2p/plane0/ops.npy",
     "suite2p/plane0/reg_outputs.npy",
     "suite2p/plane0/settings.npy",
+    "illumination.npz",
+    "illumination.json",
+    "dark_angles.csv",
+    "plots/illumination.png",
+    "plots/dark_angles.png",
 }
 CENTER_FILES = {
     "center.json",
@@ -123,6 +128,7 @@ def test_a_bad_session_fails_alone_and_says_why(finished):
         "interpolate_angles": 1,
         "estimate_center": 1,
         "estimate_plane": 1,
+        "estimate_illumination": 1,
         "derotate_movie": 1,
         "animate_session": 1,
         "export_suite2p": 1,
@@ -137,6 +143,7 @@ def test_a_changed_raw_file_concerns_its_session_alone(finished, argument):
     assert finished.planned(*filter(None, [argument])) == {
         "parse_signals": 1,
         "interpolate_angles": 1,
+        "estimate_illumination": 1,
         "derotate_movie": 1,
         "animate_session": 1,
         "export_suite2p": 1,

@@ -15,9 +15,11 @@ ESTIMATES = {"estimate_center", "estimate_plane"}
 AFTER = {
     "simulate_session": {"parse_signals"},
     "parse_signals": {"interpolate_angles"},
-    "interpolate_angles": {"estimate_center", "derotate_movie"},
+    "interpolate_angles": {"estimate_center", "estimate_illumination", "derotate_movie"},
     "estimate_center": {"estimate_plane"},
-    "estimate_plane": {"derotate_movie"},
+    "estimate_plane": {"estimate_illumination", "derotate_movie"},
+    # Its result is reported, and used only if illumination.correct is auto.
+    "estimate_illumination": set(),
     "derotate_movie": {"animate_session", "export_suite2p"},
     "animate_session": set(),
     "export_suite2p": set(),
@@ -168,12 +170,14 @@ ROWS = [
     Row("a key of `signals`", key("signals", max_off_glitch_ms=50), "parse_signals"),
     Row("`scan.lines_per_frame`", key("scan", lines_per_frame=48), "parse_signals"),
     Row("`scan.line_duty`", key("scan", line_duty=0.8), "interpolate_angles"),
-    # b has no estimate_center, but its movie is derotated with this key as well.
+    # b has no estimate_center, but its movie is looked at and derotated with this key as well.
     Row(
         "`scan.bidirectional`",
         key("scan", bidirectional=True),
         "estimate_center",
-        also=frozenset(from_here("derotate_movie", {"b"})),
+        also=frozenset(
+            from_here("estimate_illumination", {"b"}) | from_here("derotate_movie", {"b"})
+        ),
     ),
     Row(
         "`movie.channel`, `plane`, `n_planes`, `n_channels`",
@@ -185,6 +189,8 @@ ROWS = [
     Row("a key of `center`", key("center", seed=7), "estimate_center", OWN),
     Row("a key of `plane`", key("plane", correct="never"), "estimate_plane", OWN),
     Row("a key of `wobble`", key("wobble", max_order=2), "estimate_plane", OWN),
+    Row("`illumination.correct`", key("illumination", correct="auto"), "derotate_movie"),
+    Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
@@ -206,7 +212,9 @@ ROWS = [
         own_calibration,
         "derotate_movie",
         B,
-        also=frozenset({("b", "estimate_center"), ("b", "estimate_plane")}),
+        also=frozenset(
+            ("b", step) for step in ("estimate_center", "estimate_plane", "estimate_illumination")
+        ),
     ),
     Row("a session's `stimulus` names another file", other_stimulus, "parse_signals", B),
     Row("a column of your own", own_column, None),

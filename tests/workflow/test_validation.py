@@ -23,7 +23,9 @@ def test_dry_run(cohort):
         "interpolate_angles": 2,
         "estimate_center": 1,
         "estimate_plane": 1,
+        "estimate_illumination": 2,
         "derotate_movie": 2,
+        "animate_session": 2,
         "export_suite2p": 2,
     }
     assert not (cohort.folder / "results").exists()

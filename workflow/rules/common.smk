@@ -119,7 +119,10 @@ def calibration_file(wildcards):
 
 def corrections(wildcards):
     """What derotate_movie corrects besides the rotation: files that not every session has."""
-    return {}
+    files = {}
+    if COHORT.config["illumination"]["correct"] == "auto":
+        files["illumination"] = f"<results>/{wildcards.session}/illumination.npz"
+    return files
 
 
 def exported(wildcards):
@@ -174,7 +177,7 @@ def exports():
 
 def final_files(session):
     """What the workflow makes of one session."""
-    names = ["angles.csv", "plots/before_after.png"]
+    names = ["angles.csv", "plots/before_after.png", "dark_angles.csv"]
     names += [name.format(session=session.name) for name in exports()]
     if COHORT.config["export"]["keep_derotated"]:
         names.append("derotated.tif")

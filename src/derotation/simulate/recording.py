@@ -36,6 +36,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 32 * 2**20
+ILLUMINATIONS = ("even", "uneven", "gradient", "shadow", "sector")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +122,13 @@ class RecordingParameters:
         Counts without light.
     read_noise : float
         Standard deviation of the electronic noise, counts; none without photon noise.
-    illumination : {"even", "uneven"}
-        ``uneven``: a fall-off that is fixed in the microscope's frame, not in the sample's.
+    illumination : {"even", "uneven", "gradient", "shadow", "sector"}
+        Light that is fixed in the microscope's frame, not in the sample's. ``uneven``: falls off
+        from a point a little off the middle; ``gradient``: from one side to the other; ``shadow``:
+        a soft dark spot; ``sector``: a dark wedge with soft edges.
+    illumination_strength : float, optional
+        How much darker the darkest pixel of the field is than the brightest, 0..1 (excluded).
+        None: 0.5, and for ``uneven`` about 0.6.
     dtype : {"uint8", "uint16", "int16", "float32", "float64"}
         Of the movie. Integers are rounded and clipped to their range.
     logic_level_v : float
@@ -177,7 +183,8 @@ class RecordingParameters:
     gain: float = 20.0
     pmt_offset: float = 100.0
     read_noise: float = 5.0
-    illumination: Literal["even", "uneven"] = "even"
+    illumination: Literal["even", "uneven", "gradient", "shadow", "sector"] = "even"
+    illumination_strength: float | None = None
     dtype: str = "uint16"
     logic_level_v: float = 5.0
     signal_noise_v: float = 0.0
@@ -190,7 +197,12 @@ class RecordingParameters:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "center_offset", tuple(float(n) for n in self.center_offset))
         _check_choice("protocol", self.protocol, ("full", "incremental"))
-        _check_choice("illumination", self.illumination, ("even", "uneven"))
+        _check_choice("illumination", self.illumination, ILLUMINATIONS)
+        strength = self.illumination_strength
+        if strength is not None and not 0 <= strength < 1:
+            raise InputError(
+                f"illumination_strength must be at least 0 and below 1, not {strength}"
+            )
         _check_choice("dtype", self.dtype, ("uint8", "uint16", "int16", "float32", "float64"))
         height, width = self.shape
         if height < 1 or width < 1:
@@ -648,14 +660,34 @@ def _plan_activity(p: RecordingParameters, n_cells: int, n_frames: int) -> NDArr
 
 
 def _plan_illumination(p: RecordingParameters) -> NDArray[np.float64]:
-    if p.illumination == "even":
-        return np.ones(p.shape)
+    """Brightness of the light at each raw pixel, at most 1."""
     height, width = p.shape
     rows, columns = np.mgrid[:height, :width]
-    # Brightest a little off the middle, about half as bright in the far corner.
-    x = (columns - 0.45 * (width - 1)) / width
-    y = (rows - 0.6 * (height - 1)) / height
-    return np.asarray(np.exp(-(x**2 + y**2) / (2 * 0.6**2)))
+    # From the middle of the field, in units of its width and height.
+    x = (columns - 0.5 * (width - 1)) / width
+    y = (rows - 0.5 * (height - 1)) / height
+    # How much is missing (in terms of the logarithm).
+    match p.illumination:
+        case "even":
+            return np.ones(p.shape)
+        case "uneven":
+            # Brightest a little off the middle, about half as bright in the far corner.
+            missing = ((x + 0.05) ** 2 + (y - 0.1) ** 2) / (2 * 0.6**2)
+        case "gradient":
+            missing = math.cos(math.radians(30)) * x + math.sin(math.radians(30)) * y
+        case "shadow":
+            missing = np.exp(-((x - 0.2) ** 2 + (y + 0.15) ** 2) / (2 * 0.13**2))
+        case "sector":
+            away = np.degrees(np.arctan2(y, x)) - 35.0
+            away = np.abs((away + 180.0) % 360.0 - 180.0)
+            missing = (
+                1 / (1 + np.exp((away - 30.0) / 6.0)) / (1 + np.exp((0.15 - np.hypot(x, y)) / 0.03))
+            )
+    if p.illumination == "uneven" and p.illumination_strength is None:
+        return np.asarray(np.exp(-missing))
+    strength = 0.5 if p.illumination_strength is None else p.illumination_strength
+    missing = (missing - missing.min()) / np.ptp(missing)
+    return np.asarray((1 - strength) ** missing)
 
 
 def _plan_signals(

@@ -74,10 +74,11 @@ def read_gain(path: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``gain`` (y, x) and ``offset``.
+        ``gain`` (y, x) and ``offset``; nothing if the light is even.
     """
     with np.load(path) as arrays:
-        return {"gain": arrays["gain"].astype(np.float32), "offset": float(arrays["offset"])}
+        gain, offset = arrays["gain"].astype(np.float32), float(arrays["offset"])
+    return {} if np.all(gain == 1) else {"gain": gain, "offset": offset}
 
 
 def settle(key: str, configured: T | None, found: T | None, default: T) -> T:

@@ -170,6 +170,20 @@ def test_uneven_illumination_stays_with_the_microscope():
     assert ratio.min() < 0.7
 
 
+@pytest.mark.parametrize("pattern", ["uneven", "gradient", "shadow", "sector"])
+def test_strength_of_the_illumination(pattern):
+    def light(**options):
+        return plan_recording(**SMALL, illumination=pattern, **options).illumination
+
+    weak, strong = light(illumination_strength=0.2), light(illumination_strength=0.7)
+    assert (weak.min(), weak.max()) == pytest.approx((0.8, 1))
+    assert (strong.min(), strong.max()) == pytest.approx((0.3, 1))
+    # The same pattern: logarithms are proportional.
+    np.testing.assert_allclose(np.log(weak) * np.log(0.3), np.log(strong) * np.log(0.8), atol=1e-9)
+    assert light().min() == pytest.approx(0.5, abs=0.15)
+    assert np.ptp(light(illumination_strength=0)) == 0
+
+
 def test_noise_has_the_mean_and_variance_of_photons_and_electronics():
     options = {
         **SMALL,
@@ -318,6 +332,7 @@ def test_signal_noise_has_the_given_width():
         ({"protocol": "partial"}, "protocol must be one of full, incremental; found 'partial'"),
         ({"dtype": "int64"}, "dtype must be one of"),
         ({"illumination": "dark"}, "illumination must be one of even, uneven"),
+        ({"illumination_strength": 1}, "illumination_strength must be at least 0 and below 1"),
         ({"shape": (0, 4)}, "shape must be positive"),
         ({"frame_rate": 0}, "frame_rate must be above 0"),
         ({"line_duty": 1.2}, "line_duty must be above 0 and at most 1"),

@@ -1,0 +1,24 @@
+"""Find the microscope's light, and how bright the sample is at each angle."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import estimate_illumination
+
+    estimate_illumination.run(
+        movie=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        config=snakemake.params.config,
+        illumination=snakemake.output.illumination,
+        summary=snakemake.output.summary,
+        dark_angles=snakemake.output.dark_angles,
+        plot=snakemake.output.plot,
+        dark_angles_plot=snakemake.output.dark_angles_plot,
+        threads=snakemake.threads,
+    )
