@@ -25,6 +25,7 @@ rule all:
         "<results>/run/complete.txt",
         "<results>/report.html",
         [final_files(session) for session in COHORT.sheet],
+        [mosaic_files(group) for group in MOSAICS],
 
 
 include: "workflow/rules/simulate_session.smk"
@@ -39,3 +40,4 @@ include: "workflow/rules/export_tiff.smk"
 include: "workflow/rules/run_suite2p.smk"
 include: "workflow/rules/animate_session.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/build_mosaic.smk"

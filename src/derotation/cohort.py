@@ -7,6 +7,7 @@ from typing import Any
 
 from derotation.config import Config, check_config
 from derotation.errors import ConfigError
+from derotation.mosaic.groups import check_groups
 from derotation.sample_sheet import SampleSheet, Session, check_sample_sheet
 
 __all__ = ["Cohort", "load_cohort", "simulated_files"]
@@ -72,6 +73,10 @@ def load_cohort(
             path, sheet_schema, simulated=names, check_files=check_files
         )
         errors += more or _misplaced_files(sheet, names)
+        if not errors:
+            errors += check_groups(
+                sheet, checked["mosaic"], simulated=names, check_files=check_files
+            )
     if errors or sheet is None:
         raise ConfigError("\n".join(errors))
     simulated = tuple(name for name in sheet.names if name in simulate)

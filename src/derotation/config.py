@@ -157,6 +157,14 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
     if center["method"] == "fixed" and center["fixed"] is None:
         text = "found null (nothing), but center.method is fixed: give [x, y] in pixels."
         problems.append(Problem(path=("center", "fixed"), text=text))
+    upright = [config["mosaic"][axis] in ("up", "down") for axis in ("x_axis", "y_axis")]
+    if upright[0] == upright[1]:
+        x_axis, y_axis = config["mosaic"]["x_axis"], config["mosaic"]["y_axis"]
+        text = (
+            f"found {y_axis}, but mosaic.x_axis is {x_axis}: one axis of the stage has to point "
+            "right or left, the other one up or down."
+        )
+        problems.append(Problem(path=("mosaic", "y_axis"), text=text))
     names = signals["channel_names"]
     for role, name in names.items():
         if name not in signals["channel_order"]:

@@ -14,6 +14,7 @@ from derotation.cohort import load_cohort, simulated_files
 from derotation.config import section
 from derotation.errors import ConfigError
 from derotation.fingerprint import code_fingerprint
+from derotation.mosaic.groups import mosaic_groups
 
 min_version("9.19")
 
@@ -43,6 +44,9 @@ def checked_cohort():
 COHORT = checked_cohort()
 # What scripts see as their config is the checked one, with its defaults.
 config.update(COHORT.config)
+
+# The sessions of each mosaic.
+MOSAICS = mosaic_groups(COHORT.sheet)
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
@@ -198,6 +202,47 @@ def check_cluster():
         )
     except ClusterError as error:
         raise WorkflowError(str(error)) from None
+
+
+def mosaic_images(wildcards, name):
+    """One kind of image of all sessions of a mosaic."""
+    return [
+        f"<results>/{session.name}/images/{name}.tif"
+        for session in MOSAICS[wildcards.group]
+    ]
+
+
+def mosaic_sessions(wildcards):
+    """What the sample sheet says about the sessions of a mosaic."""
+    return [
+        {
+            "name": session.name,
+            "stage_x_um": session.stage_x_um,
+            "stage_y_um": session.stage_y_um,
+            "movie": next(iter(session.movie_files()), session.movie),
+        }
+        for session in MOSAICS[wildcards.group]
+    ]
+
+
+def mosaic_movies(wildcards):
+    """The raw files that tell where the stage was, of sessions of which the sheet does not."""
+    asked = [
+        session["movie"]
+        for session in mosaic_sessions(wildcards)
+        if session["stage_x_um"] is None
+    ]
+    return {"movies": asked} if asked else {}
+
+
+def mosaic_megabytes(wildcards, attempt):
+    """Memory of a mosaic's job: several float images per session, of up to 1024 x 1024 pixels."""
+    return (1000 + 50 * len(MOSAICS[wildcards.group])) * 2 ** (attempt - 1)
+
+
+def mosaic_files(group):
+    """What the workflow makes of a mosaic."""
+    return [f"<results>/mosaic/{group}.tif"]
 
 
 @cache

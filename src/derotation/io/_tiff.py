@@ -142,6 +142,33 @@ def read_page_table(path: Path) -> PageTable:
         ) from error
 
 
+def read_first_page(path: Path) -> tuple[str, str]:
+    """Read what a TIFF file says about itself, without walking through its pages.
+
+    Returns
+    -------
+    software, description : str
+        The Software tag, or ScanImage's static header, and the ImageDescription of the first page.
+
+    Raises
+    ------
+    MovieError
+        If the file is missing, unreadable or no TIFF.
+    """
+    _check_readable(path)
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tif, path.open("rb") as stream:
+            page = tif.pages.first
+            return page.software or _static_header(stream, tif.byteorder), page.description
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError, struct.error) as error:
+        raise MovieError(
+            f"{path} cannot be read as a TIFF ({error}). It may be cut off or damaged. "
+            f"{_COPY_ADVICE}"
+        ) from error
+
+
 def _check_readable(path: Path) -> None:
     """Refuse what is not a TIFF file at all, before a library finds obscure words for it."""
     if path.is_dir():

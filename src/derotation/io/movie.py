@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError, MovieError
 from derotation.io._layout import PageGrid, read_grid
 from derotation.io._metadata import MovieMetadata
-from derotation.io._tiff import PageReader, PageTable, read_page_table
+from derotation.io._tiff import PageReader, PageTable, read_first_page, read_page_table
 from derotation.io.files import natural_sort
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
 
-__all__ = ["Movie", "MovieMetadata", "open_movie"]
+__all__ = ["Movie", "MovieMetadata", "open_movie", "recording_metadata"]
 
 logger = logging.getLogger(__name__)
 
@@ -320,6 +320,29 @@ def open_movie(
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
+
+
+def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
+    """Read what a file says about how it was recorded, without opening it as a movie.
+
+    Parameters
+    ----------
+    path
+        A TIFF file. Of one by ScanImage only the first page is looked at, however long it is.
+
+    Returns
+    -------
+    MovieMetadata
+        What the file says.
+
+    Raises
+    ------
+    MovieError
+        If the file is missing or cannot be read.
+    """
+    path = Path(path)
+    header = parse_header(*read_first_page(path))
+    return header.metadata if header is not None else _read_file(path).metadata
 
 
 def _find_files(pattern: str | os.PathLike[str]) -> list[Path]:

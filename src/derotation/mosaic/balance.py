@@ -6,7 +6,7 @@ mosaic share the illumination; it is described by a paraboloid in logarithms, of
 the curvature. Counts without light (the detector's offset) are taken off first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,8 @@ CAUCHY = 2.0
 WORTHWHILE = 0.9
 # The detector's offset lies at most so far below the darkest pixels, as a part of the whole range.
 OFFSET_REACH = 1.0
+# Another offset than that of the darkest pixels has to leave less by this factor.
+TELLING = 1.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,22 +106,23 @@ def balance_tiles(
             offset=float("nan") if offset is None else offset, gains=np.ones(n), field=np.zeros(5),
             difference_before=float("nan"), difference_after=float("nan"),
         )  # fmt: skip
-    gains_only = _Model(samples, n, with_field=False)
-    with_field = _Model(samples, n, with_field=True)
-    if offset is None:
-        offset = _find_offset(samples, with_field if illumination == "auto" else gains_only)
-    plain, best = gains_only.fit(offset), gains_only.fit(offset)
+    best = _fit(samples, n, offset, with_field=False)
     if illumination == "auto":
-        both = with_field.fit(offset)
-        if both.rest < WORTHWHILE * plain.rest:
-            best = both
+        both = _fit(samples, n, offset, with_field=True)
+        best = both if both.rest < WORTHWHILE * best.rest else best
     return Balance(
-        offset=offset,
+        offset=best.offset,
         gains=np.exp(best.gains - best.gains.mean()),
         field=best.field,
-        difference_before=_difference(samples, offset, np.zeros(n), np.zeros(5)),
-        difference_after=_difference(samples, offset, best.gains, best.field),
+        difference_before=_difference(samples, best.offset, np.zeros(n), np.zeros(5)),
+        difference_after=_difference(samples, best.offset, best.gains, best.field),
     )
+
+
+def _fit(samples: _Samples, n: int, offset: float | None, *, with_field: bool) -> "_Fitted":
+    """Fit gains and perhaps illumination, with the offset that is given or suits them best."""
+    model = _Model(samples, n, with_field=with_field)
+    return model.fit(_find_offset(samples, model) if offset is None else offset)
 
 
 def _terms(rows: Floats, columns: Floats, shape: tuple[int, int]) -> Floats:
@@ -174,6 +177,7 @@ def _collect(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Fitted:
+    offset: float
     gains: Floats
     field: Floats
     rest: float
@@ -209,7 +213,7 @@ class _Model:
             near = 1 / (1 + (rest * counts / max(CAUCHY * usual, 1e-12)) ** 2)
         field = solution[n:] if columns else np.zeros(5)
         left = float(np.sqrt(np.sum(near * (rest * counts) ** 2) / np.sum(near)))
-        return _Fitted(gains=solution[:n], field=field, rest=left)
+        return _Fitted(offset=offset, gains=solution[:n], field=field, rest=left)
 
     def _solve(self, ratio: Floats, weight: Floats, columns: int) -> Floats:
         s, n = self._samples, self._n
@@ -243,12 +247,15 @@ def _find_offset(samples: _Samples, model: _Model) -> float:
     low, high = np.quantile(values, [0.001, 0.99])
     span = max(float(high - low), 1e-12)
     bounds = (float(low) - OFFSET_REACH * span, float(low) - 0.005 * span)
-    rest: Callable[[float], float] = lambda offset: model.fit(offset).rest  # noqa: E731
+
+    def rest(offset: float) -> float:
+        return model.fit(offset).rest
+
     found = optimize.minimize_scalar(
         rest, bounds=bounds, method="bounded", options={"xatol": span / 200}
     )
     # Tiles that are equally bright do not tell; then the darkest pixels have to do.
-    if rest(bounds[1]) < 1.01 * float(found.fun):
+    if rest(bounds[1]) < TELLING * float(found.fun):
         return bounds[1]
     return float(found.x)
 

@@ -99,15 +99,15 @@ def blend_tiles(
             "(micrometers) and the size of a pixel"
         )
         raise InputError(msg)
-    total, weights = (np.zeros(size, np.float32) for _ in range(2))
-    heaviest = np.zeros(size, np.float32)
+    total, weights, heaviest = (np.zeros(size, np.float32) for _ in range(3))
     labels, count = np.zeros(size, np.uint16), np.zeros(size, np.uint8)
     light = None if balance is None else balance.illumination(shape)
     for k, place in enumerate(places):
         image, weight = read(k)
         if balance is not None and light is not None:
             offset = 0.0 if np.isnan(balance.offset) else balance.offset
-            image = (image - offset) / (light * np.float32(balance.gains[k])) + offset
+            image = (image - np.float32(offset)) / (light * np.float32(balance.gains[k]))
+            image += np.float32(offset)
         moved, importance, corner = _moved(image, weight, place)
         window = tuple(slice(a, a + n) for a, n in zip(corner, moved.shape, strict=True))
         total[window] += moved * importance
@@ -116,9 +116,9 @@ def blend_tiles(
         ahead = importance > heaviest[window]
         labels[window][ahead] = k + 1
         heaviest[window][ahead] = importance[ahead]
-    blended = np.full(size, np.nan, np.float32)
-    np.divide(total, weights, out=blended, where=weights > 0)
-    return Mosaic(image=blended, labels=labels, count=count, places=places)
+    np.divide(total, weights, out=total, where=weights > 0)
+    total[weights == 0] = np.nan
+    return Mosaic(image=total, labels=labels, count=count, places=places)
 
 
 def _moved(image: Image, weight: Image, place: Floats) -> tuple[Image, Image, list[int]]:

@@ -102,7 +102,7 @@ class Picture:
         return cls(
             smooth=smooth,
             spline=ndimage.spline_filter(smooth, order=3, output=np.float32, mode="mirror"),
-            slopes=(slope_rows, slope_columns),
+            slopes=(np.asarray(slope_rows), np.asarray(slope_columns)),
             inside=inside,
             band=(fine - wide) * usable,
             band_mask=usable,
@@ -169,7 +169,7 @@ def blank_pixels(image: ArrayLike) -> Mask:
     at_rim = np.zeros(n + 1, np.bool_)
     at_rim[rim] = True
     at_rim[0] = False
-    blank = ndimage.binary_dilation(at_rim[areas], np.ones((3, 3)))
+    blank = ndimage.binary_dilation(at_rim[areas], np.ones((3, 3), np.bool_))
     return np.asarray(blank | unknown)
 
 
@@ -220,12 +220,14 @@ def measure_overlap(
     coarse = dataclasses.replace(
         nothing, displacement=start, correlation=correlation, rival=rival, n_pixels=n_pixels
     )
-    independent = n_pixels / (4 * np.pi * BAND[0] ** 2)
-    if correlation < max(MIN_CORRELATION, SIGNIFICANT / np.sqrt(max(independent, 1.0))):
+    chance = SIGNIFICANT / np.sqrt(max(n_pixels / (4 * np.pi * BAND[0] ** 2), 1.0))
+    if chance >= 1:
+        return dataclasses.replace(coarse, problem="the overlap is too small to tell")
+    if correlation < max(MIN_CORRELATION, chance):
         return dataclasses.replace(
             coarse,
             problem=f"the tiles are not alike (correlation {correlation:.2f}, by chance up to "
-            f"{SIGNIFICANT / np.sqrt(max(independent, 1.0)):.2f})",
+            f"{chance:.2f})",
         )
     refined = _refine(one, other, start)
     if refined is None:

@@ -84,7 +84,7 @@ class Placement:
 
 
 def find_neighbors(
-    motor: ArrayLike, shape: tuple[int, int], min_overlap: float = 0.04
+    motor: ArrayLike, shape: tuple[int, int], min_overlap: float = 0.07
 ) -> list[tuple[int, int]]:
     """List the pairs of tiles that share enough, by where the stage says they are.
 
@@ -152,7 +152,7 @@ def place_tiles(
     motor: ArrayLike,
     *,
     reach: float | None = None,
-    min_overlap: float = 0.04,
+    min_overlap: float = 0.07,
     threads: int = 1,
 ) -> Placement:
     """Find where tiles lie.

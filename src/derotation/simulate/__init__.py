@@ -18,12 +18,14 @@ from derotation.simulate.signals import (
     write_signals,
 )
 from derotation.simulate.trace import signals_from_line_angles
+from derotation.simulate.window import CutTiles, View, cut_tiles, stage_matrix, window_scene
 from derotation.simulate.writing import simulate_session, write_recording
 
 __all__ = [
     "BIN_CHANNELS",
     "NPY_CHANNELS",
     "AnalogPlan",
+    "CutTiles",
     "Faults",
     "Motor",
     "Pulses",
@@ -32,6 +34,8 @@ __all__ = [
     "RecordingPlan",
     "Scene",
     "Ticks",
+    "View",
+    "cut_tiles",
     "full_protocol",
     "incremental_protocol",
     "plan_recording",
@@ -39,6 +43,8 @@ __all__ = [
     "signals_from_line_angles",
     "simulate_recording",
     "simulate_session",
+    "stage_matrix",
+    "window_scene",
     "write_recording",
     "write_signals",
 ]

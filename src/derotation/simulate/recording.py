@@ -24,6 +24,7 @@ from derotation.simulate.faults import Faults
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
 from derotation.simulate.scene import Scene, random_scene
 from derotation.simulate.signals import NPY_CHANNELS, AnalogPlan, Pulses
+from derotation.simulate.window import View
 
 __all__ = [
     "Recording",
@@ -106,6 +107,9 @@ class RecordingParameters:
         Cells whose center is in the picture at rest.
     scene : Scene, optional
         A scene to use instead of a random one, in photons per pixel as it is.
+    view : View or mapping, optional
+        Where the session looks at a window that it shares with others; None: a sample of its own.
+        Without effect if a `scene` is given.
     scene_options : mapping
         Further arguments of `derotation.simulate.scene.random_scene` (``blur``, ``radius``, ...).
     calcium : bool
@@ -176,6 +180,7 @@ class RecordingParameters:
     wobble: Sequence[Sequence[float]] = ()
     n_cells: int = 60
     scene: Scene | None = None
+    view: View | Mapping[str, Any] | None = None
     scene_options: Mapping[str, Any] = field(default_factory=dict)
     calcium: bool = True
     calcium_rate: float = 0.1
@@ -233,6 +238,9 @@ class RecordingParameters:
         if not isinstance(self.faults, Faults):
             _check_names("faults", self.faults, [f.name for f in fields(Faults)])
             object.__setattr__(self, "faults", Faults(**self.faults))
+        if self.view is not None and not isinstance(self.view, View):
+            _check_names("view", self.view, [f.name for f in fields(View)])
+            object.__setattr__(self, "view", View(**self.view))
 
     @property
     def line_period_s(self) -> float:
@@ -626,12 +634,15 @@ def _plan_scene(p: RecordingParameters, center: tuple[float, float]) -> Scene:
     far = np.hypot(max(center[0], width - 1 - center[0]), max(center[1], height - 1 - center[1]))
     wobble = sum(2 * math.hypot(*row[:2]) + math.hypot(*row[2:]) for row in p.wobble)
     reach = (far + wobble) / math.cos(math.radians(p.plane_angle)) + 15.0
+    brightness = 1.0 if p.photons_per_pixel is None else p.photons_per_pixel
+    if isinstance(p.view, View):
+        return p.view.scene(brightness, p.scene_options)
     options = {"reach": reach, **p.scene_options}
     return random_scene(
         p.shape,
         p.n_cells,
         np.random.default_rng([p.seed, 2]),
-        brightness=1.0 if p.photons_per_pixel is None else p.photons_per_pixel,
+        brightness=brightness,
         center=center,
         **options,
     )

@@ -39,8 +39,16 @@ class View:
     position: tuple[float, float] = (0.0, 0.0)
     seed: int = 0
 
-    def scene(self, brightness: float, margin: float, options: Mapping[str, Any]) -> Scene:
+    def __post_init__(self) -> None:
+        # A configuration file gives lists.
+        object.__setattr__(self, "window", tuple(int(n) for n in self.window))
+        object.__setattr__(self, "position", tuple(float(n) for n in self.position))
+
+    def scene(self, brightness: float, options: Mapping[str, Any]) -> Scene:
         """Give the window's scene in the coordinates of the session's picture."""
+        # A session at the border sees beyond it when it turns; how far must not depend on the
+        # session, since all of them share the sample.
+        margin = max(self.window) / 2
         whole = window_scene(
             self.window, seed=self.seed, brightness=brightness, margin=margin, **options
         )

@@ -18,6 +18,7 @@ from derotation.errors import InputError
 from derotation.simulate.faults import Faults
 from derotation.simulate.recording import Recording, RecordingPlan, plan_recording
 from derotation.simulate.signals import appears_whole, write_signals
+from derotation.simulate.window import View
 
 __all__ = ["simulate_session", "write_recording"]
 
@@ -153,13 +154,14 @@ def _write_truth(path: Path, plan: RecordingPlan) -> None:
 def _summary(plan: RecordingPlan) -> dict[str, Any]:
     """Describe the truth for people, and for programs that need only a few numbers of it."""
     p = plan.parameters
-    names = [name for name in p.__dataclass_fields__ if name not in ("scene", "faults")]
+    names = [name for name in p.__dataclass_fields__ if name not in ("scene", "faults", "view")]
     faults = p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
     scene = "random" if p.scene is None else "given"
     return {
         "parameters": {
             **{name: _plain(getattr(p, name)) for name in names},
             "faults": asdict(faults),
+            "view": asdict(p.view) if isinstance(p.view, View) else None,
             "scene": scene,
         },
         "n_frames": plan.n_frames,

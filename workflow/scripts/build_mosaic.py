@@ -1,0 +1,26 @@
+"""Put the sessions of a group together to one picture of the window."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import build_mosaic
+
+    build_mosaic.run(
+        group=snakemake.wildcards.group,
+        sessions=snakemake.params.sessions,
+        means=snakemake.input.means,
+        coverages=snakemake.input.coverages,
+        config=snakemake.params.config,
+        image=snakemake.output.image,
+        labels=snakemake.output.labels,
+        summary=snakemake.output.summary,
+        table=snakemake.output.table,
+        plot=snakemake.output.plot,
+        overlaps_plot=snakemake.output.overlaps_plot,
+        threads=snakemake.threads,
+    )
