@@ -4,6 +4,9 @@ Where two tiles show the same sample, the logarithm of their ratio is the differ
 plus what the microscope's illumination differs between the two places in the field. All tiles of a
 mosaic share the illumination; it is described by a paraboloid in logarithms, of which overlaps tell
 the curvature. Counts without light (the detector's offset) are taken off first.
+
+One thing no overlap can tell: whether the whole window is brighter towards one side, or all tiles
+are lit from that side. The smallest correction is chosen.
 """
 
 from collections.abc import Sequence

@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# Cubic splines reach two pixels far: next to a blank pixel they would mix it in.
-RIM_PX = 2
+# Cubic splines reach that far: next to a blank pixel they would mix it in.
+RIM_PX = 3
 MAX_PIXELS = 4e8
 
 

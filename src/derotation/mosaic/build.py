@@ -190,7 +190,7 @@ def build_mosaic(
         pictures, motor, reach=reach, min_overlap=settings["min_overlap"], threads=threads
     )
     used = [(overlap.first, overlap.second) for overlap in placement.overlaps if overlap.ok]
-    if len(used) < len(placement.overlaps) / 2 or not placement.overlaps:
+    if len(used) <= len(placement.overlaps) / 2:
         _check_directions(pictures, stage_um, pixel_size_um, settings, reach, len(used), threads)
     _log_left_out(tiles, placement)
     balance = balance_tiles(

@@ -223,7 +223,8 @@ def _solve(motor: Floats, overlaps: Sequence[Overlap]) -> Placement:
     """Fit map and positions to the overlaps that can be trusted."""
     overlaps = list(overlaps)
     good = [k for k, overlap in enumerate(overlaps) if overlap.ok]
-    ends = np.array([(overlaps[k].first, overlaps[k].second) for k in good]).reshape(-1, 2)
+    ends = np.array([(overlaps[k].first, overlaps[k].second) for k in good], np.int64)
+    ends = ends.reshape(-1, 2)
     measured = np.array([overlaps[k].displacement for k in good]).reshape(-1, 2)
     information = np.array([_tempered(overlaps[k].information) for k in good]).reshape(-1, 2, 2)
     steps = motor[ends[:, 1]] - motor[ends[:, 0]] if good else np.zeros((0, 2))

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import tifffile
-from unit.mosaic.scenes import OVERLAP, SIDE, grid
 
 from derotation.errors import InputError
 from derotation.mosaic.motor import (
@@ -20,6 +19,7 @@ from derotation.mosaic.motor import (
     estimate_affine_from_pairs,
     pool_pairs_and_fit_global_affine,
 )
+from unit.mosaic.scenes import OVERLAP, SIDE, grid
 
 STEP = SIDE * (1 - OVERLAP)
 
@@ -276,7 +276,7 @@ def test_differences_of_motor_and_registration(tmp_path):
 
 def test_a_systematic_offset_and_a_dilation_are_flagged():
     motor = np.array([(i, 0) for i in range(12)], float) * 10
-    offset = compare_motor_vs_registration(motor, motor + (6, 0))
+    offset = compare_motor_vs_registration(motor, motor + np.array([6, 0]))
     assert offset["systematic_offset"] is True
     assert "(6.0, 0.0) px" in offset["offset_warning"]
     assert offset["dilation_indicator"] is False
@@ -334,9 +334,7 @@ def test_grids_in_zarr(tmp_path):
     array[:] = 0
     array[1] = cut.volume()[0]
     group.attrs["multiscales"] = [{"version": "0.4", "datasets": [{"path": "0"}]}]
-    transform, found = pool_pairs_and_fit_global_affine(
-        [("a", tmp_path / "a.ome.zarr")], OVERLAP
-    )
+    transform, found = pool_pairs_and_fit_global_affine([("a", tmp_path / "a.ome.zarr")], OVERLAP)
     assert found["tile_shape"] == [3, SIDE, SIDE]
     true = cut.tiles.positions[1] - cut.tiles.positions[0]
     np.testing.assert_allclose(transform[:, 1], true, atol=0.15)
