@@ -59,13 +59,13 @@ def test_the_record_of_the_run(first_run):
 
 @pytest.fixture
 def with_bad_session(finished):
-    """The finished cohort with a session whose signals are too short, and one that needs it."""
+    """The finished cohort with one more session, whose signals lack a channel."""
     raw = finished.folder / "raw"
     raw.mkdir()
     np.save(raw / "signals.npy", np.zeros((3, 100)))
     (raw / "stimulus.csv").write_text("speed,direction\n100,1\n")
     bad = ("bad", "full", "data/a/movie.tif", "raw/signals.npy", "raw/stimulus.csv", "")
-    finished.rows = [*finished.rows, bad, ("needy", *finished.rows[0][1:5], "bad")]
+    finished.rows = [*finished.rows, bad]
     return finished
 
 
@@ -78,26 +78,23 @@ def test_a_failed_session_is_named_and_the_fix_makes_the_report_anew(with_bad_se
         "a": "done",
         "b": "done",
         "bad": "failed",
-        "needy": "missing",
     }
     assert rows["bad"]["failed_step"] == "parse_signals"
     assert rows["bad"]["reason"].startswith("raw/signals.npy")
-    assert rows["needy"]["reason"] == "it needs bad, which failed in parse_signals"
     text = page(cohort)
     assert f"failed in <code>parse_signals</code>: {rows['bad']['reason'][:15]}" in text
     assert "The last run ended with an error." in text
-    assert "2 of 4 sessions are not done" in text
-    summary = result.stdout.partition("4 sessions: 2 done, not measured")[2]
+    assert "1 of 3 sessions is not done" in text
+    summary = result.stdout.partition("3 sessions: 2 ")[2]
     assert "bad: failed in parse_signals: raw/signals.npy" in summary
     assert "logs/bad/parse_signals.log" in summary
-    assert "needy: not processed: it needs bad" in summary
     assert "Report: results/report.html" in summary
-    # Taking the bad sessions out leaves nothing to be computed but the report.
+    # Taking the bad session out leaves nothing to be computed but the report.
     cohort.rows = cohort.rows[:2]
     result = cohort.run()
     assert result.returncode == 0, result.stdout
     assert set(table(cohort)) == {"a", "b"}
-    assert "are not done" not in page(cohort)
+    assert "is not done" not in page(cohort)
     assert "bad" not in page(cohort).partition("<tbody>")[2].partition("</tbody>")[0]
     assert "The last run" not in page(cohort)
     assert "Nothing to be done" in cohort.look("--dry-run").stdout

@@ -15,7 +15,12 @@ from derotation.report.progress import SessionProgress
 from derotation.report.states import RunJobs
 from derotation.report.summary import summary_lines
 
-PAGE = Path(COHORT.config["pathvars"]["results"]) / "report.html"
+# As rules see them: a workflow around this one may have set others than the configuration.
+FOLDERS = {
+    name: workflow.pathvars.apply(f"<{name}>")
+    for name in ("results", "logs", "benchmarks")
+}
+PAGE = Path(FOLDERS["results"]) / "report.html"
 # Only there if the last run reached its end.
 COMPLETE = PAGE.parent / "run" / "complete.txt"
 
@@ -34,10 +39,10 @@ def caption_texts():
 
 def files_of_sessions():
     """What there is of each session when it is done, by its name."""
-    results = COHORT.config["pathvars"]["results"]
     return {
         session.name: [
-            file.replace("<results>", results) for file in final_files(session)
+            file.replace("<results>", FOLDERS["results"])
+            for file in final_files(session)
         ]
         for session in COHORT.sheet
     }
@@ -45,7 +50,7 @@ def files_of_sessions():
 
 def report_inputs():
     """All that the report needs to be given, in the rule and after an error alike."""
-    return {
+    return FOLDERS | {
         "rows": [session.as_row() for session in COHORT.sheet],
         "final_files": files_of_sessions(),
         "config": COHORT.config,

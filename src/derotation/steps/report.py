@@ -19,6 +19,9 @@ def run(
     final_files: Mapping[str, Sequence[str]],
     config: Mapping[str, Any],
     captions: Mapping[str, str],
+    results: str | Path,
+    logs: str | Path,
+    benchmarks: str | Path,
     jobs: RunJobs | None = None,
     threads: int = 1,
 ) -> list[SessionReport]:
@@ -31,11 +34,12 @@ def run(
     final_files : mapping of str to sequence of paths
         For each session the files that are there when it is done.
     config : mapping
-        The whole configuration, with all defaults. Its section ``pathvars`` names the folders of
-        results, logs and benchmarks, its section ``report`` is read, and ``sessions`` is the sample
-        sheet.
+        The whole configuration, with all defaults. Its section ``report`` is read, and ``sessions``
+        is the sample sheet.
     captions : mapping of str to str
         Captions of the plots, reStructuredText by the plot's name.
+    results, logs, benchmarks : path
+        The folders with a folder per session.
     jobs : RunJobs, optional
         How the jobs of a run ended that did not reach its end.
     threads : int
@@ -51,16 +55,14 @@ def run(
     DerotationError
         If a file of a session does not hold what it should.
     """
-    folders = config["pathvars"]
-    results = folders["results"]
     names = [str(row["session"]) for row in rows]
     needs = {
         name: [str(row[key]) for key in ("calibration", "reference") if key in row]
         for name, row in zip(names, rows, strict=True)
     }
-    states = session_states(needs, final_files=final_files, logs=folders["logs"], jobs=jobs)
+    states = session_states(needs, final_files=final_files, logs=logs, jobs=jobs)
     sessions = [
-        collect_session(row, states[name], results=results, benchmarks=folders["benchmarks"])
+        collect_session(row, states[name], results=results, benchmarks=benchmarks)
         for name, row in zip(names, rows, strict=True)
     ]
     content = PageContent(

@@ -17,7 +17,6 @@ FIGURES = {
 ADVICE = "Cells of <different> angles & times lie apart: look at the center."
 CONFIG = {
     "sessions": "sessions.tsv",
-    "pathvars": {"results": "results", "logs": "logs", "benchmarks": "benchmarks"},
     "report": {"animation": True, "max_megabytes": 50},
     "center": {"method": "registration"},
 }
@@ -92,6 +91,9 @@ def cohort(tmp_path, monkeypatch):
             final_files={name: [f"results/{name}/derotated.tif"] for name in names},
             config=CONFIG | {"report": CONFIG["report"] | settings},
             captions=CAPTIONS,
+            results="results",
+            logs="logs",
+            benchmarks="benchmarks",
             jobs=jobs,
         )
 
