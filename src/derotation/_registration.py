@@ -136,7 +136,7 @@ def read_sample(movie: Movie, angles: Angles, n_frames: int) -> Sample:
         numbers=turned,
         frames=movie.read(turned),
         line_angles=np.asarray(angles.line_angles[turned]),
-        line_speeds=_line_speeds(angles)[turned],
+        line_speeds=line_speeds(angles, turned),
         time_s=angles.frame_start[turned] / angles.sampling_rate,
         n_rest=len(rest),
     )
@@ -220,10 +220,10 @@ def _mean_image(movie: Movie, numbers: NDArray[np.int64]) -> NDArray[np.float64]
     return total / len(numbers)
 
 
-def _line_speeds(angles: Angles) -> NDArray[np.float64]:
-    """Tell the speed at each line from the angles of its neighbors, degrees per second."""
-    step = np.mod(np.diff(angles.line_angles, axis=1) + 180.0, 360.0) - 180.0
-    speed = step / (np.diff(angles.line_start, axis=1) / angles.sampling_rate)
+def line_speeds(angles: Angles, frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Tell the speed at each line of some frames from its neighbors, degrees per second."""
+    step = np.mod(np.diff(angles.line_angles[frames], axis=1) + 180.0, 360.0) - 180.0
+    speed = step / (np.diff(angles.line_start[frames], axis=1) / angles.sampling_rate)
     ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
     return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
 
@@ -258,7 +258,7 @@ class Registration:
         shifts, likeness = np.empty((len(maps), 2)), np.empty(len(maps))
 
         def measure(k: int, frame: NDArray[np.float32], seen: NDArray[np.bool_]) -> None:
-            shifts[k], likeness[k] = self._peak(frame, seen)
+            shifts[k], likeness[k], _ = self.peak(frame, seen)
 
         self._each_frame(maps, measure)
         return shifts, likeness
@@ -281,7 +281,7 @@ class Registration:
         reference = np.empty((n, len(self.sample.parts), N_AFFINE))
 
         def measure(k: int, frame: NDArray[np.float32], seen: NDArray[np.bool_]) -> None:
-            step, information[k], reference[k] = self._gradients(frame, seen, smoothing)
+            step, information[k], reference[k] = self.gradients(frame, seen, smoothing)
             values[k] += step
 
         shape = self.sample.reference.shape
@@ -309,9 +309,25 @@ class Registration:
             for k, (frame, seen) in enumerate(zip(derotated.frames, derotated.seen, strict=True)):
                 measure(first + k, frame, seen)
 
-    def _peak(
+    def peak(
         self, frame: NDArray[np.float32], seen: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], float]:
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """Find the shift at which a frame is most like the reference.
+
+        Parameters
+        ----------
+        frame : ndarray of shape (y, x)
+        seen : ndarray of bool of shape (y, x)
+
+        Returns
+        -------
+        shift : ndarray of shape (2,)
+            (x, y) in pixels.
+        likeness : float
+            Correlation there, up to 1.
+        distinction : float
+            By how many standard deviations of the correlation at all shifts it stands out.
+        """
         filled = np.where(seen, frame, frame[seen].mean() if seen.any() else 0)
         inside = ndimage.uniform_filter(seen.astype(np.float32), 9) > 0.999
         image = _bandpass(filled.astype(np.float32)) * inside * self._window
@@ -319,12 +335,28 @@ class Registration:
         y, x = np.unravel_index(np.argmax(correlation), correlation.shape)
         shift = np.array([_top(correlation[y], int(x)), _top(correlation[:, x], int(y))])
         norm = float(np.linalg.norm(image)) * self._norm
-        return shift, float(correlation[y, x]) / norm if norm > 0 else 0.0
+        highest, spread_out = float(correlation[y, x]), float(np.std(correlation))
+        if norm <= 0 or spread_out <= 0:
+            return shift, 0.0, 0.0
+        return shift, highest / norm, (highest - float(np.mean(correlation))) / spread_out
 
-    def _gradients(
+    def gradients(
         self, frame: NDArray[np.float32], seen: NDArray[np.bool_], smoothing: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Explain the frame by the reference, its slopes and a constant (Lucas and Kanade 1981)."""
+        """Explain a frame by the reference, its slopes and a constant (Lucas and Kanade 1981).
+
+        Parameters
+        ----------
+        frame : ndarray of shape (y, x)
+        seen : ndarray of bool of shape (y, x)
+        smoothing : float
+            As for :meth:`affine`.
+
+        Returns
+        -------
+        values, information, reference
+            As in :class:`Affine`, of one frame.
+        """
         regressors, parts = self._regressors_at(smoothing)
         border = int(np.ceil(smoothing))
         weight = ndimage.gaussian_filter(seen.astype(np.float32), smoothing)

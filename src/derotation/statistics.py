@@ -86,6 +86,8 @@ class Statistics:
     """These frames as they were recorded, shape (n, y, x)."""
     offset: float
     """What the detector gives without light, gray values."""
+    bidirectional: bool
+    """Whether every second line was scanned from right to left."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as an uncompressed `.npz`."""
@@ -103,7 +105,7 @@ class Statistics:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        for name in ("n_rest", "offset"):
+        for name in ("n_rest", "offset", "bidirectional"):
             values[name] = values[name].item()
         return cls(**values)
 
@@ -172,6 +174,7 @@ class Collector:
     ) -> None:
         n_frames, *shape = movie.shape
         self._mask, self._offset, self._threads = mask, offset, threads
+        self._bidirectional = timing.bidirectional
         self._bins = _Bins(angles, _angle_step(movie.shape))
         raw_rest, self._n_rest = _read_rest(movie, angles, offset)
         lit = raw_rest if gain is None else offset + gain * (raw_rest - offset)
@@ -263,6 +266,7 @@ class Collector:
             kept=self._kept,
             kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
             offset=float(self._offset),
+            bidirectional=self._bidirectional,
         )
 
 
