@@ -214,7 +214,7 @@ def process(case: Case, folder: Path) -> None:
     started = time.perf_counter()
     measure_quality.run(
         statistics=folder / "statistics.npz", events=folder / "events.npz",
-        angles=folder / "angles.npz", calibration=folder / "calibration.json", movie=movie,
+        angles=folder / "angles.npz", calibration=folder / "calibration.json",
         session=folder.name, protocol=case.protocol, config=config,
         quality=folder / "quality.json", residual_shift=folder / "residual_shift.png",
         mean_by_angle=folder / "mean_by_angle.png", blob=folder / "blob.png",

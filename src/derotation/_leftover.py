@@ -41,14 +41,14 @@ logger = logging.getLogger(__name__)
 
 # Pictures are compared at about this size (px).
 SIZE = 256
-SMOOTHINGS = (4.0, 2.5, 1.5)
+SMOOTHINGS = (4.0, 2.0)
 # A center further off than this (px of the small pictures) is found by correlation first.
 NEAR = 1.5
 # Below this (degrees per second) a frame tells nothing about the lag.
 SLOW = 1.0
 # The angles of frames so many later or earlier are tried.
-MAX_CLOCK_SHIFT = 3
-N_TRIED = 16
+MAX_CLOCK_SHIFT = 2
+N_TRIED = 12
 # Other angles fit better if frames are more like the sample at rest by so much, and by so many
 # standard errors (as for the sign of the angles, see derotation.lag).
 MIN_DIFFERENCE = 0.05

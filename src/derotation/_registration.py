@@ -20,6 +20,7 @@ from derotation.angles import Angles
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.errors import CenterError
 from derotation.io.movie import Movie
+from derotation.offset import estimate_pmt_offset, lit_frames
 
 __all__ = ["Affine", "Registration", "Sample", "choose_frames", "radius", "read_sample"]
 
@@ -123,9 +124,10 @@ def read_sample(movie: Movie, angles: Angles, n_frames: int) -> Sample:
     Raises
     ------
     CenterError
-        If there are no frames at rest or too few turned ones.
+        If there are no frames at rest or too few turned ones, or if they are dark.
     """
     rest, turned = choose_frames(angles, n_frames, movie)
+    rest, turned = _lit_ones(movie, rest, turned)
     parts = np.array_split(rest, min(REST_PARTS, len(rest)))
     means = np.stack([_mean_image(movie, part) for part in parts])
     sizes = np.array([len(part) for part in parts], np.float64)
@@ -171,6 +173,32 @@ def choose_frames(
     candidates = np.flatnonzero(turned)
     wanted = max(min(n_frames, affordable), MIN_FRAMES)
     return _thin(rest, MAX_REST_FRAMES), spread(candidates, middle[candidates], wanted)
+
+
+def _lit_ones(
+    movie: Movie, rest: NDArray[np.int64], turned: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Leave out frames that were recorded without light: the laser off, the shutter closed."""
+    numbers = np.concatenate([rest, turned])
+    offset = estimate_pmt_offset(movie)
+    means = [
+        movie.read(block).mean(axis=(1, 2), dtype=np.float64)
+        for block in np.array_split(numbers, -(-len(numbers) // FRAMES_AT_ONCE))
+    ]
+    brightness = np.concatenate(means)
+    lit = lit_frames(brightness - offset)
+    if lit.all() or not (brightness > offset).any():
+        return rest, turned
+    logger.warning("%d of %d frames are dark and are left out", np.count_nonzero(~lit), len(lit))
+    lit_rest, lit_turned = rest[lit[: len(rest)]], turned[lit[len(rest) :]]
+    if not len(lit_rest) or len(lit_turned) < MIN_FRAMES:
+        msg = (
+            f"of the frames to compare, only {len(lit_rest)} at rest and {len(lit_turned)} turned "
+            f"ones are lit; at least 1 and {MIN_FRAMES} are needed. Was the laser on? Else give "
+            "the center as center.fixed, or a calibration in the sample sheet"
+        )
+        raise CenterError(msg)
+    return lit_rest, lit_turned
 
 
 def spread(numbers: NDArray[np.intp], angles: NDArray[np.float64], n: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from derotation._registration import Registration, Sample
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.statistics import Statistics
 
-__all__ = ["ResidualShift", "measure_residual_shift", "shift_between"]
+__all__ = ["ResidualShift", "binned", "measure_residual_shift", "shift_between"]
 
 # Pictures are compared at about this size (px): the shift of a mean image of cells is known far
 # better than its pixels are wide.
@@ -127,8 +127,8 @@ class _Comparison:
 
     def __init__(self, reference: NDArray[np.floating], factor: int) -> None:
         self._factor = factor
-        self._known = _binned(np.isfinite(reference), factor) == 1
-        image = _binned(np.where(np.isfinite(reference), reference, 0), factor)
+        self._known = binned(np.isfinite(reference), factor) == 1
+        image = binned(np.where(np.isfinite(reference), reference, 0), factor)
         image = np.where(self._known, image, image[self._known].mean() if self._known.any() else 0)
         sample = Sample(
             reference=image.astype(np.float32),
@@ -145,10 +145,10 @@ class _Comparison:
     def shift(self, image: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Give the shift (x, y) of a picture in pixels, or NaN."""
         unknown = np.full(2, np.nan)
-        known = (_binned(seen, self._factor) == 1) & self._known
+        known = (binned(seen, self._factor) == 1) & self._known
         if known.mean() < MIN_SEEN:
             return unknown
-        small = _binned(np.where(seen, image, 0), self._factor).astype(np.float32)
+        small = binned(np.where(seen, image, 0), self._factor).astype(np.float32)
         coarse, _, distinction = self._registration.peak(small, known)
         if distinction < MIN_PEAK:
             return unknown
@@ -164,11 +164,12 @@ class _Comparison:
         return np.asarray((whole + step[:2]) * self._factor)
 
 
-def _binned(image: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
-    """Average squares of pixels."""
-    height, width = (n // factor for n in image.shape)
-    kept = image[: height * factor, : width * factor].astype(np.float64)
-    return np.asarray(kept.reshape(height, factor, width, factor).mean(axis=(1, 3)))
+def binned(images: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
+    """Average squares of pixels of pictures of shape (..., y, x)."""
+    height, width = (n // factor for n in images.shape[-2:])
+    kept = images[..., : height * factor, : width * factor].astype(np.float64)
+    cells = kept.reshape(*images.shape[:-2], height, factor, width, factor)
+    return np.asarray(cells.mean(axis=(-3, -1)))
 
 
 def _rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:

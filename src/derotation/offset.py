@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from derotation.io.movie import Movie
 
-__all__ = ["estimate_pmt_offset"]
+__all__ = ["estimate_pmt_offset", "lit_frames"]
 
 MAX_FRAMES = 100
 FRAMES_AT_ONCE = 10
@@ -18,6 +18,8 @@ BINS = 512
 SMOOTHING = 0.06
 # A lower peak counts as the one without photons from this part of the highest peak on.
 MIN_PEAK = 0.05
+# Frames darker than this part of the brightest ones are no picture of the sample.
+MIN_BRIGHTNESS = 0.3
 
 
 def estimate_pmt_offset(movie: Movie) -> float:
@@ -35,7 +37,8 @@ def estimate_pmt_offset(movie: Movie) -> float:
         whole number for an integer movie. Where even the darkest pixels nearly always see
         photons, it lies higher than the true offset, at their most frequent value.
     """
-    chosen = np.unique(np.linspace(0, len(movie) - 1, min(len(movie), MAX_FRAMES)).astype(int))
+    n_frames = movie.shape[0]
+    chosen = np.unique(np.linspace(0, n_frames - 1, min(n_frames, MAX_FRAMES)).astype(int))
     total = np.zeros(movie.shape[1:])
     for block in _blocks(chosen):
         total += np.nan_to_num(movie.read(block).astype(np.float64)).sum(axis=0)
@@ -46,6 +49,26 @@ def estimate_pmt_offset(movie: Movie) -> float:
     ).astype(np.float64)
     offset = _lowest_peak(values[np.isfinite(values)], movie.dtype.kind in "iu")
     return float(round(offset)) if movie.dtype.kind in "iu" else offset
+
+
+def lit_frames(brightness: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell frames that show the sample from those recorded without light.
+
+    Parameters
+    ----------
+    brightness : ndarray of shape (frame,)
+        Brightness above the detector's offset, in any unit; NaN where it is not known.
+
+    Returns
+    -------
+    ndarray of bool of shape (frame,)
+        Frames at least 0.3 times as bright as the brightest ones (their 95th percentile).
+    """
+    known = np.isfinite(brightness)
+    if not known.any():
+        return known
+    bright = np.quantile(brightness[known], 0.95)
+    return np.asarray(known & (np.nan_to_num(brightness) >= MIN_BRIGHTNESS * max(bright, 0.0)))
 
 
 def _blocks(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -22,8 +22,9 @@ from derotation.derotate import LineTiming, derotate_frames
 from derotation.events import open_result
 from derotation.io.files import save_npz
 from derotation.io.movie import Movie
+from derotation.offset import lit_frames
 
-__all__ = ["Collector", "Statistics", "lit_frames"]
+__all__ = ["Collector", "Statistics"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,8 @@ MAX_SUMS_BYTES = 400e6
 # Frames at rest that are read before the others, and how much memory they may take.
 MAX_REST_FRAMES = 60
 # Turned frames that are kept as they were recorded.
-N_KEPT = 32
+N_KEPT = 24
 MAX_BYTES = 64e6
-# Frames darker than this part of the brightest ones are no picture of the sample.
-MIN_BRIGHTNESS = 0.3
 # Turns of less than this many degrees do not tell much (see derotation._registration).
 MIN_TURN = 11.5
 
@@ -111,28 +110,8 @@ class Statistics:
 
     @property
     def lit(self) -> NDArray[np.bool_]:
-        """Tell which frames were lit: see :func:`lit_frames`; shape (frame,)."""
+        """Tell which frames were lit: see :func:`derotation.offset.lit_frames`; shape (frame,)."""
         return lit_frames(self.brightness)
-
-
-def lit_frames(brightness: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell frames that show the sample from those recorded without light.
-
-    Parameters
-    ----------
-    brightness : ndarray of shape (frame,)
-        Brightness above the detector's offset, in any unit; NaN where it is not known.
-
-    Returns
-    -------
-    ndarray of bool of shape (frame,)
-        Frames at least 0.3 times as bright as the brightest ones (their 95th percentile).
-    """
-    known = np.isfinite(brightness)
-    if not known.any():
-        return known
-    bright = np.quantile(brightness[known], 0.95)
-    return np.asarray(known & (np.nan_to_num(brightness) >= MIN_BRIGHTNESS * max(bright, 0.0)))
 
 
 class Collector:
@@ -304,7 +283,7 @@ def _middle_angles(lines: NDArray[np.float64], known: NDArray[np.bool_]) -> NDAr
     height = lines.shape[1]
     distance = np.abs(np.arange(height) - height // 2)
     nearest = np.argmin(np.where(known, distance, 2 * height), axis=1)
-    return np.nan_to_num(lines[np.arange(len(lines)), nearest])
+    return np.asarray(np.nan_to_num(lines[np.arange(len(lines)), nearest]))
 
 
 class _Sums:

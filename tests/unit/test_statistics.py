@@ -10,8 +10,9 @@ from sessions import save_movie, true_angles, true_timing
 from derotation.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.movie import open_movie
+from derotation.offset import lit_frames
 from derotation.simulate import simulate_recording
-from derotation.statistics import Statistics, lit_frames
+from derotation.statistics import Statistics
 from derotation.streaming import derotate_movie
 
 OFFSET = 100.0

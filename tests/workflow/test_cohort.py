@@ -36,6 +36,11 @@ SESSION_FILES = {
     "dark_angles.csv",
     "plots/illumination.png",
     "plots/dark_angles.png",
+    "plots/mean_by_angle.png",
+    "plots/residual_shift.png",
+    "plots/blob.png",
+    "plots/coverage.png",
+    "quality.json",
 }
 CENTER_FILES = {
     "center.json",
@@ -132,6 +137,7 @@ def test_a_bad_session_fails_alone_and_says_why(finished):
         "derotate_movie": 1,
         "animate_session": 1,
         "export_suite2p": 1,
+        "measure_quality": 1,
     }
     assert not files_in(finished.folder / "results" / "bad")
 
@@ -147,4 +153,5 @@ def test_a_changed_raw_file_concerns_its_session_alone(finished, argument):
         "derotate_movie": 1,
         "animate_session": 1,
         "export_suite2p": 1,
+        "measure_quality": 1,
     }

@@ -20,7 +20,8 @@ AFTER = {
     "estimate_plane": {"estimate_illumination", "derotate_movie"},
     # Its result is reported, and used only if illumination.correct is auto.
     "estimate_illumination": set(),
-    "derotate_movie": {"animate_session", "export_suite2p"},
+    "derotate_movie": {"measure_quality", "animate_session", "export_suite2p"},
+    "measure_quality": set(),
     "animate_session": set(),
     "export_suite2p": set(),
 }
@@ -192,6 +193,7 @@ ROWS = [
     Row("`illumination.correct`", key("illumination", correct="auto"), "derotate_movie"),
     Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
+    Row("a key of `quality`", key("quality", ptd_px={"look": 2}), "measure_quality"),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
@@ -234,6 +236,7 @@ ROWS = [
         code("steps/derotate_movie.py"),
         "derotate_movie",
     ),
+    Row("code of a module that a step uses", code("quality.py"), "measure_quality"),
     Row("code of a module that a step uses", code("export/run_suite2p.py"), "export_suite2p"),
     Row("a comment or a docstring", code("angles.py", '"""', '"""Something else. '), None),
     Row("a comment or a docstring", code("angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None),

@@ -181,7 +181,8 @@ def exports():
 
 def final_files(session):
     """What the workflow makes of one session."""
-    names = ["angles.csv", "plots/before_after.png", "dark_angles.csv"]
+    names = ["angles.csv", "plots/before_after.png", "quality.json"]
+    names.append("dark_angles.csv")
     names += [name.format(session=session.name) for name in exports()]
     if COHORT.config["export"]["keep_derotated"]:
         names.append("derotated.tif")

@@ -34,7 +34,7 @@ rule derotate_movie:
     resources:
         mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 5),
-        disk_mb=disk(100, 1100),
+        disk_mb=disk(300, 1100),
     params:
         movie=movie_pattern,
         config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),

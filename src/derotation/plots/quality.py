@@ -1,0 +1,247 @@
+"""Pictures by which a person judges a derotated session."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation._residual import ResidualShift
+from derotation.analysis.metrics import MostDetectedBlob
+from derotation.angles import Angles
+from derotation.plots.movie import show_image
+from derotation.quality import Quality
+from derotation.statistics import Statistics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "plot_blob",
+    "plot_blob_places",
+    "plot_coverage_over_time",
+    "plot_mean_by_angle",
+    "plot_residual_shift",
+    "plot_shift_components",
+    "plot_shift_lengths",
+]
+
+# Okabe and Ito's colors, told apart by everybody.
+BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
+# Pictures on the contact sheet, in so many columns.
+MAX_PICTURES, COLUMNS = 12, 6
+# Stretches of rotation that a picture can show as such.
+MAX_SHADES = 400
+
+
+def plot_residual_shift(quality: Quality) -> "Figure":
+    """Show by how much the mean image at each angle is shifted against the sample at rest.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    components, lengths = figure.subplots(1, 2)
+    plot_shift_components(quality.residual, components)
+    plot_shift_lengths(quality.residual, lengths, look=quality["residual_shift_px"].look)
+    return figure
+
+
+def plot_shift_components(residual: ResidualShift, ax: "Axes") -> None:
+    """Draw the shift left after derotation in x and y by angle; unknown ones as gray crosses."""
+    for k, (name, color, marker) in enumerate((("x", BLUE, "o"), ("y", ORANGE, "^"))):
+        ax.plot(
+            residual.angle, residual.shift[:, k], marker + "-", color=color, markersize=4,
+            linewidth=1, label=name,
+        )  # fmt: skip
+    ax.axhline(0, color=GRAY, linewidth=0.8)
+    known = residual.shift[np.isfinite(residual.shift)]
+    span = max(1.3 * float(np.abs(known).max()) if known.size else 0.0, 0.5)
+    ax.set_ylim(-span, span)
+    _mark_unknown(ax, residual, -0.93 * span)
+    _by_angle(ax, "shift left after derotation (px)", "mean image at each angle against rest")
+
+
+def plot_shift_lengths(residual: ResidualShift, ax: "Axes", *, look: float | None = None) -> None:
+    """Draw the length of the shift by angle, before and after, on a scale from 0 on."""
+    for shift, label, color, marker in (
+        (residual.raw_shift, "before: raw, turned back as a whole", ORANGE, "^"),
+        (residual.shift, "after: derotated line by line", BLUE, "o"),
+    ):
+        ax.plot(
+            residual.angle, np.hypot(*shift.T), marker + "-", color=color, markersize=4,
+            linewidth=1, label=label,
+        )  # fmt: skip
+    if look is not None:
+        ax.axhline(look, color=GRAY, linestyle="--", linewidth=1, label=f"look from {look:g} px on")
+    ax.set_yscale("symlog", linthresh=0.1)
+    ax.set_ylim(bottom=0)
+    _by_angle(ax, "length of the shift (px)", "before and after")
+
+
+def _mark_unknown(ax: "Axes", residual: ResidualShift, height: float) -> None:
+    unknown = ~np.isfinite(residual.shift).all(axis=1)
+    if unknown.any():
+        ax.plot(
+            residual.angle[unknown], np.full(unknown.sum(), height), "x", color=GRAY,
+            label="cannot be told",
+        )  # fmt: skip
+
+
+def _by_angle(ax: "Axes", ylabel: str, title: str) -> None:
+    ax.set(xlabel="angle (degrees)", ylabel=ylabel, title=title, xlim=(-8, 360))
+    ax.set_xticks(range(0, 361, 90))
+    ax.legend(fontsize=8)
+
+
+def plot_mean_by_angle(statistics: Statistics) -> "Figure":
+    """Show the mean image at various angles, as recorded (upper rows) and derotated (lower rows).
+
+    Parameters
+    ----------
+    statistics : Statistics
+
+    Returns
+    -------
+    Figure
+        The first picture is the sample at rest.
+    """
+    from matplotlib.figure import Figure
+
+    n = len(statistics.angle)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, MAX_PICTURES - 1)).round().astype(int))
+    rest = (statistics.raw_rest, statistics.rest, f"at rest\n{statistics.n_rest} frames")
+    pictures = [rest] if statistics.n_rest else []
+    pictures += [
+        (
+            statistics.raw_mean[k],
+            statistics.mean[k],
+            f"{statistics.angle[k]:.0f}°\n{statistics.n_frames[k]} frames",
+        )
+        for k in chosen[: n or 0]
+    ]
+    columns = max(min(len(pictures), COLUMNS), 1)
+    rows = max(-(-len(pictures) // columns), 1)
+    figure = Figure(figsize=(2.1 * columns, 4.6 * rows), layout="constrained")
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    limits = _limits([derotated for _, derotated, _ in pictures])
+    for place, (raw, derotated, title) in enumerate(pictures):
+        row, column = 2 * (place // columns), place % columns
+        show_image(axes[row, column], raw, title, limits)
+        show_image(axes[row + 1, column], derotated, "derotated", limits)
+    return figure
+
+
+def _limits(images: list[NDArray[Any]]) -> tuple[float, float]:
+    known = np.concatenate([image[np.isfinite(image)][::7] for image in images] or [np.zeros(1)])
+    low, high = np.quantile(known if known.size else np.zeros(1), [0.01, 0.998])
+    return float(low), float(high)
+
+
+def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
+    """Show where the most detected blob lies at each angle, as recorded and derotated.
+
+    Parameters
+    ----------
+    quality : Quality
+    statistics : Statistics
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.6, 4.3), layout="constrained")
+    before, after, near = figure.subplots(1, 3)
+    plot_blob_places(quality.raw_blob, statistics.raw_turned_mean, before, "as recorded")
+    plot_blob_places(quality.blob, statistics.turned_mean, after, "derotated")
+    plot_blob_places(quality.blob, statistics.turned_mean, near, "derotated, close-up")
+    if quality.blob is not None and len(quality.blob.images):
+        x, y = np.median(quality.blob.positions, axis=0)
+        reach = max(12.0, 1.5 * float(np.ptp(quality.blob.positions, axis=0).max()))
+        near.set(xlim=(x - reach, x + reach), ylim=(y + reach, y - reach))
+    return figure
+
+
+def plot_blob_places(
+    blob: MostDetectedBlob | None, image: NDArray[np.float32], ax: "Axes", title: str
+) -> None:
+    """Draw the places of a blob on a mean image of the turned frames."""
+    limits = _limits([image])
+    ax.imshow(np.where(np.isfinite(image), image, limits[0]), cmap="gray", vmin=limits[0],
+              vmax=max(limits[1], limits[0] + 1e-9))  # fmt: skip
+    if blob is None or not len(blob.images):
+        ax.set_title(f"{title}: no blob in several mean images", fontsize=10)
+    else:
+        ax.plot(*blob.positions.T, "o", color=ORANGE, markersize=5, markerfacecolor="none")
+        ax.set_title(
+            f"{title}: seen at {100 * blob.share:.0f} % of the angles,\n"
+            f"places {blob.ptd:.2f} px apart (PTD)",
+            fontsize=10,
+        )
+    ax.set(xlabel="x (px)", ylabel="y (px)")
+
+
+def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
+    """Show over time what each frame saw, how bright it was, and how like the sample at rest.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    angles : Angles
+        They tell when the sample turned.
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    time = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    seen, light, alike = figure.subplots(3, 1, sharex=True)
+    for ax in (seen, light, alike):
+        _shade_rotations(ax, time, angles)
+    seen.plot(time, 100 * statistics.coverage, color=BLUE, linewidth=1)
+    seen.set(ylabel="pixels seen (%)", ylim=(0, 103), title="coverage (gray: the sample turns)")
+    light.plot(time, statistics.brightness, color=BLUE, linewidth=1)
+    dark = np.isfinite(statistics.brightness) & ~statistics.lit
+    if dark.any():
+        light.plot(
+            time[dark], statistics.brightness[dark], "x", color=RED, markersize=4, label="dark"
+        )
+        light.legend(fontsize=8)
+    light.set(ylabel="brightness (rest = 1)", title="brightness of what was seen")
+    light.set_ylim(bottom=min(0.0, float(np.nanmin(statistics.brightness, initial=0.0))))
+    for values, label, color, marker in (
+        (statistics.raw_correlation, "as recorded", ORANGE, "^"),
+        (statistics.correlation, "derotated", BLUE, "o"),
+    ):
+        alike.plot(time, values, marker, color=color, markersize=2.5, label=label)
+    alike.set(
+        xlabel="time since the first frame (s)",
+        ylabel="correlation",
+        title="correlation of each frame with the sample at rest",
+        ylim=(min(-0.05, float(np.nanmin(statistics.raw_correlation, initial=0.0))), 1.02),
+    )
+    alike.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def _shade_rotations(ax: "Axes", time: NDArray[np.float64], angles: Angles) -> None:
+    turning = np.concatenate([[False], angles.rotation >= 0, [False]])
+    edges = np.flatnonzero(np.diff(turning)).reshape(-1, 2)
+    for first, end in edges[:MAX_SHADES]:
+        ax.axvspan(
+            time[first], time[min(end, len(time) - 1)], facecolor="#E5E5E5", linewidth=0, zorder=0
+        )

@@ -1,0 +1,27 @@
+"""Judge a derotated session."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import measure_quality
+
+    measure_quality.run(
+        statistics=snakemake.input.statistics,
+        events=snakemake.input.events,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        session=snakemake.wildcards.session,
+        protocol=snakemake.params.protocol,
+        config=snakemake.params.config,
+        quality=snakemake.output.quality,
+        residual_shift=snakemake.output.residual_shift,
+        mean_by_angle=snakemake.output.mean_by_angle,
+        blob=snakemake.output.blob,
+        coverage=snakemake.output.coverage,
+        threads=snakemake.threads,
+    )
