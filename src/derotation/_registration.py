@@ -22,7 +22,16 @@ from derotation.errors import CenterError
 from derotation.io.movie import Movie
 from derotation.offset import estimate_pmt_offset, lit_frames
 
-__all__ = ["Affine", "Registration", "Sample", "choose_frames", "radius", "read_sample"]
+__all__ = [
+    "Affine",
+    "Registration",
+    "Sample",
+    "affine_maps",
+    "choose_frames",
+    "explain",
+    "radius",
+    "read_sample",
+]
 
 logger = logging.getLogger(__name__)
 

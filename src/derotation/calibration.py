@@ -60,6 +60,9 @@ class Calibration:
     (a line's angle is what the ticks say this much later); the maps do not use it."""
     lag_sd_ms: float | None = None
     """Standard uncertainty of the lag, milliseconds; None where nothing was measured."""
+    image: Path | None = None
+    """TIFF with the mean of the raw frames at rest, by which the calibration can be carried over to
+    a session in which the picture has moved; in the file relative to its folder."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it comes from: session, number of frames, version of the software."""
 
@@ -120,8 +123,35 @@ class Calibration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file for people and programs."""
         content = {"kind": KIND, "version": VERSION} | dataclasses.asdict(self)
+        if self.image is not None:
+            content["image"] = os.path.relpath(self.image, Path(path).parent)
         content["provenance"] = {"software": f"derotation-workflow {__version__}"} | self.provenance
         write_json(path, content)
+
+    def read_image(self) -> NDArray[Any]:
+        """Read the image that the calibration carries, shape (y, x).
+
+        Raises
+        ------
+        InputError
+            If it carries none, or the file is missing or has another size than its frames.
+        """
+        import tifffile
+
+        if self.image is None:
+            msg = (
+                "the calibration carries no image, so that a movement against it cannot be found; "
+                "estimate it anew, or give an image instead"
+            )
+            raise InputError(msg)
+        try:
+            image = tifffile.imread(self.image)
+        except (OSError, ValueError) as error:
+            msg = f"{self.image}, the image of a calibration, cannot be read: {error}"
+            raise InputError(msg) from error
+        image = image.reshape(image.shape[-2:]) if image.size else image
+        self.check_shape(image.shape, str(self.image))
+        return np.asarray(image)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -169,6 +199,8 @@ class Calibration:
                 f"{name}: plane_output is {content['plane_output']!r}; allowed are scan and sample"
             )
             raise InputError(msg)
+        if content.get("image") is not None:
+            content["image"] = name.parent / str(content["image"])
         content["wobble"] = _rows(name, "wobble", content.get("wobble", []))
         if content.get("wobble_sd") is not None:
             content["wobble_sd"] = _rows(name, "wobble_sd", content["wobble_sd"])

@@ -27,3 +27,7 @@ class SignalError(InputError):
 
 class CenterError(DerotationError, ValueError):
     """The center of rotation cannot be estimated from this recording."""
+
+
+class DetectionFailedError(DerotationError, ValueError):
+    """The movement between two images cannot be found, or none that was found can be trusted."""

@@ -2,6 +2,7 @@
 
 from derotation.simulate.faults import Faults
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
+from derotation.simulate.pairs import ImagePair, simulate_pair
 from derotation.simulate.recording import (
     Recording,
     RecordingParameters,
@@ -27,6 +28,7 @@ __all__ = [
     "AnalogPlan",
     "CutTiles",
     "Faults",
+    "ImagePair",
     "Motor",
     "Pulses",
     "Recording",
@@ -41,6 +43,7 @@ __all__ = [
     "plan_recording",
     "random_scene",
     "signals_from_line_angles",
+    "simulate_pair",
     "simulate_recording",
     "simulate_session",
     "stage_matrix",

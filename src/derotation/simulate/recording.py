@@ -103,6 +103,16 @@ class RecordingParameters:
     wobble : sequence of 4-vectors
         Displacement of the sample as Fourier terms of the angle: row k = 1, 2, ... holds
         (Cx, Cy, Sx, Sy), pixels, and adds C (cos(k a) - 1) + S sin(k a), zero at rest.
+    movement_shift : tuple of float
+        By how much the field of view has moved against that of a session with the same scene but
+        no movement: shift (x, y) that takes the middle of this session's picture to that of the
+        other one, pixels.
+    movement_rotation : float
+        The same as a rotation about the middle, degrees clockwise.
+    movement_what : {"sample", "scanner"}
+        What has moved. ``sample``: the sample lies differently on its stage, the axis of rotation
+        is where it was in the picture. ``scanner``: the picture moved against stage and sample, so
+        that the center, the plane's orientation and the wobble move with it.
     n_cells : int
         Cells whose center is in the picture at rest.
     scene : Scene, optional
@@ -143,6 +153,8 @@ class RecordingParameters:
         Faults to inject.
     seed : int
         Everything random follows from it.
+    scene_seed : int, optional
+        The sample follows from it instead, so that two recordings can show the same one.
     threads : int
         Threads that render frames; changes nothing but the time.
     """
@@ -178,6 +190,9 @@ class RecordingParameters:
     plane_angle: float = 0.0
     plane_orientation: float = 0.0
     wobble: Sequence[Sequence[float]] = ()
+    movement_shift: tuple[float, float] = (0.0, 0.0)
+    movement_rotation: float = 0.0
+    movement_what: Literal["sample", "scanner"] = "sample"
     n_cells: int = 60
     scene: Scene | None = None
     view: View | Mapping[str, Any] | None = None
@@ -195,12 +210,16 @@ class RecordingParameters:
     signal_noise_v: float = 0.0
     faults: Faults | Mapping[str, Any] = field(default_factory=Faults)
     seed: int = 0
+    scene_seed: int | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
         # A configuration file gives lists.
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "center_offset", tuple(float(n) for n in self.center_offset))
+        shift = tuple(float(n) for n in self.movement_shift)
+        object.__setattr__(self, "movement_shift", shift)
+        _check_choice("movement_what", self.movement_what, ("sample", "scanner"))
         _check_choice("protocol", self.protocol, ("full", "incremental"))
         _check_choice("illumination", self.illumination, ILLUMINATIONS)
         strength = self.illumination_strength
@@ -274,6 +293,13 @@ class RecordingPlan:
         The true angle at any time.
     center : tuple of float
         Center of rotation (x, y), pixels.
+    plane_orientation : float
+        Direction of the foreshortening in this session's picture, degrees.
+    wobble : ndarray of shape (n, 4)
+        Wobble in this session's picture, pixels.
+    movement : ndarray of shape (3, 3)
+        Takes a place (x, y) of this session's picture at rest to where it lies in that of a session
+        without movement.
     line_start : ndarray of shape (n_frames, height)
         Start of each line.
     line_period, line_duration : float
@@ -304,6 +330,9 @@ class RecordingPlan:
     illumination: NDArray[np.float64]
     motor: Motor
     center: tuple[float, float]
+    plane_orientation: float
+    wobble: NDArray[np.float64]
+    movement: NDArray[np.float64]
     line_start: NDArray[np.float64]
     line_period: float
     line_duration: float
@@ -325,11 +354,31 @@ class RecordingPlan:
     @property
     def rest_image(self) -> NDArray[np.float64]:
         """Counts of the evenly lit, noise-free sample at rest with all cells at baseline."""
-        return self._counts(self.scene.on_grid(self.parameters.shape))
+        return self._counts(self._resting_scene())
 
     def resting_frame(self, frame: int) -> NDArray[np.float64]:
         """Compute the counts that a frame would have had at angle 0 without noise, evenly lit."""
-        return self._counts(self.scene.on_grid(self.parameters.shape, self.activity[frame]))
+        return self._counts(self._resting_scene(self.activity[frame]))
+
+    def _resting_scene(self, activity: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        rows, columns = np.mgrid[: self.parameters.shape[0], : self.parameters.shape[1]]
+        return self._scene_at(columns, rows, activity)
+
+    def _scene_at(
+        self, x: ArrayLike, y: ArrayLike, activity: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Brightness at places of this session's picture at rest."""
+        if not np.array_equal(self.movement, np.eye(3)):  # without one, not even rounding may move
+            along, down = np.asarray(x, np.float64), np.asarray(y, np.float64)
+            (a, b, c), (d, e, f) = self.movement[:2]
+            x, y = a * along + b * down + c, d * along + e * down + f
+        return self.scene.evaluate(x, y, activity)
+
+    @property
+    def cell_centers(self) -> NDArray[np.float64]:
+        """Where the cells lie in this session's picture at rest (x, y), pixels."""
+        linear, shift = self.movement[:2, :2], self.movement[:2, 2]
+        return np.asarray(np.linalg.solve(linear, (self.scene.centers - shift).T).T)
 
     def pixel_times(self, frame: int) -> NDArray[np.float64]:
         """Time at which each pixel of a frame was recorded, seconds; shape (height, width)."""
@@ -382,7 +431,7 @@ class RecordingPlan:
         """Scale the component along the plane's orientation by a factor."""
         if factor == 1:
             return dx, dy
-        orientation = math.radians(self.parameters.plane_orientation)
+        orientation = math.radians(self.plane_orientation)
         ux, uy = math.cos(orientation), math.sin(orientation)
         along = (factor - 1) * (dx * ux + dy * uy)
         return dx + along * ux, dy + along * uy
@@ -391,7 +440,7 @@ class RecordingPlan:
         self, angle_rad: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         shift_x, shift_y = np.zeros_like(angle_rad), np.zeros_like(angle_rad)
-        for k, (cos_x, cos_y, sin_x, sin_y) in enumerate(self.parameters.wobble, start=1):
+        for k, (cos_x, cos_y, sin_x, sin_y) in enumerate(self.wobble, start=1):
             cos, sin = np.cos(k * angle_rad) - 1, np.sin(k * angle_rad)
             shift_x = shift_x + cos_x * cos + sin_x * sin
             shift_y = shift_y + cos_y * cos + sin_y * sin
@@ -414,7 +463,7 @@ class RecordingPlan:
             x, y = self.place_in_sample(columns, rows, angle)
         else:  # not even rounding may move the sample at rest
             x, y = columns.astype(np.float64), rows.astype(np.float64)
-        return self.scene.evaluate(x, y, self.activity[frame]) * self.illumination
+        return self._scene_at(x, y, self.activity[frame]) * self.illumination
 
     def frame(self, frame: int) -> NDArray[Any]:
         """Render one frame in the movie's dtype; shape (height, width)."""
@@ -542,6 +591,8 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
     line_duration = p.line_duty * p.line_period_s
     center = ((width - 1) / 2 + p.center_offset[0], (height - 1) / 2 + p.center_offset[1])
     scene = p.scene if p.scene is not None else _plan_scene(p, center)
+    movement, scanner = _plan_movement(p, center), p.movement_what == "scanner"
+    wobble = np.array(p.wobble, np.float64).reshape(-1, 4)
     ticks = motor.ticks(p.rotation_increment)
     ticks = Ticks(time=ticks.time + p.lag_ms / 1e3, rotation=ticks.rotation, turned=ticks.turned)
     first_move = [int(np.flatnonzero(motor.rotation == r)[0]) for r in range(motor.n_rotations)]
@@ -555,7 +606,10 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
         activity=_plan_activity(p, scene.n_cells, n_frames),
         illumination=_plan_illumination(p),
         motor=motor,
-        center=center,
+        center=_carried(movement, center) if scanner else center,
+        plane_orientation=p.plane_orientation - (p.movement_rotation if scanner else 0.0),
+        wobble=_carried_wobble(movement, wobble) if scanner else wobble,
+        movement=movement,
         line_start=line_start,
         line_period=p.line_period_s,
         line_duration=line_duration,
@@ -629,6 +683,37 @@ def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
     return n_frames, math.ceil(stop * p.sampling_rate)
 
 
+def _plan_movement(p: RecordingParameters, center: tuple[float, float]) -> NDArray[np.float64]:
+    """Map from this session's picture to that of a session without movement, shape (3, 3)."""
+    angle = math.radians(p.movement_rotation)
+    movement = np.eye(3)
+    movement[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    middle = np.array([(p.shape[1] - 1) / 2, (p.shape[0] - 1) / 2])
+    movement[:2, 2] = middle + p.movement_shift - movement[:2, :2] @ middle
+    if p.movement_what == "scanner" or p.plane_angle == 0:
+        return movement
+    # The sample is moved in its own plane, which the picture shows foreshortened.
+    along = np.array([math.cos(math.radians(p.plane_orientation)),
+                      math.sin(math.radians(p.plane_orientation))])  # fmt: skip
+    squeeze = np.eye(3)
+    squeeze[:2, :2] -= (1 - math.cos(math.radians(p.plane_angle))) * np.outer(along, along)
+    squeeze[:2, 2] = center - squeeze[:2, :2] @ center
+    return np.asarray(squeeze @ movement @ np.linalg.inv(squeeze))
+
+
+def _carried(movement: NDArray[np.float64], point: tuple[float, float]) -> tuple[float, float]:
+    """Where a point of the picture without movement lies in this session's."""
+    x, y, _ = np.linalg.solve(movement, [*point, 1.0])
+    return float(x), float(y)
+
+
+def _carried_wobble(
+    movement: NDArray[np.float64], wobble: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    back = np.linalg.inv(movement[:2, :2])
+    return np.concatenate([wobble[:, :2] @ back.T, wobble[:, 2:] @ back.T], axis=1)
+
+
 def _plan_scene(p: RecordingParameters, center: tuple[float, float]) -> Scene:
     height, width = p.shape
     far = np.hypot(max(center[0], width - 1 - center[0]), max(center[1], height - 1 - center[1]))
@@ -641,7 +726,7 @@ def _plan_scene(p: RecordingParameters, center: tuple[float, float]) -> Scene:
     return random_scene(
         p.shape,
         p.n_cells,
-        np.random.default_rng([p.seed, 2]),
+        np.random.default_rng([p.seed if p.scene_seed is None else p.scene_seed, 2]),
         brightness=brightness,
         center=center,
         **options,
