@@ -64,6 +64,7 @@ def estimate_plane(folder: Path, config: dict[str, Any], threads: int) -> None:
         config=config,
         calibration=folder / "calibration.json",
         text=folder / "center_of_rotation.txt",
+        rest=folder / "rest.tif",
         plane_plot=folder / "plane.png",
         wobble_plot=folder / "wobble.png",
         threads=threads,

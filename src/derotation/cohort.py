@@ -72,7 +72,7 @@ def load_cohort(
         sheet, more = check_sample_sheet(
             path, sheet_schema, simulated=names, check_files=check_files
         )
-        errors += more or _misplaced_files(sheet, names)
+        errors += more or _misplaced_files(sheet, names) + _missing_points(sheet, checked)
         if not errors:
             errors += check_groups(
                 sheet, checked["mosaic"], simulated=names, check_files=check_files
@@ -90,6 +90,25 @@ def simulated_files(session: Session) -> dict[str, str]:
     if session.protocol == "full":
         files["stimulus"] = f"{folder}/stimulus.csv"
     return files
+
+
+def _missing_points(sheet: SampleSheet, config: Config) -> list[str]:
+    """Look for the tables of points, if sessions are to be aligned by nothing else."""
+    movement = config.get("movement")
+    if not isinstance(movement, Mapping) or movement.get("method") != "points":
+        return []
+    wanted = {
+        session: Path(str(movement.get("points")), f"{session.name}.csv")
+        for session in sheet
+        if session.reference is not None
+    }
+    return [
+        f"{sheet.path}, row {session.row} (session {session.name}), column reference: "
+        f'movement.method is points, but there is no table "{path}"; write it '
+        "(ref_x,ref_y,moved_x,moved_y, see docs/movement.md), or set movement.method to auto."
+        for session, path in wanted.items()
+        if not path.is_file()
+    ]
 
 
 def _misplaced_files(sheet: SampleSheet, simulated: Iterable[str]) -> list[str]:

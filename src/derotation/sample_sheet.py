@@ -339,9 +339,16 @@ class _RowChecks:
 
     def _check_reference(self, session: Session, by_name: Mapping[str, Session]) -> None:
         name = session.reference or ""
-        if name not in by_name:
+        other = by_name.get(name)
+        if other is None:
             text = f'found "{name}", which is no session of this sheet{_guess(name, by_name)}'
-            self.add(session.row, "reference", text, session.name)
+        elif other is session:
+            text = "names the session itself; leave the cell of a reference empty."
+        elif other.reference is not None:
+            text = f"{name} is itself aligned to {other.reference}; name that one here."
+        else:
+            return
+        self.add(session.row, "reference", text, session.name)
 
     def _check_calibration(self, session: Session, by_name: Mapping[str, Session]) -> None:
         name = session.calibration or ""

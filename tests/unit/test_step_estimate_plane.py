@@ -51,6 +51,7 @@ def calibrate(folder, files, protocol="full", **sections):
         config=config,
         calibration=folder / "calibration.json",
         text=folder / "center.txt",
+        rest=folder / "rest.tif",
         plane_plot=folder / "plane.png",
         wobble_plot=folder / "wobble.png",
     )

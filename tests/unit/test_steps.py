@@ -95,6 +95,7 @@ def plane_of(raw, folder, **sections):
         config=settings(**sections),
         calibration=folder / "calibration.json",
         text=folder / "center.txt",
+        rest=folder / "rest.tif",
         plane_plot=folder / "plots" / "plane.png",
         wobble_plot=folder / "plots" / "wobble.png",
     )

@@ -47,6 +47,7 @@ CENTER_FILES = {
     "center.csv",
     "calibration.json",
     "center_of_rotation.txt",
+    "images/rest.tif",
     "plots/center.png",
     "plots/plane.png",
     "plots/wobble.png",

@@ -51,6 +51,14 @@ MOSAICS = mosaic_groups(COHORT.sheet)
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
 
+# The keys of the section movement that decide what is found; the others decide what is looked at.
+DETECTION_KEYS = (
+    "movement.method",
+    "movement.transform",
+    "movement.max_rotation",
+    "movement.max_scale",
+)
+
 
 wildcard_constraints:
     session="|".join(re.escape(name) for name in COHORT.sheet.names),
@@ -113,12 +121,72 @@ def signal_files(wildcards):
     return {name: file for name, file in files.items() if file}
 
 
-def calibration_file(wildcards):
-    """The calibration that a session uses: its own, another session's, or a given file."""
-    given = COHORT.sheet[wildcards.session].calibration
+def given_calibration(name):
+    """The calibration that a session's row stands for: its own, another's, or a given file."""
+    given = COHORT.sheet[name].calibration
     if given is not None and given not in COHORT.sheet.names:
         return given
-    return f"<results>/{given or wildcards.session}/calibration.json"
+    return f"<results>/{given or name}/calibration.json"
+
+
+def calibration_of(name):
+    """The calibration that holds for a session: that of another one may have to be carried over."""
+    if name in carried_over():
+        return f"<results>/{name}/calibration.json"
+    return given_calibration(name)
+
+
+def calibration_file(wildcards):
+    return calibration_of(wildcards.session)
+
+
+def calibrated_by_themselves():
+    """The names of the sessions whose row names no calibration."""
+    return [session.name for session in COHORT.sheet if session.calibration is None]
+
+
+def carried_over():
+    """The names of the sessions to which a calibration has to be carried: the scanner may move."""
+    if COHORT.config["movement"]["what"] == "sample":
+        return []
+    return [session.name for session in COHORT.sheet if session.calibration is not None]
+
+
+def aligned():
+    """The names of the sessions that are aligned to a reference."""
+    return [session.name for session in COHORT.sheet if session.reference is not None]
+
+
+def rest_image(name):
+    return f"<results>/{name}/images/rest.tif"
+
+
+def points_file(name):
+    """A table of points that a person wrote for a session; nothing if there is none."""
+    path = Path(COHORT.config["movement"]["points"], f"{name}.csv")
+    return {"points": str(path)} if path.exists() else {}
+
+
+def alignment_files(wildcards):
+    """The images and calibrations of a session and of its reference."""
+    own, reference = wildcards.session, COHORT.sheet[wildcards.session].reference
+    files = {
+        "moved_image": rest_image(own),
+        "ref_image": rest_image(reference),
+        "moved_calibration": calibration_of(own),
+        "ref_calibration": calibration_of(reference),
+    }
+    return files | points_file(own)
+
+
+def carried_files(wildcards):
+    """A calibration, its image, and the image of the session to which it is carried."""
+    own = wildcards.session
+    source = COHORT.sheet[own].calibration
+    files = {"given": given_calibration(own), "image": rest_image(own)}
+    if source in COHORT.sheet.names:
+        files["given_image"] = rest_image(source)
+    return files | points_file(f"{own}_calibration")
 
 
 def corrections(wildcards):
@@ -126,6 +194,8 @@ def corrections(wildcards):
     files = {}
     if COHORT.config["illumination"]["correct"] == "auto":
         files["illumination"] = f"<results>/{wildcards.session}/illumination.npz"
+    if wildcards.session in aligned():
+        files["movement"] = f"<results>/{wildcards.session}/movement.json"
     return files
 
 

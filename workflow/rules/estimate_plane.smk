@@ -9,6 +9,7 @@ rule estimate_plane:
     output:
         calibration="<results>/{session}/calibration.json",
         text="<results>/{session}/center_of_rotation.txt",
+        rest="<results>/{session}/images/rest.tif",
         plane=report(
             "<results>/{session}/plots/plane.png",
             caption="../report/plane.rst",
@@ -25,6 +26,8 @@ rule estimate_plane:
         "<logs>/{session}/estimate_plane.log",
     benchmark:
         "<benchmarks>/{session}/estimate_plane.tsv"
+    wildcard_constraints:
+        session=one_of(calibrated_by_themselves()),
     threads: 2
     resources:
         mem_mb=megabytes(1500, 50),

@@ -18,6 +18,7 @@ with job_log(snakemake.log[0]):
         config=snakemake.params.config,
         calibration=snakemake.output.calibration,
         text=snakemake.output.text,
+        rest=snakemake.output.rest,
         plane_plot=snakemake.output.plane,
         wobble_plot=snakemake.output.wobble,
         threads=snakemake.threads,

@@ -14,7 +14,9 @@ from derotation.lag import estimate_lag
 from derotation.plane import estimate_plane
 from derotation.plots.plane import plot_plane
 from derotation.plots.wobble import plot_wobble
+from derotation.steps._center_text import line_for_people
 from derotation.steps._inputs import open_session_movie, save_plot
+from derotation.steps._rest import save_rest_image
 from derotation.steps._timing import line_timing
 from derotation.wobble import estimate_wobble
 
@@ -32,6 +34,7 @@ def run(
     config: Mapping[str, Any],
     calibration: str | Path,
     text: str | Path,
+    rest: str | Path,
     plane_plot: str | Path,
     wobble_plot: str | Path,
     threads: int = 1,
@@ -54,6 +57,8 @@ def run(
     calibration, text, plane_plot, wobble_plot : path
         Where ``calibration.json``, ``center_of_rotation.txt``, ``plane.png`` and ``wobble.png``
         go.
+    rest : path
+        Where ``images/rest.tif`` goes: the mean raw image at rest, which the calibration carries.
     threads : int
         Threads that share the frames.
 
@@ -78,7 +83,8 @@ def run(
             lines, found = lines.shifted(lag.lag_ms), found.replace(**lag._asdict())
             plane = estimate_plane(opened, lines, found, config["plane"], **common)
         wobble = estimate_wobble(opened, lines, plane.calibration, config["wobble"], **common)
-    found = wobble.calibration
+        save_rest_image(rest, opened, lines, wobble.calibration, timing, threads)
+    found = wobble.calibration.replace(image=Path(rest))
     if not found.trusted:
         logger.warning("%s", found.statement)
     found.save(calibration)
@@ -102,15 +108,3 @@ def _find_lag(
     lag = estimate_lag(movie, angles, found, timing=timing, threads=threads)
     logger.log(logging.INFO if lag.trusted else logging.WARNING, "%s", lag.statement)
     return Lag(lag.lag_ms if lag.trusted and lag.significant else 0.0, lag.lag_sd_ms)
-
-
-def line_for_people(found: Calibration) -> str:
-    """Write the center, its uncertainty and how far it can be trusted as one line."""
-    x, y = found.center
-    if found.center_sd is None:
-        where = f"x = {x:.3f} px, y = {y:.3f} px"
-    else:
-        sd_x, sd_y = found.center_sd
-        where = f"x = {x:.3f} +- {sd_x:.3f} px, y = {y:.3f} +- {sd_y:.3f} px"
-    trust = "" if found.trusted else " NOT TO BE TRUSTED."
-    return f"center of rotation: {where} (column and row, from 0).{trust} {found.statement}\n"

@@ -76,7 +76,8 @@ def test_a_shear_needs_an_affine_map():
     )
     sheared[~mask] = np.nan
     found = detect_movement(pair.ref, sheared, transform="affine")
-    np.testing.assert_allclose(found.matrix, shear, atol=[[2e-3, 2e-3, 0.3]] * 3)
+    assert np.abs(found.matrix - shear)[:, :2].max() < 2e-3
+    assert np.abs(found.matrix - shear)[:, 2].max() < 0.3
     with pytest.raises(InputError, match="allowed are similarity, affine"):
         detect_movement(pair.ref, pair.moved, transform="rigid")
 
@@ -116,16 +117,9 @@ def test_reasons_are_said(pair):
 def test_a_wrong_movement_is_not_believed(pair):
     found = find_movement(pair.ref, pair.moved)
     off = np.array([[1, 0, 40.0], [0, 1, -25], [0, 0, 1]]) @ found.correction.matrix
-    wrong = movement_from_points(
-        pair.ref,
-        pair.moved,
-        MovementCorrection(off, (224, 224)).moved_to_ref_coords([0, 223, 0], [0, 0, 223])
-        and np.column_stack(
-            MovementCorrection(off, (224, 224)).moved_to_ref_coords([0, 223, 0], [0, 0, 223])
-        ),
-        [[0, 0], [223, 0], [0, 223]],
-        refined=False,
-    )
+    moved = np.array([[0.0, 0], [223, 0], [0, 223]])
+    ref = np.column_stack([moved, np.ones(3)]) @ off[:2].T
+    wrong = movement_from_points(pair.ref, pair.moved, ref, moved, refined=False)
     with pytest.raises(DetectionFailedError, match="not believed"):
         check_evidence(wrong.correction, wrong.evidence)
 

@@ -1,0 +1,217 @@
+"""Step ``align_session``: the movement of a session's field of view against its reference's."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation import transforms
+from derotation.calibration import Calibration
+from derotation.errors import DetectionFailedError, InputError
+from derotation.io.files import write_json
+from derotation.movement._judge import Limits
+from derotation.movement.correction import MovementCorrection
+from derotation.movement.detect import Detection, find_movement, movement_from_points
+from derotation.movement.manual import read_points
+from derotation.plots.movement import plot_movement, plot_movement_failed
+from derotation.steps._inputs import save_plot
+from derotation.steps._rest import read_rest_image
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+KIND = "derotation movement"
+VERSION = 1
+
+
+def run(
+    *,
+    session: str,
+    reference: str,
+    moved_image: str | Path,
+    ref_image: str | Path,
+    moved_calibration: str | Path,
+    ref_calibration: str | Path,
+    points: str | Path | None,
+    config: Mapping[str, Any],
+    movement: str | Path,
+    correction: str | Path,
+    plot: str | Path,
+) -> Detection:
+    """Find by which movement a session's picture comes to lie on its reference's.
+
+    Parameters
+    ----------
+    session, reference : str
+        The names of the two sessions.
+    moved_image, ref_image : path
+        The mean raw images at rest of the session and of its reference.
+    moved_calibration, ref_calibration : path
+        Their calibrations. Where the plane of rotation is tilted, the pictures are compared as seen
+        along the axis: there a sample that was turned has turned and not been sheared.
+    points : path, optional
+        A table of pairs of points. Where there is one, it is used instead of the method.
+    config : mapping
+        The configuration; its section ``movement`` is read.
+    movement : path
+        Where ``movement.json`` goes.
+    correction : path
+        Where ``movement.cmc`` goes: the same as a :class:`~derotation.movement.MovementCorrection`.
+    plot : path
+        Where ``movement.png`` goes. If no movement is found, ``movement_failed.png`` is written
+        beside it.
+
+    Returns
+    -------
+    Detection
+        The movement in the coordinates of the derotated movies, with the evidence for it.
+
+    Raises
+    ------
+    DetectionFailedError
+        If no movement is found that can be believed.
+    InputError
+        If the images have different sizes, or a file is not valid.
+    """
+    failed = Path(plot).with_name("movement_failed.png")
+    failed.unlink(missing_ok=True)
+    images = (read_rest_image(ref_image), read_rest_image(moved_image))
+    calibrations = (Calibration.load(ref_calibration), Calibration.load(moved_calibration))
+    if images[0].shape != images[1].shape:
+        (h, w), (height, width) = (image.shape for image in images)
+        msg = (
+            f"{session} has frames of {width} x {height} pixels (width x height), its reference "
+            f"{reference} of {w} x {h}; only sessions of one frame size and zoom can be aligned"
+        )
+        raise InputError(msg)
+    views = [_along_axis(one) for one in calibrations]
+    seen = [_drawn(image, view) for image, view in zip(images, views, strict=True)]
+    try:
+        found = _find(seen[0], seen[1], views, points, config["movement"])
+    except DetectionFailedError as error:
+        save_plot(plot_movement_failed(*images, reference, session, str(error)), failed)
+        msg = (
+            f"the movement of {session} against its reference {reference} was not found: {error}. "
+            f"Look at {failed}: if both pictures show the same cells, write pairs of points into a "
+            "table (see docs/movement.md, movement.points) and run again; else clear the cell "
+            "reference of the sample sheet"
+        )
+        raise DetectionFailedError(msg) from error
+    save_plot(plot_movement(seen[0], seen[1], found, reference, session), plot)
+    in_output = _in_output(found, calibrations, views)
+    statement = _statement(in_output, reference)
+    logger.info("%s", statement)
+    in_output.correction.save(correction)
+    write_json(movement, _summary(in_output, session, reference, statement))
+    return in_output
+
+
+def _along_axis(calibration: Calibration) -> NDArray[np.float64]:
+    """Map from the recorded picture at rest to that seen along the axis; shape (3, 3)."""
+    view = np.eye(3)
+    if calibration.plane_angle != 0:
+        stretch = transforms.line_maps(
+            0.0,
+            calibration.center,
+            calibration.plane_angle,
+            calibration.plane_orientation,
+            "sample",
+        )
+        view[:2] = stretch
+    return view
+
+
+def _drawn(image: NDArray[Any], view: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw a picture as seen along the axis; NaN where it does not reach."""
+    if np.array_equal(view, np.eye(3)):
+        return np.asarray(image, np.float64)
+    drawn, mask = MovementCorrection(view, image.shape).warp_moved_to_ref(
+        np.asarray(image, np.float64), "cubic"
+    )
+    return np.asarray(np.where(mask, drawn, np.nan))
+
+
+def _find(
+    ref: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    views: list[NDArray[np.float64]],
+    points: str | Path | None,
+    settings: Mapping[str, Any],
+) -> Detection:
+    """Find the movement between the pictures as seen along the axis."""
+    if points is None:
+        limits = Limits(max_rotation=settings["max_rotation"], max_scale=settings["max_scale"])
+        return find_movement(
+            ref, moved, settings["method"], transform=settings["transform"], limits=limits
+        )
+    pairs = [
+        transforms.apply(view[:2], given)
+        for view, given in zip(views, read_points(points), strict=True)
+    ]
+    source = f"{len(pairs[0])} pairs of points from {points}"
+    logger.info("the movement is taken from %s", source)
+    return movement_from_points(ref, moved, *pairs, transform=settings["transform"], src=source)
+
+
+def _in_output(
+    found: Detection,
+    calibrations: tuple[Calibration, Calibration],
+    views: list[NDArray[np.float64]],
+) -> Detection:
+    """Tell the movement in the coordinates in which the derotated movies are drawn."""
+    to_output = [
+        np.eye(3) if one.plane_output == "sample" else np.linalg.inv(view)
+        for one, view in zip(calibrations, views, strict=True)
+    ]
+    own = found.correction
+    moved = MovementCorrection(
+        to_output[0] @ own.matrix @ np.linalg.inv(to_output[1]),
+        own.im_shape,
+        transforms.apply(to_output[0][:2], own.ref_points) if len(own.ref_points) else (),
+        transforms.apply(to_output[1][:2], own.moved_points) if len(own.moved_points) else (),
+        own.history,
+        covariance=own.covariance,
+    )
+    return Detection(correction=moved, evidence=found.evidence)
+
+
+def _statement(found: Detection, reference: str) -> str:
+    x, y = found.correction.center_shift
+    across = f"{abs(x):.1f} px to the {'right' if x >= 0 else 'left'}"
+    along = f"{abs(y):.1f} px {'down' if y >= 0 else 'up'}"
+    turn = found.correction.rotation
+    sense = "clockwise" if turn >= 0 else "counterclockwise"
+    return (
+        f"To lie on {reference}, the middle of the picture goes {across} and {along}, and the "
+        f"picture turns by {abs(turn):.2f} degrees {sense}; correlation "
+        f"{found.evidence.correlation_before:.2f} before, {found.evidence.correlation_after:.2f} "
+        "after."
+    )
+
+
+def _summary(found: Detection, session: str, reference: str, statement: str) -> dict[str, Any]:
+    """Give the content of ``movement.json``."""
+    correction = found.correction
+    height, width = correction.im_shape
+    at = {"center": transforms.image_center((height, width)), "corner": (0.0, 0.0)}
+    sds = {name: correction.sd_at(*place) for name, place in at.items()}
+    return {
+        "kind": KIND,
+        "version": VERSION,
+        "session": session,
+        "reference": reference,
+        "statement": statement,
+        "matrix": correction.matrix.tolist(),
+        "image_shape": [height, width],
+        "center_shift_px": list(correction.center_shift),
+        "rotation_deg": correction.rotation,
+        "scale": correction.scale,
+        "center_sd_px": sds["center"],
+        "corner_sd_px": sds["corner"],
+        **found.evidence.as_dict(),
+        "history": list(correction.history),
+    }

@@ -1,0 +1,46 @@
+"""Step ``average_rest``: the picture of a session at rest, by which it is compared with others."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from derotation.angles import Angles
+from derotation.steps._inputs import open_session_movie
+from derotation.steps._rest import save_rest_image
+from derotation.steps._timing import line_timing
+
+__all__ = ["run"]
+
+
+def run(
+    *,
+    movie: str | Path,
+    angles: str | Path,
+    config: Mapping[str, Any],
+    image: str | Path,
+    threads: int = 1,
+) -> None:
+    """Average raw frames at rest at angle 0, at most 100 spread over the session.
+
+    Parameters
+    ----------
+    movie : path
+        The movie's TIFF, or a pattern for several.
+    angles : path
+        The angles that the step ``interpolate_angles`` wrote.
+    config : mapping
+        The configuration; its section ``movie`` is read, and the key ``scan.bidirectional``.
+    image : path
+        Where ``images/rest.tif`` goes.
+    threads : int
+        Threads that share the frames.
+
+    Raises
+    ------
+    DerotationError
+        If a file cannot be read, or no frame was recorded at rest.
+    """
+    lines = Angles.load(angles)
+    with open_session_movie(movie, config) as opened:
+        timing = line_timing(opened, lines, config)
+        save_rest_image(image, opened, lines, None, timing, threads)

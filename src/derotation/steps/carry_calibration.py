@@ -1,0 +1,131 @@
+"""Step ``carry_calibration``: another session's calibration as it holds in this one's picture."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from derotation.calibration import Calibration
+from derotation.errors import DetectionFailedError, InputError
+from derotation.io.files import write_text
+from derotation.movement._judge import Limits
+from derotation.movement.carry import matters, update_calibration
+from derotation.movement.detect import Detection, find_movement, movement_from_points
+from derotation.movement.manual import read_points
+from derotation.plots.movement import plot_carried, plot_movement_failed
+from derotation.steps._center_text import line_for_people
+from derotation.steps._inputs import save_plot
+from derotation.steps._rest import read_rest_image
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    *,
+    session: str,
+    source: str,
+    given: str | Path,
+    image: str | Path,
+    points: str | Path | None,
+    config: Mapping[str, Any],
+    calibration: str | Path,
+    text: str | Path,
+    plot: str | Path,
+) -> Calibration:
+    """Carry a calibration over the movement of the scanner between two sessions.
+
+    Parameters
+    ----------
+    session : str
+        The session for which the calibration is wanted.
+    source : str
+        The session that was calibrated, or the name of the calibration's file.
+    given : path
+        Its calibration, which carries an image.
+    image : path
+        The mean raw image of this session at rest.
+    points : path, optional
+        A table of pairs of points between that image and this one, used instead of the method.
+    config : mapping
+        The configuration; its section ``movement`` is read.
+    calibration, text, plot : path
+        Where ``calibration.json``, ``center_of_rotation.txt`` and ``calibration.png`` go. If no
+        movement is found, ``calibration_failed.png`` is written beside the plot.
+
+    Returns
+    -------
+    Calibration
+        The same as given if the movement is within its own uncertainty.
+
+    Raises
+    ------
+    DetectionFailedError
+        If no movement is found that can be believed.
+    InputError
+        If the calibration carries no image, or sizes differ.
+    """
+    failed = Path(plot).with_name("calibration_failed.png")
+    failed.unlink(missing_ok=True)
+    known = Calibration.load(given)
+    moved = read_rest_image(image)
+    known.check_shape(moved.shape, session)
+    if known.image is None:
+        msg = (
+            f"{given} carries no image, so that it cannot be told how the scanner has moved since; "
+            "name the calibrated session in the sample sheet, or set movement.what to sample to "
+            "use the calibration as it is"
+        )
+        raise InputError(msg)
+    ref = known.read_image()
+    try:
+        found = _find(ref, moved, points, config["movement"])
+    except DetectionFailedError as error:
+        save_plot(plot_movement_failed(ref, moved, source, session, str(error)), failed)
+        msg = (
+            f"the movement of {session} against {source}, whose calibration it uses, was not "
+            f"found: {error}. Look at {failed}: if both pictures show the same cells, write pairs "
+            "of points into a table (see docs/movement.md, movement.points); if they show "
+            "different samples, set movement.what to sample, or calibrate the session by itself"
+        )
+        raise DetectionFailedError(msg) from error
+    carried = _carried(known, found, moved, session, source)
+    carried = carried.replace(image=Path(image))
+    carried.save(calibration)
+    write_text(text, line_for_people(carried))
+    save_plot(plot_carried(ref, moved, found, known, carried, source, session), plot)
+    return carried
+
+
+def _find(
+    ref: Any, moved: Any, points: str | Path | None, settings: Mapping[str, Any]
+) -> Detection:
+    if points is not None:
+        pairs = read_points(points)
+        return movement_from_points(
+            ref, moved, *pairs, transform=settings["transform"], src=f"points from {points}"
+        )
+    limits = Limits(max_rotation=settings["max_rotation"], max_scale=settings["max_scale"])
+    return find_movement(
+        ref, moved, settings["method"], transform=settings["transform"], limits=limits
+    )
+
+
+def _carried(
+    known: Calibration, found: Detection, moved: Any, session: str, source: str
+) -> Calibration:
+    """Apply the movement if it stands out from its own uncertainty."""
+    x, y = known.center
+    moved_x, moved_y = (float(v) for v in found.correction.ref_to_moved_coords(x, y))
+    shift = ((moved_x - x) ** 2 + (moved_y - y) ** 2) ** 0.5
+    if not matters(known, found.correction):
+        said = f"Taken from {source}; the picture has not moved since ({shift:.2f} px)."
+        return known.replace(statement=f"{said} {known.statement}".strip())
+    said = (
+        f"Carried over from {source}: with the scanner the center has moved by {shift:.2f} px in "
+        f"the picture, which has turned by {found.correction.rotation:.2f} degrees."
+    )
+    logger.info("%s", said)
+    carried = update_calibration(known, moved, found.correction, f"{session} at rest")
+    return carried.replace(statement=f"{said} {known.statement}".strip())

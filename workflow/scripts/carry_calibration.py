@@ -1,0 +1,23 @@
+"""Carry another session's calibration over a movement of the scanner."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import carry_calibration
+
+    carry_calibration.run(
+        session=snakemake.wildcards.session,
+        source=snakemake.params.source,
+        given=snakemake.input.given,
+        image=snakemake.input.image,
+        points=snakemake.input.get("points"),
+        config=snakemake.params.config,
+        calibration=snakemake.output.calibration,
+        text=snakemake.output.text,
+        plot=snakemake.output.plot,
+    )
