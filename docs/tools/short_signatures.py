@@ -17,6 +17,9 @@ SHORTER = tuple(
             r"ndarray[\1]",
         ),
         (r"ndarray\[[\w.~]*Any\]", "ndarray"),
+        # Imported for the type checker only, so that Sphinx knows the bare name and would guess.
+        (r"(?<![\w.])Figure(?![\w.])", "~matplotlib.figure.Figure"),
+        (r"(?<![\w.])Axes(?![\w.])", "~matplotlib.axes.Axes"),
         # A default that a dataclass makes anew each time; Sphinx cannot read it as Python.
         (r"<factory>", "..."),
     )
