@@ -49,8 +49,8 @@ SPECIFICATIONS = (
         worse="high",
         look=0,
         bad=0,
-        meaning="By how many frames later the angles have to be taken for turned frames to fit "
-        "best; 0 unless that is clearly better.",
+        meaning="By how many frames earlier or later the angles have to be taken for turned "
+        "frames to fit best; 0 unless that is clearly better.",
         advice="The frame clock and the movie do not belong together: the movie lacks frames "
         "that the frame clock has counted, or has more of them. Look at the repairs of "
         "frame_clock in events.json, and whether a frame was lost when the movie was saved, cut "
