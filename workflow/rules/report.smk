@@ -9,6 +9,7 @@ localrules:
 rule report:
     input:
         [final_files(session) for session in COHORT.sheet],
+        [mosaic_files(group) for group in MOSAICS],
     output:
         page=report(
             "<results>/report.html",

@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from derotation.errors import DerotationError
-from derotation.report.captions import PLOTS
+from derotation.report.captions import MOSAIC_PLOTS, PLOTS
 from derotation.report.progress import SessionProgress
 from derotation.report.states import RunJobs
 from derotation.report.summary import summary_lines
@@ -28,7 +28,7 @@ COMPLETE = PAGE.parent / "run" / "complete.txt"
 def caption_texts():
     """The captions of the plots: a change of one of them makes the report anew."""
     texts = {}
-    for name in PLOTS:
+    for name in (*PLOTS, *MOSAIC_PLOTS):
         try:
             path = workflow.source_path(f"../report/{name}.rst")
         except FileNotFoundError:
@@ -37,14 +37,14 @@ def caption_texts():
     return texts
 
 
+def with_folders(files):
+    return [file.replace("<results>", FOLDERS["results"]) for file in files]
+
+
 def files_of_sessions():
     """What there is of each session when it is done, by its name."""
     return {
-        session.name: [
-            file.replace("<results>", FOLDERS["results"])
-            for file in final_files(session)
-        ]
-        for session in COHORT.sheet
+        session.name: with_folders(final_files(session)) for session in COHORT.sheet
     }
 
 
@@ -53,29 +53,30 @@ def report_inputs():
     return FOLDERS | {
         "rows": [session.as_row() for session in COHORT.sheet],
         "final_files": files_of_sessions(),
+        "mosaics": {group: with_folders(mosaic_files(group)) for group in MOSAICS},
         "config": COHORT.config,
         "captions": caption_texts(),
     }
 
 
-def jobs_of_sessions(jobs):
-    """Jobs, and those within groups of jobs, as pairs of session and step."""
+def named_jobs(jobs):
+    """Jobs, and those within groups of jobs, as pairs of session (or mosaic) and step."""
     single = [job for one in jobs for job in (one.jobs if one.is_group() else [one])]
-    return frozenset(
-        # All rules that simulate are one step.
-        (
-            job.wildcards.session,
-            re.sub(r"^simulate_.*", "simulate_session", job.rule.name),
-        )
+    # All rules that simulate are one step.
+    steps = [
+        re.sub(r"^simulate_.*", "simulate_session", job.rule.name) for job in single
+    ]
+    names = [
+        job.wildcards_dict.get("session", job.wildcards_dict.get("group"))
         for job in single
-        if "session" in job.wildcards_dict
-    )
+    ]
+    return frozenset(pair for pair in zip(names, steps) if pair[0] is not None)
 
 
 def how_jobs_ended():
     return RunJobs(
-        failed=jobs_of_sessions(workflow.scheduler.failed),
-        unfinished=jobs_of_sessions(workflow.dag.needrun_jobs()),
+        failed=named_jobs(workflow.scheduler.failed),
+        unfinished=named_jobs(workflow.dag.needrun_jobs()),
     )
 
 
@@ -121,10 +122,10 @@ onerror:
 
     COMPLETE.unlink(missing_ok=True)
     try:
-        sessions = report_step.run(
+        cohort = report_step.run(
             **report_inputs(), jobs=how_jobs_ended(), threads=workflow.cores or 1
         )
     except (DerotationError, OSError) as error:
         say([f"The report could not be made: {error}"])
     else:
-        say(summary_lines(sessions, PAGE))
+        say(summary_lines(cohort, PAGE))

@@ -12,6 +12,6 @@ with job_log(snakemake.log[0]):
     from derotation.report.summary import summary_lines
     from derotation.steps import report
 
-    sessions = report.run(**snakemake.params.inputs, threads=snakemake.threads)
-    lines = summary_lines(sessions, snakemake.output.page)
+    cohort = report.run(**snakemake.params.inputs, threads=snakemake.threads)
+    lines = summary_lines(cohort, snakemake.output.page)
     write_text(snakemake.output.complete, "\n".join(lines) + "\n")

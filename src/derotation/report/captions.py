@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 
-__all__ = ["PLOTS", "caption_html"]
+__all__ = ["MOSAIC_PLOTS", "PLOTS", "caption_html"]
 
 # Name of the file in plots/ and its title, in reading order.
 PLOTS: Mapping[str, str] = {
@@ -30,27 +30,33 @@ PLOTS: Mapping[str, str] = {
     "animation": "Raw and derotated movie side by side",
 }
 
-# Stands in for the session's name while a caption is turned into HTML.
-_NAME = "SESSIONSNAME"
+MOSAIC_PLOTS: Mapping[str, str] = {
+    "mosaic": "The window",
+    "mosaic_overlaps": "Overlaps of the fields of view",
+}
+
+# Stands in for the name while a caption is turned into HTML.
+_NAME = "NAMEOFSESSION"
 
 
-def caption_html(source: str, session: str) -> str:
+def caption_html(source: str, name: str) -> str:
     """Turn a caption into HTML.
 
     Parameters
     ----------
     source : str
         reStructuredText with the placeholders of Snakemake's reports.
-    session : str
-        The name that takes the place of ``{{ snakemake.wildcards.session }}``.
+    name : str
+        The session or group that takes the place of ``{{ snakemake.wildcards.session }}`` or
+        ``{{ snakemake.wildcards.group }}``.
 
     Returns
     -------
     str
-        Paragraphs and lists, safe to be put into a page. Placeholders for anything but the
-        session's name are left out.
+        Paragraphs and lists, safe to be put into a page. Other placeholders
+        are left out.
     """
-    return _translated(source).replace(_NAME, html.escape(session))
+    return _translated(source).replace(_NAME, html.escape(name))
 
 
 @cache
@@ -61,7 +67,7 @@ def _translated(source: str) -> str:
 
     # The result passes through docutils, which escapes all that is no markup of its own.
     templates = Environment(undefined=ChainableUndefined, autoescape=False)
-    wildcards = SimpleNamespace(session=_NAME)
+    wildcards = SimpleNamespace(session=_NAME, group=_NAME)
     text = templates.from_string(source).render(snakemake=SimpleNamespace(wildcards=wildcards))
     settings = {
         "file_insertion_enabled": False,

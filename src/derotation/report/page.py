@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derotation.io.files import write_text
-from derotation.report.captions import PLOTS, caption_html
+from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.pictures import EmbeddedPicture, embed
 from derotation.report.record import config_text, software_versions
-from derotation.report.sessions import Figure, SessionReport
+from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
 from derotation.report.summary import VERDICTS, headline
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Plot:
 
 def write_page(
     results: str | Path,
-    sessions: Sequence[SessionReport],
+    cohort: CohortReport,
     content: PageContent,
     *,
     threads: int = 1,
@@ -66,8 +66,7 @@ def write_page(
     ----------
     results : path
         The folder of the results.
-    sessions : sequence of SessionReport
-        All sessions of the cohort.
+    cohort : CohortReport
     content : PageContent
         All the rest.
     threads : int
@@ -79,7 +78,7 @@ def write_page(
         The page. It appears whole or not at all; pages per session of an earlier report that
         are no longer needed are removed.
     """
-    results = Path(results)
+    results, sessions = Path(results), cohort.sessions
     templates = _templates()
     page = results / "report.html"
     pages = results / "report"
@@ -102,6 +101,10 @@ def write_page(
         **common,
         sessions=sessions,
         parts=parts,
+        mosaics=[
+            (mosaic, _plots_of(mosaic, MOSAIC_PLOTS, results, content, map))
+            for mosaic in cohort.mosaics
+        ],
         separate=separate,
         columns=list(names.values()),
         values=[{figure.name: figure for figure in session.figures} for session in sessions],
@@ -191,21 +194,33 @@ def _session_parts(
     template = templates.get_template("session.html.jinja")
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         for session in sessions:
-            pictures = pool.map(embed, session.plots.values())
-            plots = [
-                _Plot(
-                    name=name,
-                    title=PLOTS.get(name, name),
-                    caption=caption_html(content.captions.get(name, ""), session.name),
-                    link=path.relative_to(results).as_posix(),
-                    picture=picture,
-                )
-                for (name, path), picture in zip(session.plots.items(), pictures, strict=True)
-            ]
+            plots = _plots_of(session, PLOTS, results, content, pool.map)
             yield (
                 session,
                 template.render(session=session, plots=plots, verdicts=VERDICTS, symbols=SYMBOLS),
             )
+
+
+def _plots_of(
+    piece: SessionReport | MosaicReport,
+    titles: Mapping[str, str],
+    results: Path,
+    content: PageContent,
+    mapped: Callable[..., Iterable[EmbeddedPicture]],
+) -> list[_Plot]:
+    """Prepare the plots of a session or a mosaic; `mapped` is ``map`` or that of a pool."""
+    return [
+        _Plot(
+            name=name,
+            title=titles.get(name, name),
+            caption=caption_html(content.captions.get(name, ""), piece.name),
+            link=path.relative_to(results).as_posix(),
+            picture=picture,
+        )
+        for (name, path), picture in zip(
+            piece.plots.items(), mapped(embed, piece.plots.values()), strict=True
+        )
+    ]
 
 
 def _write_session_page(

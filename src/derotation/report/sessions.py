@@ -1,4 +1,4 @@
-"""All that the report says of one session, collected from the session's files."""
+"""All that the report says of sessions and mosaics, collected from their files."""
 
 import csv
 import json
@@ -10,9 +10,17 @@ from typing import Any
 
 from derotation.errors import InputError
 from derotation.report.captions import PLOTS
-from derotation.report.states import STEPS, SessionState
+from derotation.report.states import STEPS, State
 
-__all__ = ["Figure", "SessionReport", "StepTime", "collect_session"]
+__all__ = [
+    "CohortReport",
+    "Figure",
+    "MosaicReport",
+    "SessionReport",
+    "StepTime",
+    "collect_mosaic",
+    "collect_session",
+]
 
 Row = Mapping[str, str | float]
 
@@ -59,7 +67,7 @@ class SessionReport:
 
     row: Row
     """The session's cells in the sample sheet, by column."""
-    state: SessionState
+    state: State
     """What became of it."""
     flag: str
     """``ok``, ``look`` or ``bad``; ``none`` if the quality was not measured."""
@@ -79,6 +87,8 @@ class SessionReport:
     """The session or the file that the calibration comes from; empty: from this session."""
     trusted: bool
     """False if the calibration contradicts itself or rests on too little."""
+    statements: Mapping[str, str]
+    """What other steps found, in plain words, by what they looked at."""
     plots: Mapping[str, Path]
     """Files of the plots that exist, in reading order."""
     times: tuple[StepTime, ...]
@@ -104,8 +114,52 @@ class SessionReport:
         return self.advice[0] if self.advice else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MosaicReport:
+    """All that the report says of one mosaic."""
+
+    name: str
+    """The group of sessions that make it up."""
+    state: State
+    """What became of it."""
+    plots: Mapping[str, Path]
+    """Files of the plots that exist, by the names of their captions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortReport:
+    """All that the report says."""
+
+    sessions: tuple[SessionReport, ...]
+    """In the order of the sample sheet."""
+    mosaics: tuple[MosaicReport, ...] = ()
+    """In the order of the sample sheet."""
+
+
+def collect_mosaic(group: str, state: State, *, results: str | Path) -> MosaicReport:
+    """Collect what is known of a mosaic.
+
+    Parameters
+    ----------
+    group : str
+        The group of sessions that make it up.
+    state : State
+        What became of it.
+    results : path
+        The folder of the results.
+
+    Returns
+    -------
+    MosaicReport
+    """
+    folder = Path(results, "mosaic")
+    plots = {"mosaic": folder / f"{group}.png", "mosaic_overlaps": folder / f"{group}_overlaps.png"}
+    there = {name: path for name, path in plots.items() if path.exists()}
+    return MosaicReport(name=group, state=state, plots=there)
+
+
 def collect_session(
-    row: Row, state: SessionState, *, results: str | Path, benchmarks: str | Path
+    row: Row, state: State, *, results: str | Path, benchmarks: str | Path
 ) -> SessionReport:
     """Collect what is known of a session from its files, those that exist.
 
@@ -113,7 +167,7 @@ def collect_session(
     ----------
     row : mapping
         The session's cells in the sample sheet, by column.
-    state : SessionState
+    state : State
         What became of the session.
     results, benchmarks : path
         The folders with a folder per session.
@@ -146,6 +200,7 @@ def collect_session(
         calibration=str(calibration.get("statement", "")),
         calibration_from=source,
         trusted=bool(calibration.get("trusted", True)),
+        statements=_statements(folder),
         plots=_plots(folder / "plots"),
         times=tuple(_times(Path(benchmarks, name))),
     )
@@ -169,6 +224,19 @@ def _read(path: Path) -> dict[str, Any]:
 def _calibration_file(results: Path, name: str, source: str) -> Path:
     own = results / (source or name) / "calibration.json"
     return Path(source) if source and not own.exists() else own
+
+
+def _statements(folder: Path) -> dict[str, str]:
+    """Collect what other steps say in plain words."""
+    illumination, movement = (
+        _read(folder / f"{name}.json") for name in ("illumination", "movement")
+    )
+    said = {
+        "Illumination": illumination.get("statement"),
+        "Brightness by angle": illumination.get("dark_angles", {}).get("statement"),
+        "Movement": movement.get("statement"),
+    }
+    return {about: str(text) for about, text in said.items() if text}
 
 
 def _figures(quality: Mapping[str, Any], path: Path) -> list[Figure]:

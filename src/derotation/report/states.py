@@ -1,4 +1,4 @@
-"""What became of each session: done, failed in a step for a reason, or not processed."""
+"""What became of each session and mosaic: done, failed for a reason, or not processed."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 from derotation.steps.logs import last_error
 
-__all__ = ["RunJobs", "SessionState", "session_states"]
+__all__ = ["RunJobs", "State", "mosaic_states", "session_states"]
 
 Status = Literal["done", "failed", "missing"]
 Job = tuple[str, str]
@@ -20,13 +20,18 @@ STEPS = (
     "estimate_center",
     "estimate_plane",
     "estimate_illumination",
+    "average_rest",
     "align_session",
+    "carry_calibration",
     "derotate_movie",
     "measure_quality",
     "export_suite2p",
+    "export_tiff",
     "run_suite2p",
     "animate_session",
 )
+# The step of which a job belongs to a group of sessions instead of one.
+MOSAIC_STEP = "build_mosaic"
 
 _SILENT = (
     "the job ended without saying why; if it was killed, it may have needed more memory or time "
@@ -36,7 +41,7 @@ _SILENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunJobs:
-    """How the jobs of one run ended, each named by its session and its step."""
+    """How the jobs of one run ended, each named by its session (or mosaic) and its step."""
 
     failed: frozenset[Job] = frozenset()
     """Jobs that ended with an error or were killed."""
@@ -45,8 +50,8 @@ class RunJobs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionState:
-    """What became of one session."""
+class State:
+    """What became of one session or mosaic."""
 
     status: Status
     """``missing`` means that it was not processed, for instance since the run was cut off."""
@@ -66,7 +71,7 @@ def session_states(
     final_files: Mapping[str, Sequence[str]],
     logs: str | Path,
     jobs: RunJobs | None = None,
-) -> dict[str, SessionState]:
+) -> dict[str, State]:
     """Tell what became of each session.
 
     Parameters
@@ -83,45 +88,85 @@ def session_states(
 
     Returns
     -------
-    dict of str to SessionState
+    dict of str to State
         In the order of `sessions`.
     """
     jobs = jobs or RunJobs()
-    pending = {session for session, _ in jobs.unfinished}
-    states: dict[str, SessionState] = {}
+    pending = {session for session, step in jobs.unfinished if step != MOSAIC_STEP}
+    states: dict[str, State] = {}
     for session in sessions:
         missing = [file for file in final_files[session] if not Path(file).exists()]
         failure = _failure(session, Path(logs), jobs, look_at_logs=bool(missing))
         if failure is not None:
             states[session] = failure
         elif missing or session in pending:
-            states[session] = SessionState(status="missing")
+            states[session] = State(status="missing")
         else:
-            states[session] = SessionState(status="done")
+            states[session] = State(status="done")
     return {name: _with_reason(name, sessions[name], states) for name in states}
 
 
-def _failure(session: str, logs: Path, jobs: RunJobs, *, look_at_logs: bool) -> SessionState | None:
+def mosaic_states(
+    mosaics: Mapping[str, Sequence[str]], *, logs: str | Path, jobs: RunJobs | None = None
+) -> dict[str, State]:
+    """Tell what became of each mosaic.
+
+    Parameters
+    ----------
+    mosaics : mapping of str to sequence of paths
+        For each group of sessions the files that are there when its mosaic is built.
+    logs : path
+        The folder of the logs.
+    jobs : RunJobs, optional
+        How the jobs of the run ended.
+
+    Returns
+    -------
+    dict of str to State
+        In the order of `mosaics`.
+    """
+    jobs = jobs or RunJobs()
+    states = {}
+    for group, files in mosaics.items():
+        job = (group, MOSAIC_STEP)
+        missing = not all(Path(file).exists() for file in files)
+        log = Path(logs, "mosaic", f"{group}.log")
+        error = last_error(log) if missing or job in jobs.failed else None
+        if error is not None or job in jobs.failed:
+            states[group] = _failed(MOSAIC_STEP, log, error or _SILENT)
+        elif missing or job in jobs.unfinished:
+            reason = "it was not built in this run; each of its sessions has to be done first"
+            states[group] = State(status="missing", reason=reason)
+        else:
+            states[group] = State(status="done")
+    return states
+
+
+def _failed(step: str, log: Path, error: str) -> State:
+    return State(
+        status="failed",
+        failed_step=step,
+        reason=error.splitlines()[0],
+        details=error,
+        log=str(log),
+    )
+
+
+def _failure(session: str, logs: Path, jobs: RunJobs, *, look_at_logs: bool) -> State | None:
     """Find the job that failed first, by what the run says or else by the logs."""
-    failed = sorted((step for name, step in jobs.failed if name == session), key=_place)
-    told = failed or (_steps_with_logs(session, logs) if look_at_logs else [])
-    for step in told:
+    failed = {step for name, step in jobs.failed if name == session} - {MOSAIC_STEP}
+    ordered = sorted(failed, key=_place)
+    for step in ordered or (_steps_with_logs(session, logs) if look_at_logs else []):
         log = logs / session / f"{step}.log"
         error = last_error(log)
         if error is not None:
-            reason = error.splitlines()[0]
-            return SessionState(
-                status="failed", failed_step=step, reason=reason, details=error, log=str(log)
-            )
-    if not failed:
+            return _failed(step, log, error)
+    if not ordered:
         return None
     # Of jobs that were submitted as one, the last that began is the one that was killed.
-    begun = [step for step in failed if (logs / session / f"{step}.log").exists()]
-    step = begun[-1] if begun else failed[0]
-    log = logs / session / f"{step}.log"
-    return SessionState(
-        status="failed", failed_step=step, reason=_SILENT, details=_SILENT, log=str(log)
-    )
+    begun = [step for step in ordered if (logs / session / f"{step}.log").exists()]
+    step = begun[-1] if begun else ordered[0]
+    return _failed(step, logs / session / f"{step}.log", _SILENT)
 
 
 def _steps_with_logs(session: str, logs: Path) -> list[str]:
@@ -133,9 +178,7 @@ def _place(step: str) -> tuple[int, str]:
     return (STEPS.index(step) if step in STEPS else len(STEPS), step)
 
 
-def _with_reason(
-    name: str, needed: Iterable[str], states: Mapping[str, SessionState]
-) -> SessionState:
+def _with_reason(name: str, needed: Iterable[str], states: Mapping[str, State]) -> State:
     """Say why a session was not processed."""
     state = states[name]
     if state.status != "missing":
@@ -143,5 +186,5 @@ def _with_reason(
     for other in needed:
         if other in states and states[other].status == "failed":
             reason = f"it needs {other}, which failed in {states[other].failed_step}"
-            return SessionState(status="missing", reason=reason)
-    return SessionState(status="missing", reason="it was not processed in this run")
+            return State(status="missing", reason=reason)
+    return State(status="missing", reason="it was not processed in this run")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from derotation.report.sessions import SessionReport
+from derotation.report.sessions import CohortReport, SessionReport
 
 __all__ = ["VERDICTS", "headline", "summary_lines"]
 
@@ -29,25 +29,25 @@ def headline(sessions: Sequence[SessionReport]) -> str:
     return f"{len(sessions)} {noun}: {', '.join(parts)}"
 
 
-def summary_lines(sessions: Sequence[SessionReport], page: str | Path) -> list[str]:
+def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
     """Sum up a run for the terminal.
 
     Parameters
     ----------
-    sessions : sequence of SessionReport
-        All sessions of the cohort.
+    cohort : CohortReport
     page : path
         The report.
 
     Returns
     -------
     list of str
-        How many sessions are well, one line for each of the others, worst first, and the page.
+        How many sessions are well, one line for each of the others, worst first, and for each
+        mosaic that is not built, and the page.
     """
     order = list(VERDICTS)
-    others = [session for session in sessions if session.verdict not in ("ok", "none")]
+    others = [session for session in cohort.sessions if session.verdict not in ("ok", "none")]
     others.sort(key=lambda session: order.index(session.verdict))
-    lines = [headline(sessions)]
+    lines = [headline(cohort.sessions)]
     for session in others[:MAX_LINES]:
         words = f"  {session.name}: {VERDICTS[session.verdict]}"
         if session.verdict == "failed":
@@ -59,4 +59,10 @@ def summary_lines(sessions: Sequence[SessionReport], page: str | Path) -> list[s
             lines.append(f"{words}: {session.first_words}" if session.first_words else words)
     if len(others) > MAX_LINES:
         lines.append(f"  ... and {len(others) - MAX_LINES} more")
+    for mosaic in cohort.mosaics:
+        if mosaic.state.status != "done":
+            words = (
+                f"  mosaic {mosaic.name}: {VERDICTS[mosaic.state.status]}: {mosaic.state.reason}"
+            )
+            lines.append(f"{words} ({mosaic.state.log})" if mosaic.state.log else words)
     return [*lines, f"Report: {page}"]

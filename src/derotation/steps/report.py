@@ -6,8 +6,8 @@ from typing import Any
 
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record
-from derotation.report.sessions import Row, SessionReport, collect_session
-from derotation.report.states import RunJobs, session_states
+from derotation.report.sessions import CohortReport, Row, collect_mosaic, collect_session
+from derotation.report.states import RunJobs, mosaic_states, session_states
 from derotation.report.table import write_cohort_table
 
 __all__ = ["run"]
@@ -22,9 +22,10 @@ def run(
     results: str | Path,
     logs: str | Path,
     benchmarks: str | Path,
+    mosaics: Mapping[str, Sequence[str]] | None = None,
     jobs: RunJobs | None = None,
     threads: int = 1,
-) -> list[SessionReport]:
+) -> CohortReport:
     """Write ``report.html``, ``cohort.tsv`` and the folder ``run`` into the results.
 
     Parameters
@@ -40,6 +41,8 @@ def run(
         Captions of the plots, reStructuredText by the plot's name.
     results, logs, benchmarks : path
         The folders with a folder per session.
+    mosaics : mapping of str to sequence of paths, optional
+        For each group of sessions the files that are there when its mosaic is built.
     jobs : RunJobs, optional
         How the jobs of a run ended that did not reach its end.
     threads : int
@@ -47,8 +50,8 @@ def run(
 
     Returns
     -------
-    list of SessionReport
-        What the page says, in the order of `rows`.
+    CohortReport
+        What the page says.
 
     Raises
     ------
@@ -61,10 +64,15 @@ def run(
         for name, row in zip(names, rows, strict=True)
     }
     states = session_states(needs, final_files=final_files, logs=logs, jobs=jobs)
-    sessions = [
+    sessions = (
         collect_session(row, states[name], results=results, benchmarks=benchmarks)
         for name, row in zip(names, rows, strict=True)
-    ]
+    )
+    built = mosaic_states(mosaics or {}, logs=logs, jobs=jobs)
+    cohort = CohortReport(
+        sessions=tuple(sessions),
+        mosaics=tuple(collect_mosaic(name, built[name], results=results) for name in built),
+    )
     content = PageContent(
         config=config,
         captions=captions,
@@ -72,6 +80,6 @@ def run(
         finished=jobs is None,
     )
     write_record(Path(results, "run"), config=config, sheet=config["sessions"])
-    write_cohort_table(Path(results, "cohort.tsv"), sessions)
-    write_page(results, sessions, content, threads=threads)
-    return sessions
+    write_cohort_table(Path(results, "cohort.tsv"), cohort.sessions)
+    write_page(results, cohort, content, threads=threads)
+    return cohort

@@ -22,6 +22,7 @@ CONFIG = {
 }
 CAPTIONS = {
     "signals": "Signals of {{ snakemake.wildcards.session }}.\nGood: marks on ``pulses``.\n",
+    "mosaic": "The window of {{ snakemake.wildcards.group }}.\n",
     "before_after": "Means of {{ snakemake.wildcards.session }}.\n",
 }
 
@@ -55,6 +56,8 @@ def make_session(folder, name, flag):
     (results / "events.json").write_text(json.dumps({"repairs": [repair], "anomalies": []}))
     calibration = {"statement": f"The center of {name} is known to 0.01 px.", "trusted": True}
     (results / "calibration.json").write_text(json.dumps(calibration))
+    light = {"statement": f"The light of {name} is even.", "dark_angles": {}}
+    (results / "illumination.json").write_text(json.dumps(light))
     noise = np.random.default_rng(3).integers(0, 255, (60, 90, 3), dtype=np.uint8)
     for plot in ("before_after", "signals"):
         Image.fromarray(noise).save(results / "plots" / f"{plot}.png")
@@ -85,7 +88,7 @@ def cohort(tmp_path, monkeypatch):
     text = "\n".join("\t".join(row.values()) for row in rows)
     (tmp_path / "sessions.tsv").write_text(text + "\n")
 
-    def run(jobs: RunJobs | None = None, **settings):
+    def run(jobs: RunJobs | None = None, mosaics=None, **settings):
         return report.run(
             rows=rows,
             final_files={name: [f"results/{name}/derotated.tif"] for name in names},
@@ -94,6 +97,7 @@ def cohort(tmp_path, monkeypatch):
             results="results",
             logs="logs",
             benchmarks="benchmarks",
+            mosaics=mosaics,
             jobs=jobs,
         )
 

@@ -11,9 +11,11 @@ import yaml
 from PIL import Image
 
 from derotation.errors import InputError
-from derotation.report.captions import PLOTS, caption_html
+from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.page import mark_outdated
 from derotation.report.pictures import MAX_WIDTH, embed
+from derotation.report.sessions import CohortReport
+from derotation.report.states import RunJobs
 from derotation.report.summary import MAX_LINES, summary_lines
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +53,7 @@ def test_the_page_says_all_of_every_session(cohort):
     assert "Cells of <different> angles & times lie apart: look at the center." in page.words
     assert "rotation ticks: 2 ticks were inserted." in page.words
     assert "The center of mouse2 is known to 0.01 px." in page.words
+    assert "The light of mouse2 is even." in page.words
     assert "look above 0.3 px, bad above 1 px" in page.words
     assert "look below 1.1, bad below 1" in page.words
     assert "method: registration" in page.words
@@ -134,9 +137,32 @@ def test_the_summary_names_those_not_ok_worst_first(cohort):
     assert lines[-1] == "Report: results/report.html"
 
 
+def test_mosaics_are_shown_and_those_that_failed_are_named(cohort):
+    folder = Path("results/mosaic")
+    folder.mkdir()
+    for name in ("left.tif", "left.png", "left_overlaps.png"):
+        Image.new("L", (40, 30), 128).save(folder / name)
+    log = Path("logs/mosaic/right.log")
+    log.parent.mkdir()
+    log.write_text("ERROR: right: no overlap.\nLook at the stage.\n")
+    groups = {name: [f"results/mosaic/{name}.tif"] for name in ("left", "right", "top")}
+    lines = summary_lines(cohort(mosaics=groups), "r.html")
+    assert "  mosaic right: failed: right: no overlap. (logs/mosaic/right.log)" in lines
+    assert any(line.startswith("  mosaic top: not processed: it was not built") for line in lines)
+    page = Words(Path("results/report.html").read_text())
+    assert "2 of 5 sessions are not done, 2 of 3 mosaics not built" in page.words
+    assert "mosaic right failed: right: no overlap." in page.words
+    assert "The window of left." in page.words
+    assert [picture["alt"].partition(",")[0] for picture in page.all("img")[-2:]] == list(
+        MOSAIC_PLOTS.values()
+    )
+    jobs = RunJobs(failed=frozenset({("left", "build_mosaic")}))
+    assert "mosaic left: failed" in "\n".join(summary_lines(cohort(jobs, mosaics=groups), "r.html"))
+
+
 def test_a_long_summary_is_cut(cohort):
-    sessions = [cohort()[3]] * (MAX_LINES + 5)
-    lines = summary_lines(sessions, "r.html")
+    many = CohortReport(sessions=(cohort().sessions[3],) * (MAX_LINES + 5))
+    lines = summary_lines(many, "r.html")
     assert len(lines) == MAX_LINES + 3
     assert lines[-2] == "  ... and 5 more"
 
@@ -172,7 +198,7 @@ def test_captions_become_html_without_placeholders():
     assert "<b>" not in text
 
 
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", [*PLOTS, *MOSAIC_PLOTS, "report", "cohort"])
 def test_the_captions_of_the_workflow_are_clean(name):
     path = ROOT / "workflow" / "report" / f"{name}.rst"
     if not path.exists():
