@@ -60,7 +60,8 @@ def run(
     movement : path
         Where ``movement.json`` goes.
     correction : path
-        Where ``movement.cmc`` goes: the same as a :class:`~derotation.movement.MovementCorrection`.
+        Where ``movement.cmc`` goes: the same as a
+        :class:`~derotation.movement.correction.MovementCorrection`.
     plot : path
         Where ``movement.png`` goes. If no movement is found, ``movement_failed.png`` is written
         beside it.
