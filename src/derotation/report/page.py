@@ -16,6 +16,7 @@ from derotation.report.pictures import EmbeddedPicture, embed
 from derotation.report.record import config_text, software_versions
 from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
 from derotation.report.summary import VERDICTS, headline
+from derotation.report.words import duration, number, quantity
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -96,7 +97,6 @@ def write_page(
             parts.clear()
         elif separate:
             _write_session_page(templates, pages, session, parts.pop(), common)
-    names = {figure.name: figure for session in sessions for figure in session.figures}
     text = templates.get_template("report.html.jinja").render(
         **common,
         sessions=sessions,
@@ -106,7 +106,7 @@ def write_page(
             for mosaic in cohort.mosaics
         ],
         separate=separate,
-        columns=list(names.values()),
+        columns=_columns(sessions),
         values=[{figure.name: figure for figure in session.figures} for session in sessions],
         config=config_text(content.config),
         software=software_versions(),
@@ -131,6 +131,14 @@ def mark_outdated(page: str | Path) -> None:
     if _OUTDATED not in text:
         notice = _templates().get_template("outdated.html.jinja").render(started=_now())
         write_text(page, text.replace("<main>", f"<main>\n{_OUTDATED}\n{notice}", 1))
+
+
+def _columns(sessions: Sequence[SessionReport]) -> list[Figure]:
+    """Choose an example of each figure, those first that are not ok in some session."""
+    figures = [figure for session in sessions for figure in session.figures]
+    flagged = {figure.name for figure in figures if figure.flag in ("look", "bad")}
+    examples = {figure.name: figure for figure in figures}
+    return sorted(examples.values(), key=lambda figure: figure.name not in flagged)
 
 
 def template_fingerprint() -> str:
@@ -159,10 +167,10 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
     )
     templates.filters |= {
-        "number": _number,
-        "duration": _duration,
+        "number": number,
+        "duration": duration,
         "threshold": _threshold,
-        "quantity": _quantity,
+        "quantity": quantity,
     }
     return templates
 
@@ -236,29 +244,6 @@ def _write_session_page(
     )
 
 
-def _number(value: float | None) -> str:
-    """Write a figure with three digits, as far as these mean anything."""
-    if value is None:
-        return ""
-    if value == int(value) and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _quantity(value: float | None, unit: str) -> str:
-    if value is None:
-        return "not measured"
-    return f"{_number(value)}\u202f{unit}" if unit else _number(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def _threshold(figure: Figure) -> str:
     """Say from where on a figure is to be looked at, and from where on it is bad."""
     if figure.look is None and figure.bad is None:
@@ -267,7 +252,7 @@ def _threshold(figure: Figure) -> str:
     lower = figure.look is not None and figure.bad is not None and figure.bad < figure.look
     word = "below" if lower else "above"
     return ", ".join(
-        f"{name} {word} {_quantity(value, figure.unit)}"
+        f"{name} {word} {quantity(value, figure.unit)}"
         for name, value in known
         if value is not None
     )

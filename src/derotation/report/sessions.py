@@ -105,6 +105,13 @@ class SessionReport:
         return self.flag if self.state.status == "done" else self.state.status
 
     @property
+    def flagged(self) -> list[Figure]:
+        """The figures that are not ok, the worst first."""
+        return [
+            figure for flag in ("bad", "look") for figure in self.figures if figure.flag == flag
+        ]
+
+    @property
     def first_words(self) -> str:
         """The one line that matters most; empty if all is well."""
         if self.state.status == "failed":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from derotation.report.sessions import CohortReport, SessionReport
+from derotation.report.words import quantity
 
 __all__ = ["VERDICTS", "headline", "summary_lines"]
 
@@ -19,6 +20,7 @@ VERDICTS = {
 }
 # A terminal shows so many sessions; all of them stand in the page.
 MAX_LINES = 30
+MAX_FIGURES = 4
 
 
 def headline(sessions: Sequence[SessionReport]) -> str:
@@ -56,7 +58,8 @@ def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
             )
             lines.append(f"{words} in {step}: {reason} ({log})")
         else:
-            lines.append(f"{words}: {session.first_words}" if session.first_words else words)
+            reason = session.state.reason or _figures(session)
+            lines.append(f"{words}: {reason}" if reason else words)
     if len(others) > MAX_LINES:
         lines.append(f"  ... and {len(others) - MAX_LINES} more")
     for mosaic in cohort.mosaics:
@@ -66,3 +69,11 @@ def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
             )
             lines.append(f"{words} ({mosaic.state.log})" if mosaic.state.log else words)
     return [*lines, f"Report: {page}"]
+
+
+def _figures(session: SessionReport) -> str:
+    """Name the figures that are not ok, few enough for a line."""
+    flagged = session.flagged
+    named = [f"{f.title.lower()} {quantity(f.value, f.unit)}" for f in flagged[:MAX_FIGURES]]
+    more = [f"and {len(flagged) - MAX_FIGURES} more"] if len(flagged) > MAX_FIGURES else []
+    return ", ".join([*named, *more])

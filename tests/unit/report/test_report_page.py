@@ -133,7 +133,9 @@ def test_the_summary_names_those_not_ok_worst_first(cohort):
     assert lines[1] == (
         "  broken: failed in parse_signals: raw/s.npy: no <ticks>. (logs/broken/parse_signals.log)"
     )
-    assert [line.split(":")[0].strip() for line in lines[2:5]] == ["needy", "mouse1", "mouse2"]
+    assert lines[2] == "  needy: not processed: it needs broken, which failed in parse_signals"
+    assert lines[3] == "  mouse1: bad: residual shift 10.5\u202fpx"
+    assert lines[4] == "  mouse2: to look at: residual shift 0.42\u202fpx"
     assert lines[-1] == "Report: results/report.html"
 
 
