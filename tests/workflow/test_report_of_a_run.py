@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +130,13 @@ def test_a_run_that_is_killed_leaves_no_page_that_passes_for_new(finished):
             os.killpg(process.pid, signal.SIGKILL)
     assert "A new run began" in page(finished)
     assert not (finished.folder / "results" / "run" / "complete.txt").exists()
+
+
+def test_snakemakes_own_report_holds_every_picture_and_this_page(first_run):
+    cohort, _ = first_run
+    result = cohort.run("--report", "own.zip")
+    assert result.returncode == 0, result.stdout
+    with zipfile.ZipFile(cohort.folder / "own.zip") as archive:
+        packed = Counter(Path(name).name for name in archive.namelist() if "/data/raw/" in name)
+    made = Counter(path.name for path in (cohort.folder / "results").glob("*/plots/*"))
+    assert packed == made + Counter(["report.html", "cohort.tsv"])
