@@ -86,7 +86,7 @@ def test_a_failed_session_is_named_and_the_fix_makes_the_report_anew(with_bad_se
     assert rows["bad"]["reason"].startswith("raw/signals.npy")
     text = page(cohort)
     assert f"failed in <code>parse_signals</code>: {rows['bad']['reason'][:15]}" in text
-    assert "The last run ended with an error." in text
+    assert "The last run did not reach its end." in text
     assert "1 of 3 sessions is not done" in text
     summary = result.stdout.partition("3 sessions: 2 ")[2]
     assert "bad: failed in parse_signals: raw/signals.npy" in summary

@@ -1,8 +1,9 @@
 """The page: ``report.html``, which needs no server, no network and no other file."""
 
 import hashlib
+import io
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,38 +81,30 @@ def write_page(
         are no longer needed are removed.
     """
     results, sessions = Path(results), cohort.sessions
-    templates = _templates()
-    page = results / "report.html"
-    pages = results / "report"
-    shutil.rmtree(pages, ignore_errors=True)
-    common = _common(sessions, content)
-    limit = content.max_megabytes * 1e6
-    parts: list[str] = []
-    separate = False
-    for session, text in _session_parts(templates, results, sessions, content, threads):
-        parts.append(text)
-        if not separate and sum(map(len, parts)) > limit:
-            separate = True
-            for earlier, part in zip(sessions, parts, strict=False):
-                _write_session_page(templates, pages, earlier, part, common)
-            parts.clear()
-        elif separate:
-            _write_session_page(templates, pages, session, parts.pop(), common)
+    templates, common = _templates(), _common(sessions, content)
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        maker = _SessionParts(templates, results, content, common, pool.map)
+        parts = _parts_within_limit(maker, sessions, content.max_megabytes * 1e6)
+        if parts is None:
+            for session in sessions:
+                maker.write_page(session)
+    maker.remove_pages(keep=() if parts is not None else [session.name for session in sessions])
     text = templates.get_template("report.html.jinja").render(
         **common,
         sessions=sessions,
         parts=parts,
+        separate=parts is None,
         mosaics=[
             (mosaic, _plots_of(mosaic, MOSAIC_PLOTS, results, content, map))
             for mosaic in cohort.mosaics
         ],
-        separate=separate,
         columns=_columns(sessions),
         values=[{figure.name: figure for figure in session.figures} for session in sessions],
         config=config_text(content.config),
         software=software_versions(),
         sheet_columns=list(dict.fromkeys(name for session in sessions for name in session.row)),
     )
+    page = results / "report.html"
     write_text(page, text)
     return page
 
@@ -191,22 +184,77 @@ def _now() -> str:
     return f"{now:%Y-%m-%d %H:%M} ({now.tzname()})"
 
 
-def _session_parts(
-    templates: "Environment",
-    results: Path,
-    sessions: Sequence[SessionReport],
-    content: PageContent,
-    threads: int,
-) -> Iterator[tuple[SessionReport, str]]:
-    """Write the part of each session, one after the other: pictures of one are held at a time."""
-    template = templates.get_template("session.html.jinja")
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        for session in sessions:
-            plots = _plots_of(session, PLOTS, results, content, pool.map)
-            yield (
-                session,
-                template.render(session=session, plots=plots, verdicts=VERDICTS, symbols=SYMBOLS),
-            )
+def _parts_within_limit(
+    maker: "_SessionParts", sessions: Sequence[SessionReport], limit: float
+) -> list[str] | None:
+    """Make the parts of all sessions; None as soon as they are larger than the limit (bytes)."""
+    parts: list[str] = []
+    left = limit
+    for session in sessions:
+        parts.append(maker.part(session))
+        left -= len(parts[-1])
+        if left < 0:
+            return None
+    return parts
+
+
+class _SessionParts:
+    """Makes what stands of each session in the page, or in a page of its own."""
+
+    def __init__(
+        self,
+        templates: "Environment",
+        results: Path,
+        content: PageContent,
+        common: Mapping[str, Any],
+        mapped: Callable[..., Iterable[EmbeddedPicture]],
+    ) -> None:
+        self._templates, self._common = templates, common
+        self._results, self._folder = results, results / "report"
+        self._content, self._mapped = content, mapped
+        self._fingerprint = template_fingerprint()
+
+    def part(self, session: SessionReport) -> str:
+        """Make the part of a session, with its pictures."""
+        plots = _plots_of(session, PLOTS, self._results, self._content, self._mapped)
+        template = self._templates.get_template("session.html.jinja")
+        return template.render(session=session, plots=plots, verdicts=VERDICTS, symbols=SYMBOLS)
+
+    def write_page(self, session: SessionReport) -> None:
+        """Write a session's own page, unless there is one that was made from the same."""
+        page = self._folder / f"{session.name}.html"
+        origin = f"<!-- made from {self._origin(session)} -->"
+        if _ends_with(page, origin):
+            return
+        template = self._templates.get_template("single.html.jinja")
+        text = template.render(**self._common, session=session, part=self.part(session))
+        write_text(page, f"{text}\n{origin}\n")
+
+    def remove_pages(self, keep: Collection[str]) -> None:
+        """Remove pages of sessions that nothing links any more."""
+        if not keep:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for page in self._folder.glob("*.html"):
+            if page.stem not in keep:
+                page.unlink()
+
+    def _origin(self, session: SessionReport) -> str:
+        """Hash all that a session's page is made from."""
+        files = [(path.stat().st_mtime_ns, path.stat().st_size) for path in session.plots.values()]
+        captions = [self._content.captions.get(name, "") for name in session.plots]
+        told = repr((session, files, captions, self._fingerprint))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _ends_with(path: Path, line: str) -> bool:
+    """Tell whether a file ends with a line, without reading what stands before."""
+    ending = f"{line}\n".encode()
+    if not path.exists() or path.stat().st_size < len(ending):
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-len(ending), io.SEEK_END)
+        return stream.read() == ending
 
 
 def _plots_of(
@@ -229,19 +277,6 @@ def _plots_of(
             piece.plots.items(), mapped(embed, piece.plots.values()), strict=True
         )
     ]
-
-
-def _write_session_page(
-    templates: "Environment",
-    folder: Path,
-    session: SessionReport,
-    part: str,
-    common: Mapping[str, Any],
-) -> None:
-    template = templates.get_template("single.html.jinja")
-    write_text(
-        folder / f"{session.name}.html", template.render(**common, session=session, part=part)
-    )
 
 
 def _threshold(figure: Figure) -> str:

@@ -93,6 +93,17 @@ def test_many_pictures_go_to_pages_of_their_own(cohort):
     single = Words(Path("results/report/mouse2.html").read_text())
     assert len(single.all("img")) == 3
     assert ADVICE_SHOWN in single.words
+    # A page is made again only if what stands in it has changed.
+    pages = {path.stem: path for path in Path("results/report").iterdir()}
+    (Path("results/report") / "gone.html").write_text("of a session that was taken out")
+    before = {name: path.stat().st_mtime_ns for name, path in pages.items()}
+    Path("results/mouse1/plots/signals.png").touch()
+    Path("results/mouse2/quality.json").write_text(
+        Path("results/mouse2/quality.json").read_text().replace("0.42", "0.43")
+    )
+    cohort(max_megabytes=0.03)
+    after = {path.stem: path.stat().st_mtime_ns for path in Path("results/report").iterdir()}
+    assert {name for name in after if after[name] != before.get(name)} == {"mouse1", "mouse2"}
     # With few pictures again, pages that nothing links do not stay.
     cohort()
     assert not Path("results/report").exists()
