@@ -71,6 +71,23 @@ def estimate_plane(folder: Path, config: dict[str, Any], threads: int) -> None:
     )
 
 
+def estimate_illumination(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import estimate_illumination
+
+    estimate_illumination.run(
+        movie=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        calibration=folder / "calibration.json",
+        config=config,
+        illumination=folder / "illumination.npz",
+        summary=folder / "illumination.json",
+        dark_angles=folder / "dark_angles.csv",
+        plot=folder / "illumination.png",
+        dark_angles_plot=folder / "dark_angles.png",
+        threads=threads,
+    )
+
+
 def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps import derotate_movie
 
@@ -115,6 +132,7 @@ STEPS = {
         interpolate_angles,
         estimate_center,
         estimate_plane,
+        estimate_illumination,
         derotate_movie,
         export_suite2p,
     )

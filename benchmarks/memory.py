@@ -26,6 +26,7 @@ STEPS = (
     "interpolate_angles",
     "estimate_center",
     "estimate_plane",
+    "estimate_illumination",
     "derotate_movie",
 )
 FRAME_RATE = 6.74

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib import image
 from numpy.typing import NDArray
 
-from figures import concepts, quality, readme
+from figures import concepts, illumination, quality, readme
 from figures.style import DPI, Figure
 
 IMAGES = Path(__file__).parent / "images"
@@ -30,6 +30,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "composition": concepts.composition,
     "good_and_bad": quality.good_and_bad,
     "missing_ticks": quality.missing_ticks,
+    "light_and_sample": illumination.light_and_sample,
+    "illumination": illumination.illumination,
+    "dark_angles": illumination.dark_angles,
 }
 # Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the
 # mean of a color may differ by so much (of 1), and so many of them may differ by more.

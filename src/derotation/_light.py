@@ -154,6 +154,9 @@ class LightFit:
     """Of the functions of a :class:`Field`; logarithm of the light, shape (len,)."""
     covariance: Floats
     """Their covariance, shape (len, len)."""
+    covariance_at_level: Floats
+    """The same if the level were known: an error of it makes all light look stronger or weaker,
+    but does not make even light uneven."""
     level: float
     """What of the brightness is no light: to be added to the detector's offset."""
     parts: Floats
@@ -210,9 +213,12 @@ def fit_light(
     parts[used] = state.parts
     weights = np.zeros(values.shape)
     weights[:, used] = state.robust
+    covariance = problem.covariance(state, blocks)
+    with_level = covariance[:-1, -1:]
     return LightFit(
         coefficients=state.light[:-1],
-        covariance=problem.covariance(state, blocks)[:-1, :-1],
+        covariance=covariance[:-1, :-1],
+        covariance_at_level=covariance[:-1, :-1] - with_level @ with_level.T / covariance[-1, -1],
         level=problem.level(state),
         parts=parts,
         drift=state.drift,

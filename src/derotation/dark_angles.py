@@ -235,7 +235,7 @@ def _accounted(explained: float | None, uneven: bool) -> str:
         return ", which is no more than chance"
     if not uneven:
         return "; the illumination is even and not the reason"
-    return f", of which (variance) the illumination accounts for {100 * explained:.0f} %"
+    return f"; the illumination accounts for {100 * explained:.0f} % of that (of the variance)"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -199,11 +199,13 @@ def _conclude(
 ) -> IlluminationEstimate:
     """Decide whether the light is uneven, and say so in plain words."""
     shape = calibration.image_shape
-    deviation, sd = (np.zeros(shape), np.zeros(shape)) if fit is None else _maps(field, fit)
+    nothing = (np.zeros(shape),) * 3
+    deviation, sd, sd_at_level = nothing if fit is None else _maps(field, fit)
     inside = field.within_circle()
-    effect = float(np.sqrt(np.mean(deviation[inside] ** 2)))
-    doubt = float(np.sqrt(np.mean(sd[inside] ** 2)))
-    uneven = fit is not None and effect >= max(MIN_EFFECT, SIGNIFICANCE * doubt)
+    effect, doubt, chance = (
+        float(np.sqrt(np.mean(values[inside] ** 2))) for values in (deviation, sd, sd_at_level)
+    )
+    uneven = fit is not None and effect >= max(MIN_EFFECT, SIGNIFICANCE * chance)
     light = np.exp(deviation)
     gain = np.minimum(1 / light, MAX_GAIN) if uneven else np.ones(shape)
     level = fit.level if fit is not None and uneven else 0.0
@@ -216,10 +218,15 @@ def _conclude(
             f"Whether the light is even cannot be told: the frames looked at show the sample at "
             f"{looks.n_angles} of 36 angles, or too little of it. It is taken to be even."
         )
+    elif not uneven and effect >= MIN_EFFECT:
+        statement = (
+            f"Whether the light is even cannot be told: it seems to deviate by {100 * effect:.1f} "
+            f"%, but {100 * chance:.1f} % would be chance. It is taken to be even."
+        )
     elif not uneven:
         statement = (
             "The light is even, as far as can be told: apart from what is the same all around the "
-            f"center, it deviates by {100 * effect:.1f} % ({100 * doubt:.1f} % would be chance). "
+            f"center, it deviates by {100 * effect:.1f} % ({100 * chance:.1f} % would be chance). "
             "There is nothing to correct."
         )
     else:
@@ -253,22 +260,28 @@ def _conclude(
     )
 
 
-def _maps(field: Field, fit: LightFit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw the logarithm of the light and its standard uncertainty on all pixels."""
+def _maps(field: Field, fit: LightFit) -> tuple[NDArray[np.float64], ...]:
+    """Draw the logarithm of the light on all pixels, and its standard uncertainty.
+
+    Returns
+    -------
+    logarithm, uncertainty, uncertainty if the level were known : ndarray of shape (y, x)
+    """
     height, width = field.shape
     y, x = (np.linspace(0, n - 1, min(n, MAP_SIDE)) for n in (height, width))
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     functions = field.unsymmetric(places)
-    deviation = functions @ fit.coefficients
-    variance = np.einsum("pi,pi->p", functions @ fit.covariance, functions)
+    variances = [
+        np.einsum("pi,pi->p", functions @ covariance, functions)
+        for covariance in (fit.covariance, fit.covariance_at_level)
+    ]
     rows = np.linspace(0, len(y) - 1, height)[:, None]
     columns = np.linspace(0, len(x) - 1, width)[None, :]
     at = np.broadcast_arrays(rows, columns)
-    drawn = [
-        ndimage.map_coordinates(values.reshape(len(y), len(x)), at, order=1)
-        for values in (deviation, np.sqrt(np.maximum(variance, 0)))
-    ]
-    return drawn[0], drawn[1]
+    drawn = [functions @ fit.coefficients] + [np.sqrt(np.maximum(v, 0)) for v in variances]
+    return tuple(
+        ndimage.map_coordinates(values.reshape(len(y), len(x)), at, order=1) for values in drawn
+    )
 
 
 def _compared(parts: Parts, field: Field, fit: LightFit | None) -> NDArray[np.float64]:

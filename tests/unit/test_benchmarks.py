@@ -103,3 +103,11 @@ def test_calibration_transfer(tmp_path):
     figures = run("calibration_transfer", tmp_path, "--quick")
     assert len(figures["rows"]) == 12
     assert figures["worst_px"] < figures["target_px"]
+
+
+def test_illumination(tmp_path):
+    figures = run("illumination", tmp_path, "--quick")
+    assert not missed(figures)
+    uneven = [row for row in figures["rows"] if row["pattern"] == "uneven"]
+    assert all(row["error_percent"] < 0.2 * row["light_percent"] for row in uneven)
+    assert all(row["nrmse_corrected"] < row["nrmse_recorded"] for row in uneven)

@@ -154,7 +154,8 @@ def _span(found: DarkAngles) -> float:
 
 def _plot_blobs(values: NDArray[np.float64], ax: "Axes", title: str, span: float):  # type: ignore[no-untyped-def]
     ax.set(xlabel="angle (degrees)", ylabel="blob")
-    ax.set_title(title, fontsize=10)
+    ax.set_title(title + " (gray: not seen)", fontsize=10)
+    ax.set_facecolor("#AAAAAA")
     if not len(values):
         ax.text(0.5, 0.5, "no blob was found", ha="center", transform=ax.transAxes)
         return None
