@@ -12,6 +12,7 @@ from derotation.plots.movie import show_image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 __all__ = ["plot_dark_angles", "plot_illumination", "plot_light", "plot_relative_brightness"]
 
@@ -152,7 +153,10 @@ def _span(found: DarkAngles) -> float:
     return max(100 * float(np.quantile(values, 0.98)), 5.0) if values.size else 5.0
 
 
-def _plot_blobs(values: NDArray[np.float64], ax: "Axes", title: str, span: float):  # type: ignore[no-untyped-def]
+def _plot_blobs(
+    values: NDArray[np.float64], ax: "Axes", title: str, span: float
+) -> "AxesImage | None":
+    """Draw the brightness of each blob (row) at each angle (column) in colors."""
     ax.set(xlabel="angle (degrees)", ylabel="blob")
     ax.set_title(title + " (gray: not seen)", fontsize=10)
     ax.set_facecolor("#AAAAAA")
