@@ -45,8 +45,8 @@ VERSION = 1
 SIGNIFICANT = 3.0
 # Part of the picture that all angles have to see for its sharpness to be compared.
 MIN_SEEN = 0.05
-# Fewest mean images by angle in which a blob is looked for, and their size (px).
-MIN_ANGLES = 3
+# Fewest and most mean images by angle in which a blob is looked for, and their size (px).
+MIN_ANGLES, MAX_ANGLES = 3, 12
 BLOB_SIZE = 256
 # Stretches of dark frames that are named.
 MAX_STRETCHES = 3
@@ -554,11 +554,12 @@ def _blobs(
     """Find the most detected blob in derotated and in raw mean images by angle."""
     if len(statistics.angle) < MIN_ANGLES:
         return None, None
-    derotated = np.where(np.isfinite(statistics.mean), statistics.mean, statistics.offset)
-    everything = np.ones(statistics.raw_mean.shape, np.bool_)
+    chosen = slice(None, None, -(-len(statistics.angle) // MAX_ANGLES))
+    mean, raw_mean = statistics.mean[chosen], statistics.raw_mean[chosen]
+    derotated = np.where(np.isfinite(mean), mean, statistics.offset)
     return (
-        _most_detected(derotated, statistics.seen, threads),
-        _most_detected(statistics.raw_mean, everything, threads),
+        _most_detected(derotated, statistics.seen[chosen], threads),
+        _most_detected(raw_mean, np.ones(raw_mean.shape, np.bool_), threads),
     )
 
 

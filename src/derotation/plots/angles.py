@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from derotation.angles import AngleFlag, Angles
 from derotation.events import Events
@@ -11,17 +12,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_angle_trace", "plot_angles", "plot_velocities"]
+__all__ = ["plot_angle_trace", "plot_angles", "plot_rotations", "plot_velocities"]
 
 BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Points of a trace that a picture can show.
 MAX_POINTS = 20_000
 # The speed at a tick is taken over this many ticks.
 SPEED_TICKS = 10
+# Columns for speeds; the last one takes all that are higher.
+MAX_SPEEDS = 5
 
 
 def plot_angles(angles: Angles, events: Events) -> "Figure":
-    """Show the angle of the lines over time, and how fast each rotation turned.
+    """Show the angle of the lines over time, and angle and speed of each rotation.
+
+    Rotations are sorted by their speed into columns, and by their direction into colors.
 
     Parameters
     ----------
@@ -34,11 +39,59 @@ def plot_angles(angles: Angles, events: Events) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
-    trace, speed = figure.subplots(2, 1)
-    plot_angle_trace(angles, events, trace)
-    plot_velocities(events, speed)
+    groups = _by_speed(events)
+    figure = Figure(figsize=(12, 9.5), layout="constrained")
+    grid = figure.add_gridspec(3, max(len(groups), 1))
+    plot_angle_trace(angles, events, figure.add_subplot(grid[0, :]))
+    for column, (speed, rotations) in enumerate(groups.items()):
+        turned, velocity = (figure.add_subplot(grid[row, column]) for row in (1, 2))
+        plot_rotations(events, rotations, turned, f"{speed:.0f} degrees/s")
+        plot_velocities(events, velocity, rotations)
     return figure
+
+
+def _by_speed(events: Events) -> dict[float, NDArray[np.intp]]:
+    """Sort usable rotations by their nominal speed, slow ones first."""
+    usable = np.flatnonzero(events.rotation_usable)
+    speeds = np.nan_to_num(events.rotation_speed[usable])
+    # Measured speeds (protocol incremental) scatter a little.
+    rounded = np.round(speeds / max(float(speeds.max(initial=1.0)) / 50, 1e-9)).astype(int)
+    names = np.unique(rounded)
+    if len(names) > MAX_SPEEDS:
+        names = np.unique(np.minimum(names, names[MAX_SPEEDS - 1]))
+        rounded = np.minimum(rounded, names[-1])
+    return {float(np.median(speeds[rounded == name])): usable[rounded == name] for name in names}
+
+
+def plot_rotations(
+    events: Events, rotations: NDArray[np.intp], ax: "Axes", title: str = ""
+) -> None:
+    """Draw the degrees that some rotations have turned since they began, by direction.
+
+    Rotations of one speed and direction that lie on one line are what a healthy motor does.
+    """
+    labels = set()
+    for k in rotations:
+        mine = events.tick_rotation == k
+        seconds = (events.tick_time[mine] - events.rotation_start[k]) / events.sampling_rate
+        color, style, label = _look(events, k)
+        ax.plot(
+            seconds, events.tick_angle[mine], style, color=color, linewidth=1,
+            label=None if label in labels else label,
+        )  # fmt: skip
+        labels.add(label)
+    ax.set(xlabel="time since it began (s)", ylabel="degrees turned")
+    ax.set_title(f"{title}, {len(rotations)} rotation{'s' if len(rotations) != 1 else ''}")
+    if labels:
+        ax.legend(fontsize=8)
+
+
+def _look(events: Events, rotation: int) -> tuple[str, str, str]:
+    """Give color, line style and label of a rotation, by its direction."""
+    direction = int(events.rotation_direction[rotation])
+    return (BLUE, "-", f"direction {direction:+d}") if direction > 0 else (
+        ORANGE, "--", f"direction {direction:+d}"
+    )  # fmt: skip
 
 
 def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
@@ -79,14 +132,15 @@ def _mark_repaired(angles: Angles, ax: "Axes") -> None:
     )  # fmt: skip
 
 
-def plot_velocities(events: Events, ax: "Axes") -> None:
+def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | None = None) -> None:
     """Draw the speed of every rotation against the angle turned, with the nominal speed.
 
     Colors and line styles tell the directions apart; a straight plateau at the nominal speed
-    between two ramps is what a healthy motor does.
+    between two ramps is what a healthy motor does. All usable rotations unless some are given.
     """
     labels = set()
-    for k in np.flatnonzero(events.rotation_usable):
+    shown = np.flatnonzero(events.rotation_usable) if rotations is None else rotations
+    for k in shown:
         mine = events.tick_rotation == k
         seconds = events.tick_time[mine] / events.sampling_rate
         turned = events.tick_angle[mine]
@@ -95,20 +149,19 @@ def plot_velocities(events: Events, ax: "Axes") -> None:
         passed = seconds[SPEED_TICKS:] - seconds[:-SPEED_TICKS]
         speed = (turned[SPEED_TICKS:] - turned[:-SPEED_TICKS]) / passed
         middle = (turned[SPEED_TICKS:] + turned[:-SPEED_TICKS]) / 2
-        direction = int(events.rotation_direction[k])
-        color, style = (BLUE, "-") if direction > 0 else (ORANGE, "--")
-        label = f"direction {direction:+d}"
+        color, style, label = _look(events, k)
         ax.plot(
             middle, speed, style, color=color, linewidth=1,
             label=None if label in labels else label,
         )  # fmt: skip
         labels.add(label)
-    for speed in np.unique(events.rotation_speed[np.isfinite(events.rotation_speed)].round(1)):
+    nominal = events.rotation_speed[shown]
+    for speed in np.unique(nominal[np.isfinite(nominal)].round(1)):
         ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":")
     ax.set(
-        xlabel="degrees turned since the rotation began",
+        xlabel="degrees turned",
         ylabel="speed (degrees/s)",
-        title="speed of each rotation from its ticks (dotted: nominal)",
+        title="speed from the ticks (dotted: asked for)",
     )
     ax.set_ylim(bottom=0)
     if labels:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation._residual import ResidualShift
+from derotation._residual import ResidualShift, binned
 from derotation.analysis.metrics import MostDetectedBlob
 from derotation.angles import Angles
 from derotation.plots.movie import show_image
@@ -30,6 +30,7 @@ __all__ = [
 BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Pictures on the contact sheet, in so many columns.
 MAX_PICTURES, COLUMNS = 12, 6
+PICTURE_SIZE = 200
 # Stretches of rotation that a picture can show as such.
 MAX_SHADES = 400
 
@@ -134,10 +135,12 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
     for ax in axes.ravel():
         ax.set_axis_off()
     limits = _limits([derotated for _, derotated, _ in pictures])
+    # Each picture is drawn 200 px wide; the whole ones take long to draw.
+    factor = max(min(statistics.rest.shape) // PICTURE_SIZE, 1)
     for place, (raw, derotated, title) in enumerate(pictures):
         row, column = 2 * (place // columns), place % columns
-        show_image(axes[row, column], raw, title, limits)
-        show_image(axes[row + 1, column], derotated, "derotated", limits)
+        show_image(axes[row, column], binned(raw, factor), title, limits)
+        show_image(axes[row + 1, column], binned(derotated, factor), "derotated", limits)
     return figure
 
 
@@ -222,7 +225,10 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
         )
         light.legend(fontsize=8)
     light.set(ylabel="brightness (rest = 1)", title="brightness of what was seen")
-    light.set_ylim(bottom=min(0.0, float(np.nanmin(statistics.brightness, initial=0.0))))
+    light.set_ylim(
+        min(0.0, float(np.nanmin(statistics.brightness, initial=0.0))),
+        1.1 * max(1.0, float(np.nanmax(statistics.brightness, initial=1.0))),
+    )
     for values, label, color, marker in (
         (statistics.raw_correlation, "as recorded", ORANGE, "^"),
         (statistics.correlation, "derotated", BLUE, "o"),
