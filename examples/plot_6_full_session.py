@@ -116,6 +116,33 @@ figure = plot_before_after(result, calibration)
 sheet = plot_contact_sheet(result, angles)
 
 # %%
+# Is it good?
+# -----------
+# What was learned about the frames while they passed by is enough to judge the
+# result. Each figure has thresholds; if one is exceeded, a sentence says what is
+# likely wrong and what to look at.
+
+from derotation.plots.quality import plot_residual_shift
+from derotation.quality import measure_quality
+
+quality = measure_quality(
+    result.statistics,
+    events,
+    angles,
+    calibration,
+    session="example",
+    protocol="full",
+)
+for figure_of_merit in quality.figures:
+    if figure_of_merit.value is not None:
+        flag, title = figure_of_merit.flag, figure_of_merit.title
+        value, unit = figure_of_merit.value, figure_of_merit.unit
+        print(f"{flag:5} {title:34} {value:8.3g} {unit}")
+figure = plot_residual_shift(quality)
+for sentence in quality.advice:
+    print("-", sentence)
+
+# %%
 # Against the truth
 # -----------------
 # The simulation knows what it did. (With data of your own nobody does: :doc:`/quality` says how to

@@ -6,15 +6,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from derotation.analysis.mean_images import mean_images_of_derotated
 from derotation.angles import Angles
 from derotation.plots.angles import plot_angle_trace
+from derotation.plots.quality import plot_shift_components
+from derotation.quality import Quality, measure_quality
 from derotation.streaming import derotate_movie
 from figures.session import Session, simulated
-from figures.style import BLUE, GRAY, ORANGE, Figure, figure, show
+from figures.style import Figure, figure, show
 
 SESSION = {
     "shape": (144, 144),
@@ -25,20 +25,16 @@ SESSION = {
     "n_cells": 40,
     "seed": 21,
 }
-# Shifts are measured on the mean images at so many angles.
-N_ANGLES = 24
-LIMIT = 6.0
-
-Judged = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+LIMIT = 6.5
 
 
 @cache
-def cases() -> dict[str, Judged]:
-    """Derotate well and badly: mean of the turning frames, angles and shifts at them, of each."""
+def cases() -> dict[str, tuple[NDArray[np.float32], Quality]]:
+    """Derotate well and badly: mean of the turning frames and judgment, of each case."""
     return dict(_cases())
 
 
-def _cases() -> Iterator[tuple[str, Judged]]:
+def _cases() -> Iterator[tuple[str, tuple[NDArray[np.float32], Quality]]]:
     with simulated(**SESSION, plane_angle=25.0, plane_orientation=40.0) as session:
         angles, (x, y) = session.angles, session.calibration.center
         yield "a good derotation", _judged(session)
@@ -51,59 +47,38 @@ def _cases() -> Iterator[tuple[str, Judged]]:
         yield "5 % of the ticks missing, unnoticed", _judged(session, short)
 
 
-def _judged(session: Session, angles: Angles | None = None, **changes: Any) -> Judged:
+def _judged(
+    session: Session, angles: Angles | None = None, **changes: Any
+) -> tuple[NDArray[np.float32], Quality]:
     lines = session.angles if angles is None else angles
     calibration = session.calibration.replace(**changes)
-    mean = derotate_movie(session.movie, lines, calibration, None, timing=session.timing)
-    means = mean_images_of_derotated(
-        session.movie, lines, calibration.line_maps, targets=N_ANGLES, timing=session.timing
+    result = derotate_movie(session.movie, lines, calibration, None, timing=session.timing)
+    quality = measure_quality(
+        result.statistics, session.events, lines, calibration, session="x", protocol="full"
     )
-    return mean.turned_mean, means.angles, _shifts(means.images, session.calibration.center)
-
-
-def _shifts(images: NDArray[np.float32], center: tuple[float, float]) -> NDArray[np.float64]:
-    """Measure the shift (x, y) of each image against the first, within the disc always seen."""
-    from skimage.registration import phase_cross_correlation
-
-    y, x = np.mgrid[: images.shape[1], : images.shape[2]]
-    distance = np.hypot(x - center[0], y - center[1])
-    radius = min(*center, images.shape[2] - 1 - center[0], images.shape[1] - 1 - center[1])
-    window = np.cos(np.clip(distance / radius, 0, 1) * np.pi / 2)
-    parts = [(image - image[distance < radius].mean()) * window for image in images]
-    shifts = [
-        phase_cross_correlation(parts[0], part, upsample_factor=20, normalization=None)[0]
-        for part in parts
-    ]
-    # What moves the picture back is the opposite of how it has moved; (y, x) becomes (x, y).
-    return -np.array(shifts)[:, ::-1]
+    return result.turned_mean, quality
 
 
 def good_and_bad() -> Figure:
-    """Show the mean of the turning frames, and the shift that is left by angle, of each case."""
-    picture = figure(10.2, 11.2)
+    """Show the mean of the turning frames, the shift by angle and the flag of each case."""
+    picture = figure(10.2, 11.6)
     axes = picture.subplots(4, 3, height_ratios=(3, 1.5, 3, 1.5))
-    for k, (name, (mean, angles, shifts)) in enumerate(cases().items()):
+    for k, (name, (mean, quality)) in enumerate(cases().items()):
         row, column = 2 * (k // 3), k % 3
         show(axes[row, column], mean, name)
-        _draw_shifts(axes[row + 1, column], angles, shifts)
+        axes[row, column].set_xlabel(_verdict(quality), fontsize=10)
+        shifts = axes[row + 1, column]
+        plot_shift_components(quality.residual, shifts)
+        shifts.set(title="", ylabel="shift (px)", ylim=(-LIMIT, LIMIT))
     return picture
 
 
-def _draw_shifts(ax: Axes, angles: NDArray[np.float64], shifts: NDArray[np.float64]) -> None:
-    off = np.abs(shifts).max(axis=1) > LIMIT
-    for k, (name, color) in enumerate((("x", BLUE), ("y", ORANGE))):
-        ax.plot(angles[~off], shifts[~off, k], "o^"[k], color=color, markersize=4, label=name)
-    if off.any():
-        ax.text(
-            180, 0.75 * LIMIT, f"{off.sum()} of {off.size} beyond {LIMIT:.0f} px", ha="center",
-            fontsize=9,
-        )  # fmt: skip
-    ax.axhline(0, color=GRAY, linewidth=0.8)
-    ax.set(
-        xlabel="angle (degrees)", ylabel="shift (px)", ylim=(-LIMIT, LIMIT), xlim=(-8, 360),
-        xticks=range(0, 361, 90),
-    )  # fmt: skip
-    ax.legend(fontsize=8, loc="lower right", ncols=2)
+def _verdict(quality: Quality) -> str:
+    """Name the flag, and the figure that comes first among those not ok."""
+    if quality.flag == "ok":
+        return "flag: ok"
+    first = next(item for item in quality.figures if item.flag == quality.flag)
+    return f"flag: {quality.flag} ({first.title})"
 
 
 def missing_ticks() -> Figure:
