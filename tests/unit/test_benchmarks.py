@@ -111,3 +111,11 @@ def test_illumination(tmp_path):
     uneven = [row for row in figures["rows"] if row["pattern"] == "uneven"]
     assert all(row["error_percent"] < 0.2 * row["light_percent"] for row in uneven)
     assert all(row["nrmse_corrected"] < row["nrmse_recorded"] for row in uneven)
+
+
+def test_mosaic(tmp_path):
+    figures = run("mosaic", tmp_path, "--quick")
+    places = {row["case"]: row for row in figures["accuracy"]}
+    assert places["whole tiles"]["places_px"] < 0.3 < places["whole tiles"]["plain_px"]
+    assert all(row["nrmse"] < 0.05 for row in figures["fidelity"])
+    assert figures["speed"]["tiles"] == 9

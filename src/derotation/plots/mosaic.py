@@ -79,7 +79,7 @@ def plot_tiles(result: MosaicResult, ax: "Axes") -> None:
     if not placement.refined.all():
         ax.plot([], [], "--", color=PINK, label="no reliable overlap: left where the stage says")
     ax.set_title("fields of view, by the stage and as found")
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=1)
+    ax.legend(fontsize=7, loc="lower right", framealpha=0.85)
 
 
 def plot_overlaps(result: MosaicResult) -> "Figure":
