@@ -119,3 +119,13 @@ def test_mosaic(tmp_path):
     assert places["whole tiles"]["places_px"] < 0.3 < places["whole tiles"]["plain_px"]
     assert all(row["nrmse"] < 0.05 for row in figures["fidelity"])
     assert figures["speed"]["tiles"] == 9
+
+
+def test_movement(tmp_path):
+    figures = run("movement", tmp_path, "--quick", "--carry")
+    assert len(figures["studies"]) == 6
+    assert not [row["name"] for row in figures["studies"] if row["wrong"]]
+    related = [row for row in figures["studies"] if "unrelated" not in row["name"]]
+    assert all(row["refused"] == 0 and row["largest"] < 1 for row in related)
+    assert set(figures["carried"]) == {"scanner", "sample"}
+    assert max(figures["carried"].values()) < 0.5

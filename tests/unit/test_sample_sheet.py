@@ -106,6 +106,8 @@ def test_stage_positions_are_numbers():
          "is itself calibrated by first; name that one here"),
         (row("a", "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", "", "firts"), "reference",
          'no session of this sheet; did you mean "first"?'),
+        (row("a", "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", "", "a"), "reference",
+         "names the session itself"),
     ],
 )  # fmt: skip
 def test_each_mistake_names_row_and_column(bad, column, message):
@@ -114,6 +116,13 @@ def test_each_mistake_names_row_and_column(bad, column, message):
     assert error.startswith("sheet.tsv, row 5")
     assert f"column {column}: " in error
     assert message in error
+
+
+def test_a_reference_has_none_itself():
+    second = row("second", "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", "", "first")
+    third = row("third", "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", "", "second")
+    (error,) = errors_of(row("first"), second, third)
+    assert "column reference: second is itself aligned to first; name that one here" in error
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_rows():
