@@ -2,11 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from _common import CONFIG_SCHEMA
 
 from derotation.config import load_config
+
+
+def protocol(folder: Path) -> Literal["full", "incremental"]:
+    """Tell what the motor did: a full session has a table of speeds and directions."""
+    return "full" if (folder / "stimulus.csv").exists() else "incremental"
 
 
 def parse_signals(folder: Path, config: dict[str, Any], threads: int) -> None:
@@ -15,8 +20,8 @@ def parse_signals(folder: Path, config: dict[str, Any], threads: int) -> None:
     parse_signals.run(
         movie=folder / "movie.tif",
         signals=next(folder.glob("signals.*")),
-        stimulus=folder / "stimulus.csv",
-        protocol="full",
+        stimulus=folder / "stimulus.csv" if protocol(folder) == "full" else None,
+        protocol=protocol(folder),
         config=config,
         events=folder / "events.npz",
         summary=folder / "events.json",
@@ -30,7 +35,7 @@ def interpolate_angles(folder: Path, config: dict[str, Any], threads: int) -> No
     interpolate_angles.run(
         events=folder / "events.npz",
         movie=folder / "movie.tif",
-        protocol="full",
+        protocol=protocol(folder),
         config=config,
         angles=folder / "angles.npz",
         table=folder / "angles.csv",
@@ -117,7 +122,7 @@ def measure_quality(folder: Path, config: dict[str, Any], threads: int) -> None:
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         session=folder.name,
-        protocol="full",
+        protocol=protocol(folder),
         config=config,
         quality=folder / "quality.json",
         residual_shift=folder / "residual_shift.png",

@@ -129,3 +129,23 @@ def test_movement(tmp_path):
     assert all(row["refused"] == 0 and row["largest"] < 1 for row in related)
     assert set(figures["carried"]) == {"scanner", "sample"}
     assert max(figures["carried"].values()) < 0.5
+
+
+@pytest.mark.workflow
+def test_flags(tmp_path):
+    figures = run("flags", tmp_path, "--quick", "--only", "laser")
+    (row,) = figures["rows"]
+    assert row["right"], row
+    assert row["figures"]["dark_frames_pct"] == pytest.approx(50, abs=1)
+
+
+@pytest.mark.workflow
+def test_quality_cost(tmp_path):
+    figures = run("quality_cost", tmp_path, "--quick", "--folder", tmp_path)
+    assert [step["step"] for step in figures["steps"]] == [
+        "derotate_movie",
+        "measure_quality",
+        "export_suite2p",
+    ]
+    assert figures["flag"] == "ok"
+    assert figures["added_cpu_s"] > 0

@@ -102,3 +102,25 @@ def test_too_little_to_go_by(tmp_path):
     never = dataclasses.replace(angles, line_angles=angles.line_angles + 30)
     with pytest.raises(CenterError, match="no frame was recorded at rest"):
         estimate(recording, tmp_path, angles=never)
+
+
+def test_dark_frames_are_left_out(tmp_path, caplog):
+    """The laser is off for the second half of the session: the first half tells the center."""
+    recording = simulate(center_offset=(4.0, -3.0), seed=6)
+    movie = recording.movie.copy()
+    half = len(movie) // 2
+    movie[half:] = np.random.default_rng(0).normal(100, 5, movie[half:].shape).astype(np.uint16)
+    found = estimate(dataclasses.replace(recording, movie=movie), tmp_path).calibration
+    assert found.center == pytest.approx(recording.center, abs=0.05)
+    assert found.trusted
+    assert "frames are dark" in caplog.text
+
+
+def test_a_dark_session_is_refused(tmp_path):
+    recording = simulate(seed=6)
+    movie = np.random.default_rng(0).normal(100, 5, recording.movie.shape).astype(np.uint16)
+    turning = np.flatnonzero(np.any(recording.line_angles != 0, axis=1))
+    first = np.arange(turning[0])
+    movie[first] = recording.movie[first]
+    with pytest.raises(CenterError, match="0 turned ones are lit"):
+        estimate(dataclasses.replace(recording, movie=movie), tmp_path)
