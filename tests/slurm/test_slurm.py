@@ -93,7 +93,7 @@ class Repository:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=900)
         return process.returncode, said
 
     def jobs(self, word: str = "") -> list[Job]:
@@ -106,7 +106,7 @@ class Repository:
         jobs = [Job(*line[:5]) for line in lines if line[5] == str(self.folder)]
         return sorted((job for job in jobs if word in job.task), key=lambda job: int(job.number))
 
-    def wait_for_running(self, word: str, seconds: float = 240) -> Job:
+    def wait_for_running(self, word: str, seconds: float = 600) -> Job:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for job in self.jobs(word):
@@ -170,7 +170,7 @@ def demo(repository, tmp_path_factory):
     process = repository.start(HOG_STEP="estimate_center", HOG_CLAIM=str(hog))
     canceled = repository.wait_for_running("calibrate_demo_tilted")
     subprocess.run(["scancel", canceled.number], check=True)
-    said, _ = process.communicate(timeout=400)
+    said, _ = process.communicate(timeout=900)
     print(said)
     return Demo(repository, process.returncode, said, hog, canceled)
 
