@@ -1,9 +1,9 @@
 """What a large cohort costs besides computing: planning 1000 sessions, and running 20 tiny ones.
 
-The dry run is tied to one core; its sessions share their raw files. What a session's computing takes
-is measured by running the same steps in one process that has imported and compiled everything; all
-that a run of the cohort takes longer is overhead: starting Snakemake and a Python per job, imports,
-kernels loaded from numba's cache, locks and logs. Run it on an idle computer.
+The dry run is tied to one core; its sessions share their raw files. What a session's computing
+takes is measured by running the same steps in one process that has imported and compiled
+everything; all that a run of the cohort takes longer is overhead: starting Snakemake and a Python
+per job, imports, kernels loaded from numba's cache, locks and logs. Run it on an idle computer.
 """
 
 import multiprocessing

@@ -196,6 +196,7 @@ ROWS = [
     Row("a key of `quality`", key("quality", ptd_px={"look": 2}), "measure_quality"),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
+    Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
     Row("`movie.frames_per_chunk`", key("movie", frames_per_chunk=7), None),
     Row("a default, written out", key("derotate", interpolation="linear"), None),

@@ -21,6 +21,7 @@ rule animate_session:
     resources:
         mem_mb=megabytes(1000),
         runtime=minutes(10),
+        disk_mb=disk(100),
     params:
         movie=movie_pattern,
         config=settings(*MOVIE_KEYS),
