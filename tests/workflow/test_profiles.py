@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -92,3 +93,17 @@ def test_profiles_work_together(merged, command):
 
 def test_the_bare_name_is_a_link_to_the_profile():
     assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"
+
+
+def test_each_session_is_four_jobs_on_a_cluster(cohort):
+    """A new rule that stands in no group would be a job more per session."""
+    cohort.arguments = ("--profile", str(ROOT / "profiles" / "slurm"))
+    result = cohort.look("--dry-run")
+    assert result.returncode == 0, result.stdout
+    groups = re.findall(r"\] Group job (\w+) ", result.stdout)
+    kinds = ("calibrate", "derotate", "export", "show")
+    assert sorted(groups) == [f"{kind}_{session}" for kind in kinds for session in "ab"]
+    assert set(re.findall(r"^(?:local)?rule (\w+):", result.stdout, re.MULTILINE)) <= {
+        "all",
+        "report",
+    }

@@ -14,16 +14,15 @@ SESSIONS = {"a", "b"}
 ESTIMATES = {"estimate_center", "estimate_plane"}
 AFTER = {
     "simulate_session": {"parse_signals"},
-    "parse_signals": {"interpolate_angles"},
+    "parse_signals": {"interpolate_angles", "measure_quality"},
     "interpolate_angles": {"estimate_center", "estimate_illumination", "derotate_movie"},
     "estimate_center": {"estimate_plane"},
     "estimate_plane": {"estimate_illumination", "derotate_movie"},
-    # Its result is reported, and used only if illumination.correct is auto.
     "estimate_illumination": set(),
-    "derotate_movie": {"measure_quality", "animate_session", "export_suite2p"},
+    "derotate_movie": {"measure_quality", "export_suite2p", "animate_session"},
     "measure_quality": set(),
-    "animate_session": set(),
     "export_suite2p": set(),
+    "animate_session": set(),
 }
 
 
@@ -194,8 +193,18 @@ ROWS = [
     Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
     Row("a key of `quality`", key("quality", ptd_px={"look": 2}), "measure_quality"),
+    Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
+    Row("`illumination.correct`", key("illumination", correct="auto"), "derotate_movie"),
+    Row("a key of `quality`", key("quality", dark_frames_pct={"look": 2}), "measure_quality"),
+    Row("a key of `movement`, without a reference", key("movement", max_scale=1.5), None),
+    Row("a key of `mosaic`, without a group", key("mosaic", min_overlap=0.1), None),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
+    Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
+    Row("`illumination.correct`", key("illumination", correct="auto"), "derotate_movie"),
+    Row("a key of `quality`", key("quality", dark_frames_pct={"look": 2}), "measure_quality"),
+    Row("a key of `movement`, without a reference", key("movement", max_scale=1.5), None),
+    Row("a key of `mosaic`, without a group", key("mosaic", min_overlap=0.1), None),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
     Row("`movie.frames_per_chunk`", key("movie", frames_per_chunk=7), None),

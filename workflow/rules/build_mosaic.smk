@@ -33,6 +33,7 @@ rule build_mosaic:
     resources:
         mem_mb=mosaic_megabytes,
         runtime=minutes(30),
+        disk_mb=500,
     params:
         sessions=mosaic_sessions,
         config=settings("mosaic"),

@@ -41,6 +41,7 @@ rule measure_quality:
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(10),
+        disk_mb=disk(100),
     params:
         protocol=protocol,
         config=settings("quality", "signals.degrees_per_rotation"),
