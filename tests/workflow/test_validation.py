@@ -73,3 +73,16 @@ def test_results_can_go_elsewhere(cohort):
     assert result.returncode == 0
     assert "elsewhere/a/derotated.tif" in result.stdout
     assert "results/a" not in result.stdout
+
+
+def test_later_configuration_files_override_earlier_ones(cohort):
+    """A lab's configuration, and what a member of the lab changes."""
+    mine = cohort.folder / "mine.yaml"
+    cohort.write()
+    mine.write_text("center: {n_frames: many}\nderotate: {interpolation: cubic}\n")
+    lab = cohort.folder / "config.yaml"
+    result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
+    assert f"{mine}: center.n_frames: found the text" in result.stdout
+    mine.write_text("center: {n_frames: 21}\n")
+    result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
+    assert result.returncode == 0, result.stdout
