@@ -66,7 +66,7 @@ class Cohort:
         lines = ["\t".join(row) for row in (self.columns, *self.rows)]
         (self.folder / "sessions.tsv").write_text("\n".join(lines) + "\n")
 
-    def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run Snakemake; what it says on both streams is in ``stdout``."""
         self.write()
         return subprocess.run(
