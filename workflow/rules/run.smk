@@ -80,6 +80,12 @@ def how_jobs_ended():
     )
 
 
+def cores_here():
+    """Cores of this computer; a run on a cluster has none but those for local jobs."""
+    given = workflow.resource_settings
+    return given.cores or given.local_cores or 1
+
+
 def templates_of_report():
     """A fingerprint of the page's templates, which are no code."""
     from derotation.report.page import template_fingerprint
@@ -123,7 +129,7 @@ onerror:
     COMPLETE.unlink(missing_ok=True)
     try:
         cohort = report_step.run(
-            **report_inputs(), jobs=how_jobs_ended(), threads=workflow.cores or 1
+            **report_inputs(), jobs=how_jobs_ended(), threads=cores_here()
         )
     except (DerotationError, OSError) as error:
         say([f"The report could not be made: {error}"])
