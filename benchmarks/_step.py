@@ -150,26 +150,6 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
     )
 
 
-def measure_quality(folder: Path, config: dict[str, Any], threads: int) -> None:
-    from derotation.steps import measure_quality
-
-    measure_quality.run(
-        statistics=folder / "statistics.npz",
-        events=folder / "events.npz",
-        angles=folder / "angles.npz",
-        calibration=folder / "calibration.json",
-        session=folder.name,
-        protocol="full",
-        config=config,
-        quality=folder / "quality.json",
-        residual_shift=folder / "residual_shift.png",
-        mean_by_angle=folder / "mean_by_angle.png",
-        blob=folder / "blob.png",
-        coverage=folder / "coverage.png",
-        threads=threads,
-    )
-
-
 def animate_session(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps import animate_session
 
