@@ -263,6 +263,7 @@ def compare(disc: bool, nx: int, ny: int, side: int, seeds: Any) -> dict[str, An
         result = build(grid, {})
         flat = build(grid, {"illumination": "never"})
         clean = noise_free(grid, disc)
+        again = reblended(grid, result, clean)
         bare = blend_tiles(
             lambda k, clean=clean: (clean.images[k], (feather(clean.masks[k]) > 0).astype("f4")),
             result.placement.motor,
@@ -270,10 +271,10 @@ def compare(disc: bool, nx: int, ny: int, side: int, seeds: Any) -> dict[str, An
         )
         figures.append(
             {
-                "nrmse": nrmse(grid, result, reblended(grid, result, clean)),
+                "nrmse": nrmse(grid, result, again.image),
                 "nrmse_noisy": nrmse(grid, result, result.mosaic.image),
-                "nrmse_gains_only": nrmse(grid, flat, reblended(grid, flat, clean)),
-                "seams": seams_of(reblended(grid, result, clean)),
+                "nrmse_gains_only": nrmse(grid, flat, reblended(grid, flat, clean).image),
+                "seams": seams_of(again),
                 "seams_unbalanced": seams_of(bare),
             }
         )
@@ -298,13 +299,15 @@ def noise_free(grid: Grid, disc: bool) -> CutTiles:
     )  # fmt: skip
 
 
-def reblended(grid: Grid, result: MosaicResult, clean: CutTiles) -> np.ndarray:
+def reblended(grid: Grid, result: MosaicResult, clean: CutTiles) -> Mosaic:
     """Blend other tiles as those of a result were: with its places and its balance."""
     weights = [feather(mask) for mask in result.outlines]
     return blend_tiles(
-        lambda k: (clean.images[k], weights[k]), result.placement.positions,
-        (grid.side, grid.side), result.balance,
-    ).image  # fmt: skip
+        lambda k: (clean.images[k], weights[k]),
+        result.placement.positions,
+        (grid.side, grid.side),
+        result.balance,
+    )
 
 
 def nrmse(grid: Grid, result: MosaicResult, image: np.ndarray) -> float:
