@@ -71,6 +71,7 @@ def check_groups(
             if check_files and session.name not in simulated
         }
         errors += _position_errors(sheet, sessions, found, set(simulated))
+        errors += _reference_errors(sheet, sessions)
         errors += _pixel_errors(sheet, sessions, found, set(simulated), config["pixel_size_um"])
     return errors
 
@@ -109,6 +110,24 @@ def _position_errors(
                     "no position of the stage; give it in micrometers."
                 )
                 errors.append(_line(sheet, session, "stage_x_um", text))
+    return errors
+
+
+def _reference_errors(sheet: SampleSheet, sessions: Iterable[Session]) -> list[str]:
+    """Find sessions that are aligned to another field of view: their images lie there."""
+    errors = []
+    for session in sessions:
+        if session.reference is None or session.reference == session.name:
+            continue
+        other = sheet[session.reference]
+        place = (session.stage_x_um, session.stage_y_um)
+        if place != (other.stage_x_um, other.stage_y_um):
+            text = (
+                f"the session is aligned to {other.name} (row {other.row}), so that its images lie "
+                "where that one was recorded, but the stage's positions differ: write the same "
+                "ones, or leave the cell empty."
+            )
+            errors.append(_line(sheet, session, "reference", text))
     return errors
 
 

@@ -102,6 +102,14 @@ def test_a_simulated_session_has_no_metadata():
         load(*rows, simulate={"b": {}})
 
 
+def test_a_session_that_is_aligned_lies_where_its_reference_does(monkeypatch):
+    monkeypatch.setitem(globals(), "COLUMNS", (*COLUMNS, "reference"))
+    rows = [("a", "known.tif", "w", "1", "2", ""), ("b", "known.tif", "w", "1", "3", "a")]
+    (line,) = complaints(*rows)
+    assert "row 3 (session b), column reference: the session is aligned to a (row 2)" in line
+    load(rows[0], ("b", "known.tif", "w", "1", "2", "a"))
+
+
 def test_names_of_groups():
     (line,) = complaints(("a", "known.tif", "a/b", "1", "2"))
     assert "column mosaic: found the text" in line
