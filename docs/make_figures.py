@@ -9,6 +9,8 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +58,28 @@ def main() -> int:
     if arguments.check:
         return check(names)
     IMAGES.mkdir(exist_ok=True)
-    for name in names:
-        FIGURES[name]().savefig(IMAGES / f"{name}.png", dpi=DPI)
+    draw(names, IMAGES)
     return 0
+
+
+def draw(names: list[str], folder: Path) -> None:
+    """Draw pictures, on all processors."""
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(draw_one, names, repeat(folder)))
+
+
+def draw_one(name: str, folder: Path) -> None:
+    """Draw one picture."""
+    FIGURES[name]().savefig(folder / f"{name}.png", dpi=DPI)
 
 
 def check(names: list[str]) -> int:
     """Compare pictures with new ones."""
     stale = []
     with tempfile.TemporaryDirectory() as folder:
+        draw(names, Path(folder))
         for name in names:
             new, old = Path(folder, f"{name}.png"), IMAGES / f"{name}.png"
-            FIGURES[name]().savefig(new, dpi=DPI)
             if not old.exists() or not alike(image.imread(new), image.imread(old)):
                 stale.append(name)
     if stale:
