@@ -150,7 +150,7 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
     files = {"movie": turning / "derotated.tif", "angles": turning / "angles.npz",
              "mean": turning / "mean.tif", "coverage": turning / "coverage.tif"}  # fmt: skip
     if movie == "derotated":
-        config["export"]["fill"] = fill
+        config["export"]["fill"] = float(fill) if fill[0].isdigit() else fill
     else:
         place.mkdir(parents=True)
         told = Angles.load(turning / "angles.npz")

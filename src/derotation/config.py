@@ -5,12 +5,15 @@ What comes back is canonical, so that equal settings are equal values: defaults 
 sorted, numbers that are whole written as whole numbers.
 """
 
+import shutil
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from derotation._optional import PYNWB_MISSING
 from derotation._schema import (
     KeyPath,
     Problem,
@@ -174,6 +177,34 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
     if len(set(names.values())) < len(names):
         text = "two roles have the same channel; each needs its own."
         problems.append(Problem(path=("signals", "channel_names"), text=text))
+    return problems + _contradicting_exports(config["export"])
+
+
+def _contradicting_exports(export: Mapping[str, Any]) -> list[Problem]:
+    """Find exports that cannot be made, before hours of work on what they need."""
+    problems = []
+    suite2p, nwb = export["suite2p"], export["nwb"]
+    if suite2p["run"] and not suite2p["write"]:
+        text = "found true, but export.suite2p.write is false: Suite2p needs the folder."
+        problems.append(Problem(path=("export", "suite2p", "run"), text=text))
+    if suite2p["run"] and shutil.which(suite2p["python"]) is None:
+        text = (
+            f'found "{suite2p["python"]}", which is no program here: give the path of a Python in '
+            "whose environment Suite2p is installed."
+        )
+        problems.append(Problem(path=("export", "suite2p", "python"), text=text))
+    if nwb != "none" and find_spec("pynwb") is None:
+        text = f'found "{nwb}", but {PYNWB_MISSING}.'
+        problems.append(Problem(path=("export", "nwb"), text=text))
+    if not export["keep_derotated"] and nwb == "external":
+        text = (
+            "found false, but export.nwb is external: the NWB file would name a movie that is "
+            "gone. Set export.nwb to inside, or keep the movie."
+        )
+        problems.append(Problem(path=("export", "keep_derotated"), text=text))
+    if not (export["keep_derotated"] or suite2p["write"] or export["tiff"] or nwb == "inside"):
+        text = "found false, and no export is wanted either: nothing would be left of the movie."
+        problems.append(Problem(path=("export", "keep_derotated"), text=text))
     return problems
 
 

@@ -44,9 +44,10 @@ def test_derotated_movie_goes_when_everything_was_made_from_it(finished, tmp_pat
     finished.config["export"] = {
         "keep_derotated": False,
         "tiff": True,
+        "nwb": "inside",
         "suite2p": {"run": True, "python": python_with_suite2p(tmp_path)},
     }
-    assert finished.planned() == {"export_tiff": 2, "run_suite2p": 2}
+    assert finished.planned() == {"export_tiff": 2, "export_nwb": 2, "run_suite2p": 2, "report": 1}
     result = finished.run()
     assert result.returncode == 0, result.stdout
     for session in ("a", "b"):
@@ -54,6 +55,7 @@ def test_derotated_movie_goes_when_everything_was_made_from_it(finished, tmp_pat
         assert not (place / "derotated.tif").exists()
         told = json.loads((place / "suite2p" / "suite2p_run.json").read_text())
         assert (told["suite2p"], told["rois"]) == ("1.1.0", 1)
+        assert (place / f"{session}.nwb").exists()
         (tiff,) = (place / "suite2p_tiff").iterdir()
         assert tiff.name == f"{session}.tif"
         exported = np.fromfile(place / "suite2p" / "plane0" / "data.bin", "<i2")
@@ -69,6 +71,7 @@ def test_derotated_movie_goes_when_everything_was_made_from_it(finished, tmp_pat
     finished.config["export"]["fill"] = "low"
     assert finished.planned() == {
         "derotate_movie": 2, "export_suite2p": 2, "export_tiff": 2, "run_suite2p": 2,
+        "export_nwb": 2, "animate_session": 2, "report": 1,
     }  # fmt: skip
 
 

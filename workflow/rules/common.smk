@@ -245,6 +245,7 @@ def exports():
         "suite2p/export.json": export["suite2p"]["write"],
         "suite2p/suite2p_run.json": export["suite2p"]["run"],
         "suite2p_tiff/{session}.tif": export["tiff"],
+        "{session}.nwb": export["nwb"] != "none",
     }
     return [name for name, asked in wanted.items() if asked]
 

@@ -156,6 +156,11 @@ class Movie:
         return self._clock_index
 
     @property
+    def file_of_frame(self) -> NDArray[np.int64]:
+        """Number, from 0, of the file in `paths` that holds each frame, shape (n_frames,)."""
+        return self._frame_file
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about how the files were understood, in plain words."""
         return self._notes

@@ -1,0 +1,3 @@
+"""Packages that are needed for single exports only."""
+
+PYNWB_MISSING = "the package pynwb is not installed: pip install 'derotation-workflow[nwb]'"

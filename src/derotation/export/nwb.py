@@ -1,0 +1,260 @@
+"""A session as one NWB file: both movies, the angle of each line, and how it was derotated."""
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation import __version__
+from derotation._optional import PYNWB_MISSING
+from derotation.angles import Angles
+from derotation.calibration import Calibration
+from derotation.errors import InputError
+from derotation.io.files import whole_file
+from derotation.io.movie import Movie
+
+if TYPE_CHECKING:
+    from pynwb import NWBFile
+
+__all__ = ["export_nwb"]
+
+Where = Literal["external", "inside"]
+
+_UNKNOWN = "unknown"
+
+
+def export_nwb(
+    path: str | Path,
+    *,
+    session: str,
+    recorded: Movie,
+    derotated: Movie,
+    angles: Angles,
+    calibration: Calibration,
+    movies: Where = "external",
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a session as an NWB file.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written, whole or not at all.
+    session : str
+        The session's name.
+    recorded, derotated : Movie
+        The movie before and after.
+    angles : Angles
+        Angles of all lines, shifted by the calibration's lag.
+    calibration : Calibration
+        What the movie was derotated with.
+    movies : {"external", "inside"}
+        external: the file names the TIFFs, relative to its own folder; inside: it holds the pixels,
+        as NWB wants them: (frame, column, row).
+    settings : mapping, optional
+        The configuration, for the record.
+
+    Raises
+    ------
+    InputError
+        If pynwb is not installed, or if movies and angles do not belong together.
+
+    Notes
+    -----
+    Times are seconds of the analog recording. NWB asks for things that nobody told the workflow:
+    indicator, place and wavelength are "unknown" (NaN), and the start of the session is the time at
+    which the first raw file was last changed, as `notes` in the file say.
+    """
+    if find_spec("pynwb") is None:
+        msg = f"{path}: {PYNWB_MISSING}"
+        raise InputError(msg)
+    if not len(recorded) == len(derotated) == len(angles.frame_start):
+        msg = (
+            f"{path}: {len(recorded)} recorded and {len(derotated)} derotated frames do not belong "
+            f"to angles of {len(angles.frame_start)} frames; run the steps before again"
+        )
+        raise InputError(msg)
+    with warnings.catch_warnings():
+        # The packages behind pynwb announce changes of their own.
+        warnings.simplefilter("ignore")
+        from pynwb import NWBHDF5IO
+
+        file = _new_file(session, recorded)
+        plane = _imaging_plane(file, recorded, angles)
+        target = Path(path).resolve()
+        for name, movie, what in (
+            ("raw", recorded, "as recorded"),
+            ("derotated", derotated, "every line put back in its place"),
+        ):
+            content = _external(movie, target.parent) if movies == "external" else _inside(movie)
+            series = _series(name, what, movie, plane, angles, content)
+            file.add_acquisition(series) if name == "raw" else _module(file).add(series)
+        _add_angles(_module(file), angles)
+        _module(file).add(_calibration_table(calibration))
+        _module(file).add(_provenance_table(calibration, recorded, settings))
+        with whole_file(target) as temporary, NWBHDF5IO(str(temporary), "w") as io:
+            io.write(file)
+
+
+def _new_file(session: str, recorded: Movie) -> "NWBFile":
+    from pynwb import NWBFile
+
+    first = recorded.paths[0]
+    start = datetime.fromtimestamp(first.stat().st_mtime).astimezone()
+    return NWBFile(
+        session_description=f"Recording of a sample that was turned: {session}",
+        identifier=session,
+        session_id=session,
+        session_start_time=start,
+        notes=(
+            f"session_start_time is the time at which {first.name} was last changed. Times are "
+            "seconds of the analog recording."
+        ),
+    )
+
+
+def _imaging_plane(file: "NWBFile", recorded: Movie, angles: Angles) -> Any:
+    from pynwb.ophys import OpticalChannel
+
+    size = recorded.metadata.pixel_size_um
+    spacing = {} if size is None else {"grid_spacing": [size] * 2, "grid_spacing_unit": "um"}
+    microscope = recorded.metadata.software or _UNKNOWN
+    return file.create_imaging_plane(
+        name="ImagingPlane",
+        description=f"channel {recorded.channel}, plane {recorded.plane}",
+        optical_channel=OpticalChannel(
+            name="OpticalChannel", description=_UNKNOWN, emission_lambda=np.nan
+        ),
+        device=file.create_device(name="Microscope", description=f"software: {microscope}"),
+        excitation_lambda=np.nan,
+        imaging_rate=float(angles.frame_rate),
+        indicator=_UNKNOWN,
+        location=_UNKNOWN,
+        **spacing,
+    )
+
+
+def _module(file: "NWBFile") -> Any:
+    if "derotation" not in file.processing:
+        file.create_processing_module(
+            name="derotation", description="The movie that stands still, and how it was made"
+        )
+    return file.processing["derotation"]
+
+
+def _external(movie: Movie, folder: Path) -> dict[str, Any]:
+    """Name a movie's files as seen from a folder."""
+    files = [os.path.relpath(file.resolve(), folder) for file in movie.paths]
+    return {
+        "external_file": files,
+        "format": "external",
+        "starting_frame": np.searchsorted(movie.file_of_frame, np.arange(len(files))).tolist(),
+    }
+
+
+def _inside(movie: Movie) -> dict[str, Any]:
+    """Stream a movie's pixels."""
+    from hdmf.backends.hdf5 import H5DataIO
+    from hdmf.data_utils import DataChunkIterator
+
+    n_frames, height, width = movie.shape
+
+    def frames() -> Iterator[NDArray[Any]]:
+        for _, block in movie.chunks():
+            yield from block.transpose(0, 2, 1)
+
+    content = DataChunkIterator(
+        data=frames(), maxshape=(n_frames, width, height), dtype=movie.dtype, buffer_size=16
+    )
+    return {"data": H5DataIO(content, chunks=(1, width, height))}
+
+
+def _series(
+    name: str, what: str, movie: Movie, plane: Any, angles: Angles, content: Mapping[str, Any]
+) -> Any:
+    from pynwb.ophys import TwoPhotonSeries
+
+    _, height, width = movie.shape
+    return TwoPhotonSeries(
+        name=name,
+        description=f"The movie, {what}; channel {movie.channel}, plane {movie.plane} of the files",
+        imaging_plane=plane,
+        unit="gray values",
+        dimension=[width, height],
+        timestamps=angles.frame_start / angles.sampling_rate,
+        **content,
+    )
+
+
+def _add_angles(module: Any, angles: Angles) -> None:
+    from pynwb import TimeSeries
+
+    start = angles.line_start.ravel() / angles.sampling_rate
+    module.add(
+        TimeSeries(
+            name="line_angle",
+            description=(
+                "Angle by which each line was turned back, at the "
+                f"{angles.line_reference} of its active part: positive if the sample had turned "
+                "clockwise on a screen; NaN where it is not known. Times are the starts of lines."
+            ),
+            data=angles.line_angles.ravel(),
+            unit="degrees",
+            timestamps=start,
+            comments=f"{angles.line_angles.shape[1]} lines per frame",
+        )
+    )
+
+
+def _calibration_table(calibration: Calibration) -> Any:
+    units = {
+        "center_x": ("px", calibration.center[0]),
+        "center_y": ("px", calibration.center[1]),
+        "plane_angle": ("degrees", calibration.plane_angle),
+        "plane_orientation": ("degrees", calibration.plane_orientation),
+        "lag": ("ms", calibration.lag_ms),
+    }
+    rows = [(name, value, unit) for name, (unit, value) in units.items()]
+    return _table(
+        "calibration",
+        f"Center and plane of rotation. {calibration.statement}",
+        {"quantity": "What was estimated", "value": "Its value", "unit": "Its unit"},
+        rows,
+    )
+
+
+def _provenance_table(
+    calibration: Calibration, recorded: Movie, settings: Mapping[str, Any] | None
+) -> Any:
+    said = {
+        "software": f"derotation-workflow {__version__}",
+        "raw files": json.dumps([file.name for file in recorded.paths]),
+        "calibration": json.dumps(asdict(calibration), default=str),
+        "configuration": json.dumps(settings or {}, default=str),
+    }
+    return _table(
+        "provenance",
+        "Where the derotated movie comes from; calibration and configuration as JSON",
+        {"item": "What is told", "content": "Its content"},
+        [*said.items()],
+    )
+
+
+def _table(
+    name: str, description: str, columns: Mapping[str, str], rows: list[tuple[Any, ...]]
+) -> Any:
+    from hdmf.common import DynamicTable, VectorData
+
+    filled = [
+        VectorData(name=column, description=meaning, data=[row[k] for row in rows])
+        for k, (column, meaning) in enumerate(columns.items())
+    ]
+    return DynamicTable(name=name, description=description, columns=filled)

@@ -1,0 +1,26 @@
+# A session as one NWB file: both movies, the angle of each line, and how it was derotated.
+
+
+rule export_nwb:
+    input:
+        unpack(exported),
+    output:
+        "<results>/{session}/{session}.nwb",
+    log:
+        "<logs>/{session}/export_nwb.log",
+    benchmark:
+        "<benchmarks>/{session}/export_nwb.tsv"
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=minutes(10, 5),
+        disk_mb=disk(100, 2200),
+    params:
+        movie=movie_pattern,
+        config=settings(
+            "export.nwb", "derotate", "angles", "scan.bidirectional", *MOVIE_KEYS
+        ),
+        code=code("export_nwb"),
+    message:
+        "Exporting {wildcards.session} as NWB"
+    script:
+        "../scripts/export_nwb.py"

@@ -1,0 +1,21 @@
+"""Write a session as one NWB file."""
+
+from typing import TYPE_CHECKING
+
+from derotation.steps.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log[0]):
+    from derotation.steps import export_nwb
+
+    export_nwb.run(
+        movie=snakemake.input.movie,
+        recorded=snakemake.params.movie,
+        angles=snakemake.input.angles,
+        calibration=snakemake.input.calibration,
+        session=snakemake.wildcards.session,
+        config=snakemake.params.config,
+        output=snakemake.output[0],
+    )
