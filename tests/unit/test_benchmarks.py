@@ -149,3 +149,10 @@ def test_quality_cost(tmp_path):
     ]
     assert figures["flag"] == "ok"
     assert figures["added_cpu_s"] > 0
+
+
+def test_suite2p(tmp_path):
+    # Without Suite2p, which is no dependency: it has an environment of its own.
+    figures = run("suite2p", tmp_path, "--quick")
+    assert [row["movie"] for row in figures["movies"]] == ["derotated", "as recorded", "at rest"]
+    assert {row["megabytes"] for row in figures["movies"]} == {100 * 64 * 64 * 2 / 1e6}

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import __version__
-from derotation.export import _bad_frames, run_suite2p
-from derotation.export._frames import FilledFrames
-from derotation.export._seen import SeenPixels, largest_rectangle
-from derotation.export._suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
+from derotation.export import run_suite2p
+from derotation.export.bad_frames import DEFAULTS, LOW_COVERAGE, reasons
+from derotation.export.frames import FilledFrames
+from derotation.export.seen import SeenPixels, largest_rectangle
+from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.io.files import whole_files, write_json
 
 __all__ = ["FILES", "Suite2pExport", "export_suite2p"]
@@ -131,8 +132,8 @@ def _write_movie(
     frames_per_chunk: int | None,
 ) -> Suite2pExport:
     """Write ``data.bin``, and find out which frames and pixels are good on the way."""
-    limits = _bad_frames.DEFAULTS | dict(bad_frames)
-    why = _bad_frames.reasons(seen.geometry.angles, limits)
+    limits = DEFAULTS | dict(bad_frames)
+    why = reasons(seen.geometry.angles, limits)
     skipped = np.any([*why.values()], axis=0)
     coverage = np.ones(facts.n_frames)
     always = seen.disc.copy()
@@ -145,7 +146,7 @@ def _write_movie(
             coverage[numbers] = block.seen.sum(axis=(1, 2)) / seen.disc.sum()
             good = ~skipped[numbers] & (coverage[numbers] >= limits["min_coverage"])
             always &= block.seen[good].all(axis=0)
-    why[_bad_frames.LOW_COVERAGE] = coverage < limits["min_coverage"]
+    why[LOW_COVERAGE] = coverage < limits["min_coverage"]
     expected = facts.n_frames * facts.height * facts.width * 2
     for path in binaries:
         if path.stat().st_size != expected:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derotation.export._frames import FilledFrames
+from derotation.export.frames import FilledFrames
 from derotation.io.files import TiffStackWriter
 
 __all__ = ["export_tiff"]

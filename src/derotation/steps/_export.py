@@ -11,8 +11,8 @@ import tifffile
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.errors import MovieError
-from derotation.export._frames import FilledFrames, fill_image
-from derotation.export._seen import Geometry, SeenPixels
+from derotation.export.frames import FilledFrames, fill_image
+from derotation.export.seen import Geometry, SeenPixels
 from derotation.io.movie import Movie, open_movie
 from derotation.steps._inputs import open_session_movie, read_movement
 from derotation.steps._timing import line_timing

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.export._suite2p_settings import PlaneFacts
 from derotation.export.suite2p import Suite2pExport, export_suite2p
+from derotation.export.suite2p_settings import PlaneFacts
 from derotation.steps._export import derotated_session
 
 __all__ = ["run"]

@@ -17,11 +17,11 @@ from derotation.angles import AngleFlag, Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.errors import ConfigError, InputError
-from derotation.export._bad_frames import frame_speeds
-from derotation.export._frames import FilledFrames, fill_image
-from derotation.export._seen import Geometry, SeenPixels, largest_rectangle
-from derotation.export._suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
+from derotation.export.bad_frames import frame_speeds
+from derotation.export.frames import FilledFrames, fill_image
+from derotation.export.seen import Geometry, SeenPixels, largest_rectangle
 from derotation.export.suite2p import export_suite2p
+from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.export.tiff import export_tiff
 from derotation.io.movie import open_movie
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
-from derotation.export._seen import SeenPixels
+from derotation.export.seen import SeenPixels
 from derotation.io.movie import Movie
 
 __all__ = ["Block", "FilledFrames", "fill_image"]
