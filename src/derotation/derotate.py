@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from derotation import transforms
 from derotation.errors import InputError
 
-__all__ = ["Derotated", "Interpolation", "LineReference", "LineTiming", "derotate_frames"]
+__all__ = [
+    "Derotated",
+    "Interpolation",
+    "LineReference",
+    "LineTiming",
+    "derotate_frames",
+    "seen_pixels",
+]
 
 Interpolation = Literal["linear", "cubic", "nearest"]
 LineReference = Literal["start", "middle", "end"]
@@ -159,6 +166,54 @@ def derotate_frames(
         for share in shares:
             work_on(share)
     return Derotated(frames=out, counts=counts, seen=seen if keep_seen else None)
+
+
+def seen_pixels(
+    line_maps: ArrayLike,
+    width: int,
+    *,
+    timing: LineTiming | None = None,
+    interpolation: Interpolation = "linear",
+    threads: int = 1,
+) -> NDArray[np.bool_]:
+    """Tell which pixels :func:`derotate_frames` would see, without any frames.
+
+    Parameters
+    ----------
+    line_maps : array_like of shape (frame, y, 2, 3)
+        As for :func:`derotate_frames`.
+    width : int
+        Width of the frames, pixels.
+    timing, interpolation, threads
+        As for :func:`derotate_frames`.
+
+    Returns
+    -------
+    ndarray of bool, shape (frame, y, x)
+        The same as `Derotated.seen` of frames that hold no NaN.
+    """
+    from derotation import _kernels
+
+    maps = np.ascontiguousarray(line_maps, dtype=np.float64)
+    when = timing or LineTiming()
+    shape = (*maps.shape[:2], width)
+    if interpolation == "nearest" or when.bidirectional:
+        frames = np.zeros(shape, np.uint8)
+        found = derotate_frames(
+            frames, maps, timing=when, interpolation=interpolation, threads=threads, keep_seen=True
+        ).seen
+        assert found is not None
+        return found
+    seen = np.zeros(shape, np.bool_)
+    known = np.flatnonzero(~np.any(np.isnan(maps), axis=(2, 3)).all(axis=1))
+    inverse = transforms.invert(maps)
+
+    def look(share: NDArray[np.intp]) -> None:
+        _kernels.seen_frames(inverse, share, when.line_duty / width, when.offset, width, seen)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(look, np.array_split(known, threads)))
+    return seen
 
 
 def _check(

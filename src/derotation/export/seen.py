@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation import transforms
 from derotation.angles import Angles
 from derotation.calibration import Calibration
-from derotation.derotate import Interpolation, LineTiming, derotate_frames
+from derotation.derotate import Interpolation, LineTiming, derotate_frames, seen_pixels
 from derotation.io.movie import Movie
 from derotation.streaming import disc
 
@@ -36,9 +36,9 @@ class SeenPixels:
     """Tells which pixels of derotated frames were seen, as the kernel decided it.
 
     The mask is not looked up in the movie, where a seen pixel may hold the blank value by chance:
-    the kernel is asked again, on frames of zeros. Frames that share their maps, as at rest, are
-    asked for once. Only samples that were recorded as NaN, in movies of floats, are not known
-    from the geometry: such movies are derotated again for their masks.
+    it is computed as the kernel computes it, without the samples. Frames that share their maps,
+    as at rest, are asked for once. Only samples that were recorded as NaN, in movies of floats,
+    are not known from the geometry: such movies are derotated again for their masks.
 
     Parameters
     ----------
@@ -79,22 +79,28 @@ class SeenPixels:
             return partly, np.ones((0, *self.shape), np.bool_)
         maps = maps[partly]
         if self._recorded.dtype.kind == "f":
-            frames = self._recorded.read(partly + start)
-            seen = self._ask(frames, maps)
-            seen &= ~np.all(maps == _IDENTITY, axis=(1, 2, 3))[:, None, None] | np.isfinite(frames)
+            seen = self._with_missing(self._recorded.read(partly + start), maps)
         else:
             # Neighbors that are alike share one mask; NaN is unlike itself, which does no harm.
             fresh = np.ones(len(maps), np.bool_)
             fresh[1:] = np.any(maps[1:] != maps[:-1], axis=(1, 2, 3))
-            zeros = np.zeros((int(fresh.sum()), *self.shape), np.uint8)
-            seen = self._ask(zeros, maps[fresh])
+            seen = seen_pixels(
+                maps[fresh],
+                self.shape[1],
+                timing=geometry.timing,
+                interpolation=geometry.interpolation,
+                threads=self._threads,
+            )
             if not fresh.all():
                 seen = seen[np.cumsum(fresh) - 1]
         if not self.disc.all():
             seen &= self.disc
         return partly, seen
 
-    def _ask(self, frames: NDArray[np.generic], maps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _with_missing(
+        self, frames: NDArray[np.generic], maps: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Ask the kernel about frames whose samples may be NaN."""
         geometry = self.geometry
         seen = derotate_frames(
             frames,
@@ -105,6 +111,9 @@ class SeenPixels:
             keep_seen=True,
         ).seen
         assert seen is not None
+        # Frames at rest are copied as they are, NaN and all.
+        at_rest = np.all(maps == _IDENTITY, axis=(1, 2, 3))
+        seen[at_rest] &= np.isfinite(frames[at_rest])
         return seen
 
 

@@ -79,8 +79,7 @@ class Session:
         self.geometry = Geometry(
             angles=self.angles,
             calibration=self.calibration,
-            timing=LineTiming(line_duty=0.9),
-            **geometry,
+            **({"timing": LineTiming(line_duty=0.9)} | geometry),
         )
         done = derotate_frames(
             raw,
@@ -364,11 +363,18 @@ def test_largest_rectangle_of_any_mask(height, width, fraction, seed):
     st.lists(st.sampled_from([0.0, 30.0, -75.5, np.nan]), min_size=3, max_size=9),
     st.integers(1, 4),
     st.integers(1, 3),
+    st.booleans(),
+    st.sampled_from(["linear", "nearest"]),
 )
-def test_masks_are_the_kernels_own(tmp_path_factory, rests, chunk, threads):
+def test_masks_are_the_kernels_own(tmp_path_factory, rests, chunk, threads, both_ways, how):
     line_angles = np.repeat(np.array(rests)[:, None], HEIGHT, axis=1)
     line_angles[1] += np.linspace(0, 20, HEIGHT)
-    session = Session(tmp_path_factory.mktemp("any"), line_angles=line_angles)
+    session = Session(
+        tmp_path_factory.mktemp("any"),
+        line_angles=line_angles,
+        timing=LineTiming(line_duty=0.9, bidirectional=both_ways),
+        interpolation=how,
+    )
     _, seen = session.open(fill=20, threads=threads)
     for start in range(0, len(rests), chunk):
         stop = min(start + chunk, len(rests))
