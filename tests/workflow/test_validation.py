@@ -25,6 +25,7 @@ def test_dry_run(cohort):
         "estimate_plane": 1,
         "estimate_illumination": 2,
         "derotate_movie": 2,
+        "measure_quality": 2,
         "animate_session": 2,
         "export_suite2p": 2,
     }
