@@ -281,13 +281,22 @@ def _plots_of(
 
 def _threshold(figure: Figure) -> str:
     """Say from where on a figure is to be looked at, and from where on it is bad."""
-    if figure.look is None and figure.bad is None:
-        return ""
-    known = [("look", figure.look), ("bad", figure.bad)]
-    lower = figure.look is not None and figure.bad is not None and figure.bad < figure.look
-    word = "below" if lower else "above"
-    return ", ".join(
-        f"{name} {word} {quantity(value, figure.unit)}"
-        for name, value in known
+    known = {
+        name: value for name, value in (("look", figure.look), ("bad", figure.bad))
         if value is not None
-    )
+    }  # fmt: skip
+    if figure.look == figure.bad:
+        known.pop("look", None)
+    word = "below" if _low_is_bad(figure) else "above"
+    said = (f"{name} {word} {quantity(value, figure.unit)}" for name, value in known.items())
+    return ", ".join(said)
+
+
+def _low_is_bad(figure: Figure) -> bool:
+    """Tell from the thresholds, or else from the value, on which side of them it is bad."""
+    if figure.look is not None and figure.bad is not None and figure.look != figure.bad:
+        return figure.bad < figure.look
+    threshold = figure.look if figure.bad is None else figure.bad
+    if threshold is None or figure.value is None or figure.value == threshold:
+        return False
+    return (figure.value > threshold) == (figure.flag == "ok")

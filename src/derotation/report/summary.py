@@ -74,6 +74,11 @@ def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
 def _figures(session: SessionReport) -> str:
     """Name the figures that are not ok, few enough for a line."""
     flagged = session.flagged
-    named = [f"{f.title.lower()} {quantity(f.value, f.unit)}" for f in flagged[:MAX_FIGURES]]
+    named = [
+        f"{figure.title.lower()} {quantity(figure.value, figure.unit)}"
+        if figure.value is not None
+        else figure.title.lower()
+        for figure in flagged[:MAX_FIGURES]
+    ]
     more = [f"and {len(flagged) - MAX_FIGURES} more"] if len(flagged) > MAX_FIGURES else []
     return ", ".join([*named, *more])

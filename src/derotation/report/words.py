@@ -12,10 +12,8 @@ def number(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def quantity(value: float | None, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
     """Write a number with its unit, kept together by a narrow space that does not break."""
-    if value is None:
-        return "not measured"
     return f"{number(value)}\u202f{unit}" if unit else number(value)
 
 

@@ -11,10 +11,11 @@ import yaml
 from PIL import Image
 
 from derotation.errors import InputError
+from derotation.report import page
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.page import mark_outdated
 from derotation.report.pictures import MAX_WIDTH, embed
-from derotation.report.sessions import CohortReport
+from derotation.report.sessions import CohortReport, Figure
 from derotation.report.states import RunJobs
 from derotation.report.summary import MAX_LINES, summary_lines
 
@@ -127,6 +128,24 @@ def test_the_table_has_a_row_per_session(cohort):
     assert rows["broken"]["status"] == "failed"
     assert rows["broken"]["reason"] == "raw/s.npy: no <ticks>."
     assert rows["broken"]["residual_shift_px"] == ""
+
+
+@pytest.mark.parametrize(
+    ("look", "bad", "value", "flag", "words"),
+    [
+        (0.3, 1, 0.1, "ok", "look above 0.3, bad above 1"),
+        (0.9, 0.7, 0.8, "look", "look below 0.9, bad below 0.7"),
+        (0, None, 2, "look", "look above 0"),
+        (0, 0, 1, "ok", "bad below 0"),
+        (0, 0, -1, "bad", "bad below 0"),
+        (0, 0, 3, "bad", "bad above 0"),
+        (None, None, 3, "none", ""),
+    ],
+)
+def test_thresholds_are_said_with_their_side(look, bad, value, flag, words):
+    """quality.json says on which side it is bad only by its numbers."""
+    figure = Figure(name="x", title="X", value=value, flag=flag, look=look, bad=bad)
+    assert page._threshold(figure) == words
 
 
 def test_the_record_can_be_used_again(cohort):
