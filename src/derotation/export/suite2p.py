@@ -143,7 +143,9 @@ def _write_movie(
             for stream in streams:
                 _write(stream, block.frames)
             numbers = block.partly + block.start
-            coverage[numbers] = block.seen.sum(axis=(1, 2)) / seen.disc.sum()
+            # Much faster than a sum over two axes.
+            counts = [np.count_nonzero(mask) for mask in block.seen]
+            coverage[numbers] = np.array(counts, np.float64) / np.count_nonzero(seen.disc)
             good = ~skipped[numbers] & (coverage[numbers] >= limits["min_coverage"])
             always &= block.seen[good].all(axis=0)
     why[LOW_COVERAGE] = coverage < limits["min_coverage"]
