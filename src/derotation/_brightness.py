@@ -171,7 +171,8 @@ def measure_parts(looks: Looks, calibration: Calibration) -> Parts:
     """Average the frames in squares, and tell where each was seen."""
     n, height, width = looks.frames.shape
     side = max(1, round(max(height, width) / PARTS))
-    values = shrunk(looks.frames, side).astype(np.float64).reshape(n, -1)
+    squares = (height // side) * (width // side)
+    values = shrunk(looks.frames, side).astype(np.float64).reshape(n, squares)
     # A square is seen where its light comes from, which need not be its middle.
     square = side * looks.binning
     rows, columns = (k // side * square for k in (height, width))

@@ -163,8 +163,6 @@ class LightFit:
     """Logarithm of the brightness of each part, NaN for those that took no part, shape (p,)."""
     drift: Floats
     """Logarithm of the brightness of each frame, shape (n,)."""
-    weights: Floats
-    """Weight of each part in each frame from 0 (left out) to 1, shape (n, p)."""
 
 
 def fit_light(
@@ -211,8 +209,6 @@ def fit_light(
         state = problem.step(state, turn)
     parts = np.full(values.shape[1], np.nan)
     parts[used] = state.parts
-    weights = np.zeros(values.shape)
-    weights[:, used] = state.robust
     covariance = problem.covariance(state, blocks)
     with_level = covariance[:-1, -1:]
     return LightFit(
@@ -222,7 +218,6 @@ def fit_light(
         level=problem.level(state),
         parts=parts,
         drift=state.drift,
-        weights=weights,
     )
 
 
@@ -243,19 +238,29 @@ class _State:
     """Where the iteration stands; see :class:`LightFit`."""
 
     light: Floats
-    """The coefficients; the last one is the level in units of the usual brightness."""
+    """The coefficients; the last one is the level in units of the usual brightness, shape (k,)."""
     parts: Floats
+    """Shape (p,)."""
     drift: Floats
+    """Shape (n,)."""
     noise: Floats
+    """Variance as a polynomial of the brightness, shape (3,)."""
     smoothness: float
-    robust: Floats
+    """Factor of the roughness in what is minimized."""
     weights: Floats
+    """Inverse variance of the logarithm, times the robust weight, shape (n, p)."""
     response: Floats
+    """What the logarithm of the brightness would be if the model were linear, shape (n, p)."""
     normal: Floats
+    """Normal matrix of the light after parts and frames were eliminated, shape (k, k)."""
     by_part: Floats
+    """What the brightness of each part takes up of the design, shape (p, k)."""
     by_frame: Floats
+    """What that of each frame takes up, shape (n, k)."""
     design: "sparse.csr_array"
+    """How the light changes the logarithm of the brightness, shape (n p, k)."""
     level_sd: float
+    """How far the level may be from 0; next to nothing as long as the light may be even."""
 
 
 class _Problem:
@@ -281,7 +286,7 @@ class _Problem:
         return _State(
             light=np.zeros(size), parts=np.log(self._typical), drift=np.zeros(n),
             noise=np.array([0.0, 0.0, 0.05**2]), smoothness=SMOOTHNESS,
-            robust=np.ones((n, p)), weights=np.ones((n, p)), response=np.zeros((n, p)),
+            weights=np.ones((n, p)), response=np.zeros((n, p)),
             normal=np.eye(size), by_part=np.zeros((p, size)), by_frame=np.zeros((n, size)),
             design=self._design, level_sd=1e-6,
         )  # fmt: skip
@@ -313,7 +318,7 @@ class _Problem:
             if np.std(light[self._known.ravel()]) >= LEAST_UNEVEN:
                 level_sd = LEVEL_SD
         state = dataclasses.replace(
-            state, design=design, weights=weights, response=response, noise=noise, robust=robust,
+            state, design=design, weights=weights, response=response, noise=noise,
             level_sd=level_sd,
         )  # fmt: skip
         return self._solve(state)

@@ -248,7 +248,7 @@ def _measure_field(
     """Average the parts that all frames see: brightness, and what the light makes of it, (n,)."""
     n = len(parts.values)
     always = np.isfinite(parts.values).all(axis=0)
-    if always.sum() < MIN_PARTS:
+    if not n or always.sum() < MIN_PARTS:
         return np.full(n, np.nan), np.ones(n)
     values = parts.values[:, always] - level
     lit = _light_at(light, parts.places[:, always])

@@ -2,17 +2,18 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from sessions import disc, save_movie, true_angles, true_timing
 
-from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.errors import ConfigError, InputError
 from derotation.illumination import estimate_illumination
 from derotation.io.movie import open_movie
+from derotation.plots.illumination import plot_dark_angles, plot_illumination
 from derotation.simulate import simulate_recording
 from derotation.streaming import derotate_movie
 
@@ -174,17 +175,23 @@ def test_tilted_plane(tmp_path):
     assert slope == pytest.approx(truth, rel=0.05)
 
 
-def test_too_few_angles_tell_nothing(even, tmp_path):
+@pytest.mark.parametrize("usable", [True, False])
+def test_too_few_angles_tell_nothing(even, tmp_path, usable):
     angles = true_angles(even)
-    still = Angles(**{
-        name: getattr(angles, name) for name in angles.__dataclass_fields__
-    } | {"line_angles": np.zeros_like(angles.line_angles)})  # fmt: skip
+    still = replace(
+        angles,
+        line_angles=np.zeros_like(angles.line_angles),
+        line_usable=np.full(angles.line_angles.shape, usable),
+    )
     with open_movie(save_movie(even, tmp_path)) as movie:
         found = estimate_illumination(movie, still, calibration_of(even))
     assert not found.uneven
     assert np.all(found.gain == 1)
     assert "cannot be told" in found.statement
     found.dark_angles.save(tmp_path / "dark_angles.csv")
+    found.save_summary(tmp_path / "illumination.json")
+    for figure in (plot_illumination(found), plot_dark_angles(found.dark_angles)):
+        figure.savefig(tmp_path / "plot.png", dpi=40)
 
 
 def test_samples_that_would_be_clipped_are_counted(uneven, tmp_path):
