@@ -156,3 +156,12 @@ def test_suite2p(tmp_path):
     figures = run("suite2p", tmp_path, "--quick")
     assert [row["movie"] for row in figures["movies"]] == ["derotated", "as recorded", "at rest"]
     assert {row["megabytes"] for row in figures["movies"]} == {100 * 64 * 64 * 2 / 1e6}
+
+
+@pytest.mark.workflow
+def test_scale(tmp_path):
+    figures = run("scale", tmp_path, "--quick", "--folder", tmp_path)
+    assert figures["dry_jobs"] > 20 * 8
+    assert 50 < figures["dry_mb"] < 1000
+    assert figures["cpu_s"] > figures["computing_of_a_session_s"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
