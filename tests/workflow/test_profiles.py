@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from tiny_cohort import ROOT
 
 # Shows what all profiles and the command line come to, in place of running anything.
@@ -107,3 +108,18 @@ def test_each_session_is_four_jobs_on_a_cluster(cohort):
         "all",
         "report",
     }
+
+
+def test_every_step_of_a_session_has_its_group():
+    """Also those that only some configurations have; Suite2p takes long, and stands alone."""
+    steps = set()
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for name, body in re.findall(
+            r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:\n((?:    .*\n|\n)+)",
+            file.read_text(),
+            re.MULTILINE,
+        ):
+            if re.search(r"[\"'](?:<results>|data)/\{session\}/", body):
+                steps.add(name)
+    groups = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["groups"]
+    assert set(groups) == steps - {"run_suite2p"}
