@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -185,7 +186,8 @@ def build_mosaic(
     stage_um = np.array([tile.stage_um for tile in tiles], np.float64)
     motor = stage_to_pixels(stage_um, pixel_size_um, settings["x_axis"], settings["y_axis"])
     reach = None if settings["search_um"] is None else settings["search_um"] / pixel_size_um
-    pictures = [Picture.prepare(tile.image, mask) for tile, mask in zip(tiles, usable, strict=True)]
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        pictures = list(pool.map(Picture.prepare, [tile.image for tile in tiles], usable))
     placement = place_tiles(
         pictures, motor, reach=reach, min_overlap=settings["min_overlap"], threads=threads
     )
