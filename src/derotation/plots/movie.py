@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from derotation import transforms
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.streaming import DerotationResult
@@ -29,10 +30,13 @@ def show_image(
     ax.set_yticks([])
 
 
-def plot_before_after(result: DerotationResult, calibration: Calibration) -> "Figure":
+def plot_before_after(
+    result: DerotationResult, calibration: Calibration, movement: ArrayLike | None = None
+) -> "Figure":
     """Show the mean of the turned frames as recorded and derotated, and what was seen.
 
-    Cells that are smeared on the left and round in the middle tell that the movie stands still.
+    Cells that are smeared on the left and round in the middle tell that the movie stands still. The
+    center goes through the movement against a reference, if there is one, as the movie did.
     """
     from matplotlib.figure import Figure
 
@@ -42,8 +46,11 @@ def plot_before_after(result: DerotationResult, calibration: Calibration) -> "Fi
     limits = _limits(result.turned_mean[often] if often.any() else result.turned_mean)
     show_image(raw, result.raw_turned_mean, "mean of the rotating frames, as recorded", limits)
     show_image(derotated, result.turned_mean, "mean of the same frames, derotated", limits)
-    for axis in (raw, derotated):
-        axis.plot(*calibration.center, "+", color=ORANGE, markersize=12, markeredgewidth=1.5)
+    center = np.array(calibration.center)
+    if movement is not None:
+        center = transforms.apply(np.asarray(movement)[:2], center)
+    for axis, place in ((raw, calibration.center), (derotated, center)):
+        axis.plot(*place, "+", color=ORANGE, markersize=12, markeredgewidth=1.5)
     picture = seen.imshow(result.seen * 100, cmap="cividis", vmin=0, vmax=100)
     seen.set_title("how often each pixel was seen", fontsize=10)
     seen.set_xticks([])

@@ -87,6 +87,7 @@ def run(
     """
     found = Calibration.load(calibration)
     lines = Angles.load(angles).shifted(found.lag_ms)
+    moved = None if movement is None else read_movement(movement)
     with open_session_movie(movie, config) as opened:
         result = derotate_movie(
             opened,
@@ -94,7 +95,7 @@ def run(
             found,
             output,
             timing=line_timing(opened, lines, config),
-            movement=None if movement is None else read_movement(movement),
+            movement=moved,
             **({} if illumination is None else read_gain(illumination)),
             config=config["derotate"],
             frames_per_chunk=frames_per_chunk,
@@ -106,7 +107,7 @@ def run(
     rows = (f"{frame},{fraction:.6g}\n" for frame, fraction in enumerate(result.coverage))
     write_text(coverage_table, "frame,coverage\n" + "".join(rows))
     result.statistics.save(statistics)
-    save_plot(plot_before_after(result, found), before_after)
+    save_plot(plot_before_after(result, found, moved), before_after)
     save_plot(plot_contact_sheet(result, lines), contact_sheet)
     return result
 
