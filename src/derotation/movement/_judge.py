@@ -19,11 +19,10 @@ SMOOTHING = 1.5
 # The correlation has to peak where the movement puts it, to so many pixels, ...
 MAX_PEAK_DISTANCE = 2.0
 # ... and to stand out from the correlation at all other shifts by so many standard deviations. The
-# best of many shifts of unrelated pictures stands out by 5 to 9, wherever it is; one that points
-# have told beforehand does not.
-MIN_PEAK = 12.0
-MIN_PEAK_BY_POINTS = 6.0
-MIN_CORRELATION = 0.1
+# best of many turns and shifts of unrelated pictures stands out by up to 15 and correlates by up to
+# 0.3, wherever it is; one that points have told beforehand does not.
+MIN_PEAK, MIN_CORRELATION = 15.0, 0.45
+MIN_PEAK_BY_POINTS, MIN_CORRELATION_BY_POINTS = 6.0, 0.2
 # So much of the smaller picture has to be common to both.
 MIN_OVERLAP = 0.2
 MAX_ROTATION = 45.0
@@ -178,11 +177,14 @@ def check_evidence(correction: MovementCorrection, evidence: Evidence) -> None:
         doubts.append(
             f"the images fit better when shifted by another {evidence.peak_distance:.0f} px"
         )
-    needed = MIN_PEAK if evidence.n_inliers is None else MIN_PEAK_BY_POINTS
-    if evidence.peak < needed or evidence.correlation_after < MIN_CORRELATION:
+    by_points = evidence.n_inliers is not None
+    peak = MIN_PEAK_BY_POINTS if by_points else MIN_PEAK
+    correlation = MIN_CORRELATION_BY_POINTS if by_points else MIN_CORRELATION
+    if evidence.peak < peak or evidence.correlation_after < correlation:
         doubts.append(
             f"after it the images are not alike (correlation {evidence.correlation_after:.2f}, "
-            f"{evidence.peak:.1f} standard deviations above chance, {needed:g} are needed)"
+            f"{correlation:g} is needed; {evidence.peak:.1f} standard deviations above chance, "
+            f"{peak:g} are needed)"
         )
     moves = correction.largest_shift() > SMALL_PX
     if moves and evidence.correlation_after <= evidence.correlation_before:
