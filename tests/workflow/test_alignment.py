@@ -41,7 +41,8 @@ def done(tmp_path_factory):
             "other": SAME | {"seed": 3, "scene_seed": 77},
         },
     }
-    return cohort, cohort.run(timeout=900)
+    movies = (f"results/{name}/derotated.tif" for name in ("ref", "lain", "other"))
+    return cohort, cohort.run(*movies, timeout=900)
 
 
 def places(image, expected):
