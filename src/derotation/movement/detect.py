@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 Image = ArrayLike | Calibration
 
+# After a movement that features and optical flow found, pictures that are as alike as this need no
+# other method: it would end at the same movement.
+CONVINCING = 0.6
 # Points placed by hand are good to a few pixels; a refinement that goes farther found another cell.
 MAX_STEP_FROM_POINTS = 8.0
 
@@ -160,8 +163,9 @@ def find_movement(
         As for :func:`detect_movement`.
     method : {"auto", "optical_flow", "phase_correlation"}
         ``optical_flow`` is :func:`detect_movement`, ``phase_correlation`` is
-        :func:`phase_correlation_movement` with rotation. ``auto`` tries both, and of those that
-        can be believed keeps the one after which the images are most alike.
+        :func:`phase_correlation_movement` with rotation. ``auto`` tries the first, and, unless the
+        images are then well alike (a correlation of 0.6), the second; of those that can be
+        believed it keeps the one after which they are most alike.
     transform, seed
         As for :func:`detect_movement`.
     limits : Limits, optional
@@ -190,6 +194,8 @@ def find_movement(
         raise InputError(msg)
     found, reasons = [], []
     for name in attempts if method == "auto" else (method,):
+        if found and found[0].evidence.correlation_after >= CONVINCING:
+            break
         try:
             found.append(attempts[name]().check(limits))
         except DetectionFailedError as error:
