@@ -34,7 +34,9 @@ def test_one_step_is_replaced_and_only_what_follows_runs_again(finished):
         "estimate_plane": 1,
         "estimate_illumination": 2,
         "derotate_movie": 2,
+        "measure_quality": 2,
         "export_suite2p": 2,
+        "animate_session": 2,
     }
 
 

@@ -32,7 +32,7 @@ rule derotate_movie:
         "<benchmarks>/{session}/derotate_movie.tsv"
     threads: 4
     resources:
-        mem_mb=megabytes(1500, 50),
+        mem_mb=megabytes(1500, 100),
         runtime=minutes(15, 5),
         disk_mb=disk(300, 1100),
     params:
