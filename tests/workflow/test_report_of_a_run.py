@@ -1,5 +1,6 @@
 """The report of a cohort: after a run that went well, after one that did not, and after the fix."""
 
+import contextlib
 import csv
 import json
 import os
@@ -126,7 +127,8 @@ def test_a_run_that_is_killed_leaves_no_page_that_passes_for_new(finished):
             while "A new run began" not in page(finished) and process.poll() is None:
                 time.sleep(0.05)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
     assert "A new run began" in page(finished)
     assert not (finished.folder / "results" / "run" / "complete.txt").exists()
 
