@@ -34,8 +34,8 @@ STEPS = (
 MOSAIC_STEP = "build_mosaic"
 
 _SILENT = (
-    "the job ended without saying why; if it was killed, it may have needed more memory or time "
-    "than it had"
+    "the job was killed, or ended without saying why: the run was stopped, or the job needed more "
+    "memory or time than it had"
 )
 
 
