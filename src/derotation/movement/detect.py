@@ -192,7 +192,8 @@ def find_movement(
     if method not in ("auto", *attempts):
         msg = f"the method is {method!r}; allowed are auto, {', '.join(attempts)}"
         raise InputError(msg)
-    found, reasons = [], []
+    found: list[Detection] = []
+    reasons: list[str] = []
     for name in attempts if method == "auto" else (method,):
         if found and found[0].evidence.correlation_after >= CONVINCING:
             break
