@@ -15,6 +15,7 @@ from derotation.errors import DerotationError
 __all__ = ["ClusterError", "ClusterJob", "check_queue", "unfinished_jobs"]
 
 _SHOWN = 5
+_TRIES = 3
 _FORMAT = "%i|%j|%T|%Z|%k"
 
 
@@ -122,7 +123,11 @@ def _check_accounting() -> None:
 def _ask(*command: str) -> str:
     """Run a command of SLURM; returns what it says."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        for _ in range(_TRIES):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+            # A busy controller hangs up, and the command dies of that (SIGPIPE).
+            if done.returncode >= 0:
+                break
     except FileNotFoundError:
         raise ClusterError(
             f"there is no command {command[0]} here: start Snakemake on a computer from which "

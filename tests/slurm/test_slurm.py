@@ -61,6 +61,19 @@ class Job:
     memory: str
 
 
+def ask_queue() -> str:
+    """Ask for all jobs; the controller of a busy computer may hang up once."""
+    for _ in range(5):
+        asked = subprocess.run(
+            ["squeue", "--noheader", "--states=all", "--format=%i|%j|%k|%T|%m|%Z"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if asked.returncode == 0:
+            return asked.stdout
+        time.sleep(1)
+    raise AssertionError(f"squeue does not answer: {asked.stderr}")
+
+
 @dataclass
 class Repository:
     """A copy of the repository in which a user works."""
@@ -99,10 +112,7 @@ class Repository:
 
     def jobs(self, word: str = "") -> list[Job]:
         """All jobs of this folder whose task contains a word, the oldest first."""
-        said = subprocess.run(
-            ["squeue", "--noheader", "--states=all", "--format=%i|%j|%k|%T|%m|%Z"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
+        said = ask_queue()
         lines = [line.split("|") for line in said.splitlines()]
         jobs = [Job(*line[:5]) for line in lines if line[5] == str(self.folder)]
         return sorted((job for job in jobs if word in job.task), key=lambda job: int(job.number))
