@@ -1,7 +1,8 @@
 """The demo cohort on a real SLURM, with sbatch: to its end, in spite of all that can go wrong.
 
 Runs where tests/slurm/start.sh has started its cluster, and nowhere else: it must not submit
-anything to a cluster that people work on.
+anything to a cluster that people work on. It takes minutes, so DEROTATION_TEST_SLURM has to ask for
+it, too.
 """
 
 import os
@@ -44,8 +45,10 @@ def cluster_is_there() -> bool:
 pytestmark = [
     pytest.mark.workflow,
     pytest.mark.skipif(
-        shutil.which("scontrol") is None or not cluster_is_there(),
-        reason="needs the throwaway SLURM of tests/slurm/start.sh",
+        "DEROTATION_TEST_SLURM" not in os.environ
+        or shutil.which("scontrol") is None
+        or not cluster_is_there(),
+        reason="needs DEROTATION_TEST_SLURM and the throwaway SLURM of tests/slurm/start.sh",
     ),
 ]
 
