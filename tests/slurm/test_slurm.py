@@ -82,36 +82,39 @@ class Repository:
     """A copy of the repository in which a user works."""
 
     folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
         environment = os.environ | more
         environment.pop("SNAKEMAKE_PROFILE", None)
         environment["XDG_CONFIG_HOME"] = str(self.folder / ".xdg")
         environment["PYTHONPATH"] = f"{self.folder / 'src'}:{FAULTS}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *PROFILES, *arguments],
-            cwd=self.folder, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        # Not a pipe: Snakemake would wait once it is full.
+        with self.said.open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *PROFILES, *arguments],
+                cwd=self.folder, env=environment, stdout=said, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         self.started.append(process)
         return process
+
+    @property
+    def said(self) -> Path:
+        """What the last Snakemake has said."""
+        return self.folder / "said.log"
 
     def end(self) -> None:
         """Leave nothing behind, whatever has failed."""
         for process in self.started:
             process.kill()
             process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
         for job in self.jobs():
             if job.state in ("PENDING", "RUNNING"):
                 subprocess.run(["scancel", job.number], check=False)
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        process = self.start(*arguments)
-        said, _ = process.communicate(timeout=900)
-        return process.returncode, said
+        code = self.start(*arguments).wait(timeout=900)
+        return code, self.said.read_text()
 
     def jobs(self, word: str = "") -> list[Job]:
         """All jobs of this folder whose task contains a word, the oldest first."""
@@ -184,9 +187,10 @@ def demo(repository, tmp_path_factory):
     choose_sessions(repository)
     hog = tmp_path_factory.mktemp("hog") / "claim"
     process = repository.start(HOG_STEP="estimate_center", HOG_CLAIM=str(hog))
-    canceled = repository.wait_for_running("calibrate_demo_tilted")
+    canceled = repository.wait_for_running("calibrate_demo_full")
     subprocess.run(["scancel", canceled.number], check=True)
-    said, _ = process.communicate(timeout=900)
+    process.wait(timeout=900)
+    said = repository.said.read_text()
     print(said)
     return Demo(repository, process.returncode, said, hog, canceled)
 
@@ -236,7 +240,7 @@ def test_after_a_killed_snakemake_nothing_is_submitted_twice(demo):
     process = repository.start(*target, SLEEPY_STEP="derotate_movie")
     job = repository.wait_for_running("derotate_demo_full")
     process.kill()
-    process.communicate()
+    process.wait()
     newest = repository.jobs()[-1].number
     code, said = repository.run(*target)
     assert code == 1
