@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["PageContent", "mark_outdated", "template_fingerprint", "write_page"]
 
 # What stands beside a color, so that nothing depends on it.
+# The figures that a person compares first; the table is wider than most screens.
+TELLING = (
+    "residual_shift_px",
+    "rotating_correlation",
+    "sharpness_gain",
+    "ptd_px",
+    "coverage",
+    "center_error_px",
+    "ticks_inserted_pct",
+    "unusable_frames_pct",
+)
 SYMBOLS = {"ok": "✓", "look": "?", "bad": "!", "failed": "✕", "missing": "○", "none": "·"}
 
 _OUTDATED = "<!-- outdated -->"
@@ -127,11 +138,15 @@ def mark_outdated(page: str | Path) -> None:
 
 
 def _columns(sessions: Sequence[SessionReport]) -> list[Figure]:
-    """Choose an example of each figure, those first that are not ok in some session."""
+    """Choose an example of each figure: those that are not ok somewhere, then the telling ones."""
     figures = [figure for session in sessions for figure in session.figures]
     flagged = {figure.name for figure in figures if figure.flag in ("look", "bad")}
     examples = {figure.name: figure for figure in figures}
-    return sorted(examples.values(), key=lambda figure: figure.name not in flagged)
+    telling = {name: place for place, name in enumerate(TELLING)}
+    return sorted(
+        examples.values(),
+        key=lambda figure: (figure.name not in flagged, telling.get(figure.name, len(telling))),
+    )
 
 
 def template_fingerprint() -> str:
