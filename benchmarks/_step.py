@@ -102,6 +102,7 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
         calibration=folder / "calibration.json",
         config=config,
         output=folder / "derotated.tif",
+        seen=folder / "seen.npz",
         mean=folder / "mean.tif",
         raw_mean=folder / "raw_mean.tif",
         coverage=folder / "coverage.tif",
@@ -138,7 +139,8 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
 
     export_suite2p.run(
         movie=folder / "derotated.tif",
-        recorded=folder / "movie.tif",
+        seen=folder / "seen.npz",
+        statistics=folder / "statistics.npz",
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         mean=folder / "mean.tif",
@@ -146,7 +148,6 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
         session=folder.name,
         config=config,
         folder=folder / "suite2p",
-        threads=threads,
     )
 
 

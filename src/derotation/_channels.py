@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from derotation import _edges
 from derotation._levels import GrowingHistogram, Levels, find_levels, quantile
 from derotation.errors import SignalError
 from derotation.io.signals import AnalogSignals
@@ -158,6 +157,8 @@ def _read_edges(
 ) -> dict[str, NDArray[np.int64]]:
     """Find all edges of the channels: rises and falls in turns, beginning with a rise."""
     dtype = np.int32 if signals.n_samples < 2**31 - 1 else np.int64
+    from derotation import _edges
+
     raw_levels = {role: _in_raw_units(signals, role, found) for role, found in levels.items()}
     states: dict[str, NDArray[np.int64]] = {}
     parts: dict[str, list[NDArray[np.int64]]] = {role: [] for role in levels}

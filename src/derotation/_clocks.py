@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation import _edges
 from derotation._channels import Pulses
 from derotation._report import Report, counted, table
 from derotation.errors import SignalError
@@ -148,6 +147,8 @@ def _usual_interval(pulses: Pulses) -> float:
 
 def _without_crowded(pulses: Pulses, period: float, report: Report, what: str) -> Pulses:
     """Leave out pulses that come too soon after another, with what lies between them."""
+    from derotation import _edges
+
     if len(pulses) < 4:
         return pulses
     crowded = _edges.mark_crowded(pulses.start, period)

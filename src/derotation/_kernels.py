@@ -370,25 +370,6 @@ def inverse_frames(
 
 
 @njit(cache=True, nogil=True)
-def seen_frames(inverse, which, slope, offset, width, seen):
-    """Tell which pixels :func:`inverse_frames` finds, without samples that could be missing.
-
-    inverse (n, H, 2, 3); width of the recorded frames; seen (n, Hout, Wout).
-    """
-    n_lines, n_columns = inverse.shape[1], seen.shape[2]
-    forms, at = np.empty((3, 4, n_lines)), np.empty((4, n_lines))
-    segments, index = np.empty((2, n_columns), np.int32), np.empty(n_columns, np.int32)
-    t, x, times = np.empty(n_columns), np.empty(n_columns), np.empty((2, n_columns))
-    wx, wy = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
-    for f in which:
-        _prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), forms)
-        for y_out in range(seen.shape[1]):
-            _times_of_row(forms, y_out, at, segments, t, x, times)
-            _locate(times[y_out % 2], x, slope, offset, n_lines, width, index, wx, wy)
-            _note_seen(index, seen[f, y_out])
-
-
-@njit(cache=True, nogil=True)
 def _along_line(frame, pitch, line, x, cubic):
     """Interpolate one line at x in [0, W - 1]; linear from what is known beside a NaN."""
     left = int(x)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation import _edges
-
 # Enough to resolve the noise of a 20 V range with 5 mV steps even when half of the bins are empty.
 N_BINS = 8192
 # Two levels lie further apart than this many times the noise about the commoner one. One level
@@ -53,6 +51,8 @@ class GrowingHistogram:
 
     def add(self, chunk: NDArray[np.float32], first_sample: int) -> None:
         """Count the values of a chunk that begins at `first_sample` of the recording."""
+        from derotation import _edges
+
         least, greatest, n_bad, first_bad = _edges.summarize(chunk)
         if n_bad and not self.n_bad:
             self.first_bad = first_sample + int(first_bad)

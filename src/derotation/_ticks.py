@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation import _labels, _motion
+from derotation import _motion
 
 NDFloat = NDArray[np.float64]
 # Fewest and most ticks that fit into a place, the uncertainty of that, and what each tick costs.
@@ -212,6 +212,8 @@ def _by_rhythm(
     with what the first result says of it at each moment, which settles the first and last ticks,
     where intervals change most.
     """
+    from derotation import _labels
+
     is_tick = np.ones(len(times), np.bool_)
     step = np.zeros(len(times), np.int64)
     if len(times) < 4:
@@ -454,6 +456,8 @@ def _settle(
 
 def _outermost(ticks: NDFloat, steps: NDArray[np.int64]) -> list[tuple[int, float, float]]:
     """Give the first and the last step, and how few and how many ticks they may hold."""
+    from derotation import _labels
+
     if len(steps) < 4:
         return []
     unit = np.diff(ticks) / steps

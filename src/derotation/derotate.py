@@ -17,7 +17,6 @@ __all__ = [
     "LineReference",
     "LineTiming",
     "derotate_frames",
-    "seen_pixels",
 ]
 
 Interpolation = Literal["linear", "cubic", "nearest"]
@@ -150,11 +149,15 @@ def derotate_frames(
     at_rest = np.all(maps == identity, axis=(1, 2, 3))
     unknown = np.any(np.isnan(maps), axis=(2, 3)).all(axis=1)
     for f in np.flatnonzero(at_rest):
-        out[f] = _cast(recorded[f], kind)
-        counts[f] = out[f].size
+        known = ~np.isnan(recorded[f])
+        # Floats are copied as they are, NaN and all; integers have no NaN.
+        out[f] = recorded[f] if kind.kind == "f" else _cast(recorded[f], kind, known, blank)
+        counts[f] = np.count_nonzero(known)
+        if keep_seen:
+            seen[f] = known
     out[unknown] = blank
     if keep_seen:
-        seen[at_rest], seen[unknown] = True, False
+        seen[unknown] = False
 
     moving = np.flatnonzero(~at_rest & ~unknown)
     work_on = _worker(recorded, maps, timing, interpolation, blank, out, counts, seen)
@@ -166,54 +169,6 @@ def derotate_frames(
         for share in shares:
             work_on(share)
     return Derotated(frames=out, counts=counts, seen=seen if keep_seen else None)
-
-
-def seen_pixels(
-    line_maps: ArrayLike,
-    width: int,
-    *,
-    timing: LineTiming | None = None,
-    interpolation: Interpolation = "linear",
-    threads: int = 1,
-) -> NDArray[np.bool_]:
-    """Tell which pixels :func:`derotate_frames` would see, without any frames.
-
-    Parameters
-    ----------
-    line_maps : array_like of shape (frame, y, 2, 3)
-        As for :func:`derotate_frames`.
-    width : int
-        Width of the frames, pixels.
-    timing, interpolation, threads
-        As for :func:`derotate_frames`.
-
-    Returns
-    -------
-    ndarray of bool, shape (frame, y, x)
-        The same as `Derotated.seen` of frames that hold no NaN.
-    """
-    from derotation import _kernels
-
-    maps = np.ascontiguousarray(line_maps, dtype=np.float64)
-    when = timing or LineTiming()
-    shape = (*maps.shape[:2], width)
-    if interpolation == "nearest" or when.bidirectional:
-        frames = np.zeros(shape, np.uint8)
-        found = derotate_frames(
-            frames, maps, timing=when, interpolation=interpolation, threads=threads, keep_seen=True
-        ).seen
-        assert found is not None
-        return found
-    seen = np.zeros(shape, np.bool_)
-    known = np.flatnonzero(~np.any(np.isnan(maps), axis=(2, 3)).all(axis=1))
-    inverse = transforms.invert(maps)
-
-    def look(share: NDArray[np.intp]) -> None:
-        _kernels.seen_frames(inverse, share, when.line_duty / width, when.offset, width, seen)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(look, np.array_split(known, threads)))
-    return seen
 
 
 def _check(
@@ -254,12 +209,14 @@ def _check(
         raise InputError(msg)
 
 
-def _cast(frame: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """Cast a frame; integers from a wider or floating type are rounded and clipped."""
-    if frame.dtype == kind or kind.kind == "f":
-        return frame.astype(kind, copy=False)
+def _cast(
+    frame: NDArray[Any], kind: np.dtype[Any], known: NDArray[np.bool_], blank: float
+) -> NDArray[Any]:
+    """Cast a frame to integers: rounded, clipped, and blank where nothing is known."""
+    if frame.dtype == kind:
+        return frame
     info = np.iinfo(kind)
-    rounded = np.floor(frame + 0.5) if frame.dtype.kind == "f" else frame
+    rounded = np.where(known, np.floor(frame + 0.5), blank) if frame.dtype.kind == "f" else frame
     return np.clip(rounded, info.min, info.max).astype(kind)
 
 

@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from derotation.errors import InputError, MovieError
 from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.offset import estimate_pmt_offset
+from derotation.seen import SeenWriter
 from derotation.statistics import Collector, Statistics
 
 __all__ = ["DerotationResult", "derotate_movie", "disc"]
@@ -74,6 +74,7 @@ def derotate_movie(
     calibration: Calibration,
     output: str | os.PathLike[str] | None,
     *,
+    seen_output: str | os.PathLike[str] | None = None,
     timing: LineTiming | None = None,
     movement: ArrayLike | None = None,
     gain: NDArray[np.float32] | None = None,
@@ -94,6 +95,8 @@ def derotate_movie(
         Center and plane of rotation.
     output : path or None
         The TIFF to be written, whole or not at all; None to compute only what is returned.
+    seen_output : path, optional
+        Where to write which pixels each frame saw, see :mod:`derotation.seen`.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     movement : array_like of shape (2, 3) or (3, 3), optional
@@ -155,18 +158,21 @@ def derotate_movie(
     )
     frame_bytes = height * width * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
-    writer = (
-        TiffStackWriter(
-            Path(output),
-            (n_frames, height, width),
-            kind,
-            frame_interval_s=1 / angles.frame_rate,
-            pixel_size_um=movie.metadata.pixel_size_um,
-        )
-        if output is not None
-        else contextlib.nullcontext()
-    )
-    with writer as sink, tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar:
+    with contextlib.ExitStack() as stack:
+        sink = seen_sink = None
+        if output is not None:
+            sink = stack.enter_context(
+                TiffStackWriter(
+                    output,
+                    movie.shape,
+                    kind,
+                    frame_interval_s=1 / angles.frame_rate,
+                    pixel_size_um=movie.metadata.pixel_size_um,
+                )
+            )
+        if seen_output is not None:
+            seen_sink = stack.enter_context(SeenWriter(seen_output, movie.shape))
+        bar = stack.enter_context(tqdm(total=n_frames, desc="derotate", unit="frame", disable=None))
         for start, block in movie.chunks(per_chunk):
             part = slice(start, start + len(block))
             derotated = derotate_frames(
@@ -185,6 +191,8 @@ def derotate_movie(
                 derotated.seen[:, ~mask] = False
             if sink is not None:
                 sink.write(derotated.frames)
+            if seen_sink is not None:
+                seen_sink.write(derotated.seen)
             collector.add(start, block, derotated.frames, derotated.seen)
             for frame in examples[(examples >= start) & (examples < start + len(block))]:
                 k = int(frame) - start

@@ -11,6 +11,7 @@ from derotation.errors import InputError, MovieError
 from derotation.io.movie import open_movie
 from derotation.offset import estimate_pmt_offset
 from derotation.plots.movie import plot_before_after, plot_contact_sheet, plot_coverage
+from derotation.seen import SeenPixels
 from derotation.simulate import simulate_recording
 from derotation.streaming import derotate_movie
 
@@ -104,6 +105,28 @@ def test_type_and_blank_as_asked(recording, tmp_path):
     movie = tifffile.imread(tmp_path / "derotated.tif")
     assert movie.dtype == np.float32
     assert movie.min() == -5.5
+
+
+@pytest.mark.parametrize("settings", [{}, {"mask_diameter": 40}, {"interpolation": "nearest"}])
+def test_what_was_seen_is_written(recording, tmp_path, settings):
+    # A sample of 0 counts does not occur: the offset is 100.
+    derotate(recording, tmp_path, config={"blank": 0, **settings}, seen_output=tmp_path / "s.npz")
+    seen = SeenPixels(tmp_path / "s.npz").read(0, len(recording.movie))
+    np.testing.assert_array_equal(seen, tifffile.imread(tmp_path / "derotated.tif") > 0)
+
+
+def test_samples_that_are_no_number_are_not_seen(recording, tmp_path):
+    movie = recording.movie.astype(np.float32)
+    movie[:, 20:24, 30:33] = np.nan
+    broken = dataclasses.replace(recording, movie=movie)
+    derotate(broken, tmp_path, config={"blank": 0}, seen_output=tmp_path / "s.npz")
+    seen = SeenPixels(tmp_path / "s.npz").read(0, len(movie))
+    derotated = tifffile.imread(tmp_path / "derotated.tif")
+    np.testing.assert_array_equal(seen, np.nan_to_num(derotated) > 0)
+    # Integers know no NaN: such samples become blank, at rest as well.
+    derotate(broken, tmp_path, "whole.tif", config={"blank": 3, "dtype": "uint16"})
+    whole = tifffile.imread(tmp_path / "whole.tif")
+    np.testing.assert_array_equal(whole == 3, ~seen)
 
 
 def test_unusable_lines_stay_blank(recording, tmp_path):

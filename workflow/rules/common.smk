@@ -200,30 +200,15 @@ def corrections(wildcards):
 
 
 def exported(wildcards):
-    """What the exports of a derotated movie read."""
+    """What the exports read that fill what a derotated movie has not seen."""
     return {
         "movie": f"<results>/{wildcards.session}/derotated.tif",
-        "recorded": movie_files(wildcards),
+        "seen": f"<results>/{wildcards.session}/seen.npz",
         "angles": f"<results>/{wildcards.session}/angles.npz",
         "calibration": calibration_file(wildcards),
         "mean": f"<results>/{wildcards.session}/images/mean.tif",
         "coverage": f"<results>/{wildcards.session}/images/coverage.tif",
-    } | {
-        name: file
-        for name, file in corrections(wildcards).items()
-        if name == "movement"
     }
-
-
-def export_settings(*keys):
-    """What an export depends on: its own keys, and what tells which pixels were seen."""
-    return settings(
-        *(f"export.{key}" for key in ("fill", "scale", *keys)),
-        "derotate.interpolation",
-        "derotate.mask_diameter",
-        "scan.bidirectional",
-        *MOVIE_KEYS,
-    )
 
 
 def kept(file):

@@ -9,6 +9,7 @@ rule derotate_movie:
         calibration=calibration_file,
     output:
         movie=kept("<results>/{session}/derotated.tif"),
+        seen="<results>/{session}/seen.npz",
         mean="<results>/{session}/images/mean.tif",
         raw_mean="<results>/{session}/images/raw_mean.tif",
         coverage="<results>/{session}/images/coverage.tif",

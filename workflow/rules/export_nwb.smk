@@ -3,7 +3,10 @@
 
 rule export_nwb:
     input:
-        unpack(exported),
+        movie="<results>/{session}/derotated.tif",
+        recorded=movie_files,
+        angles="<results>/{session}/angles.npz",
+        calibration=calibration_file,
     output:
         "<results>/{session}/{session}.nwb",
     log:

@@ -4,6 +4,7 @@
 rule export_suite2p:
     input:
         unpack(exported),
+        statistics="<results>/{session}/statistics.npz",
     output:
         **raw_binary(),
         data="<results>/{session}/suite2p/plane0/data.bin",
@@ -24,12 +25,10 @@ rule export_suite2p:
         runtime=minutes(10, 3),
         disk_mb=disk(100, 2200 if COHORT.config["export"]["keep_raw"] else 1100),
     params:
-        movie=movie_pattern,
-        config=export_settings(
-            "keep_raw",
-            "bad_frames",
+        config=settings(
+            *(f"export.{key}" for key in ("fill", "scale", "keep_raw", "bad_frames")),
             *(
-                f"suite2p.{key}"
+                f"export.suite2p.{key}"
                 for key in ("tau", "diameter", "register", "settings", "ops")
             ),
         ),

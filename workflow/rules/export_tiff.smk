@@ -16,8 +16,7 @@ rule export_tiff:
         runtime=minutes(10, 3),
         disk_mb=disk(100, 1100),
     params:
-        movie=movie_pattern,
-        config=export_settings(),
+        config=settings("export.fill", "export.scale"),
         code=code("export_tiff"),
     message:
         "Exporting {wildcards.session} as a TIFF for Suite2p"

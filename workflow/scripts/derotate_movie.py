@@ -16,6 +16,7 @@ with job_log(snakemake.log[0]):
         calibration=snakemake.input.calibration,
         config=snakemake.params.config,
         output=snakemake.output.movie,
+        seen=snakemake.output.seen,
         mean=snakemake.output.mean,
         raw_mean=snakemake.output.raw_mean,
         coverage=snakemake.output.coverage,

@@ -13,10 +13,10 @@ with job_log(snakemake.log[0]):
 
     export_suite2p.run(
         movie=snakemake.input.movie,
-        recorded=snakemake.params.movie,
+        seen=snakemake.input.seen,
+        statistics=snakemake.input.statistics,
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
-        movement=snakemake.input.get("movement"),
         mean=snakemake.input.mean,
         coverage=snakemake.input.coverage,
         session=snakemake.wildcards.session,
@@ -24,5 +24,4 @@ with job_log(snakemake.log[0]):
         folder=Path(snakemake.output.summary).parent,
         # Not among the parameters: it changes memory, never the result.
         frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
-        threads=snakemake.threads,
     )

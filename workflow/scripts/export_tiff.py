@@ -12,15 +12,13 @@ with job_log(snakemake.log[0]):
 
     export_tiff.run(
         movie=snakemake.input.movie,
-        recorded=snakemake.params.movie,
+        seen=snakemake.input.seen,
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
-        movement=snakemake.input.get("movement"),
         mean=snakemake.input.mean,
         coverage=snakemake.input.coverage,
         config=snakemake.params.config,
         output=snakemake.output[0],
         # Not among the parameters: it changes memory, never the result.
         frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
-        threads=snakemake.threads,
     )

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.angles import Angles
+from derotation.statistics import Statistics
 
-__all__ = ["DEFAULTS", "LOW_COVERAGE", "frame_speeds", "reasons"]
+__all__ = ["bad_frames", "frame_speeds"]
 
 DEFAULTS: dict[str, Any] = {"min_coverage": 0.5, "max_speed": None}
-LOW_COVERAGE = "coverage below export.bad_frames.min_coverage"
 
 
 def frame_speeds(angles: Angles) -> NDArray[np.float64]:
@@ -36,24 +36,37 @@ def frame_speeds(angles: Angles) -> NDArray[np.float64]:
     return speeds
 
 
-def reasons(angles: Angles, config: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
-    """Say which frames are bad by their angles, and why.
+def bad_frames(
+    angles: Angles, statistics: Statistics, config: Mapping[str, Any] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Say which frames are bad, and why.
 
     Parameters
     ----------
     angles : Angles
         Angles of all lines.
-    config : mapping
-        ``max_speed`` (degrees per second, or None for no limit).
+    statistics : Statistics
+        What was learned about the frames.
+    config : mapping, optional
+        ``min_coverage`` (fraction; 0.5) and ``max_speed`` (degrees per second, or None for no
+        limit, which is the default).
 
     Returns
     -------
     dict
         Per reason, in plain words, which frames it concerns (frame,).
     """
-    found: dict[str, NDArray[np.bool_]] = {}
-    found["lines without a usable angle"] = np.asarray(~np.isfinite(angles.line_angles).all(axis=1))
-    if config["max_speed"] is not None:
-        too_fast = np.asarray(np.nan_to_num(frame_speeds(angles)) > config["max_speed"])
+    limits = DEFAULTS | dict(config or {})
+    lines_known = np.isfinite(angles.line_angles).all(axis=1)
+    dark = np.isfinite(statistics.brightness) & ~statistics.lit
+    found = {
+        "lines without a usable angle": np.asarray(~lines_known),
+        "dark": np.asarray(dark),
+    }
+    if limits["max_speed"] is not None:
+        too_fast = np.asarray(np.nan_to_num(frame_speeds(angles)) > limits["max_speed"])
         found["faster than export.bad_frames.max_speed"] = too_fast
+    found["coverage below export.bad_frames.min_coverage"] = np.asarray(
+        statistics.coverage < limits["min_coverage"]
+    )
     return found

@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
-from derotation.export.seen import SeenPixels
 from derotation.io.movie import Movie
+from derotation.seen import SeenPixels
 
-__all__ = ["Block", "FilledFrames", "fill_image"]
+__all__ = ["FilledFrames", "fill_image"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,20 +63,6 @@ def fill_image(
     return typical if how == "mean" else np.where(coverage > 0, mean, typical)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Block:
-    """Consecutive frames, and what is known about them."""
-
-    start: int
-    """Number of the first of them."""
-    frames: NDArray[np.int16]
-    """Shape (n, y, x)."""
-    partly: NDArray[np.intp]
-    """Those of them, from 0, that may have pixels that were not seen."""
-    seen: NDArray[np.bool_]
-    """Their masks (len(partly), y, x)."""
-
-
 class FilledFrames:
     """Reads a derotated movie, fills what was not seen, and turns it into 16-bit integers.
 
@@ -110,8 +95,8 @@ class FilledFrames:
         """Least and largest value among the frames that were read, before scaling."""
         return float(self._low), float(self._high)
 
-    def blocks(self, frames_per_chunk: int | None = None) -> Iterator["Block"]:
-        """Give the movie block by block; the next one is prepared while one is used.
+    def blocks(self, frames_per_chunk: int | None = None) -> Iterator[NDArray[np.int16]]:
+        """Give the movie block by block (n, y, x); the next is prepared while one is used.
 
         Raises
         ------
@@ -123,23 +108,28 @@ class FilledFrames:
         size = frames_per_chunk or max(int(_CHUNK_BYTES // frame_bytes), 1)
         chunks = self.movie.chunks(size)
         with ThreadPoolExecutor(1) as pool:
-            coming: Future[Block | None] = pool.submit(self._next, chunks)
+            coming: Future[NDArray[np.int16] | None] = pool.submit(self._next, chunks)
             while (block := coming.result()) is not None:
                 coming = pool.submit(self._next, chunks)
                 yield block
         self._check_steps()
 
-    def _next(self, chunks: Iterator[tuple[int, NDArray[Any]]]) -> Block | None:
+    def _next(self, chunks: Iterator[tuple[int, NDArray[Any]]]) -> NDArray[np.int16] | None:
         start, raw = next(chunks, (0, None))
         if raw is None:
             return None
-        partly, seen = self._seen.of(start, start + len(raw))
-        for frame, mask in zip(partly, seen, strict=True):
-            np.copyto(raw[frame], self._fill, where=~mask)
+        self._fill_in(start, raw)
         frames = self._sixteen_bits(start, raw)
         if frames is None:
             raise self._does_not_fit(chunks)
-        return Block(start=start, frames=frames, partly=partly, seen=seen)
+        return frames
+
+    def _fill_in(self, start: int, frames: NDArray[Any]) -> None:
+        """Replace what was not seen, in place."""
+        seen = self._seen.read(start, start + len(frames))
+        for frame, mask in zip(frames, seen, strict=True):
+            if not mask.all():
+                np.copyto(frame, self._fill, where=~mask)
 
     def _sixteen_bits(self, start: int, raw: NDArray[Any]) -> NDArray[np.int16] | None:
         """Scale, round and cast; None if the values do not fit into 16 bits."""
@@ -166,9 +156,7 @@ class FilledFrames:
     def _does_not_fit(self, rest: Iterator[tuple[int, NDArray[Any]]]) -> InputError:
         """Look through the rest of the movie, so that the advice holds for all of it."""
         for start, raw in rest:
-            partly, seen = self._seen.of(start, start + len(raw))
-            for frame, mask in zip(partly, seen, strict=True):
-                np.copyto(raw[frame], self._fill, where=~mask)
+            self._fill_in(start, raw)
             self._low = min(self._low, float(raw.min()))
             self._high = max(self._high, float(raw.max()))
         info = np.iinfo(np.int16)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from derotation import __version__
 from derotation.export import run_suite2p
-from derotation.export.bad_frames import DEFAULTS, LOW_COVERAGE, reasons
 from derotation.export.frames import FilledFrames
-from derotation.export.seen import SeenPixels, largest_rectangle
+from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.io.files import whole_files, write_json
+from derotation.seen import SeenPixels
 
 __all__ = ["FILES", "Suite2pExport", "export_suite2p"]
 
@@ -48,8 +48,6 @@ _RESULTS = (
 class Suite2pExport:
     """What was found while a movie was exported."""
 
-    coverage: NDArray[np.float64]
-    """Fraction of the pixels inside the mask that were seen (frame,)."""
     bad_frames: NDArray[np.int64]
     """Numbers of the frames to be left out, from 0."""
     reasons: dict[str, int]
@@ -68,6 +66,7 @@ def export_suite2p(
     facts: PlaneFacts,
     folder: str | Path,
     *,
+    bad_frames: Mapping[str, NDArray[np.bool_]] | None = None,
     config: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
     frames_per_chunk: int | None = None,
@@ -86,9 +85,11 @@ def export_suite2p(
         The folder ``suite2p``; its ``plane0/`` holds the movie. None of its files appears before
         all are whole. Results that Suite2p left there move to ``earlier/``: they belong to another
         movie, but may hold cells that somebody chose by hand.
+    bad_frames : mapping, optional
+        Which frames (frame,) Suite2p is to leave out, by reason; see
+        :func:`derotation.export.bad_frames.bad_frames`.
     config : mapping, optional
-        ``bad_frames`` with ``min_coverage`` (fraction) and ``max_speed`` (degrees per second, or
-        None); ``settings`` and ``ops``, values by Suite2p's own names.
+        ``settings`` and ``ops``, values by Suite2p's own names.
     about : mapping, optional
         More for ``export.json``: where the movie comes from.
     frames_per_chunk : int, optional
@@ -103,14 +104,15 @@ def export_suite2p(
     InputError
         If the movie's values do not fit into 16 bits.
     """
-    options = {"bad_frames": {}, "settings": {}, "ops": {}} | dict(config or {})
+    options = {"settings": {}, "ops": {}} | dict(config or {})
     place = Path(folder)
     settings = make_settings(facts, options["settings"])  # may refuse; before any work
     names = (*FILES, RAW) if facts.keep_raw else FILES
     with whole_files(place / name for name in names) as temporaries:
         to = dict(zip(names, temporaries, strict=True))
         binaries = [to[name] for name in names if name.endswith(".bin")]
-        found = _write_movie(frames, seen, facts, binaries, options["bad_frames"], frames_per_chunk)
+        _write_movie(frames, facts, binaries, frames_per_chunk)
+        found = _look_at(seen, bad_frames or {}, frames.value_range)
         ranges = _ranges(found, facts)
         np.save(to["bad_frames.npy"], found.bad_frames)
         _save_dict(to["plane0/reg_outputs.npy"], ranges)
@@ -124,44 +126,36 @@ def export_suite2p(
 
 
 def _write_movie(
-    frames: FilledFrames,
-    seen: SeenPixels,
-    facts: PlaneFacts,
-    binaries: list[Path],
-    bad_frames: Mapping[str, Any],
-    frames_per_chunk: int | None,
-) -> Suite2pExport:
-    """Write ``data.bin``, and find out which frames and pixels are good on the way."""
-    limits = DEFAULTS | dict(bad_frames)
-    why = reasons(seen.geometry.angles, limits)
-    skipped = np.any([*why.values()], axis=0)
-    coverage = np.ones(facts.n_frames)
-    always = seen.disc.copy()
+    frames: FilledFrames, facts: PlaneFacts, binaries: list[Path], frames_per_chunk: int | None
+) -> None:
+    """Write ``data.bin``, and its copy if there is to be one."""
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("wb", buffering=0)) for path in binaries]
         for block in frames.blocks(frames_per_chunk):
             for stream in streams:
-                _write(stream, block.frames)
-            numbers = block.partly + block.start
-            # Much faster than a sum over two axes.
-            counts = [np.count_nonzero(mask) for mask in block.seen]
-            coverage[numbers] = np.array(counts, np.float64) / np.count_nonzero(seen.disc)
-            good = ~skipped[numbers] & (coverage[numbers] >= limits["min_coverage"])
-            always &= block.seen[good].all(axis=0)
-    why[LOW_COVERAGE] = coverage < limits["min_coverage"]
+                _write(stream, block)
     expected = facts.n_frames * facts.height * facts.width * 2
     for path in binaries:
         if path.stat().st_size != expected:
             size = path.stat().st_size
             msg = f"{path} has {size} bytes, but {expected} were written; is the disk full?"
             raise OSError(msg)
+
+
+def _look_at(
+    seen: SeenPixels,
+    bad_frames: Mapping[str, NDArray[np.bool_]],
+    value_range: tuple[float, float],
+) -> Suite2pExport:
+    """Put together what Suite2p is told about frames and pixels."""
+    bad = np.any([np.zeros(seen.shape[0], np.bool_), *bad_frames.values()], axis=0)
+    always = seen.always(~bad)
     return Suite2pExport(
-        coverage=coverage,
-        bad_frames=np.flatnonzero(np.any([*why.values()], axis=0)).astype(np.int64),
-        reasons={reason: int(frames.sum()) for reason, frames in why.items()},
+        bad_frames=np.flatnonzero(bad).astype(np.int64),
+        reasons={reason: int(which.sum()) for reason, which in bad_frames.items()},
         always_seen=always,
         rectangle=largest_rectangle(always),
-        value_range=frames.value_range,
+        value_range=value_range,
     )
 
 

@@ -49,4 +49,4 @@ def export_tiff(
         pixel_size_um=pixel_size_um,
     ) as writer:
         for block in frames.blocks(frames_per_chunk):
-            writer.write(block.frames)
+            writer.write(block)

@@ -1,4 +1,4 @@
-"""What the exporting steps share: the derotated movie with all that tells what was seen of it."""
+"""What the exporting steps share: the derotated movie without holes, and what is known of it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +12,8 @@ from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.errors import MovieError
 from derotation.export.frames import FilledFrames, fill_image
-from derotation.export.seen import Geometry, SeenPixels
 from derotation.io.movie import Movie, open_movie
-from derotation.steps._inputs import open_session_movie, read_movement
-from derotation.steps._timing import line_timing
+from derotation.seen import SeenPixels
 
 __all__ = ["Derotated", "derotated_session"]
 
@@ -25,13 +23,12 @@ class Derotated:
     """A derotated session, opened."""
 
     movie: Movie
-    """The derotated movie."""
-    recorded: Movie
-    """The movie as recorded."""
     angles: Angles
     """Angles of all lines, shifted by the calibration's lag."""
     seen: SeenPixels
+    """Which pixels of the movie were seen."""
     frames: FilledFrames
+    """The movie without holes."""
     fill: float
     """Typical value of what was filled in, gray values."""
 
@@ -40,14 +37,12 @@ class Derotated:
 def derotated_session(
     *,
     movie: str | Path,
-    recorded: str | Path,
+    seen: str | Path,
     angles: str | Path,
     calibration: str | Path,
     mean: str | Path,
     coverage: str | Path,
-    movement: str | Path | None,
     config: Mapping[str, Any],
-    threads: int,
 ) -> Iterator[Derotated]:
     """Open a derotated movie with what tells which of its pixels were seen.
 
@@ -55,52 +50,41 @@ def derotated_session(
     ----------
     movie : path
         ``derotated.tif``.
-    recorded : path
-        The raw movie: a TIFF, or a pattern for several.
-    angles, calibration, movement : path
+    seen : path
+        Which of its pixels were seen.
+    angles, calibration : path
         What it was derotated with.
     mean, coverage : path
         The images that ``derotate_movie`` wrote.
     config : mapping
-        The configuration; the keys ``export.fill`` and ``export.scale``, the section ``movie``,
-        ``scan.bidirectional``, and of ``derotate`` the keys ``interpolation`` and
-        ``mask_diameter`` are read.
-    threads : int
-        Threads that share the frames.
+        The configuration; the keys ``export.fill`` and ``export.scale`` are read.
 
     Yields
     ------
     Derotated
+
+    Raises
+    ------
+    MovieError
+        If the movie and the other files do not belong together.
     """
-    found = Calibration.load(calibration)
-    lines = Angles.load(angles).shifted(found.lag_ms)
-    with (
-        open_session_movie(recorded, config) as raw,
-        open_movie(movie, n_planes=1, n_channels=1) as opened,
-    ):
-        if opened.shape != raw.shape:
+    lines = Angles.load(angles).shifted(Calibration.load(calibration).lag_ms)
+    pixels = SeenPixels(seen)
+    with open_movie(movie, n_planes=1, n_channels=1) as opened:
+        if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
             msg = (
-                f"{movie} has the shape {opened.shape}, but the recorded movie {raw.shape} "
-                "(frames, height, width); remove it to have derotate_movie make it again"
+                f"{movie} has the shape {opened.shape}, but {seen} {pixels.shape} (frames, height, "
+                f"width), and {angles} {lines.line_angles.shape} (frames, lines); remove the movie "
+                "to have derotate_movie make it again"
             )
             raise MovieError(msg)
-        geometry = Geometry(
-            angles=lines,
-            calibration=found,
-            timing=line_timing(raw, lines, config),
-            interpolation=config["derotate"]["interpolation"],
-            mask_diameter=config["derotate"]["mask_diameter"],
-            movement=None if movement is None else read_movement(movement),
-        )
-        seen = SeenPixels(geometry, raw, threads=threads)
         fill = fill_image(
             config["export"]["fill"], tifffile.imread(mean), tifffile.imread(coverage)
         )
         yield Derotated(
             movie=opened,
-            recorded=raw,
             angles=lines,
-            seen=seen,
-            frames=FilledFrames(opened, seen, fill, config["export"]["scale"]),
+            seen=pixels,
+            frames=FilledFrames(opened, pixels, fill, config["export"]["scale"]),
             fill=float(fill.mean()),
         )

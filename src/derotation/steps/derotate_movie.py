@@ -30,6 +30,7 @@ def run(
     calibration: str | Path,
     config: Mapping[str, Any],
     output: str | Path,
+    seen: str | Path,
     mean: str | Path,
     raw_mean: str | Path,
     coverage: str | Path,
@@ -57,6 +58,8 @@ def run(
         ``scan.bidirectional``.
     output : path
         Where ``derotated.tif`` goes.
+    seen : path
+        Where that goes which tells the pixels that each frame saw.
     mean, raw_mean, coverage : path
         Where the images go: the mean of the derotated and of the raw movie, and the fraction of
         the frames that saw each pixel.
@@ -94,6 +97,7 @@ def run(
             lines,
             found,
             output,
+            seen_output=seen,
             timing=line_timing(opened, lines, config),
             movement=moved,
             **({} if illumination is None else read_gain(illumination)),

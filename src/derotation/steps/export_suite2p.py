@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from derotation.export.bad_frames import bad_frames
 from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
+from derotation.statistics import Statistics
 from derotation.steps._export import derotated_session
 
 __all__ = ["run"]
@@ -17,7 +19,8 @@ logger = logging.getLogger(__name__)
 def run(
     *,
     movie: str | Path,
-    recorded: str | Path,
+    seen: str | Path,
+    statistics: str | Path,
     angles: str | Path,
     calibration: str | Path,
     mean: str | Path,
@@ -25,9 +28,7 @@ def run(
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
-    movement: str | Path | None = None,
     frames_per_chunk: int | None = None,
-    threads: int = 1,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
 
@@ -35,8 +36,10 @@ def run(
     ----------
     movie : path
         ``derotated.tif``.
-    recorded : path
-        The raw movie: a TIFF, or a pattern for several.
+    seen : path
+        Which of its pixels were seen.
+    statistics : path
+        What ``derotate_movie`` learned about its frames.
     angles, calibration : path
         What the movie was derotated with.
     mean, coverage : path
@@ -44,16 +47,11 @@ def run(
     session : str
         The session's name, which is also that of the folder in which ``suite2p/`` lies.
     config : mapping
-        The configuration; its sections ``export`` and ``movie`` are read, ``scan.bidirectional``,
-        ``derotate.interpolation`` and ``derotate.mask_diameter``.
+        The configuration; its section ``export`` is read.
     folder : path
         The folder ``suite2p``.
-    movement : path, optional
-        The movement against the session's reference, if it was derotated with one.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
-    threads : int
-        Threads that share the frames.
 
     Returns
     -------
@@ -69,14 +67,12 @@ def run(
     wanted = export["suite2p"]
     with derotated_session(
         movie=movie,
-        recorded=recorded,
+        seen=seen,
         angles=angles,
         calibration=calibration,
         mean=mean,
         coverage=coverage,
-        movement=movement,
         config=config,
-        threads=threads,
     ) as session_data:
         n_frames, height, width = session_data.movie.shape
         facts = PlaneFacts(
@@ -95,8 +91,10 @@ def run(
             session_data.seen,
             facts,
             folder,
-            config={"bad_frames": export["bad_frames"]}
-            | {name: wanted[name] for name in ("settings", "ops")},
+            bad_frames=bad_frames(
+                session_data.angles, Statistics.load(statistics), export["bad_frames"]
+            ),
+            config={name: wanted[name] for name in ("settings", "ops")},
             about={"fill": {"method": export["fill"], "mean_gray_value": session_data.fill}},
             frames_per_chunk=frames_per_chunk,
         )

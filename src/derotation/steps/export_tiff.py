@@ -13,22 +13,20 @@ __all__ = ["run"]
 def run(
     *,
     movie: str | Path,
-    recorded: str | Path,
+    seen: str | Path,
     angles: str | Path,
     calibration: str | Path,
     mean: str | Path,
     coverage: str | Path,
     config: Mapping[str, Any],
     output: str | Path,
-    movement: str | Path | None = None,
     frames_per_chunk: int | None = None,
-    threads: int = 1,
 ) -> None:
     """Write the derotated movie, filled where nothing was seen, as 16-bit integers.
 
     Parameters
     ----------
-    movie, recorded, angles, calibration, mean, coverage, config, movement, threads
+    movie, seen, angles, calibration, mean, coverage, config
         As for :func:`derotation.steps.export_suite2p.run`.
     output : path
         The TIFF, alone in its folder.
@@ -43,19 +41,17 @@ def run(
     """
     with derotated_session(
         movie=movie,
-        recorded=recorded,
+        seen=seen,
         angles=angles,
         calibration=calibration,
         mean=mean,
         coverage=coverage,
-        movement=movement,
         config=config,
-        threads=threads,
     ) as session:
         export_tiff(
             session.frames,
             output,
             frame_rate=session.angles.frame_rate,
-            pixel_size_um=session.recorded.metadata.pixel_size_um,
+            pixel_size_um=session.movie.metadata.pixel_size_um,
             frames_per_chunk=frames_per_chunk,
         )

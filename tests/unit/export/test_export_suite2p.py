@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,13 +18,15 @@ from derotation.angles import AngleFlag, Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.errors import ConfigError, InputError
-from derotation.export.bad_frames import frame_speeds
+from derotation.export.bad_frames import bad_frames, frame_speeds
 from derotation.export.frames import FilledFrames, fill_image
-from derotation.export.seen import Geometry, SeenPixels, largest_rectangle
+from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p import export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.export.tiff import export_tiff
 from derotation.io.movie import open_movie
+from derotation.offset import lit_frames
+from derotation.seen import SeenPixels, SeenWriter
 
 HEIGHT, WIDTH, RATE = 20, 28, 10.0
 CENTER = (12.0, 10.5)
@@ -65,7 +68,10 @@ def turning(n_frames=24):
 class Session:
     """A recorded and a derotated movie on disk, with the kernel's own masks."""
 
-    def __init__(self, folder, *, dtype=np.uint16, line_angles=None, raw=None, **geometry):
+    def __init__(
+        self, folder, *, dtype=np.uint16, line_angles=None, raw=None, interpolation="linear",
+        movement=None, inside=None,
+    ):  # fmt: skip
         self.angles = made_angles(turning() if line_angles is None else line_angles)
         n_frames = len(self.angles.line_angles)
         rng = np.random.default_rng(0)
@@ -76,37 +82,37 @@ class Session:
         self.calibration = Calibration(
             center=CENTER, image_shape=(HEIGHT, WIDTH), method="fixed", lag_ms=0
         )
-        self.geometry = Geometry(
-            angles=self.angles,
-            calibration=self.calibration,
-            **({"timing": LineTiming(line_duty=0.9)} | geometry),
-        )
         done = derotate_frames(
             raw,
-            self.calibration.line_maps(self.angles.line_angles, self.geometry.movement),
-            timing=self.geometry.timing,
-            interpolation=self.geometry.interpolation,
+            self.calibration.line_maps(self.angles.line_angles, movement),
+            timing=LineTiming(line_duty=0.9),
+            interpolation=interpolation,
             blank=BLANK,
             keep_seen=True,
         )
-        self.seen = done.seen.copy()
-        if self.geometry.mask_diameter is not None:
-            y, x = np.mgrid[:HEIGHT, :WIDTH]
-            inside = np.hypot(x - CENTER[0], y - CENTER[1]) <= self.geometry.mask_diameter / 2
-            self.seen &= inside
+        self.seen = done.seen if inside is None else done.seen & inside
         self.derotated = np.where(self.seen, done.frames, BLANK).astype(raw.dtype)
-        self.paths = {name: folder / f"{name}.tif" for name in ("raw", "derotated")}
+        names = {"raw": "raw.tif", "derotated": "derotated.tif", "seen": "seen.npz"}
+        self.paths = {name: folder / file for name, file in names.items()}
         tifffile.imwrite(self.paths["raw"], raw, photometric="minisblack")
         tifffile.imwrite(self.paths["derotated"], self.derotated, photometric="minisblack")
+        with SeenWriter(self.paths["seen"], raw.shape) as writer:
+            writer.write(self.seen)
         count = self.seen.sum(axis=0)
         total = np.sum(self.derotated.astype(float), axis=0, where=self.seen)
         self.mean = np.where(count, total / np.maximum(count, 1), BLANK).astype(np.float32)
         self.coverage = (count / n_frames).astype(np.float32)
 
-    def open(self, fill="mean", scale=1.0, threads=2):
-        seen = SeenPixels(self.geometry, open_movie(self.paths["raw"]), threads=threads)
+    def open(self, fill="mean", scale=1.0):
+        seen = SeenPixels(self.paths["seen"])
         image = fill_image(fill, self.mean, self.coverage)
         return FilledFrames(open_movie(self.paths["derotated"]), seen, image, scale), seen
+
+    def learned(self, **changes):
+        """What bad_frames reads of a session's statistics."""
+        brightness = np.ones(len(self.raw))
+        facts = {"coverage": self.seen.mean(axis=(1, 2)), "brightness": brightness} | changes
+        return SimpleNamespace(**facts, lit=lit_frames(facts["brightness"]))
 
     def facts(self, **changes):
         facts = PlaneFacts(
@@ -115,13 +121,14 @@ class Session:
         )  # fmt: skip
         return replace(facts, **changes)
 
-    def export(self, folder, *, config=None, chunk=5, **changes):
+    def export(self, folder, *, limits=None, config=None, chunk=5, **changes):
         keys = ("fill", "scale")
         frames, seen = self.open(**{k: v for k, v in changes.items() if k in keys})
         facts = self.facts(**{k: v for k, v in changes.items() if k not in keys})
         return export_suite2p(
-            frames, seen, facts, folder / "suite2p", config=config, frames_per_chunk=chunk
-        )
+            frames, seen, facts, folder / "suite2p", config=config, frames_per_chunk=chunk,
+            bad_frames=bad_frames(self.angles, self.learned(), limits),
+        )  # fmt: skip
 
     def expected(self, fill, scale=1.0):
         """The slow twin: the whole movie at once."""
@@ -167,12 +174,11 @@ def test_every_interpolation_and_type(tmp_path, how, dtype):
     np.testing.assert_array_equal(read_bin(tmp_path), np.rint(filled).astype(np.int16))
 
 
-def test_mask_and_movement_belong_to_the_geometry(tmp_path):
-    session = Session(tmp_path, mask_diameter=15.0)
-    result = session.export(tmp_path)
-    fill = always(session).mean()
-    np.testing.assert_array_equal(read_bin(tmp_path), session.expected(fill))
-    assert result.coverage[0] == 1  # of what lies inside the mask
+def test_masked_and_moved_movies(tmp_path):
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    masked = Session(tmp_path, inside=np.hypot(x - CENTER[0], y - CENTER[1]) <= 7.5)
+    masked.export(tmp_path)
+    np.testing.assert_array_equal(read_bin(tmp_path), masked.expected(always(masked).mean()))
     moved = Session(tmp_path, movement=[[1, 0, 3.0], [0, 1, -2.5]])
     moved.export(tmp_path)
     np.testing.assert_array_equal(read_bin(tmp_path), moved.expected(always(moved).mean()))
@@ -263,7 +269,7 @@ def test_floats_that_rounding_would_flatten_are_refused(tmp_path):
 
 
 def test_bad_frames_are_numbers_from_zero(session, tmp_path):
-    result = session.export(tmp_path, config={"bad_frames": {"min_coverage": 0.0}})
+    session.export(tmp_path, limits={"min_coverage": 0.0})
     bad = np.load(tmp_path / "suite2p" / "bad_frames.npy")
     assert bad.dtype.kind == "i"
     assert bad.tolist() == [22]
@@ -272,15 +278,24 @@ def test_bad_frames_are_numbers_from_zero(session, tmp_path):
     marked[bad.flatten().astype("int")] = True
     assert np.flatnonzero(marked).tolist() == [22]
     coverage = session.seen.mean(axis=(1, 2))
-    np.testing.assert_allclose(result.coverage, coverage)
     limit = (np.sort(coverage)[3] + np.sort(coverage)[4]) / 2
-    session.export(tmp_path, config={"bad_frames": {"min_coverage": limit}})
+    session.export(tmp_path, limits={"min_coverage": limit})
     bad = np.load(tmp_path / "suite2p" / "bad_frames.npy")
     assert bad.tolist() == np.flatnonzero(coverage < limit).tolist()
-    session.export(tmp_path, config={"bad_frames": {"min_coverage": 0, "max_speed": 200}})
+    session.export(tmp_path, limits={"min_coverage": 0, "max_speed": 200})
     assert np.load(tmp_path / "suite2p" / "bad_frames.npy").tolist() == [*range(4, 16), 22]
-    session.export(tmp_path, config={"bad_frames": {"min_coverage": 0, "max_speed": 350}})
+    session.export(tmp_path, limits={"min_coverage": 0, "max_speed": 350})
     assert np.load(tmp_path / "suite2p" / "bad_frames.npy").tolist() == [22]
+
+
+def test_dark_frames_are_bad(session):
+    brightness = np.ones(24)
+    brightness[[3, 9]] = 0.02
+    found = bad_frames(session.angles, session.learned(brightness=brightness))
+    assert np.flatnonzero(found["dark"]).tolist() == [3, 9]
+    # Without a frame at rest there is nothing to tell the brightness by.
+    unknown = bad_frames(session.angles, session.learned(brightness=np.full(24, np.nan)))
+    assert not unknown["dark"].any()
 
 
 def test_speed_within_a_frame_does_not_mind_the_end_of_a_turn():
@@ -304,7 +319,7 @@ def test_nothing_is_bad_in_a_good_session(tmp_path):
 
 
 def test_always_seen_rectangle(session, tmp_path):
-    session.export(tmp_path, config={"bad_frames": {"min_coverage": 0}})
+    session.export(tmp_path, limits={"min_coverage": 0})
     ranges = read_dict(tmp_path, "reg_outputs.npy")
     (top, bottom), (left, right) = ranges["yrange"], ranges["xrange"]
     good = np.arange(24) != 22
@@ -322,7 +337,7 @@ def test_without_an_always_seen_pixel_the_whole_frame_is_searched(tmp_path, capl
     session = Session(tmp_path)
     far = Session(tmp_path, movement=[[1, 0, 5000.0], [0, 1, 0]])
     far.mean, far.coverage = session.mean, session.coverage
-    far.export(tmp_path, config={"bad_frames": {"min_coverage": 0}})
+    far.export(tmp_path, limits={"min_coverage": 0})
     ranges = read_dict(tmp_path, "reg_outputs.npy")
     assert (ranges["yrange"], ranges["xrange"]) == ([0, HEIGHT], [0, WIDTH])
     assert "No pixel was seen by all frames" in caplog.text
@@ -356,32 +371,6 @@ def test_largest_rectangle_of_any_mask(height, width, fraction, seed):
     (top, bottom), (left, right) = found
     assert inside[top:bottom, left:right].all()
     assert (bottom - top) * (right - left) == slow_rectangle(inside)
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    st.lists(st.sampled_from([0.0, 30.0, -75.5, np.nan]), min_size=3, max_size=9),
-    st.integers(1, 4),
-    st.integers(1, 3),
-    st.booleans(),
-    st.sampled_from(["linear", "nearest"]),
-)
-def test_masks_are_the_kernels_own(tmp_path_factory, rests, chunk, threads, both_ways, how):
-    line_angles = np.repeat(np.array(rests)[:, None], HEIGHT, axis=1)
-    line_angles[1] += np.linspace(0, 20, HEIGHT)
-    session = Session(
-        tmp_path_factory.mktemp("any"),
-        line_angles=line_angles,
-        timing=LineTiming(line_duty=0.9, bidirectional=both_ways),
-        interpolation=how,
-    )
-    _, seen = session.open(fill=20, threads=threads)
-    for start in range(0, len(rests), chunk):
-        stop = min(start + chunk, len(rests))
-        partly, masks = seen.of(start, stop)
-        whole = np.ones((stop - start, HEIGHT, WIDTH), bool)
-        whole[partly] = masks
-        np.testing.assert_array_equal(whole, session.seen[start:stop])
 
 
 def test_what_generation_1_needs(session, tmp_path):
@@ -550,7 +539,7 @@ def run_exported(script, site, cwd):
 def test_folder_runs_from_anywhere_after_it_was_moved(session, tmp_path, version):
     site = install(tmp_path, version)
     home = tmp_path / "results" / "ses_a"
-    session.export(home, config={"bad_frames": {"min_coverage": 0}})
+    session.export(home, limits={"min_coverage": 0})
     copy = tmp_path / "elsewhere" / "copied"
     shutil.copytree(home / "suite2p", copy)
     # A copy must not fall back on the original, nor on another session's file under the cwd.

@@ -1,0 +1,157 @@
+"""Which pixels of each derotated frame were seen: a bit for each of them, in one small file.
+
+A blank pixel cannot be told from the movie itself, in which a seen pixel may hold the same value by
+chance. Neighboring frames look alike here, so that compression leaves about a hundredth.
+"""
+
+import contextlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation.errors import InputError
+from derotation.io.files import whole_file
+
+__all__ = ["SeenPixels", "SeenWriter"]
+
+_KIND = "derotation seen pixels"
+_VERSION = 1
+# Frames that are compressed together; a file must not depend on the chunks it was written in.
+_BLOCK = 16
+_FASTEST = 1
+
+
+def _name(block: int) -> str:
+    return f"frames_{block * _BLOCK:09d}"
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: ArrayLike) -> None:
+    """Add an array to an ``.npz``, compressed; the date is fixed: same array, same bytes."""
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, _FASTEST)
+
+
+class SeenWriter:
+    """Writes the masks of a movie's frames, as they come, into an ``.npz``.
+
+    The file appears under its name only when the ``with`` block ends and every frame has been
+    written. Its arrays ``frames_000000000``, ``frames_000000016`` and so on hold up to 16 frames
+    each as `numpy.packbits` gives them, shape (frame, y, ceil(x / 8)).
+
+    Parameters
+    ----------
+    path : path
+        The file to be written.
+    shape : tuple of int
+        (frames, height, width) of the movie.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], shape: tuple[int, int, int]) -> None:
+        self.path, self.shape = Path(path), shape
+        self._n_blocks, self._n_written = 0, 0
+        self._waiting: list[NDArray[np.uint8]] = []
+        self._stack = contextlib.ExitStack()
+        self._archive: zipfile.ZipFile | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(whole_file(self.path))
+            archive = stack.enter_context(zipfile.ZipFile(temporary, "w"))
+            about: dict[str, ArrayLike] = {"kind": _KIND, "version": _VERSION, "shape": self.shape}
+            for name, value in about.items():
+                _write_array(archive, name, value)
+            self._archive, self._stack = archive, stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:
+            self._write_blocks(at_least=1)
+            if self._n_written != self.shape[0]:
+                msg = f"{self.path}: {self._n_written} of {self.shape[0]} frames were written"
+                raise InputError(msg)
+
+    def write(self, seen: NDArray[np.bool_]) -> None:
+        """Append the masks (n, y, x) of consecutive frames."""
+        self._waiting.extend(np.packbits(seen, axis=2))
+        self._n_written += len(seen)
+        self._write_blocks(at_least=_BLOCK)
+
+    def _write_blocks(self, at_least: int) -> None:
+        assert self._archive is not None
+        while len(self._waiting) >= at_least:
+            _write_array(self._archive, _name(self._n_blocks), np.stack(self._waiting[:_BLOCK]))
+            del self._waiting[:_BLOCK]
+            self._n_blocks += 1
+
+
+class SeenPixels:
+    """Reads what :class:`SeenWriter` wrote, a few frames at a time.
+
+    Parameters
+    ----------
+    path : path
+        The file ``seen.npz``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        with self._opened() as archive:
+            if str(archive.get("kind", "")) != _KIND or int(archive["version"]) != _VERSION:
+                msg = f"{path} holds no {_KIND} of version {_VERSION}; run derotate_movie again"
+                raise InputError(msg)
+            n_frames, height, width = archive["shape"].tolist()
+        self.shape: tuple[int, int, int] = (n_frames, height, width)
+
+    def read(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Give the masks of the frames `start` to `stop` (stop - start, y, x)."""
+        blocks = range(start // _BLOCK, -(-stop // _BLOCK))
+        packed = np.concatenate([*self._blocks(blocks)])
+        first = start - blocks.start * _BLOCK
+        bits = np.unpackbits(packed[first : first + stop - start], axis=2, count=self.shape[2])
+        return bits.view(np.bool_)
+
+    def always(self, frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which pixels (y, x) all of the marked frames (frame,) saw; all if none is marked."""
+        _, height, width = self.shape
+        packed = np.full((height, -(-width // 8)), 255, np.uint8)
+        n_blocks = -(-self.shape[0] // _BLOCK)
+        for block, masks in zip(range(n_blocks), self._blocks(range(n_blocks)), strict=True):
+            marked = frames[block * _BLOCK : (block + 1) * _BLOCK]
+            packed &= np.bitwise_and.reduce(masks[marked], axis=0, initial=255)
+        return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
+
+    def _blocks(self, numbers: range) -> Iterator[NDArray[np.uint8]]:
+        with self._opened() as archive:
+            for number in numbers:
+                yield archive[_name(number)]
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                yield archive
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            msg = f"{self.path} cannot be read ({error}); run derotate_movie again"
+            raise InputError(msg) from error
