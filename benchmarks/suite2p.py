@@ -142,32 +142,40 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
 
     from derotation.angles import Angles
     from derotation.config import load_config
+    from derotation.seen import SeenWriter
+    from derotation.statistics import Statistics
     from derotation.steps import export_suite2p
 
     turning = folder / "turning"
     config = load_config(turning / "config.yaml", CONFIG_SCHEMA)
     source = folder / "rest" if movie == "at rest" else turning
     files = {"movie": turning / "derotated.tif", "angles": turning / "angles.npz",
-             "mean": turning / "mean.tif", "coverage": turning / "coverage.tif"}  # fmt: skip
+             "mean": turning / "mean.tif", "coverage": turning / "coverage.tif",
+             "seen": turning / "seen.npz", "statistics": turning / "statistics.npz"}  # fmt: skip
     if movie == "derotated":
         config["export"]["fill"] = float(fill) if fill[0].isdigit() else fill
     else:
         place.mkdir(parents=True)
         told = Angles.load(turning / "angles.npz")
         still = np.zeros_like(told.line_angles)
+        learned = Statistics.load(turning / "statistics.npz")
         files = {"movie": source / "movie.tif"}
         files |= {name: place / f"{name}.tif" for name in ("mean", "coverage")}
-        files["angles"] = place / "angles.npz"
+        files |= {name: place / f"{name}.npz" for name in ("angles", "seen", "statistics")}
         dataclasses.replace(told, line_angles=still, frame_angles=still[:, 0]).save(files["angles"])
+        size = told.line_angles.shape[1]
         for name in ("mean", "coverage"):
-            tifffile.imwrite(files[name], np.ones(told.line_angles.shape[1:] * 2, np.float32))
+            tifffile.imwrite(files[name], np.ones((size, size), np.float32))
+        everything = np.ones((len(still), size, size), np.bool_)
+        with SeenWriter(files["seen"], everything.shape) as writer:
+            writer.write(everything)
+        whole = np.ones(len(still))
+        dataclasses.replace(learned, coverage=whole, brightness=whole).save(files["statistics"])
     export_suite2p.run(
-        recorded=source / "movie.tif",
         calibration=turning / "calibration.json",
         session=place.parent.name,
         config=config,
         folder=place,
-        threads=2,
         **files,
     )
 

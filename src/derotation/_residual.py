@@ -167,9 +167,10 @@ class _Comparison:
 def binned(images: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
     """Average squares of pixels of pictures of shape (..., y, x)."""
     height, width = (n // factor for n in images.shape[-2:])
-    kept = images[..., : height * factor, : width * factor].astype(np.float64)
-    cells = kept.reshape(*images.shape[:-2], height, factor, width, factor)
-    return np.asarray(cells.mean(axis=(-3, -1)))
+    total = np.zeros((*images.shape[:-2], height, width))
+    for y, x in np.ndindex(factor, factor):
+        total += images[..., y : height * factor : factor, x : width * factor : factor]
+    return np.asarray(total / factor**2)
 
 
 def _rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:

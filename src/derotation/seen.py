@@ -8,10 +8,10 @@ import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,8 @@ _VERSION = 1
 # Frames that are compressed together; a file must not depend on the chunks it was written in.
 _BLOCK = 16
 _FASTEST = 1
+# What reading a file raises that is damaged or something else.
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def _name(block: int) -> str:
@@ -107,7 +109,7 @@ class SeenPixels:
     Parameters
     ----------
     path : path
-        The file ``seen.npz``.
+        The file ``seen.npz``; it stays open until :meth:`close`, or the end of a ``with`` block.
 
     Raises
     ------
@@ -117,17 +119,32 @@ class SeenPixels:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        with self._opened() as archive:
-            if str(archive.get("kind", "")) != _KIND or int(archive["version"]) != _VERSION:
-                msg = f"{path} holds no {_KIND} of version {_VERSION}; run derotate_movie again"
-                raise InputError(msg)
-            n_frames, height, width = archive["shape"].tolist()
+        with contextlib.ExitStack() as stack:
+            try:
+                archive = stack.enter_context(np.load(path, allow_pickle=False))
+                kind, version = str(archive["kind"]), int(archive["version"])
+                n_frames, height, width = archive["shape"].tolist()
+            except (*_DAMAGED, TypeError) as error:  # TypeError: a single array
+                raise self._unreadable(str(error)) from error
+            if (kind, version) != (_KIND, _VERSION):
+                raise self._unreadable(f"it holds {kind} of version {version}")
+            self._archive, self._stack = archive, stack.pop_all()
         self.shape: tuple[int, int, int] = (n_frames, height, width)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Give the masks of the frames `start` to `stop` (stop - start, y, x)."""
         blocks = range(start // _BLOCK, -(-stop // _BLOCK))
-        packed = np.concatenate([*self._blocks(blocks)])
+        packed = np.concatenate([self._block(number) for number in blocks])
         first = start - blocks.start * _BLOCK
         bits = np.unpackbits(packed[first : first + stop - start], axis=2, count=self.shape[2])
         return bits.view(np.bool_)
@@ -136,22 +153,16 @@ class SeenPixels:
         """Tell which pixels (y, x) all of the marked frames (frame,) saw; all if none is marked."""
         _, height, width = self.shape
         packed = np.full((height, -(-width // 8)), 255, np.uint8)
-        n_blocks = -(-self.shape[0] // _BLOCK)
-        for block, masks in zip(range(n_blocks), self._blocks(range(n_blocks)), strict=True):
-            marked = frames[block * _BLOCK : (block + 1) * _BLOCK]
-            packed &= np.bitwise_and.reduce(masks[marked], axis=0, initial=255)
+        for number in range(-(-self.shape[0] // _BLOCK)):
+            marked = frames[number * _BLOCK : (number + 1) * _BLOCK]
+            packed &= np.bitwise_and.reduce(self._block(number)[marked], axis=0, initial=255)
         return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
 
-    def _blocks(self, numbers: range) -> Iterator[NDArray[np.uint8]]:
-        with self._opened() as archive:
-            for number in numbers:
-                yield archive[_name(number)]
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _block(self, number: int) -> NDArray[np.uint8]:
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
-                yield archive
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            msg = f"{self.path} cannot be read ({error}); run derotate_movie again"
-            raise InputError(msg) from error
+            return np.asarray(self._archive[_name(number)], np.uint8)
+        except _DAMAGED as error:
+            raise self._unreadable(str(error)) from error
+
+    def _unreadable(self, why: str) -> InputError:
+        return InputError(f"{self.path} cannot be read ({why}); run derotate_movie again")

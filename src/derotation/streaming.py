@@ -3,15 +3,16 @@
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from derotation import transforms
+from derotation._ahead import ahead
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming, derotate_frames
@@ -32,8 +33,9 @@ DEFAULTS: dict[str, Any] = {
     "mask_diameter": None,
     "dtype": None,
 }
-# Recorded frames of a chunk; derotated ones, masks and maps come on top (about 3 times as much).
-CHUNK_BYTES = 32e6
+# Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
+# read and written meanwhile, about 8 times as much is held.
+CHUNK_BYTES = 16e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12
 
@@ -66,6 +68,15 @@ class DerotationResult:
     """Those frames derotated (n, y, x)."""
     statistics: Statistics
     """What was learned about the frames, for :mod:`derotation.quality`."""
+
+
+class _Block(NamedTuple):
+    """Consecutive frames, the first of them numbered start."""
+
+    start: int
+    raw: NDArray[Any]
+    derotated: NDArray[Any]
+    seen: NDArray[np.bool_]
 
 
 def derotate_movie(
@@ -113,7 +124,7 @@ def derotate_movie(
         estimated from the movie), ``mask_diameter`` (pixels of a disc about the center of rotation
         outside which all is blank, or None) and ``dtype`` (None: as recorded).
     frames_per_chunk : int, optional
-        Frames worked on at once; by default what makes about 32 MB.
+        Frames worked on at once; by default what makes about 16 MB.
     threads : int
         Threads that share the frames of a chunk.
 
@@ -158,6 +169,25 @@ def derotate_movie(
     )
     frame_bytes = height * width * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
+
+    def derotated_blocks(blocks: Iterator[tuple[int, NDArray[Any]]]) -> Iterator[_Block]:
+        for start, block in blocks:
+            derotated = derotate_frames(
+                block if gain is None else _evenly_lit(block, gain, offset),
+                calibration.line_maps(angles.line_angles[start : start + len(block)], movement),
+                timing=timing,
+                interpolation=settings["interpolation"],
+                blank=blank,
+                dtype=kind,
+                threads=threads,
+                keep_seen=True,
+            )
+            assert derotated.seen is not None
+            if not mask.all():
+                derotated.frames[:, ~mask] = blank
+                derotated.seen[:, ~mask] = False
+            yield _Block(start, block, derotated.frames, derotated.seen)
+
     with contextlib.ExitStack() as stack:
         sink = seen_sink = None
         if output is not None:
@@ -173,31 +203,17 @@ def derotate_movie(
         if seen_output is not None:
             seen_sink = stack.enter_context(SeenWriter(seen_output, movie.shape))
         bar = stack.enter_context(tqdm(total=n_frames, desc="derotate", unit="frame", disable=None))
-        for start, block in movie.chunks(per_chunk):
-            part = slice(start, start + len(block))
-            derotated = derotate_frames(
-                block if gain is None else _evenly_lit(block, gain, offset),
-                calibration.line_maps(angles.line_angles[part], movement),
-                timing=timing,
-                interpolation=settings["interpolation"],
-                blank=blank,
-                dtype=kind,
-                threads=threads,
-                keep_seen=True,
-            )
-            assert derotated.seen is not None
-            if not mask.all():
-                derotated.frames[:, ~mask] = blank
-                derotated.seen[:, ~mask] = False
+        # A block is read, one derotated and one written at the same time.
+        for start, raw, derotated, seen in ahead(derotated_blocks(ahead(movie.chunks(per_chunk)))):
             if sink is not None:
-                sink.write(derotated.frames)
+                sink.write(derotated)
             if seen_sink is not None:
-                seen_sink.write(derotated.seen)
-            collector.add(start, block, derotated.frames, derotated.seen)
-            for frame in examples[(examples >= start) & (examples < start + len(block))]:
+                seen_sink.write(seen)
+            collector.add(start, raw, derotated, seen)
+            for frame in examples[(examples >= start) & (examples < start + len(raw))]:
                 k = int(frame) - start
-                kept[int(frame)] = block[k].copy(), derotated.frames[k].copy()
-            bar.update(len(block))
+                kept[int(frame)] = raw[k].copy(), derotated[k].copy()
+            bar.update(len(raw))
     return _result(collector, examples, kept, float(blank), settings["blank"] is None)
 
 

@@ -21,7 +21,11 @@ def test_any_frames_of_any_masks_come_back(tmp_path_factory, seen, chunk, data):
     with SeenWriter(path, seen.shape) as writer:
         for start in range(0, len(seen), chunk):
             writer.write(seen[start : start + chunk])
-    found = SeenPixels(path)
+    with SeenPixels(path) as found:
+        check(found, seen, data)
+
+
+def check(found, seen, data):
     assert found.shape == seen.shape
     start = data.draw(st.integers(0, len(seen) - 1))
     stop = data.draw(st.integers(start + 1, len(seen)))
@@ -52,6 +56,7 @@ def test_a_file_that_lacks_frames_is_not_made(tmp_path):
 def test_other_files_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", a=1)
     (tmp_path / "damaged.npz").write_bytes(b"PK none")
-    for name in ("other.npz", "damaged.npz", "missing.npz"):
-        with pytest.raises(InputError, match=f"{name} .*run derotate_movie again"):
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    for name in ("other.npz", "damaged.npz", "missing.npz", "single.npy"):
+        with pytest.raises(InputError, match=f"{name} cannot be read .*run derotate_movie again"):
             SeenPixels(tmp_path / name)

@@ -102,9 +102,9 @@ def plane_of(raw, folder, **sections):
 
 
 def derotate(raw, folder, **sections):
-    names = ("output", "mean", "raw_mean", "coverage", "coverage_table", "statistics")
+    names = ("output", "mean", "raw_mean", "coverage", "coverage_table", "statistics", "seen")
     suffixes = dict.fromkeys(names, ".tif")
-    suffixes |= {"coverage_table": ".csv", "statistics": ".npz"}
+    suffixes |= {"coverage_table": ".csv", "statistics": ".npz", "seen": ".npz"}
     outputs = {name: folder / f"{name}{suffixes[name]}" for name in names}
     plots = {name: folder / f"{name}.png" for name in ("before_after", "contact_sheet")}
     result = derotate_movie.run(

@@ -111,7 +111,8 @@ def test_type_and_blank_as_asked(recording, tmp_path):
 def test_what_was_seen_is_written(recording, tmp_path, settings):
     # A sample of 0 counts does not occur: the offset is 100.
     derotate(recording, tmp_path, config={"blank": 0, **settings}, seen_output=tmp_path / "s.npz")
-    seen = SeenPixels(tmp_path / "s.npz").read(0, len(recording.movie))
+    with SeenPixels(tmp_path / "s.npz") as written:
+        seen = written.read(0, len(recording.movie))
     np.testing.assert_array_equal(seen, tifffile.imread(tmp_path / "derotated.tif") > 0)
 
 
@@ -120,7 +121,8 @@ def test_samples_that_are_no_number_are_not_seen(recording, tmp_path):
     movie[:, 20:24, 30:33] = np.nan
     broken = dataclasses.replace(recording, movie=movie)
     derotate(broken, tmp_path, config={"blank": 0}, seen_output=tmp_path / "s.npz")
-    seen = SeenPixels(tmp_path / "s.npz").read(0, len(movie))
+    with SeenPixels(tmp_path / "s.npz") as written:
+        seen = written.read(0, len(movie))
     derotated = tifffile.imread(tmp_path / "derotated.tif")
     np.testing.assert_array_equal(seen, np.nan_to_num(derotated) > 0)
     # Integers know no NaN: such samples become blank, at rest as well.

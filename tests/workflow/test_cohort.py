@@ -14,6 +14,7 @@ SESSION_FILES = {
     "angles.csv",
     "derotated.tif",
     "coverage.csv",
+    "seen.npz",
     "statistics.npz",
     "images/mean.tif",
     "images/raw_mean.tif",

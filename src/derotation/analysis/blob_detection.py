@@ -602,27 +602,27 @@ def _refine(scaled: Floats, found: NDArray[np.float64]) -> tuple[Floats, Floats,
     ratio = float(levels[1] / levels[0]) if len(levels) > 1 else 1.2
     margin = int(4 * levels[-1] * ratio) + 2
     padded = np.pad(scaled, margin, mode="reflect" if margin < min(scaled.shape) else "edge")
-    windows = np.empty((3, 3, len(found)))
-    beside = np.empty((2, len(found)))
+    windows, beside = np.empty((3, 3, len(found))), np.empty((2, len(found)))
     # Only around the blobs: responses of the whole image would cost more than finding them.
-    for k, (y, x, sigma) in enumerate(found):
-        row, column = int(y) + margin, int(x) + margin
-        windows[:, :, k] = _responses(padded, row, column, sigma, 1)
+    for sigma in levels:
+        which = np.flatnonzero(found[:, 2] == sigma)
+        places = found[which, :2].astype(np.intp) + margin
+        for y, x in np.ndindex(3, 3):
+            windows[y, x, which] = _responses(padded, np.add(places, (y - 1, x - 1)), sigma)
         for side, other in enumerate((sigma / ratio, sigma * ratio)):
-            beside[side, k] = _responses(padded, row, column, other, 0)[0, 0]
+            beside[side, which] = _responses(padded, places, other)
     shift_x, shift_y = _quadratic_top(windows)
     along = _parabola_top(beside[0], windows[1, 1], beside[1])
     positions = np.column_stack([found[:, 1] + shift_x, found[:, 0] + shift_y])
     return positions, found[:, 2] * ratio**along, windows[1, 1]
 
 
-def _responses(padded: Floats, row: int, column: int, sigma: float, reach: int) -> Floats:
-    """Compute the responses at a pixel and its neighbors, shape (2 reach + 1, 2 reach + 1)."""
+def _responses(padded: Floats, places: NDArray[np.intp], sigma: float) -> Floats:
+    """Compute the responses at places (row, column), shape (n, 2)."""
     kernel = _kernel(round(float(sigma), 6))
-    radius = len(kernel) // 2 + reach
-    patch = padded[row - radius : row + radius + 1, column - radius : column + radius + 1]
-    windows = np.lib.stride_tricks.sliding_window_view(patch, kernel.shape)
-    return np.asarray(np.einsum("abij,ij->ab", windows, kernel))
+    rows, columns = (places - len(kernel) // 2).T
+    around = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape)[rows, columns]
+    return np.asarray(np.tensordot(around, kernel))
 
 
 @functools.lru_cache(maxsize=64)

@@ -97,10 +97,8 @@ def _about_middle(angle: float, scale: float, shape: tuple[int, int]) -> NDFloat
 
 def _log_polar(picture: Picture) -> NDFloat:
     """Map a spectrum's amplitudes: angle down (half a turn), logarithm of frequency across."""
-    from scipy.signal.windows import hann
-
     side = fft.next_fast_len(2 * max(picture.shape))
-    window = np.outer(*(hann(n) for n in picture.shape))
+    window = np.outer(*(np.hanning(n) for n in picture.shape))
     spectrum = np.abs(fft.fft2(picture.structure(SMOOTHING) * window, (side, side)))
     radius = np.geomspace(*FREQUENCIES, RADII) * side
     angle = np.deg2rad(np.arange(ANGLES) * 180.0 / ANGLES)[:, np.newaxis]

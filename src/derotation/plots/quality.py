@@ -247,7 +247,8 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
 def _shade_rotations(ax: "Axes", time: NDArray[np.float64], angles: Angles) -> None:
     turning = np.concatenate([[False], angles.rotation >= 0, [False]])
     edges = np.flatnonzero(np.diff(turning)).reshape(-1, 2)
-    for first, end in edges[:MAX_SHADES]:
-        ax.axvspan(
-            time[first], time[min(end, len(time) - 1)], facecolor="#E5E5E5", linewidth=0, zorder=0
-        )
+    starts, ends = time[edges[:, 0]], time[np.minimum(edges[:, 1], len(time) - 1)]
+    ax.broken_barh(
+        [*zip(starts, ends - starts, strict=True)][:MAX_SHADES], (0, 1), facecolor="#E5E5E5",
+        linewidth=0, zorder=0, transform=ax.get_xaxis_transform(),
+    )  # fmt: skip

@@ -69,8 +69,7 @@ def derotated_session(
         If the movie and the other files do not belong together.
     """
     lines = Angles.load(angles).shifted(Calibration.load(calibration).lag_ms)
-    pixels = SeenPixels(seen)
-    with open_movie(movie, n_planes=1, n_channels=1) as opened:
+    with SeenPixels(seen) as pixels, open_movie(movie, n_planes=1, n_channels=1) as opened:
         if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
             msg = (
                 f"{movie} has the shape {opened.shape}, but {seen} {pixels.shape} (frames, height, "

@@ -125,10 +125,11 @@ class Session:
         keys = ("fill", "scale")
         frames, seen = self.open(**{k: v for k, v in changes.items() if k in keys})
         facts = self.facts(**{k: v for k, v in changes.items() if k not in keys})
-        return export_suite2p(
-            frames, seen, facts, folder / "suite2p", config=config, frames_per_chunk=chunk,
-            bad_frames=bad_frames(self.angles, self.learned(), limits),
-        )  # fmt: skip
+        with seen:
+            return export_suite2p(
+                frames, seen, facts, folder / "suite2p", config=config, frames_per_chunk=chunk,
+                bad_frames=bad_frames(self.angles, self.learned(), limits),
+            )  # fmt: skip
 
     def expected(self, fill, scale=1.0):
         """The slow twin: the whole movie at once."""
@@ -473,9 +474,10 @@ def test_results_of_an_earlier_movie_are_kept_apart(session, tmp_path):
 
 
 def test_tiff_is_alone_signed_and_uncompressed(session, tmp_path):
-    frames, _ = session.open()
+    frames, seen = session.open()
     path = tmp_path / "suite2p_tiff" / "ses_a.tif"
-    export_tiff(frames, path, frame_rate=RATE, frames_per_chunk=7)
+    with seen:
+        export_tiff(frames, path, frame_rate=RATE, frames_per_chunk=7)
     assert [*path.parent.iterdir()] == [path]
     with tifffile.TiffFile(path) as tif:
         assert len(tif.pages) == 24
