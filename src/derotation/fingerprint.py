@@ -90,7 +90,7 @@ def _imports(module: str, root: Path) -> tuple[str, ...]:
 
 def _imported(module: str, root: Path) -> Iterator[str]:
     package = root.name
-    for node in ast.walk(_tree(_path(module, root))):
+    for node in _statements(_tree(_path(module, root))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
             yield from (name for name in names if _exists(name, root))
@@ -127,10 +127,18 @@ def _exists(module: str, root: Path) -> bool:
 def _tree(path: Path) -> ast.Module:
     """Parse a module, and leave out what does nothing when it runs."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
-    for node in ast.walk(tree):
+    for node in [tree, *_statements(tree)]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [item for item in node.body if not _is_idle(item)] or [ast.Pass()]
     return tree
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Give all statements within a node; expressions, most of a tree, hold none."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, block, ()):
+            yield child
+            yield from _statements(child)
 
 
 @cache

@@ -109,6 +109,10 @@ class SampleSheet:
     sessions: Mapping[str, Session]
 
     def __getitem__(self, name: str) -> Session:
+        if name not in self.sessions:
+            near = nearest(name, self.names)
+            hint = f' Did you mean "{near}"?' if near else ""
+            raise ConfigError(f'{self.path}: there is no session "{name}".{hint}')
         return self.sessions[name]
 
     def __iter__(self) -> Iterator[Session]:

@@ -138,7 +138,7 @@ def fresh_checkout(cohort: Cohort) -> None:
     for script in (copied / "workflow/scripts").glob("*.py"):
         script.write_text(script.read_text() + "\n# edited\n")
     for rule in (copied / "workflow/rules").glob("*.smk"):
-        rule.write_text(re.sub("threads: .", "threads: 1", rule.read_text()))
+        rule.write_text(re.sub("threads: .*", "threads: 1", rule.read_text()))
     cohort.snakefile = copied / "Snakefile"
 
 

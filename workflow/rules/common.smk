@@ -1,5 +1,6 @@
 # What the rules share: the checked cohort, and helpers that look things up in it.
 
+import gc
 import re
 import sys
 
@@ -17,6 +18,10 @@ from derotation.fingerprint import code_fingerprint
 from derotation.mosaic.groups import mosaic_groups
 
 min_version("9.19")
+
+# The plan of a large cohort is made of millions of objects that all stay: to look for garbage among
+# them again and again would take a fifth of the time. When the plan is made, onstart goes on with it.
+gc.disable()
 
 
 def configuration_files():
@@ -48,6 +53,10 @@ config.update(COHORT.config)
 # The sessions of each mosaic.
 MOSAICS = mosaic_groups(COHORT.sheet)
 
+# What the sheet's schema allows. Snakemake looks at a constraint for every file, so that the names of
+# a large cohort themselves would take long.
+ANY_SESSION = "[A-Za-z0-9][A-Za-z0-9_-]*"
+
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
 
@@ -61,7 +70,7 @@ DETECTION_KEYS = (
 
 
 wildcard_constraints:
-    session="|".join(re.escape(name) for name in COHORT.sheet.names),
+    session=ANY_SESSION,
 
 
 def settings(*names):
@@ -91,6 +100,8 @@ def code(step):
 
 def one_of(names):
     """A wildcard's constraint to some sessions; it matches nothing if there are none."""
+    if set(names) == set(COHORT.sheet.names):
+        return ANY_SESSION
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
@@ -312,6 +323,11 @@ def gigabytes(name):
     session = COHORT.sheet[name]
     files = [*session.movie_files(), session.signals]
     return sum(Path(file).stat().st_size for file in files if Path(file).exists()) / 1e9
+
+
+def threads_up_to(most):
+    """Threads of a job: small sessions gain nothing by several, and run side by side instead."""
+    return lambda wildcards: min(most, 1 + int(gigabytes(wildcards.session) / 0.25))
 
 
 def growing(base, per_gigabyte, least=0):

@@ -31,7 +31,7 @@ rule derotate_movie:
         "<logs>/{session}/derotate_movie.log",
     benchmark:
         "<benchmarks>/{session}/derotate_movie.tsv"
-    threads: 4
+    threads: threads_up_to(4)
     resources:
         mem_mb=megabytes(1500, 100),
         runtime=minutes(15, 5),

@@ -18,7 +18,7 @@ rule estimate_center:
         "<logs>/{session}/estimate_center.log",
     benchmark:
         "<benchmarks>/{session}/estimate_center.tsv"
-    threads: 2
+    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 1),

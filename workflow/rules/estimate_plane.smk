@@ -28,7 +28,7 @@ rule estimate_plane:
         "<benchmarks>/{session}/estimate_plane.tsv"
     wildcard_constraints:
         session=one_of(calibrated_by_themselves()),
-    threads: 2
+    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 1),

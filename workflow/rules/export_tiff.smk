@@ -10,7 +10,7 @@ rule export_tiff:
         "<logs>/{session}/export_tiff.log",
     benchmark:
         "<benchmarks>/{session}/export_tiff.tsv"
-    threads: 2
+    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(10, 3),

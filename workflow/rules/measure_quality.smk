@@ -37,7 +37,7 @@ rule measure_quality:
         "<logs>/{session}/measure_quality.log",
     benchmark:
         "<benchmarks>/{session}/measure_quality.tsv"
-    threads: 2
+    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(10),

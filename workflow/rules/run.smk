@@ -99,6 +99,8 @@ def say(lines):
 
 
 onstart:
+    gc.freeze()
+    gc.enable()
     if workflow.executor_plugin.name == "slurm":
         check_cluster()
     to_do = {
