@@ -172,7 +172,11 @@ def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
     if quality.blob is not None and len(quality.blob.images):
         x, y = np.median(quality.blob.positions, axis=0)
         reach = max(12.0, 1.5 * float(np.ptp(quality.blob.positions, axis=0).max()))
-        near.set(xlim=(x - reach, x + reach), ylim=(y + reach, y - reach))
+        # Of the frame's own shape, so that it takes as much room as the others.
+        height, width = (
+            reach * np.array(statistics.turned_mean.shape) / statistics.turned_mean.shape[0]
+        )
+        near.set(xlim=(x - width, x + width), ylim=(y + height, y - height))
     return figure
 
 
