@@ -123,3 +123,26 @@ def test_every_step_of_a_session_has_its_group():
                 steps.add(name)
     groups = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["groups"]
     assert set(groups) == steps - {"run_suite2p"}
+
+
+ASKED = """
+include: "{root}/Snakefile"
+
+from types import SimpleNamespace
+
+for name in COHORT.sheet.names:
+    wildcards = SimpleNamespace(session=name)
+    asked = [threads_up_to(4)(wildcards)]
+    asked += [amount(wildcards, 1) for amount in (megabytes(1500, 100), minutes(15, 5))]
+    print("ASKED", name, *asked)
+"""
+
+
+def test_large_sessions_ask_for_more(finished, tmp_path):
+    """Threads, memory and time follow the size of a session's raw files."""
+    finished.snakefile = tmp_path / "Snakefile"
+    finished.snakefile.write_text(ASKED.format(root=ROOT))
+    os.truncate(finished.folder / "data" / "b" / "signals.npy", 2_000_000_000)  # takes no room
+    said = finished.look("--dry-run").stdout
+    assert "ASKED a 1 1500 15\n" in said
+    assert "ASKED b 4 1700 25\n" in said
