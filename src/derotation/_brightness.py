@@ -5,12 +5,12 @@ same part of the sample is then seen in many frames at different places of the m
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation import transforms
+from derotation._binning import binned
 from derotation.angles import Angles
 from derotation.calibration import Calibration
 from derotation.derotate import LineTiming, derotate_frames
@@ -118,7 +118,7 @@ def look(
         values = np.where(known, derotated.frames - np.float32(offset), np.float32(np.nan))
         total += np.where(known, values, 0).sum(axis=0, dtype=np.float64)
         count += known.sum(axis=0)
-        kept[first : first + len(part)] = shrunk(values, binning)
+        kept[first : first + len(part)] = binned(values, binning)
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
     return Looks(
         numbers=chosen,
@@ -157,29 +157,19 @@ def angle_bins(degrees: Floats) -> NDArray[np.int64]:
     return np.asarray(np.rint(degrees * ANGLE_BINS / 360.0).astype(np.int64) % ANGLE_BINS)
 
 
-def shrunk(images: NDArray[Any], factor: int) -> NDArray[Any]:
-    """Average squares of pixels (..., y, x); NaN if one of them is."""
-    if factor == 1:
-        return images
-    height, width = (n // factor for n in images.shape[-2:])
-    kept = images[..., : height * factor, : width * factor]
-    squares = kept.reshape(*images.shape[:-2], height, factor, width, factor)
-    return np.asarray(squares.mean(axis=(-3, -1)))
-
-
 def measure_parts(looks: Looks, calibration: Calibration) -> Parts:
     """Average the frames in squares, and tell where each was seen."""
     n, height, width = looks.frames.shape
     side = max(1, round(max(height, width) / PARTS))
     squares = (height // side) * (width // side)
-    values = shrunk(looks.frames, side).astype(np.float64).reshape(n, squares)
+    values = binned(looks.frames, side).astype(np.float64).reshape(n, squares)
     # A square is seen where its light comes from, which need not be its middle.
     square = side * looks.binning
     rows, columns = (k // side * square for k in (height, width))
     weight = np.maximum(looks.mean[:rows, :columns].astype(np.float64), 0) + 1e-9
     y, x = np.mgrid[:rows, :columns]
-    total = shrunk(weight, square).ravel()
-    middle = np.stack([shrunk(weight * k, square).ravel() / total for k in (x, y)], axis=1)
+    total = binned(weight, square).ravel()
+    middle = np.stack([binned(weight * k, square).ravel() / total for k in (x, y)], axis=1)
     places, _ = raw_places(middle, looks.line_angles, calibration)
     return Parts(values=values, places=places)
 

@@ -25,7 +25,7 @@ from derotation._registration import (
     Registration,
     Sample,
     affine_values,
-    binned,
+    binned_sample,
     radius,
 )
 from derotation._robust import Fit, contiguous_blocks, fit
@@ -327,7 +327,7 @@ def most_alike(sample: Sample, trials: list[Geometry], threads: int) -> tuple[in
     """
     # Half-size pictures mix two lines, so that the timing within a line is lost.
     factor = 2 if min(sample.reference.shape) >= BIN_ABOVE else 1
-    small = binned(sample, factor)
+    small = binned_sample(sample, factor)
     registration = Registration(small, LineTiming(), threads)
     likeness = np.empty((len(trials), len(sample.numbers)))
     for k, trial in enumerate(tqdm(trials, desc="trials", disable=None, leave=False)):

@@ -25,7 +25,7 @@ from derotation._registration import (
     MIN_FRAMES,
     Registration,
     Sample,
-    binned,
+    binned_sample,
     line_speeds,
     most_turned,
 )
@@ -159,7 +159,7 @@ def find_leftover(
         None if frames cannot be compared with the sample at rest.
     """
     factor = max(min(sample.reference.shape) // SIZE, 1)
-    small = binned(sample, factor)
+    small = binned_sample(sample, factor)
     # Squares of pixels mix lines, so that the timing within a line is lost.
     registration = Registration(small, timing if factor == 1 else LineTiming(), threads)
     given = _shrunk(Geometry.of(calibration), factor)
@@ -217,7 +217,7 @@ def try_angles(
     Trials
     """
     factor = max(min(sample.reference.shape) // SIZE, 1)
-    few = binned(sample.select(most_turned(sample, N_TRIED)), factor)
+    few = binned_sample(sample.select(most_turned(sample, N_TRIED)), factor)
     given = _shrunk(Geometry.of(calibration), factor)
     # A tilt found with wrong angles is wrong itself.
     plain = Geometry(center=given.center, tilt=np.zeros(2), wobble=np.zeros((0, 4)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from derotation import transforms
+from derotation._binning import binned
 from derotation.angles import Angles
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.errors import CenterError
@@ -476,17 +477,10 @@ def explain(
     return solution / scale, inverse / np.outer(scale, scale), used
 
 
-def binned(sample: Sample, factor: int) -> Sample:
+def binned_sample(sample: Sample, factor: int) -> Sample:
     """Make pictures smaller by averaging squares of so many pixels."""
     if factor == 1:
         return sample
-
-    def shrink(images: NDArray[Any]) -> NDArray[np.float32]:
-        height, width = (n // factor for n in images.shape[-2:])
-        kept = images[..., : height * factor, : width * factor]
-        cells = kept.reshape(*images.shape[:-2], height, factor, width, factor)
-        return np.asarray(cells.mean(axis=(-3, -1), dtype=np.float32))
-
     n_lines = sample.line_angles.shape[1] // factor
     lines = np.arange(n_lines) * factor
     # Between the lines of a square the angle grows evenly; a mean would fail where it is reset.
@@ -494,9 +488,9 @@ def binned(sample: Sample, factor: int) -> Sample:
     line_angles = sample.line_angles[:, lines] + step[:, lines] * (factor - 1) / 2
     return dataclasses.replace(
         sample,
-        reference=shrink(sample.reference),
-        parts=shrink(sample.parts),
-        frames=shrink(sample.frames),
+        reference=binned(sample.reference, factor),
+        parts=binned(sample.parts, factor),
+        frames=binned(sample.frames, factor),
         line_angles=line_angles,
         line_speeds=sample.line_speeds[:, lines],
     )

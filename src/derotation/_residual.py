@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import transforms
+from derotation._binning import binned
 from derotation._registration import Registration, Sample
 from derotation.derotate import LineTiming, derotate_frames
 from derotation.statistics import Statistics
 
-__all__ = ["ResidualShift", "binned", "measure_residual_shift", "shift_between"]
+__all__ = ["ResidualShift", "measure_residual_shift", "shift_between"]
 
 # Pictures are compared at about this size (px): the shift of a mean image of cells is known far
 # better than its pixels are wide.
@@ -162,15 +163,6 @@ class _Comparison:
         if sd > MAX_SD:
             return unknown
         return np.asarray((whole + step[:2]) * self._factor)
-
-
-def binned(images: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
-    """Average squares of pixels of pictures of shape (..., y, x)."""
-    height, width = (n // factor for n in images.shape[-2:])
-    total = np.zeros((*images.shape[:-2], height, width))
-    for y, x in np.ndindex(factor, factor):
-        total += images[..., y : height * factor : factor, x : width * factor : factor]
-    return np.asarray(total / factor**2)
 
 
 def _rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from derotation._binning import binned
 from derotation._figures import SPECIFICATIONS, Specification
 from derotation._leftover import Leftover, Trials, find_leftover, sample_from, try_angles
-from derotation._residual import ResidualShift, binned, measure_residual_shift
+from derotation._residual import ResidualShift, measure_residual_shift
 from derotation.analysis.metrics import (
     DEFAULT_BLOB_LOG,
     DEFAULT_DBSCAN,

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
+from derotation._binning import binned
 from derotation._registration import explain
 from derotation.mosaic._resample import read_between
 
@@ -401,13 +402,7 @@ def _binned(image: Image, mask: Mask, side: int) -> tuple[Image, Image]:
     """Average squares of pixels; a square counts if most of it was seen."""
     if side == 1:
         return mask.astype(np.float32), image
-    rows, columns = (n // side for n in image.shape)
-
-    def squares(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        kept = values[: rows * side, : columns * side]
-        return np.asarray(kept.reshape(rows, side, columns, side).mean(axis=(1, 3)), np.float32)
-
-    part = squares(mask.astype(np.float32))
-    mean = np.divide(squares(image), part, out=np.zeros_like(part), where=part > 0)
+    part = binned(mask, side)
+    mean = np.divide(binned(image, side), part, out=np.zeros_like(part), where=part > 0)
     known = (part > 0.6).astype(np.float32)
     return known, mean * known

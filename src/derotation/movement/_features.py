@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from derotation._binning import binned
 from derotation.errors import DetectionFailedError
 from derotation.movement._images import Picture
 
@@ -90,7 +91,7 @@ def _features(picture: Picture, bins: int) -> tuple[NDArray[np.float64], NDArray
     """Find features: places (x, y) in pixels of the picture, and descriptors."""
     from skimage.feature import SIFT
 
-    image = _binned(picture.structure(SMOOTHING), bins)
+    image = binned(picture.structure(SMOOTHING), bins)
     sift: Any = SIFT(upsampling=1)  # type: ignore[no-untyped-call]
     try:
         sift.detect_and_extract(np.clip((image + CLIP) / (2 * CLIP), 0, 1))
@@ -102,14 +103,6 @@ def _features(picture: Picture, bins: int) -> tuple[NDArray[np.float64], NDArray
     x, y = points.round().astype(int).T
     kept = inside[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
     return points[kept], sift.descriptors[kept]
-
-
-def _binned(image: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
-    if bins == 1:
-        return image
-    height, width = (n // bins for n in image.shape)
-    cells = image[: height * bins, : width * bins].reshape(height, bins, width, bins)
-    return np.asarray(cells.mean(axis=(1, 3)))
 
 
 def consensus(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation._binning import binned
 from derotation.angles import Angles
 from derotation.io.files import whole_file
 
@@ -218,20 +219,12 @@ def _smaller(frames: SideBySide) -> SideBySide:
         return frames
     x, y = ((value + 0.5) / factor - 0.5 for value in frames.center)
     return SideBySide(
-        raw=_binned(frames.raw, factor),
-        derotated=_binned(frames.derotated, factor),
+        raw=binned(frames.raw, factor),
+        derotated=binned(frames.derotated, factor),
         angles=frames.angles,
         times=frames.times,
         center=(x, y),
     )
-
-
-def _binned(movie: NDArray[Any], factor: int) -> NDArray[np.float32]:
-    n, height, width = movie.shape
-    rows, columns = height // factor, width // factor
-    cut = movie[:, : rows * factor, : columns * factor].astype(np.float32)
-    mean = cut.reshape(n, rows, factor, columns, factor).mean(axis=(2, 4), dtype=np.float32)
-    return np.asarray(mean)
 
 
 def _pixels(figure: "Figure") -> NDArray[np.uint8]:

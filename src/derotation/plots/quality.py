@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation._residual import ResidualShift, binned
+from derotation._binning import binned
+from derotation._residual import ResidualShift
 from derotation.analysis.metrics import MostDetectedBlob
 from derotation.angles import Angles
 from derotation.plots.movie import show_image
