@@ -1,7 +1,7 @@
 """Which pixels of each derotated frame were seen: a bit for each of them, in one small file.
 
 A blank pixel cannot be told from the movie itself, in which a seen pixel may hold the same value by
-chance. Neighboring frames look alike here, so that compression leaves about a hundredth.
+chance. Masks are plain, so that compression leaves a few hundredths of their bits.
 """
 
 import contextlib
