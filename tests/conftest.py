@@ -13,7 +13,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a file together, which share what they prepare; benchmarks share nothing."""
+    """Keep the tests of a file together, which share preparations; benchmarks share nothing."""
     for item in items:
         if item.path.name != "test_benchmarks.py":
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
