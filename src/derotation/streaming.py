@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,6 +77,11 @@ class _Block(NamedTuple):
     raw: NDArray[Any]
     derotated: NDArray[Any]
     seen: NDArray[np.bool_]
+
+    @property
+    def stop(self) -> int:
+        """Number behind that of the last one."""
+        return self.start + len(self.raw)
 
 
 def derotate_movie(
@@ -188,33 +193,52 @@ def derotate_movie(
                 derotated.seen[:, ~mask] = False
             yield _Block(start, block, derotated.frames, derotated.seen)
 
+    with (
+        _writing(output, seen_output, movie, kind, angles.frame_rate) as write,
+        tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar,
+    ):
+        # A block is read, one derotated and one written at the same time.
+        for block in ahead(derotated_blocks(ahead(movie.chunks(per_chunk)))):
+            write(block)
+            collector.add(*block)
+            for frame in set(examples.tolist()) & set(range(block.start, block.stop)):
+                k = frame - block.start
+                kept[frame] = block.raw[k].copy(), block.derotated[k].copy()
+            bar.update(len(block.raw))
+    return _result(collector, examples, kept, float(blank), settings["blank"] is None)
+
+
+@contextlib.contextmanager
+def _writing(
+    output: str | os.PathLike[str] | None,
+    seen_output: str | os.PathLike[str] | None,
+    movie: Movie,
+    kind: np.dtype[Any],
+    frame_rate: float,
+) -> Iterator[Callable[[_Block], None]]:
+    """Open what is to be written; gives what writes a block."""
     with contextlib.ExitStack() as stack:
-        sink = seen_sink = None
+        writes: list[Callable[[_Block], None]] = []
         if output is not None:
-            sink = stack.enter_context(
+            tiff = stack.enter_context(
                 TiffStackWriter(
                     output,
                     movie.shape,
                     kind,
-                    frame_interval_s=1 / angles.frame_rate,
+                    frame_interval_s=1 / frame_rate,
                     pixel_size_um=movie.metadata.pixel_size_um,
                 )
             )
+            writes.append(lambda block: tiff.write(block.derotated))
         if seen_output is not None:
-            seen_sink = stack.enter_context(SeenWriter(seen_output, movie.shape))
-        bar = stack.enter_context(tqdm(total=n_frames, desc="derotate", unit="frame", disable=None))
-        # A block is read, one derotated and one written at the same time.
-        for start, raw, derotated, seen in ahead(derotated_blocks(ahead(movie.chunks(per_chunk)))):
-            if sink is not None:
-                sink.write(derotated)
-            if seen_sink is not None:
-                seen_sink.write(seen)
-            collector.add(start, raw, derotated, seen)
-            for frame in examples[(examples >= start) & (examples < start + len(raw))]:
-                k = int(frame) - start
-                kept[int(frame)] = raw[k].copy(), derotated[k].copy()
-            bar.update(len(raw))
-    return _result(collector, examples, kept, float(blank), settings["blank"] is None)
+            masks = stack.enter_context(SeenWriter(seen_output, movie.shape))
+            writes.append(lambda block: masks.write(block.seen))
+
+        def write(block: _Block) -> None:
+            for each in writes:
+                each(block)
+
+        yield write
 
 
 def disc(
