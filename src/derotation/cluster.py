@@ -4,8 +4,10 @@ If the Snakemake that submitted jobs is killed, they go on. A second one knows n
 would submit the same steps again, and both would write the same files.
 """
 
+import logging
 import os
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,13 @@ from derotation.errors import DerotationError
 
 __all__ = ["ClusterError", "ClusterJob", "check_queue", "unfinished_jobs"]
 
+logger = logging.getLogger(__name__)
+
 _SHOWN = 5
 _TRIES = 3
 _FORMAT = "%i|%j|%T|%Z|%k"
+# The state of a job whose processes have been told to end, and how long that may take.
+_ENDING, _ENDING_S, _PAUSE_S = "COMPLETING", 60.0, 2.0
 
 
 class ClusterError(DerotationError, RuntimeError):
@@ -87,12 +93,13 @@ def check_queue(
     if status_command == "sacct":
         _check_accounting()
     names = {f"rule_{name}_" for name in planned}
-    jobs = [
-        job
-        for job in unfinished_jobs(folder)
-        # SLURM can be told to forget what was noted about a job: then it may be any step.
-        if not job.task.startswith("rule_") or any(f"{job.task}_".startswith(n) for n in names)
-    ]
+    jobs = _in_the_way(folder, names)
+    deadline = time.monotonic() + _ENDING_S
+    # What was canceled takes some seconds to end.
+    while any(job.state == _ENDING for job in jobs) and time.monotonic() < deadline:
+        logger.info("Waiting for jobs of an earlier run that are about to end")
+        time.sleep(_PAUSE_S)
+        jobs = _in_the_way(folder, names)
     if not jobs:
         return
     shown = [f"  {job.number}  {job.state}  {job.task.removeprefix('rule_')}" for job in jobs]
@@ -106,6 +113,16 @@ def check_queue(
         + f"\nEnd them with\n  scancel --me --name={runs}\nor wait until they are gone from\n"
         f"  squeue --me --name={runs}\nThen give the same command again (docs/interrupted.md)."
     )
+
+
+def _in_the_way(folder: str | os.PathLike[str], names: Iterable[str]) -> list[ClusterJob]:
+    """List unfinished jobs on the steps whose notes begin with one of some names."""
+    return [
+        job
+        for job in unfinished_jobs(folder)
+        # SLURM can be told to forget what was noted about a job: then it may be any step.
+        if not job.task.startswith("rule_") or any(f"{job.task}_".startswith(n) for n in names)
+    ]
 
 
 def _check_accounting() -> None:

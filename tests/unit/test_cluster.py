@@ -53,6 +53,31 @@ def test_other_sessions_do_not_matter(cluster, tmp_path, task):
     check_queue(tmp_path, ["calibrate_a"])
 
 
+def test_jobs_that_are_about_to_end_are_waited_for(cluster, tmp_path, monkeypatch):
+    ending = line(tmp_path, "rule_derotate_a_x", state="COMPLETING")
+    cluster(squeue=ending)
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            cluster()
+
+    monkeypatch.setattr("derotation.cluster.time.sleep", pause)
+    check_queue(tmp_path, ["derotate_a"])
+    assert len(pauses) == 3
+    # Not for ever, and not for what runs.
+    cluster(squeue=ending)
+    monkeypatch.setattr("derotation.cluster._ENDING_S", 0.05)
+    with pytest.raises(ClusterError, match="COMPLETING"):
+        check_queue(tmp_path, ["derotate_a"])
+    pauses.clear()
+    cluster(squeue=line(tmp_path, "rule_derotate_a_x"))
+    with pytest.raises(ClusterError, match="RUNNING"):
+        check_queue(tmp_path, ["derotate_a"])
+    assert not pauses
+
+
 def test_a_rule_without_group(cluster, tmp_path):
     cluster(squeue=line(tmp_path, "rule_build_mosaic_wildcards_x"))
     with pytest.raises(ClusterError, match="build_mosaic"):
