@@ -8,6 +8,7 @@ frame is then still off says how far off the guess is; the modules :mod:`derotat
 import dataclasses
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ ANGLE_BINS = 72
 MIN_FRAMES = 8
 # Frames that are kept in memory, as recorded.
 MAX_BYTES = 300e6
-FRAMES_AT_ONCE = 8
+FRAMES_AT_ONCE = 4
 # Before frames are compared they are smoothed (px): photon noise lives at the pixel's scale.
 SMOOTHING = 1.5
 COARSE_SMOOTHING = (1.5, 8.0)
@@ -324,6 +325,7 @@ class Registration:
             step, information[k], reference[k] = self.gradients(frame, seen, smoothing)
             values[k] += step
 
+        self._regressors_at(smoothing)  # once, rather than in each thread
         shape = self.sample.reference.shape
         for _ in range(iterations):
             undo = transforms.invert(affine_maps(np.nan_to_num(values), shape))
@@ -335,19 +337,21 @@ class Registration:
         maps: Maps,
         measure: Callable[[int, NDArray[np.float32], NDArray[np.bool_]], None],
     ) -> None:
-        for first in range(0, len(maps), FRAMES_AT_ONCE):
+        def look(first: int) -> None:
             part = slice(first, first + FRAMES_AT_ONCE)
             derotated = derotate_frames(
                 self.sample.frames[part],
                 maps[part],
                 timing=self._timing,
                 dtype=np.float32,
-                threads=self._threads,
                 keep_seen=True,
             )
             assert derotated.seen is not None
             for k, (frame, seen) in enumerate(zip(derotated.frames, derotated.seen, strict=True)):
                 measure(first + k, frame, seen)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(look, range(0, len(maps), FRAMES_AT_ONCE)))
 
     def peak(
         self, frame: NDArray[np.float32], seen: NDArray[np.bool_]
