@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
-from derotation.io.files import whole_file
+from derotation.io.files import npz_entry, whole_file
 
 __all__ = ["SeenPixels", "SeenWriter"]
 
@@ -35,11 +35,10 @@ def _name(block: int) -> str:
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: ArrayLike) -> None:
-    """Add an array to an ``.npz``, compressed; the date is fixed: same array, same bytes."""
+    """Add an array to an ``.npz``, compressed."""
     content = io.BytesIO()
     np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
-    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-    archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, _FASTEST)
+    archive.writestr(npz_entry(name), content.getvalue(), zipfile.ZIP_DEFLATED, _FASTEST)
 
 
 class SeenWriter:

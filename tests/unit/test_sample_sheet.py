@@ -55,6 +55,12 @@ def test_a_good_sheet():
     assert sheet["b"].calibration is None
 
 
+def test_a_session_that_is_not_there_is_named_with_the_nearest():
+    sheet = read_sample_sheet(write(row("mouse_1")), SCHEMA)
+    with pytest.raises(ConfigError, match=r'no session "mouse1"\. Did you mean "mouse_1"'):
+        sheet["mouse1"]
+
+
 @pytest.mark.parametrize(
     ("ending", "encoding"), [("\r\n", "utf-8-sig"), ("\n", "utf-8"), ("\r\n", "utf-8")]
 )

@@ -60,3 +60,18 @@ def test_other_files_are_refused(tmp_path):
     for name in ("other.npz", "damaged.npz", "missing.npz", "single.npy"):
         with pytest.raises(InputError, match=f"{name} cannot be read .*run derotate_movie again"):
             SeenPixels(tmp_path / name)
+
+
+def test_a_file_that_was_damaged_later_is_named(tmp_path):
+    path = tmp_path / "seen.npz"
+    with SeenWriter(path, (40, 30, 50)) as writer:
+        writer.write(np.random.default_rng(0).random((40, 30, 50)) < 0.5)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 50] = bytes(50)
+    path.write_bytes(content)
+    with (
+        SeenPixels(path) as found,
+        pytest.raises(InputError, match=r"seen\.npz cannot be read .*run derotate_movie again"),
+    ):
+        found.read(0, 40)

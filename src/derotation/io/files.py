@@ -23,6 +23,7 @@ from derotation.errors import InputError
 __all__ = [
     "TiffStackWriter",
     "natural_sort",
+    "npz_entry",
     "save_npz",
     "whole_file",
     "whole_files",
@@ -245,10 +246,16 @@ def save_npz(path: str | os.PathLike[str], /, **arrays: ArrayLike) -> None:
             )
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in prepared.items():
-            # A fixed date: numpy's own writer leaves it to the Python version.
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            with archive.open(entry, "w", force_zip64=True) as stream:
+            with archive.open(npz_entry(name), "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def npz_entry(name: str) -> zipfile.ZipInfo:
+    """Name an array of an `.npz`, with a fixed date: the same arrays give the same bytes.
+
+    Numpy's own writer leaves the date to the Python version.
+    """
+    return zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
 
 
 def natural_sort(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
