@@ -78,10 +78,13 @@ class _Block(NamedTuple):
     derotated: NDArray[Any]
     seen: NDArray[np.bool_]
 
-    @property
-    def stop(self) -> int:
-        """Number behind that of the last one."""
-        return self.start + len(self.raw)
+    def copies_of(self, numbers: NDArray[np.int64]) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
+        """Copy those of some frames that are among these, as recorded and derotated."""
+        places = numbers - self.start
+        return {
+            self.start + k: (self.raw[k].copy(), self.derotated[k].copy())
+            for k in places[(places >= 0) & (places < len(self.raw))].tolist()
+        }
 
 
 def derotate_movie(
@@ -154,10 +157,7 @@ def derotate_movie(
     if blank is None:
         blank = dark
         logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
-    center = calibration.center
-    if movement is not None:
-        center = tuple(transforms.apply(np.asarray(movement)[:2], center))
-    mask = disc((height, width), center, settings["mask_diameter"])
+    mask = _mask((height, width), calibration, movement, settings["mask_diameter"])
     examples = _choose_examples(angles)
 
     kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
@@ -174,38 +174,60 @@ def derotate_movie(
     )
     frame_bytes = height * width * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
-
-    def derotated_blocks(blocks: Iterator[tuple[int, NDArray[Any]]]) -> Iterator[_Block]:
-        for start, block in blocks:
-            derotated = derotate_frames(
-                block if gain is None else _evenly_lit(block, gain, offset),
-                calibration.line_maps(angles.line_angles[start : start + len(block)], movement),
-                timing=timing,
-                interpolation=settings["interpolation"],
-                blank=blank,
-                dtype=kind,
-                threads=threads,
-                keep_seen=True,
-            )
-            assert derotated.seen is not None
-            if not mask.all():
-                derotated.frames[:, ~mask] = blank
-                derotated.seen[:, ~mask] = False
-            yield _Block(start, block, derotated.frames, derotated.seen)
-
+    blocks = _derotated(
+        ahead(movie.chunks(per_chunk)),
+        lambda part: calibration.line_maps(angles.line_angles[part], movement),
+        lambda raw: raw if gain is None else _evenly_lit(raw, gain, offset),
+        mask,
+        blank,
+        timing=timing,
+        interpolation=settings["interpolation"],
+        dtype=kind,
+        threads=threads,
+    )
     with (
         _writing(output, seen_output, movie, kind, angles.frame_rate) as write,
         tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar,
     ):
         # A block is read, one derotated and one written at the same time.
-        for block in ahead(derotated_blocks(ahead(movie.chunks(per_chunk)))):
+        for block in ahead(blocks):
             write(block)
             collector.add(*block)
-            for frame in set(examples.tolist()) & set(range(block.start, block.stop)):
-                k = frame - block.start
-                kept[frame] = block.raw[k].copy(), block.derotated[k].copy()
+            kept |= block.copies_of(examples)
             bar.update(len(block.raw))
     return _result(collector, examples, kept, float(blank), settings["blank"] is None)
+
+
+def _derotated(
+    blocks: Iterator[tuple[int, NDArray[Any]]],
+    maps_of: Callable[[slice], NDArray[np.float64]],
+    lit: Callable[[NDArray[Any]], NDArray[Any]],
+    mask: NDArray[np.bool_],
+    blank: float,
+    **how: Any,
+) -> Iterator[_Block]:
+    """Derotate blocks of frames, and blank what lies outside the mask."""
+    for start, raw in blocks:
+        maps = maps_of(slice(start, start + len(raw)))
+        derotated = derotate_frames(lit(raw), maps, blank=blank, keep_seen=True, **how)
+        assert derotated.seen is not None
+        if not mask.all():
+            derotated.frames[:, ~mask] = blank
+            derotated.seen[:, ~mask] = False
+        yield _Block(start, raw, derotated.frames, derotated.seen)
+
+
+def _mask(
+    shape: tuple[int, int],
+    calibration: Calibration,
+    movement: ArrayLike | None,
+    diameter: float | None,
+) -> NDArray[np.bool_]:
+    """Mark what is not blank on purpose: a disc about the center, which moves with the sample."""
+    center = calibration.center
+    if movement is not None:
+        center = tuple(transforms.apply(np.asarray(movement)[:2], center))
+    return disc(shape, center, diameter)
 
 
 @contextlib.contextmanager
