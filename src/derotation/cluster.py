@@ -7,10 +7,10 @@ would submit the same steps again, and both would write the same files.
 import logging
 import os
 import subprocess
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from derotation.errors import DerotationError
 
@@ -94,11 +94,11 @@ def check_queue(
         _check_accounting()
     names = {f"rule_{name}_" for name in planned}
     jobs = _in_the_way(folder, names)
-    deadline = time.monotonic() + _ENDING_S
+    deadline = monotonic() + _ENDING_S
     # What was canceled takes some seconds to end.
-    while any(job.state == _ENDING for job in jobs) and time.monotonic() < deadline:
+    while any(job.state == _ENDING for job in jobs) and monotonic() < deadline:
         logger.info("Waiting for jobs of an earlier run that are about to end")
-        time.sleep(_PAUSE_S)
+        sleep(_PAUSE_S)
         jobs = _in_the_way(folder, names)
     if not jobs:
         return

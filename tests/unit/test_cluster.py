@@ -63,7 +63,8 @@ def test_jobs_that_are_about_to_end_are_waited_for(cluster, tmp_path, monkeypatc
         if len(pauses) == 3:
             cluster()
 
-    monkeypatch.setattr("derotation.cluster.time.sleep", pause)
+    # Only here: the standard library, too, sleeps while it waits for a process.
+    monkeypatch.setattr("derotation.cluster.sleep", pause)
     check_queue(tmp_path, ["derotate_a"])
     assert len(pauses) == 3
     # Not for ever, and not for what runs.
