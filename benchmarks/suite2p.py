@@ -40,6 +40,8 @@ MATCH_PX = 3.0
 # would need; without their names torchvision cannot be imported, and without it Suite2p cannot.
 RUNNER = """
 import importlib.util, pathlib, re, runpy, sys
+# Where this is started, `suite2p` may be this benchmark.
+sys.path.remove("")
 import torch
 try:
     import torchvision
