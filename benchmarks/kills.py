@@ -6,6 +6,7 @@ have to be the same byte for byte, nothing half-made may be left, and nothing ma
 Linux only: it looks for the jobs in /proc.
 """
 
+import contextlib
 import hashlib
 import os
 import random
@@ -115,13 +116,15 @@ def count(folder: Path) -> int:
 def kill_a_job(snakemake_number: int) -> None:
     """Kill the oldest job of a Snakemake, as soon as there is one."""
     while Path(f"/proc/{snakemake_number}/stat").exists():
-        for number in below(snakemake_number):
-            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-            if any(b"/.snakemake/scripts/" in word for word in words[:2]):
-                os.kill(number, signal.SIGKILL)
+        # What has ended since it was listed is in /proc no longer.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for number in below(snakemake_number):
+                words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+                if any(b"/.snakemake/scripts/" in word for word in words[:2]):
+                    os.kill(number, signal.SIGKILL)
+                    return
+            if is_zombie(snakemake_number):
                 return
-        if is_zombie(snakemake_number):
-            return
         time.sleep(0.02)
 
 

@@ -64,19 +64,22 @@ def main() -> None:
     parser.add_argument("--python", help="a Python in whose environment Suite2p is installed")
     parser.add_argument("--frames", type=int, default=1500)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--fill", nargs="*", default=["mean"], help="values of export.fill to try")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--fill", nargs="+", default=["mean_image"], help="values of export.fill to try"
+    )
     parser.add_argument("--movies", nargs="*", choices=MOVIES, default=list(MOVIES))
     parser.add_argument("--folder", type=Path, help="for temporary files; kept if it is given")
     given = parser.parse_args()
     if given.quick:
-        given.size, given.frames = 64, 100
+        given.size, given.frames, given.seeds = 64, 100, [0]
     with tempfile.TemporaryDirectory() as temporary:
         results = measure(given.folder or Path(temporary), given)
     rows = [row for row in results["movies"] if "cells" in row]
     if rows:
         print_table(
-            f"{results['suite2p']}, {given.frames} frames of {given.size} x {given.size}; {load()}",
+            f"{results['suite2p']}, {len(given.seeds)} sessions of {given.frames} frames of "
+            f"{given.size} x {given.size}; {load()}",
             ("movie", "fill", "ROIs", "cells", "found", "%", "false", "r", "px", "minutes"),
             [
                 (row["movie"], row["fill"], row["rois"], row["cells"], row["found"],
@@ -93,24 +96,44 @@ def main() -> None:
 
 
 def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
-    """Simulate, derotate, export, and let Suite2p run on each export."""
-    elsewhere(simulate, folder, given.size, given.frames, given.seed)
-    for step in STEPS:
-        run_step(step, folder / "turning")
-    results: dict[str, Any] = {"movies": [], "suite2p": "Suite2p"}
-    for movie in given.movies:
-        for fill in given.fill if movie == "derotated" else ["-"]:
-            place = folder / f"{movie} {fill}".replace(" ", "_") / "suite2p"
-            elsewhere(export, folder, movie, fill, place)
-            size = (place / "plane0" / "data.bin").stat().st_size / 1e6
-            row = {"movie": movie, "fill": fill, "megabytes": size}
+    """Simulate, derotate, export, and let Suite2p run on each export; sum over the seeds."""
+    wanted = [(movie, fill) for movie in given.movies
+              for fill in (given.fill if movie == "derotated" else ["-"])]  # fmt: skip
+    results: dict[str, Any] = {"suite2p": "Suite2p", "sessions": []}
+    for seed in given.seeds:
+        place = folder / f"seed{seed}"
+        elsewhere(simulate, place, given.size, given.frames, seed)
+        for step in STEPS:
+            run_step(step, place / "turning")
+        for movie, fill in wanted:
+            suite2p = place / f"{movie} {fill}".replace(" ", "_") / "suite2p"
+            elsewhere(export, place, movie, fill, suite2p)
+            size = (suite2p / "plane0" / "data.bin").stat().st_size / 1e6
+            row = {"seed": seed, "movie": movie, "fill": fill, "megabytes": size}
             if given.python:
                 began = time.perf_counter()
-                results["suite2p"] = run_suite2p(given.python, place)
+                results["suite2p"] = run_suite2p(given.python, suite2p)
                 row["minutes"] = (time.perf_counter() - began) / 60
-                row |= score(folder, movie, place / "plane0")
-            results["movies"].append(row)
+                row |= score(place, movie, suite2p / "plane0")
+            results["sessions"].append(row)
+    results["movies"] = [
+        summed([row for row in results["sessions"] if (row["movie"], row["fill"]) == which])
+        for which in wanted
+    ]
     return results
+
+
+def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put the sessions of one kind of movie together."""
+    total = {key: rows[0][key] for key in ("movie", "fill")}
+    counts = ("megabytes", "minutes", "rois", "cells", "found", "false")
+    total |= {key: sum(row[key] for row in rows) for key in counts if key in rows[0]}
+    if "cells" in total:
+        correlations = np.concatenate([row.pop("correlations") for row in rows])
+        total["correlation"] = float(np.median(correlations)) if len(correlations) else np.nan
+        total["percent"] = 100 * total["found"] / total["cells"]
+        total["shift_px"] = max(row["shift_px"] for row in rows)
+    return total
 
 
 def simulate(folder: Path, size: int, n_frames: int, seed: int) -> None:
@@ -219,9 +242,8 @@ def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
         "rois": len(stat),
         "cells": len(wanted),
         "found": len(found),
-        "percent": 100 * len(found) / len(wanted),
         "false": len(stat) - len(roi_of),
-        "correlation": float(np.median(correlations)) if found else float("nan"),
+        "correlations": correlations,
         "shift_px": float(np.percentile(shifts, 99)),
     }
 

@@ -16,7 +16,7 @@ __all__ = ["FilledFrames", "fill_image"]
 
 logger = logging.getLogger(__name__)
 
-Fill = Literal["mean", "low", "mean_image"]
+Fill = Literal["mean_image", "mean", "low"]
 LOW_PERCENTILE = 10
 # Pixels that (nearly) all frames saw: what tells how bright the sample is.
 _ALWAYS = 0.999
@@ -33,10 +33,10 @@ def fill_image(
 
     Parameters
     ----------
-    how : {"mean", "low", "mean_image"} or number
+    how : {"mean_image", "mean", "low"} or number
+        mean_image: each pixel its own mean over the frames that saw it, and "mean" where none did;
         mean: the mean of the mean image where (nearly) all frames saw it; low: its 10th percentile
-        there; mean_image: each pixel its own mean over the frames that saw it, and "mean" where
-        none did; or a value.
+        there; or a value.
     mean : ndarray of shape (y, x)
         Mean of the derotated movie over the frames that saw a pixel.
     coverage : ndarray of shape (y, x)

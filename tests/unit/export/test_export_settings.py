@@ -46,4 +46,4 @@ def test_nwb_without_its_package_is_refused(monkeypatch):
 def test_a_key_of_a_section_within_a_section_can_be_taken_alone():
     checked, _ = check_config({"signals": {"sampling_rate": 1}}, SCHEMA)
     taken = section(checked, "export.suite2p.tau", "export.fill")
-    assert taken == {"export": {"fill": "mean", "suite2p": {"tau": 1}}}
+    assert taken == {"export": {"fill": "mean_image", "suite2p": {"tau": 1}}}
