@@ -1,6 +1,6 @@
 """Pictures of the angles of a recording."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,28 +70,34 @@ def plot_rotations(
 
     Rotations of one speed and direction that lie on one line are what a healthy motor does.
     """
-    labels = set()
-    for k in rotations:
+    labels: set[str] = set()
+    for k in _solid_first(events, rotations):
         mine = events.tick_rotation == k
         seconds = (events.tick_time[mine] - events.rotation_start[k]) / events.sampling_rate
-        color, style, label = _look(events, k)
-        ax.plot(
-            seconds, events.tick_angle[mine], style, color=color, linewidth=1,
-            label=None if label in labels else label,
-        )  # fmt: skip
-        labels.add(label)
+        ax.plot(seconds, events.tick_angle[mine], **_look(events, k, labels))
     ax.set(xlabel="time since it began (s)", ylabel="degrees turned")
     ax.set_title(f"{title}, {len(rotations)} rotation{'s' if len(rotations) != 1 else ''}")
     if labels:
         ax.legend(fontsize=8)
 
 
-def _look(events: Events, rotation: int) -> tuple[str, str, str]:
-    """Give color, line style and label of a rotation, by its direction."""
+def _look(events: Events, rotation: int, labels: set[str]) -> dict[str, Any]:
+    """Give the look of a rotation's line by its direction; each label is added once."""
     direction = int(events.rotation_direction[rotation])
-    return (BLUE, "-", f"direction {direction:+d}") if direction > 0 else (
-        ORANGE, "--", f"direction {direction:+d}"
-    )  # fmt: skip
+    label = f"direction {direction:+d}"
+    new = label not in labels
+    labels.add(label)
+    look = (
+        {"color": BLUE, "linestyle": "-", "linewidth": 3}
+        if direction > 0
+        else {"color": ORANGE, "linestyle": "--", "linewidth": 1}
+    )
+    return look | {"label": label if new else None}
+
+
+def _solid_first(events: Events, rotations: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Sort rotations so that thin dashed lines lie on thick solid ones and both can be seen."""
+    return rotations[np.argsort(-events.rotation_direction[rotations], kind="stable")]
 
 
 def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
@@ -138,9 +144,9 @@ def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | No
     Colors and line styles tell the directions apart; a straight plateau at the nominal speed
     between two ramps is what a healthy motor does. All usable rotations unless some are given.
     """
-    labels = set()
+    labels: set[str] = set()
     shown = np.flatnonzero(events.rotation_usable) if rotations is None else rotations
-    for k in shown:
+    for k in _solid_first(events, shown):
         mine = events.tick_rotation == k
         seconds = events.tick_time[mine] / events.sampling_rate
         turned = events.tick_angle[mine]
@@ -149,12 +155,7 @@ def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | No
         passed = seconds[SPEED_TICKS:] - seconds[:-SPEED_TICKS]
         speed = (turned[SPEED_TICKS:] - turned[:-SPEED_TICKS]) / passed
         middle = (turned[SPEED_TICKS:] + turned[:-SPEED_TICKS]) / 2
-        color, style, label = _look(events, k)
-        ax.plot(
-            middle, speed, style, color=color, linewidth=1,
-            label=None if label in labels else label,
-        )  # fmt: skip
-        labels.add(label)
+        ax.plot(middle, speed, **_look(events, k, labels))
     nominal = events.rotation_speed[shown]
     for speed in np.unique(nominal[np.isfinite(nominal)].round(1)):
         ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":")

@@ -165,7 +165,8 @@ def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.6, 4.3), layout="constrained")
+    rows, columns = statistics.turned_mean.shape
+    figure = Figure(figsize=(12.6, 1.2 + 3.6 * rows / columns), layout="constrained")
     before, after, near = figure.subplots(1, 3)
     plot_blob_places(quality.raw_blob, statistics.raw_turned_mean, before, "as recorded")
     plot_blob_places(quality.blob, statistics.turned_mean, after, "derotated")
@@ -174,10 +175,9 @@ def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
         x, y = np.median(quality.blob.positions, axis=0)
         reach = max(12.0, 1.5 * float(np.ptp(quality.blob.positions, axis=0).max()))
         # Of the frame's own shape, so that it takes as much room as the others.
-        height, width = (
-            reach * np.array(statistics.turned_mean.shape) / statistics.turned_mean.shape[0]
-        )
+        height, width = reach, reach * columns / rows
         near.set(xlim=(x - width, x + width), ylim=(y + height, y - height))
+        near.set_title("derotated, close-up", fontsize=10)
     return figure
 
 
