@@ -17,7 +17,7 @@ from derotation.export import run_suite2p
 from derotation.export.frames import FilledFrames
 from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
-from derotation.io.files import whole_files, write_json
+from derotation.io.files import whole_files, write_json, write_out
 from derotation.seen import SeenPixels
 
 __all__ = ["FILES", "Suite2pExport", "export_suite2p"]
@@ -134,6 +134,7 @@ def _write_movie(
         for block in frames.blocks(frames_per_chunk):
             for stream in streams:
                 _write(stream, block)
+                write_out(stream)
     expected = facts.n_frames * facts.height * facts.width * 2
     for path in binaries:
         if path.stat().st_size != expected:

@@ -154,6 +154,17 @@ def _named(error: OSError, path: str) -> OSError:
     return OSError(error.errno, f"{os.strerror(error.errno)}; could not write", path)
 
 
+def write_out(stream: IO[bytes]) -> None:
+    """Have the system write a large file to disk as it grows, and forget what is written.
+
+    For files that nobody reads soon. Kept in memory, they would push out what the next steps read,
+    and finding memory for them takes longer than writing them. Without a system that can be told so
+    (Linux can), nothing happens.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write text as UTF-8, whole or not at all.
 
