@@ -1,6 +1,7 @@
 """The folder for Suite2p, checked with NumPy alone against what Suite2p does with its files."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -446,6 +447,14 @@ def test_a_copy_that_registration_leaves_alone(session, tmp_path):
     for name in ("db.npy", "ops.npy"):
         assert read_dict(tmp_path, name)["keep_movie_raw"] is True
         assert read_dict(tmp_path, name)["raw_file"].endswith("plane0/data_raw.bin")
+
+
+def test_a_system_that_takes_no_advice_on_files_gets_the_same(session, tmp_path, monkeypatch):
+    session.export(tmp_path)
+    expected = read_bin(tmp_path)
+    monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    session.export(tmp_path)
+    np.testing.assert_array_equal(read_bin(tmp_path), expected)
 
 
 def test_nothing_that_looks_whole_is_left_by_an_error(session, tmp_path, monkeypatch):
