@@ -3,11 +3,11 @@
 The same scene is recorded turning and at rest. Suite2p runs on the export of the derotated movie,
 of the one as recorded, and of the one at rest, in an environment of its own: --python names its
 Python. Without it only the exports are made. An ROI and a cell match if they are within 3 px of
-each other; each has one partner at most. An ROI without a partner, wherever it lies, is a false
-one. Cells count if they lie wholly within the disc that is always seen. The trace is F - 0.7 Fneu
-against the true calcium. A frame is registered if Suite2p's shift is within 1 px of the truth:
-none, but for the movie "shaken", the derotated one with each frame displaced by up to a few pixels,
-and with --noise added.
+each other; each has one partner at most. A cell that the frame's edge cuts lies where its visible
+part does. An ROI without a partner, wherever it lies, is a false one. Cells count if they lie
+wholly within the disc that is always seen. The trace is F - 0.7 Fneu against the true calcium. A
+frame is registered if Suite2p's shift is within 1 px of the truth: none, but for the movie
+"shaken", the derotated one with each frame displaced by up to a few pixels, and with --noise added.
 """
 
 import argparse
@@ -262,7 +262,7 @@ def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
     size = ops["Ly"]
     places = np.array([np.average((roi["xpix"], roi["ypix"]), axis=1, weights=roi["lam"])
                        for roi in stat])  # fmt: skip
-    roi_of = partners(places, truth["centers"])
+    roi_of = partners(places, visible_places(truth["centers"], truth["radii"].mean(axis=1), size))
     center = truth["center"]
     radius = min(*center, size - 1 - center[0], size - 1 - center[1])
     distance = np.hypot(*(truth["centers"] - center).T)
@@ -288,6 +288,19 @@ def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
         "correlations": correlations,
         "registered_pct": 100 * float(np.mean(np.hypot(*shifts.T) <= 1)),
     }
+
+
+def visible_places(centers: np.ndarray, radii: np.ndarray, size: int) -> np.ndarray:
+    """Give the center of the part of each round cell that lies in the frame; far away for none."""
+    places = np.full(centers.shape, np.inf)
+    steps = np.linspace(-1, 1, 41)
+    disc = np.stack(np.meshgrid(steps, steps), axis=-1)[np.hypot(*np.meshgrid(steps, steps)) <= 1]
+    for cell, (center, radius) in enumerate(zip(centers, radii, strict=True)):
+        points = center + radius * disc
+        inside = points[np.all((points >= -0.5) & (points <= size - 0.5), axis=1)]
+        if len(inside):
+            places[cell] = inside.mean(axis=0)
+    return places
 
 
 def partners(rois: np.ndarray, cells: np.ndarray) -> dict[int, int]:
