@@ -1,5 +1,6 @@
 """Each benchmark runs in its tiny setting; what does not depend on the speed is right."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -153,9 +154,34 @@ def test_quality_cost(tmp_path):
 
 def test_suite2p(tmp_path):
     # Without Suite2p, which is no dependency: it has an environment of its own.
-    figures = run("suite2p", tmp_path, "--quick")
-    assert [row["movie"] for row in figures["movies"]] == ["derotated", "as recorded", "at rest"]
+    movies = ["derotated", "as recorded", "at rest", "shaken"]
+    figures = run(
+        "suite2p", tmp_path, "--quick", "--movies", *movies, "--folder", tmp_path, "--noise", "0"
+    )
+    assert [row["movie"] for row in figures["movies"]] == movies
     assert {row["megabytes"] for row in figures["movies"]} == {100 * 64 * 64 * 2 / 1e6}
+    place = tmp_path / "seed0"
+    still, shaken = (
+        np.fromfile(place / f"{movie}_mean_image/suite2p/plane0/data.bin", "<i2")
+        for movie in ("derotated", "shaken")
+    )
+    frame, shift = still.reshape(100, 64, 64)[0], np.load(place / "shifts.npy")[0]
+    assert np.abs(shift).max() > 0
+    np.testing.assert_array_equal(np.roll(frame, shift, (0, 1)), shaken.reshape(100, 64, 64)[0])
+
+
+def test_rois_and_cells_are_paired_by_what_is_visible(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    benchmark = importlib.import_module("suite2p")
+    del sys.modules["suite2p"]  # it is not the package
+    cells = np.array([[30.0, 40.0], [-0.5, 20.0], [80.0, 20.0]])
+    places = benchmark.visible_places(cells, np.array([5.0, 6.0, 5.0]), 64)
+    np.testing.assert_allclose(places[0], cells[0], atol=1e-9)
+    # The center of half a disc, and nothing of the last.
+    np.testing.assert_allclose(places[1], [-0.5 + 4 * 6 / (3 * np.pi), 20], atol=0.1)
+    assert not np.isfinite(places[2]).any()
+    rois = np.array([[2.0, 20.0], [31.0, 40.0], [30.5, 40.0], [62.0, 20.0]])
+    assert benchmark.partners(rois, places) == {0: 2, 1: 0}
 
 
 @pytest.mark.workflow
