@@ -137,7 +137,7 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     counts = ("megabytes", "minutes", "rois", "cells", "found", "false")
     total |= {key: sum(row[key] for row in rows) for key in counts if key in rows[0]}
     if "cells" in total:
-        correlations = np.concatenate([row.pop("correlations") for row in rows])
+        correlations = np.concatenate([row["correlations"] for row in rows])
         total["correlation"] = float(np.median(correlations)) if len(correlations) else np.nan
         total["percent"] = 100 * total["found"] / total["cells"]
         total["registered_pct"] = float(np.mean([row["registered_pct"] for row in rows]))
@@ -271,7 +271,7 @@ def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
     good = np.ones(len(traces[0]), bool)
     good[np.load(plane.parent / "bad_frames.npy")] = False
     correlations = [
-        np.corrcoef(traces[roi_of[cell]][good], truth["activity"][good, cell])[0, 1]
+        float(np.corrcoef(traces[roi_of[cell]][good], truth["activity"][good, cell])[0, 1])
         for cell in found
     ]
     if "xoff" not in ops:  # Suite2p 1.x

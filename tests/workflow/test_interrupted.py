@@ -50,8 +50,10 @@ def test_a_second_snakemake_on_the_same_sessions_is_refused(finished):
         assert first.poll() is None
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)  # lest it be done before the second has begun
-    second = finished.look(target)
-    first.send_signal(signal.SIGCONT)
+    try:
+        second = finished.look(target)
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
     assert "Directory cannot be locked" in second.stdout
     assert "--unlock" in second.stdout

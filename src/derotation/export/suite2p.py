@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from derotation.export import run_suite2p
 from derotation.export.frames import FilledFrames
 from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
-from derotation.io.files import whole_files, write_json, write_out
+from derotation.io.files import whole_files, write_array, write_json, write_out
 from derotation.seen import SeenPixels
 
 __all__ = ["FILES", "Suite2pExport", "export_suite2p"]
@@ -133,7 +133,7 @@ def _write_movie(
         streams = [stack.enter_context(path.open("wb", buffering=0)) for path in binaries]
         for block in frames.blocks(frames_per_chunk):
             for stream in streams:
-                _write(stream, block)
+                write_array(stream, block)
                 write_out(stream)
     expected = facts.n_frames * facts.height * facts.width * 2
     for path in binaries:
@@ -158,14 +158,6 @@ def _look_at(
         rectangle=largest_rectangle(always),
         value_range=value_range,
     )
-
-
-def _write(stream: IO[bytes], frames: NDArray[np.int16]) -> None:
-    """Write all of an array; the system may take it in several pieces."""
-    view = frames.data.cast("B")
-    done = 0
-    while done < len(view):
-        done += stream.write(view[done:])
 
 
 def _ranges(found: Suite2pExport, facts: PlaneFacts) -> dict[str, Any]:

@@ -27,7 +27,9 @@ __all__ = [
     "save_npz",
     "whole_file",
     "whole_files",
+    "write_array",
     "write_json",
+    "write_out",
     "write_text",
 ]
 
@@ -152,6 +154,14 @@ def _named(error: OSError, path: str) -> OSError:
     if error.errno is None:
         return OSError(f"{path} could not be written: {error}")
     return OSError(error.errno, f"{os.strerror(error.errno)}; could not write", path)
+
+
+def write_array(stream: IO[bytes], array: NDArray[Any]) -> None:
+    """Write all of a contiguous array; the system may take it in several pieces."""
+    view = array.data.cast("B")
+    written = 0
+    while written < len(view):
+        written += stream.write(view[written:])
 
 
 def write_out(stream: IO[bytes]) -> None:
@@ -420,11 +430,8 @@ class TiffStackWriter:
         frames = self._checked_block(block)
         if not len(frames):
             return
-        view = np.ascontiguousarray(frames).data.cast("B")
         try:
-            written = 0
-            while written < len(view):
-                written += self._stream.write(view[written:])
+            write_array(self._stream, np.ascontiguousarray(frames))
         except OSError as error:
             raise _named(error, str(self.path)) from error
         self._n_written += len(frames)
