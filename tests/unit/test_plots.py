@@ -1,5 +1,7 @@
 """The pictures of signals and angles draw what was found."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -8,7 +10,12 @@ from derotation.angles import AngleFlag, interpolate_angles
 from derotation.events import parse_signals
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import Stimulus
-from derotation.plots.angles import plot_angle_trace, plot_angles, plot_velocities
+from derotation.plots.angles import (
+    plot_angle_trace,
+    plot_angles,
+    plot_rotations,
+    plot_velocities,
+)
 from derotation.plots.signals import (
     plot_channel_overview,
     plot_closeup,
@@ -112,3 +119,21 @@ def test_plateau_is_at_the_nominal_speed(session):
     traces = [line for line in axis.lines if len(line.get_xdata()) > 2]
     assert len(traces) == events.rotation_usable.sum()
     assert np.median(traces[0].get_ydata()) == pytest.approx(100, rel=0.01)
+
+
+def test_directions_that_coincide_can_both_be_seen():
+    ticks = np.arange(20)
+    events = SimpleNamespace(
+        sampling_rate=10.0,
+        rotation_direction=np.array([-1, 1, -1, 1]),
+        rotation_start=np.arange(4) * 20,
+        tick_rotation=np.repeat(np.arange(4), 20),
+        tick_time=np.arange(80),
+        tick_angle=np.tile(ticks * 0.2, 4),
+    )
+    axis = Figure().subplots()
+    plot_rotations(events, np.arange(4), axis)
+    assert [line.get_linestyle() for line in axis.lines] == ["-", "-", "--", "--"]
+    assert axis.lines[0].get_linewidth() > axis.lines[-1].get_linewidth()
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["direction +1", "direction -1"]
