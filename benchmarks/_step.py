@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from _common import CONFIG_SCHEMA
 
-from derotation.config import load_config
+from derotation.cohort.config import load_config
 
 
 def protocol(folder: Path) -> Literal["full", "incremental"]:

@@ -19,13 +19,14 @@ from _common import add_quick, load, options, print_table, print_verdicts, write
 from numpy.typing import NDArray
 from skimage.registration import phase_cross_correlation
 
-from derotation.angles import Angles, interpolate_angles
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming, derotate_frames
-from derotation.events import parse_signals
+from derotation.calibration.center import estimate_center
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
+from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.transforms import line_maps
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import parse_signals
 from derotation.simulate import (
     Recording,
     RecordingPlan,
@@ -34,7 +35,6 @@ from derotation.simulate import (
     simulate_session,
     write_signals,
 )
-from derotation.transforms import line_maps
 
 FAULTS = {
     "dropped_ticks": 0.005,

@@ -12,15 +12,15 @@ import numpy as np
 from _common import add_quick, options, print_table, write_json
 from skimage.registration import phase_cross_correlation
 
-from derotation.angles import Angles, interpolate_angles
-from derotation.calibration import Calibration
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming, derotate_frames
-from derotation.events import parse_signals
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.center import estimate_center
+from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.plane import estimate_plane
+from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_session
 
 STIMULUS = ((200, 1), (100, -1), (200, -1), (100, 1))

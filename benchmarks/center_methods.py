@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from _common import add_quick, options, print_table, write_json
 
-from derotation.angles import interpolate_angles
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming
-from derotation.events import parse_signals
+from derotation.calibration.center import estimate_center
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
+from derotation.maps.resample import LineTiming
+from derotation.signals.angles import interpolate_angles
+from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_session
 
 STIMULUS = ((200, 1), (100, -1), (200, -1), (100, 1), (50, 1), (50, -1))

@@ -27,7 +27,7 @@ from _common import (
 )
 from numpy.typing import NDArray
 
-from derotation.config import validate_config
+from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError
 from derotation.simulate import simulate_session
 

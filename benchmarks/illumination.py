@@ -23,21 +23,21 @@ from _common import add_quick, load, options, print_table, print_verdicts, write
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from derotation.angles import Angles, interpolate_angles
-from derotation.calibration import Calibration
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming
-from derotation.events import parse_signals
-from derotation.illumination import estimate_illumination
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.center import estimate_center
+from derotation.calibration.plane import estimate_plane
+from derotation.calibration.wobble import estimate_wobble
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.plane import estimate_plane
+from derotation.light.illumination import estimate_illumination
+from derotation.maps.resample import LineTiming
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_recording
 from derotation.simulate.recording import Recording
 from derotation.simulate.writing import write_recording
-from derotation.streaming import derotate_movie
-from derotation.wobble import estimate_wobble
+from derotation.streaming.single_pass import derotate_movie
 
 PATTERNS = ("even", "uneven", "gradient", "shadow", "sector")
 STIMULUS = ((200, 1), (100, -1), (200, -1), (100, 1), (50, 1))

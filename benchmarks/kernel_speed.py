@@ -1,9 +1,9 @@
 """How fast the kernel is, against a NumPy loop over lines that places rounded coordinates.
 
 Rotating frames of uint16 at the speed of a real stage's plateau, 0.116 degrees per line. Three
-levels are measured: the compiled kernel alone, `derotation.derotate.derotate_frames` (which checks,
-inverts the maps and allocates), and the whole way from angles to frames, as the loop goes it.
-The loop and one candidate after the other take turns, so that a busy computer slows all of them;
+levels are measured: the compiled kernel alone, `derotation.maps.resample.derotate_frames` (which
+checks, inverts the maps and allocates), and the whole way from angles to frames, as the loop goes
+it. The loop and one candidate after the other take turns, so that a busy computer slows all of them;
 what is reported is the median over the rounds of the ratio of each pair: of wall time, and of CPU
 time, which others' work disturbs less. On Linux a round waits for a moment at which the processors
 are idle, and rounds during which other processes took more than 5 % of them do not count, if enough
@@ -22,10 +22,10 @@ import numpy as np
 from _common import add_quick, load, options, print_table, print_verdicts, write_json
 from numpy.typing import NDArray
 
-from derotation import _kernels
-from derotation.derotate import FORWARD_PADDING, LineTiming, derotate_frames
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
-from derotation.transforms import image_center, invert, line_maps
+from derotation.maps import kernels
+from derotation.maps.resample import FORWARD_PADDING, LineTiming, derotate_frames
+from derotation.maps.transforms import image_center, invert, line_maps
 
 DEGREES_PER_LINE = 0.116
 LINE_DUTY = 0.9
@@ -166,13 +166,13 @@ def kernel(
 
     def place(share: NDArray[np.intp]) -> None:
         image = np.empty(height * (width + FORWARD_PADDING) + 1, np.float32)
-        _kernels.forward_frames(
+        kernels.forward_frames(
             data.frames, data.maps, share, slope, offset, timing.bidirectional, image, blank, out,
             counts, nobody,
         )  # fmt: skip
 
     resample = (
-        _kernels.inverse_frames_bidirectional if timing.bidirectional else _kernels.inverse_frames
+        kernels.inverse_frames_bidirectional if timing.bidirectional else kernels.inverse_frames
     )
     inverse = invert(data.maps)
 

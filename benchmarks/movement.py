@@ -22,8 +22,8 @@ from _common import add_quick, load, options, print_table, print_verdicts, write
 from calibration_transfer import calibrate, read_angles, residual_shifts
 from scipy import ndimage
 
-from derotation.analysis.mean_images import mean_images_at_rest
 from derotation.errors import DetectionFailedError
+from derotation.images.mean_images import mean_images_at_rest
 from derotation.io.movie import open_movie
 from derotation.movement import update_calibration
 from derotation.movement.detect import find_movement

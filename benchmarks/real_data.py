@@ -29,10 +29,10 @@ from scipy import ndimage
 from skimage.metrics import normalized_root_mse
 from skimage.registration import phase_cross_correlation
 
-from derotation.derotate import LineTiming, derotate_frames
 from derotation.io.movie import open_movie
+from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.transforms import line_maps
 from derotation.simulate import signals_from_line_angles, write_signals
-from derotation.transforms import line_maps
 
 SAMPLE, TRACE = "kenyon_cells_2p_cycle1.tif", "angles_per_line.npy"
 SAMPLE_LINE_MS = 1.336  # of the sample's microscope

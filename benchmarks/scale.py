@@ -121,7 +121,7 @@ def compute(folder: Path) -> float:
     """Run all steps of a session twice in this process; returns the seconds of the second time."""
     from _step import STEPS
 
-    from derotation.config import load_config
+    from derotation.cohort.config import load_config
 
     config = load_config(folder / "config.yaml", CONFIG_SCHEMA)
     seconds = 0.0

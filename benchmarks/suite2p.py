@@ -171,7 +171,7 @@ def shake(folder: Path, seed: int, noise: float) -> None:
     """Displace each derotated frame, and what it saw, by whole pixels, and add noise."""
     import tifffile
 
-    from derotation.seen import SeenPixels, SeenWriter
+    from derotation.io.seen import SeenPixels, SeenWriter
 
     turning = folder / "turning"
     movie = tifffile.imread(turning / "derotated.tif")
@@ -200,11 +200,11 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
 
     import tifffile
 
-    from derotation.angles import Angles
-    from derotation.config import load_config
-    from derotation.seen import SeenWriter
-    from derotation.statistics import Statistics
+    from derotation.cohort.config import load_config
+    from derotation.io.seen import SeenWriter
+    from derotation.signals.angles import Angles
     from derotation.steps import export_suite2p
+    from derotation.streaming.statistics import Statistics
 
     turning = folder / "turning"
     config = load_config(turning / "config.yaml", CONFIG_SCHEMA)

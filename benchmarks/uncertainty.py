@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 from _common import add_quick, options, print_table, print_verdicts, write_json
 
-from derotation._geometry import Geometry, locate_center
-from derotation._registration import Registration, read_sample
-from derotation.angles import Angles, interpolate_angles
-from derotation.calibration import Calibration
-from derotation.derotate import LineTiming
-from derotation.events import parse_signals
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.geometry import Geometry, locate_center
+from derotation.calibration.lag import estimate_lag
+from derotation.calibration.plane import estimate_plane
+from derotation.calibration.wobble import estimate_wobble
+from derotation.images.registration import Registration, read_sample
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.lag import estimate_lag
-from derotation.plane import estimate_plane
+from derotation.maps.resample import LineTiming
+from derotation.maps.transforms import image_center, wobble_shifts
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_session
-from derotation.transforms import image_center, wobble_shifts
-from derotation.wobble import estimate_wobble
 
 SHAPE = (112, 112)
 STIMULUS = ((150.0, 1), (200.0, -1), (120.0, -1), (180.0, 1))

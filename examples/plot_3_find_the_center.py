@@ -37,11 +37,11 @@ true_center = (63.5 + 7, 63.5 - 5)
 # The analog signals are turned into times of frames, lines, ticks and rotations (events), and these
 # into one angle per line.
 
-from derotation.angles import interpolate_angles
-from derotation.events import parse_signals
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
+from derotation.signals.angles import interpolate_angles
+from derotation.signals.events import parse_signals
 
 movie = open_movie(files["movie"])
 events = parse_signals(
@@ -63,7 +63,7 @@ angles = interpolate_angles(events, protocol="full")
 # the wave in the middle plot. The center is moved until nothing of it is left: the plot on the
 # right.
 
-from derotation.center import estimate_center
+from derotation.calibration.center import estimate_center
 from derotation.plots.center import plot_center
 
 estimate = estimate_center(movie, angles)
@@ -87,7 +87,7 @@ print(
 import matplotlib.pyplot as plt
 
 from derotation.plots.movie import show_image
-from derotation.streaming import derotate_movie
+from derotation.streaming.single_pass import derotate_movie
 
 right = estimate.calibration
 wrong = right.replace(center=(x + 3, y))

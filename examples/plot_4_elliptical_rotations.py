@@ -17,14 +17,14 @@ undone in the same resampling as the rotation.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from derotation.analysis.blob_detection import BlobDetection
-from derotation.analysis.fit_ellipse import (
+from derotation.derotate_by_line import derotate_an_image_array_line_by_line
+from derotation.images.blobs import BlobDetection
+from derotation.images.ellipses import (
     derive_angles_from_ellipse_fits,
     fit_ellipse_to_points,
     fit_shared_ellipses,
 )
-from derotation.analysis.mean_images import mean_images_of_arrays
-from derotation.derotate_by_line import derotate_an_image_array_line_by_line
+from derotation.images.mean_images import mean_images_of_arrays
 from derotation.simulate.line_scanning_microscope import Rotator
 from derotation.simulate.synthetic_data import SyntheticData
 

@@ -43,11 +43,11 @@ for path in sorted(files.values()):
 # The four channels tell when lines and frames began, when the motor was on, and each of its ticks.
 # What is mended is said in plain words.
 
-from derotation.events import parse_signals
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.plots.signals import plot_signals
+from derotation.signals.events import parse_signals
 
 movie = open_movie(files["movie"])
 signals = open_signals(files["signals"])
@@ -73,8 +73,8 @@ figure = plot_signals(signals, events)
 # ------
 # One angle per line, straight from the ticks.
 
-from derotation.angles import interpolate_angles
 from derotation.plots.angles import plot_angles
+from derotation.signals.angles import interpolate_angles
 
 angles = interpolate_angles(events, protocol="full")
 figure = plot_angles(angles, events)
@@ -85,8 +85,8 @@ figure = plot_angles(angles, events)
 # What does not change within a session: the calibration. The center is found first as if there
 # were no tilt, then both together.
 
-from derotation.center import estimate_center
-from derotation.plane import estimate_plane
+from derotation.calibration.center import estimate_center
+from derotation.calibration.plane import estimate_plane
 from derotation.plots.plane import plot_plane
 
 center = estimate_center(movie, angles)
@@ -102,7 +102,7 @@ figure = plot_plane(plane)
 # that it may be larger than the memory.
 
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
-from derotation.streaming import derotate_movie
+from derotation.streaming.single_pass import derotate_movie
 
 result = derotate_movie(
     movie, angles, calibration, folder / "derotated.tif", threads=2
@@ -123,7 +123,7 @@ sheet = plot_contact_sheet(result, angles)
 # likely wrong and what to look at.
 
 from derotation.plots.quality import plot_residual_shift
-from derotation.quality import measure_quality
+from derotation.quality.measure import measure_quality
 
 quality = measure_quality(
     result.statistics,

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from derotation import transforms
-from derotation.derotate import derotate_frames
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
+from derotation.maps import transforms
+from derotation.maps.resample import derotate_frames
 from derotation.simulate import plan_recording
 from derotation.simulate.line_scanning_microscope import Rotator
 from derotation.simulate.scene import random_scene

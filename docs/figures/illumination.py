@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from derotation.illumination import IlluminationEstimate, estimate_illumination
+from derotation.light.illumination import IlluminationEstimate, estimate_illumination
 from derotation.plots.illumination import plot_dark_angles, plot_illumination
 from derotation.simulate import plan_recording
 from figures.session import simulated

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.angles import Angles
 from derotation.plots.angles import plot_angle_trace
 from derotation.plots.quality import plot_shift_components
-from derotation.quality import Quality, measure_quality
-from derotation.streaming import derotate_movie
+from derotation.quality.measure import Quality, measure_quality
+from derotation.signals.angles import Angles
+from derotation.streaming.single_pass import derotate_movie
 from figures.session import Session, simulated
 from figures.style import Figure, figure, show
 

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from derotation.angles import Angles, interpolate_angles
-from derotation.calibration import Calibration
-from derotation.center import estimate_center
-from derotation.derotate import LineTiming
-from derotation.events import Events, parse_signals
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.center import estimate_center
+from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.plane import estimate_plane
+from derotation.maps.resample import LineTiming
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import Events, parse_signals
 from derotation.simulate import simulate_session
-from derotation.streaming import DerotationResult, derotate_movie
+from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
 
 @dataclass(frozen=True, kw_only=True)

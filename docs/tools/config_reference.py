@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from derotation._schema import Schema, describe, load_schema, resolve
+from derotation.cohort.schema import Schema, describe, load_schema, resolve
 from derotation.simulate import RecordingParameters
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from derotation._figures import SPECIFICATIONS, Specification
+from derotation.quality.figures import SPECIFICATIONS, Specification
 
 PAGE = Path(__file__).parents[1] / "quality_figures.md"
 HEAD = """\

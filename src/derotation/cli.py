@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _discover(asked: argparse.Namespace) -> int:
-    from derotation.discover import Patterns, discover_sessions, write_sheet
+    from derotation.cohort.discover import Patterns, discover_sessions, write_sheet
 
     config = _config(asked.configfile)
     found = discover_sessions(asked.raw_folder, Patterns.from_config(config["discover"]))
@@ -117,8 +117,8 @@ def _discover(asked: argparse.Namespace) -> int:
 
 
 def _check(asked: argparse.Namespace) -> int:
-    from derotation.check import check_cohort, format_table
-    from derotation.cohort import load_cohort
+    from derotation.cohort.check import check_cohort, format_table
+    from derotation.cohort.cohort import load_cohort
 
     schemas, files = _schemas(), _files(asked.configfile)
     cohort = load_cohort(
@@ -138,13 +138,13 @@ def _print_list(title: str, lines: Sequence[str]) -> None:
 
 
 def _config(given: Sequence[str]) -> dict[str, Any]:
-    from derotation.config import load_config
+    from derotation.cohort.config import load_config
 
     return load_config(_files(given), _schemas() / "config.schema.yaml")
 
 
 def _merged(files: Sequence[Path]) -> dict[str, Any]:
-    from derotation.config import merge_files
+    from derotation.cohort.config import merge_files
 
     return merge_files(files)
 

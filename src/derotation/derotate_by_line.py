@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation import transforms
-from derotation.derotate import (
+from derotation.errors import InputError
+from derotation.maps import transforms
+from derotation.maps.resample import (
     FORWARD_PADDING,
     Interpolation,
     LineReference,
     LineTiming,
     derotate_frames,
 )
-from derotation.errors import InputError
 
 __all__ = ["derotate_an_image_array_line_by_line"]
 
@@ -71,11 +71,11 @@ def derotate_an_image_array_line_by_line(
     rotation_plane_orientation : float
         Direction of the foreshortening in degrees from +x towards +y, used with `use_homography`.
     interpolation : {"linear", "cubic", "nearest"}, optional
-        See :func:`derotation.derotate.derotate_frames`. By default "linear", and "nearest" if there
-        is a hook for lines.
+        See :func:`derotation.maps.resample.derotate_frames`. By default "linear", and "nearest" if
+        there is a hook for lines.
     line_duty, bidirectional, line_reference
         When the samples within a line were recorded, see
-        :class:`derotation.derotate.LineTiming`; by default all samples of a line at one moment.
+        :class:`derotation.maps.timing.LineTiming`; by default all of a line at one moment.
     plane_output : {"scan", "sample"}
         With `use_homography`, draw the sample as it was scanned at rest or as seen along the axis.
     threads : int
@@ -173,7 +173,7 @@ def _frame_line_by_line(
     hook: LineHook,
 ) -> NDArray[Any]:
     """Rebuild frame f line by line, showing each step to the hook."""
-    from derotation import _kernels
+    from derotation.maps import kernels
 
     n_lines, width = stack.shape[1:]
     slope = timing.line_duty / width
@@ -184,11 +184,11 @@ def _frame_line_by_line(
         way = -slope if timing.bidirectional and j % 2 else slope
         alone = np.full_like(work, np.nan)
         for buffer in (work, alone):
-            _kernels.place_line(
+            kernels.place_line(
                 stack, maps, f, j, way, timing.offset, stack.shape[1:], place, buffer
             )
         line = np.full(stack.shape[1:], blank, stack.dtype)
-        _kernels.finish_image(alone, line.dtype.type(blank), line)
-        _kernels.finish_image(work, image.dtype.type(blank), image)
+        kernels.finish_image(alone, line.dtype.type(blank), line)
+        kernels.finish_image(work, image.dtype.type(blank), image)
         hook(image.copy(), line, f, j, float(angles[f, j]), stack[f])
     return image

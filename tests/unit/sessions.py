@@ -3,8 +3,8 @@
 import numpy as np
 import tifffile
 
-from derotation.angles import AngleFlag, Angles
-from derotation.derotate import LineTiming
+from derotation.maps.resample import LineTiming
+from derotation.signals.angles import AngleFlag, Angles
 from derotation.simulate import Recording
 
 

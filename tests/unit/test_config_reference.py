@@ -4,7 +4,7 @@ import importlib.util
 from dataclasses import fields
 from pathlib import Path
 
-from derotation._schema import load_schema
+from derotation.cohort.schema import load_schema
 from derotation.simulate import Faults, RecordingParameters
 
 ROOT = Path(__file__).parents[2]

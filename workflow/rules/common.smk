@@ -10,12 +10,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from derotation.cluster import ClusterError, check_queue
-from derotation.cohort import load_cohort, simulated_files
-from derotation.config import section
+from derotation.jobs.cluster import ClusterError, check_queue
+from derotation.cohort.cohort import load_cohort, simulated_files
+from derotation.cohort.config import section
 from derotation.errors import ConfigError
-from derotation.fingerprint import code_fingerprint
-from derotation.mosaic.groups import mosaic_groups
+from derotation.jobs.fingerprint import code_fingerprint
+from derotation.cohort.groups import mosaic_groups
 
 min_version("9.19")
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from derotation.steps.logs import job_log
+from derotation.jobs.logs import job_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -17,32 +17,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import __version__
-from derotation.analysis._frame_clock import find_sampling_rate
-from derotation.analysis._pipeline_settings import (
+from derotation.analysis.pipeline_settings import (
     PipelineSettings,
     Protocol,
     read_pipeline_config,
     settings_from,
 )
-from derotation.analysis._run_log import run_log
-from derotation.angles import Angles, interpolate_angles
-from derotation.calibration import Calibration
-from derotation.center import CenterEstimate, estimate_center
+from derotation.analysis.run_log import run_log
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.center import CenterEstimate, estimate_center
+from derotation.calibration.plane import PlaneEstimate, estimate_plane
 from derotation.errors import CenterError, ConfigError, DerotationError
-from derotation.events import Events
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.plane import PlaneEstimate, estimate_plane
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import Events
+from derotation.signals.frame_clock import find_sampling_rate
 from derotation.steps import parse_signals
-from derotation.steps._inputs import open_session_movie, save_plot, settle
-from derotation.steps._timing import line_timing
-from derotation.streaming import DerotationResult, derotate_movie
+from derotation.steps.inputs import open_session_movie, save_plot, settle
+from derotation.steps.timing import line_timing
+from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from derotation.wobble import WobbleEstimate, estimate_wobble
+from derotation.calibration.wobble import WobbleEstimate, estimate_wobble
 
 __all__ = ["Center", "FullPipeline"]
 

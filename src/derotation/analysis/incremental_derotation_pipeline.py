@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.analysis._pipeline_settings import Protocol
 from derotation.analysis.full_derotation_pipeline import FullPipeline
-from derotation.analysis.mean_images import MeanImages, mean_images_at_rest
-from derotation.angles import Angles
+from derotation.analysis.pipeline_settings import Protocol
+from derotation.images.mean_images import MeanImages, mean_images_at_rest
 from derotation.io.files import TiffStackWriter, write_text
 from derotation.io.movie import Movie
+from derotation.signals.angles import Angles
 
 __all__ = ["IncrementalPipeline"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.angles import Angles
-from derotation.statistics import Statistics
+from derotation.signals.angles import Angles
+from derotation.streaming.statistics import Statistics
 
 __all__ = ["bad_frames", "frame_speeds"]
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation._ahead import ahead
 from derotation.errors import InputError
 from derotation.io.movie import Movie
-from derotation.seen import SeenPixels
+from derotation.io.seen import SeenPixels
+from derotation.numerics.prefetch import ahead
 
 __all__ = ["FilledFrames", "fill_image"]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from derotation import __version__
 from derotation._optional import PYNWB_MISSING
-from derotation.angles import Angles
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
+from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
     from pynwb import NWBFile

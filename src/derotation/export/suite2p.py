@@ -18,7 +18,7 @@ from derotation.export.frames import FilledFrames
 from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.io.files import whole_files, write_array, write_json, write_out
-from derotation.seen import SeenPixels
+from derotation.io.seen import SeenPixels
 
 __all__ = ["FILES", "Suite2pExport", "export_suite2p"]
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError, MovieError
-from derotation.io._layout import PageGrid, read_grid
-from derotation.io._metadata import MovieMetadata
-from derotation.io._tiff import PageReader, PageTable, read_first_page, read_page_table
 from derotation.io.files import natural_sort
+from derotation.io.layout import PageGrid, read_grid
+from derotation.io.metadata import MovieMetadata
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
+from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
 __all__ = ["Movie", "MovieMetadata", "open_movie", "recording_metadata"]
 

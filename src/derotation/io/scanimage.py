@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from derotation.io._metadata import MovieMetadata
+from derotation.io.metadata import MovieMetadata
 
 __all__ = ["ScanImageHeader", "VolumeLayout", "frame_number", "parse_header"]
 

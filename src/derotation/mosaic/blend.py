@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.errors import InputError
-from derotation.mosaic._resample import read_between
 from derotation.mosaic.balance import Balance
+from derotation.mosaic.resample import read_between
 
 __all__ = ["Mosaic", "blend_tiles", "feather", "seam_ratio"]
 

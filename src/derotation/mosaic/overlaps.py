@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
-from derotation._binning import binned
-from derotation._registration import explain
-from derotation.mosaic._resample import read_between
+from derotation.images.registration import explain
+from derotation.mosaic.resample import read_between
+from derotation.numerics.binning import binned
 
 __all__ = ["Overlap", "Picture", "blank_pixels", "measure_overlap", "overlap_area"]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation import _robust
+from derotation.numerics import robust
 
 __all__ = ["StageFit", "fit_stage", "stage_angles"]
 
@@ -147,7 +147,7 @@ def fit_stage(
             weights=np.ones(n), free=0,
         )  # fmt: skip
     entries = _entries(free)
-    fitted = _robust.fit(
+    fitted = robust.fit(
         design,
         displacements,
         np.asarray(information, np.float64),

@@ -5,9 +5,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation import transforms
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
+from derotation.maps import transforms
 from derotation.movement.correction import MovementCorrection
 
 __all__ = ["Coords", "What", "matters", "update_calibration"]

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation import transforms
 from derotation.errors import InputError
 from derotation.io.files import write_json
-from derotation.movement._images import in_8_bits
+from derotation.maps import transforms
+from derotation.movement.images import in_8_bits
 
 __all__ = ["Interp", "MovementCorrection"]
 

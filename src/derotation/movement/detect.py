@@ -7,17 +7,18 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
-from derotation.movement._features import (
+from derotation.movement.correction import MovementCorrection
+from derotation.movement.features import (
     MAX_POINTS,
     Transform,
     consensus,
     fit_points,
     match_points,
 )
-from derotation.movement._images import Picture, as_image
-from derotation.movement._judge import (
+from derotation.movement.images import Picture, as_image
+from derotation.movement.judge import (
     MAX_ROTATION,
     MAX_SCALE,
     Evidence,
@@ -26,9 +27,8 @@ from derotation.movement._judge import (
     check_plausible,
     weigh_evidence,
 )
-from derotation.movement._phase import find_shift, find_turn
-from derotation.movement._refine import Freedom, refine
-from derotation.movement.correction import MovementCorrection
+from derotation.movement.phase import find_shift, find_turn
+from derotation.movement.refine import Freedom, refine
 
 __all__ = ["Detection", "detect_movement", "find_movement", "phase_correlation_movement"]
 

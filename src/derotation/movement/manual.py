@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import DetectionFailedError, InputError
-from derotation.movement._features import Transform, fit_points
-from derotation.movement._images import as_image
 from derotation.movement.correction import MovementCorrection
 from derotation.movement.detect import Image, detect_movement, movement_from_points
+from derotation.movement.features import Transform, fit_points
+from derotation.movement.images import as_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.angles import AngleFlag, Angles
-from derotation.events import Events
+from derotation.signals.angles import AngleFlag, Angles
+from derotation.signals.events import Events
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

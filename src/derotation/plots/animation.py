@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation._binning import binned
-from derotation.angles import Angles
 from derotation.io.files import whole_file
+from derotation.numerics.binning import binned
+from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.center import CenterEstimate
+from derotation.calibration.center import CenterEstimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def plot_center(estimate: CenterEstimate) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    from derotation.analysis.bayesian_optimization import BayesianCenter, EllipseCenter
+    from derotation.calibration.center_by_blobs import BayesianCenter, EllipseCenter
 
     if isinstance(estimate.details, EllipseCenter):
         from derotation.plots.ellipse import plot_ellipse_center

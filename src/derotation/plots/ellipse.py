@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derotation.analysis.bayesian_optimization import EllipseCenter
+from derotation.calibration.center_by_blobs import EllipseCenter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.dark_angles import DarkAngles
-from derotation.illumination import IlluminationEstimate
+from derotation.light.dark_angles import DarkAngles
+from derotation.light.illumination import IlluminationEstimate
 from derotation.plots.movie import show_image
 
 if TYPE_CHECKING:

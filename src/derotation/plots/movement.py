@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration import Calibration
-from derotation.movement._images import Picture
+from derotation.calibration.calibration import Calibration
 from derotation.movement.detect import Detection
+from derotation.movement.images import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation import transforms
-from derotation.angles import Angles
-from derotation.calibration import Calibration
-from derotation.streaming import DerotationResult
+from derotation.calibration.calibration import Calibration
+from derotation.maps import transforms
+from derotation.signals.angles import Angles
+from derotation.streaming.single_pass import DerotationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.plane import PlaneEstimate
+from derotation.calibration.plane import PlaneEstimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation._binning import binned
-from derotation._residual import ResidualShift
-from derotation.analysis.metrics import MostDetectedBlob
-from derotation.angles import Angles
+from derotation.images.ptd import MostDetectedBlob
+from derotation.numerics.binning import binned
 from derotation.plots.movie import show_image
-from derotation.quality import Quality
-from derotation.statistics import Statistics
+from derotation.quality.measure import Quality
+from derotation.quality.residual import ResidualShift
+from derotation.signals.angles import Angles
+from derotation.streaming.statistics import Statistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

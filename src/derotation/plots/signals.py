@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.events import Events, Repair
 from derotation.io.signals import AnalogSignals
+from derotation.signals.events import Events, Repair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derotation.wobble import WobbleEstimate
+from derotation.calibration.wobble import WobbleEstimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from derotation.steps.logs import last_error
+from derotation.jobs.logs import last_error
 
 __all__ = ["RunJobs", "State", "mosaic_states", "session_states"]
 

@@ -182,9 +182,9 @@ class SyntheticData:
         InputError
             If the cells cannot be followed over the turn.
         """
-        from derotation.analysis.blob_detection import BlobDetection
-        from derotation.analysis.fit_ellipse import fit_shared_ellipses
-        from derotation.analysis.mean_images import mean_images_of_arrays
+        from derotation.images.blobs import BlobDetection
+        from derotation.images.ellipses import fit_shared_ellipses
+        from derotation.images.mean_images import mean_images_of_arrays
 
         lines = incremental_angles.reshape(rotated_stack_incremental.shape[:2])
         means = mean_images_of_arrays(rotated_stack_incremental, lines)

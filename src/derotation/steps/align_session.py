@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation import transforms
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
 from derotation.io.files import write_json
-from derotation.movement._judge import Limits
+from derotation.maps import transforms
 from derotation.movement.correction import MovementCorrection
 from derotation.movement.detect import Detection, find_movement, movement_from_points
+from derotation.movement.judge import Limits
 from derotation.movement.manual import read_points
 from derotation.plots.movement import plot_movement, plot_movement_failed
-from derotation.steps._inputs import save_plot
-from derotation.steps._rest import read_rest_image
+from derotation.steps.inputs import save_plot
+from derotation.steps.rest import read_rest_image
 
 __all__ = ["run"]
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.angles import Angles
-from derotation.steps._inputs import open_session_movie
-from derotation.steps._rest import save_rest_image
-from derotation.steps._timing import line_timing
+from derotation.signals.angles import Angles
+from derotation.steps.inputs import open_session_movie
+from derotation.steps.rest import save_rest_image
+from derotation.steps.timing import line_timing
 
 __all__ = ["run"]
 

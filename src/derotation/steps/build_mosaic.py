@@ -16,7 +16,7 @@ from derotation.io.movie import open_movie, recording_metadata
 from derotation.mosaic.build import MosaicResult, Tile, build_mosaic
 from derotation.mosaic.stage import stage_angles
 from derotation.plots.mosaic import plot_mosaic, plot_overlaps
-from derotation.steps._inputs import save_plot
+from derotation.steps.inputs import save_plot
 
 __all__ = ["run"]
 

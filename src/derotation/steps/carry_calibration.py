@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
 from derotation.io.files import write_text
-from derotation.movement._judge import Limits
 from derotation.movement.carry import matters, update_calibration
 from derotation.movement.detect import Detection, find_movement, movement_from_points
+from derotation.movement.judge import Limits
 from derotation.movement.manual import read_points
 from derotation.plots.movement import plot_carried, plot_movement_failed
-from derotation.steps._center_text import line_for_people
-from derotation.steps._inputs import save_plot
-from derotation.steps._rest import read_rest_image
+from derotation.steps.center_text import line_for_people
+from derotation.steps.inputs import save_plot
+from derotation.steps.rest import read_rest_image
 
 __all__ = ["run"]
 

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.angles import Angles
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.io.files import TiffStackWriter, write_text
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
-from derotation.steps._inputs import (
+from derotation.signals.angles import Angles
+from derotation.steps.inputs import (
     open_session_movie,
     read_gain,
     read_movement,
     save_plot,
 )
-from derotation.steps._timing import line_timing
-from derotation.streaming import DerotationResult, derotate_movie
+from derotation.steps.timing import line_timing
+from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
 __all__ = ["run"]
 

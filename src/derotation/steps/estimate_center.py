@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.angles import Angles
-from derotation.center import CenterEstimate, estimate_center
+from derotation.calibration.center import CenterEstimate, estimate_center
+from derotation.calibration.lag import check_direction_sign
 from derotation.io.files import whole_file
-from derotation.lag import check_direction_sign
 from derotation.plots.center import plot_center
-from derotation.steps._inputs import open_session_movie, save_plot
-from derotation.steps._timing import line_timing
+from derotation.signals.angles import Angles
+from derotation.steps.inputs import open_session_movie, save_plot
+from derotation.steps.timing import line_timing
 
 __all__ = ["run"]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.angles import Angles
-from derotation.calibration import Calibration
-from derotation.illumination import IlluminationEstimate, estimate_illumination
+from derotation.calibration.calibration import Calibration
+from derotation.light.illumination import IlluminationEstimate, estimate_illumination
 from derotation.plots.illumination import plot_dark_angles, plot_illumination
-from derotation.steps._inputs import open_session_movie, save_plot
-from derotation.steps._timing import line_timing
+from derotation.signals.angles import Angles
+from derotation.steps.inputs import open_session_movie, save_plot
+from derotation.steps.timing import line_timing
 
 __all__ = ["run"]
 

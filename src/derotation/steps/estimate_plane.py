@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from derotation.angles import Angles
-from derotation.calibration import Calibration
-from derotation.derotate import LineTiming
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.lag import estimate_lag
+from derotation.calibration.plane import estimate_plane
+from derotation.calibration.wobble import estimate_wobble
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
-from derotation.lag import estimate_lag
-from derotation.plane import estimate_plane
+from derotation.maps.resample import LineTiming
 from derotation.plots.plane import plot_plane
 from derotation.plots.wobble import plot_wobble
-from derotation.steps._center_text import line_for_people
-from derotation.steps._inputs import open_session_movie, save_plot
-from derotation.steps._rest import save_rest_image
-from derotation.steps._timing import line_timing
-from derotation.wobble import estimate_wobble
+from derotation.signals.angles import Angles
+from derotation.steps.center_text import line_for_people
+from derotation.steps.inputs import open_session_movie, save_plot
+from derotation.steps.rest import save_rest_image
+from derotation.steps.timing import line_timing
 
 __all__ = ["run"]
 

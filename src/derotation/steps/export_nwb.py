@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.angles import Angles
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.export.nwb import export_nwb
 from derotation.io.movie import open_movie
-from derotation.steps._inputs import open_session_movie
+from derotation.signals.angles import Angles
+from derotation.steps.inputs import open_session_movie
 
 __all__ = ["run"]
 

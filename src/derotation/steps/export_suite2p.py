@@ -8,8 +8,8 @@ from typing import Any
 from derotation.export.bad_frames import bad_frames
 from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
-from derotation.statistics import Statistics
-from derotation.steps._export import derotated_session
+from derotation.steps.exporting import derotated_session
+from derotation.streaming.statistics import Statistics
 
 __all__ = ["run"]
 

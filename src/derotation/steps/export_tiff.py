@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from derotation.export.tiff import export_tiff
-from derotation.steps._export import derotated_session
+from derotation.steps.exporting import derotated_session
 
 __all__ = ["run"]
 

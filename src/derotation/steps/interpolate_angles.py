@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.angles import Angles, interpolate_angles
-from derotation.events import Events
 from derotation.plots.angles import plot_angles
-from derotation.steps._inputs import open_session_movie, save_plot, settle
+from derotation.signals.angles import Angles, interpolate_angles
+from derotation.signals.events import Events
+from derotation.steps.inputs import open_session_movie, save_plot, settle
 
 __all__ = ["run"]
 

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.angles import Angles
-from derotation.calibration import Calibration
-from derotation.events import Events
+from derotation.calibration.calibration import Calibration
 from derotation.plots.quality import (
     plot_blob,
     plot_coverage_over_time,
     plot_mean_by_angle,
     plot_residual_shift,
 )
-from derotation.quality import Quality, measure_quality
-from derotation.statistics import Statistics
-from derotation.steps._inputs import save_plot
+from derotation.quality.measure import Quality, measure_quality
+from derotation.signals.angles import Angles
+from derotation.signals.events import Events
+from derotation.steps.inputs import save_plot
+from derotation.streaming.statistics import Statistics
 
 __all__ = ["run"]
 

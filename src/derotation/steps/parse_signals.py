@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from derotation.errors import InputError
-from derotation.events import Events, Repair, parse_signals
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.plots.signals import plot_signals
-from derotation.steps._inputs import open_session_movie, save_plot, settle
+from derotation.signals.events import Events, Repair, parse_signals
+from derotation.steps.inputs import open_session_movie, save_plot, settle
 
 __all__ = ["run"]
 

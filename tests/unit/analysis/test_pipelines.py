@@ -13,10 +13,10 @@ import tifffile
 import yaml
 
 from derotation.analysis import _pipeline_settings
-from derotation.analysis._run_log import run_log
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
-from derotation.calibration import Calibration
+from derotation.analysis.run_log import run_log
+from derotation.calibration.calibration import Calibration
 from derotation.errors import CenterError, ConfigError, SignalError
 from derotation.simulate import simulate_session
 
@@ -536,8 +536,8 @@ def test_logging_is_left_as_it_was(tmp_path, caplog):
 
     def work():
         with run_log(path):
-            logging.getLogger("derotation.center").info("for the file")
-            logging.getLogger("derotation.center").warning("for everybody")
+            logging.getLogger("derotation.calibration.center").info("for the file")
+            logging.getLogger("derotation.calibration.center").warning("for everybody")
             raise KeyError("the end")
 
     with pytest.raises(KeyError):

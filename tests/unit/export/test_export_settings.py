@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from derotation import config
-from derotation.config import check_config, section
+from derotation.cohort import config
+from derotation.cohort.config import check_config, section
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 

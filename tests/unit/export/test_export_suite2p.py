@@ -15,9 +15,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derotation.angles import AngleFlag, Angles
-from derotation.calibration import Calibration
-from derotation.derotate import LineTiming, derotate_frames
+from derotation.calibration.calibration import Calibration
 from derotation.errors import ConfigError, InputError
 from derotation.export.bad_frames import bad_frames, frame_speeds
 from derotation.export.frames import FilledFrames, fill_image
@@ -25,9 +23,11 @@ from derotation.export.rectangle import largest_rectangle
 from derotation.export.suite2p import export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts, make_db, make_ops, make_settings
 from derotation.export.tiff import export_tiff
+from derotation.images.offset import lit_frames
 from derotation.io.movie import open_movie
-from derotation.offset import lit_frames
-from derotation.seen import SeenPixels, SeenWriter
+from derotation.io.seen import SeenPixels, SeenWriter
+from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.signals.angles import AngleFlag, Angles
 
 HEIGHT, WIDTH, RATE = 20, 28, 10.0
 CENTER = (12.0, 10.5)

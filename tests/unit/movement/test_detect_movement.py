@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.movement import (
     DetectionFailedError,
@@ -11,8 +11,8 @@ from derotation.movement import (
     detect_movement,
     phase_correlation_movement,
 )
-from derotation.movement._judge import check_evidence
 from derotation.movement.detect import Detection, find_movement, movement_from_points
+from derotation.movement.judge import check_evidence
 from derotation.simulate import simulate_pair
 
 

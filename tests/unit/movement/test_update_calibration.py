@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration import Calibration
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.files import TiffStackWriter
 from derotation.movement import MovementCorrection, update_calibration

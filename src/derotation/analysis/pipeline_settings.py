@@ -1,0 +1,440 @@
+"""The configuration of the pipelines: what it may hold, and what it means for the library.
+
+Labs have configurations with these names. They are kept here, and translated into the sections of
+the workflow's configuration, which is what the library's functions understand.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from derotation.cohort.config import read_yaml
+from derotation.cohort.schema import Problem, fill_defaults, find_problems, nearest, plain
+from derotation.errors import ConfigError
+from derotation.io.signals import ROLES
+
+__all__ = ["PipelineSettings", "read_pipeline_config", "settings_from"]
+
+Protocol = Literal["full", "incremental"]
+Config = dict[str, Any]
+
+# Names that channels have in the configurations of labs, by what they are for.
+ALIASES = {
+    "scanimage_lineclock": "line_clock",
+    "scanimage_frameclock": "frame_clock",
+    "pi_roton": "rotation_on",
+    "pi_rotticks": "rotation_ticks",
+}
+# The center found by these methods is that of the configuration; nothing is measured.
+_GIVEN = ("fixed", "image_center")
+_METHODS = ("registration", "bayesian", "ellipse", *_GIVEN)
+_SEARCH_KEYS = ("delta_center", "init_points", "n_iter")
+_NOT_NEEDED = (
+    "find_rotation_ticks_peaks.distance",
+    "squared_pulse_k",
+    "inter_rotation_interval_min_len",
+    "angle_interpolation_artifact_threshold",
+)
+
+
+def _section(required: Sequence[str] = (), **properties: Any) -> Config:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "default": {},
+        "required": list(required),
+        "properties": properties,
+    }
+
+
+def _maybe(kind: str, **rules: Any) -> Config:
+    return {"type": [kind, "null"], "default": None, **rules}
+
+
+_TEXT: Config = {"type": "string", "minLength": 1}
+_POINT: Config = {"items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+
+# The sections movie, scan, plane, wobble and derotate are those of the workflow, key by key.
+SCHEMA: Config = {
+    **_section(
+        required=("paths_read", "paths_write"),
+        paths_read=_section(
+            required=("path_to_aux", "path_to_tif"),
+            path_to_randperm=_maybe("string"),
+            path_to_aux=_TEXT,
+            path_to_tif=_TEXT,
+        ),
+        paths_write=_section(
+            required=("derotated_tiff_folder", "saving_name"),
+            debug_plots_folder=_maybe("string", minLength=1),
+            logs_folder=_maybe("string", minLength=1),
+            derotated_tiff_folder=_TEXT,
+            saving_name=_TEXT,
+        ),
+        channel_names=_maybe("array", items=_TEXT, minItems=4, uniqueItems=True),
+        rotation_increment={
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 90,
+            "default": 0.2,
+        },
+        adjust_increment={"type": "boolean", "default": True},
+        rot_deg={"type": "number", "exclusiveMinimum": 0, "default": 360},
+        degrees_per_step={
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 360,
+            "default": 10,
+        },
+        direction_sign={"type": "integer", "enum": [1, -1], "default": 1},
+        debugging_plots={"type": "boolean", "default": True},
+        frame_rate=_maybe("number", exclusiveMinimum=0),
+        sampling_rate=_maybe("number", exclusiveMinimum=0),
+        analog_signals_processing=_section(
+            find_rotation_ticks_peaks=_section(
+                height=_maybe("number"), distance=_maybe("number", minimum=0)
+            ),
+            squared_pulse_k=_maybe("number"),
+            inter_rotation_interval_min_len=_maybe("number", minimum=0),
+            angle_interpolation_artifact_threshold=_maybe("number"),
+        ),
+        interpolation=_section(line_use_start=_maybe("boolean"), frame_use_start=_maybe("boolean")),
+        center_method={"type": "string", "enum": list(_METHODS), "default": "registration"},
+        biased_center=_maybe("array", **_POINT),
+        delta_center=_maybe("number", exclusiveMinimum=0),
+        init_points=_maybe("integer", minimum=1),
+        n_iter=_maybe("integer", minimum=0),
+        movie=_section(
+            channel=_maybe("integer", minimum=1),
+            plane=_maybe("integer", minimum=1),
+            n_planes=_maybe("integer", minimum=1),
+            n_channels=_maybe("integer", minimum=1),
+            frames_per_chunk=_maybe("integer", minimum=1),
+        ),
+        scan=_section(
+            lines_per_frame=_maybe("integer", minimum=1),
+            bidirectional=_maybe("boolean"),
+            line_duty=_maybe("number", exclusiveMinimum=0, maximum=1),
+        ),
+        plane=_section(
+            correct={"type": "string", "enum": ["auto", "never", "fixed"], "default": "auto"},
+            plane_angle={
+                "type": "number",
+                "minimum": 0,
+                "exclusiveMaximum": 90,
+                "default": 0,
+            },
+            plane_orientation={"type": "number", "default": 0},
+            output={"type": "string", "enum": ["scan", "sample"], "default": "scan"},
+            n_frames={"type": "integer", "minimum": 8, "default": 80},
+        ),
+        wobble=_section(
+            correct={"type": "string", "enum": ["auto", "never"], "default": "auto"},
+            max_order={"type": "integer", "minimum": 1, "maximum": 8, "default": 4},
+            n_frames={"type": "integer", "minimum": 8, "default": 80},
+        ),
+        derotate=_section(
+            interpolation={
+                "type": "string",
+                "enum": ["linear", "cubic", "nearest"],
+                "default": "linear",
+            },
+            blank=_maybe("number"),
+            mask_diameter=_maybe("number", exclusiveMinimum=0),
+            dtype=_maybe("string", enum=[None, "uint8", "int16", "uint16", "float32"]),
+        ),
+    ),
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PipelineSettings:
+    """A checked configuration, as the library's functions need it."""
+
+    protocol: Protocol
+    """What the motor did."""
+    movie: str
+    """The movie's file, or a pattern for several."""
+    signals: Path
+    """The analog signals."""
+    stimulus: Path | None
+    """The table of speeds and directions; None for the incremental protocol."""
+    folder: Path
+    """Where the derotated movie goes."""
+    plots_folder: Path
+    """Where plots and the text file with the center go."""
+    logs_folder: Path
+    """Where the log of each run goes."""
+    name: str
+    """What the output files are called."""
+    plots: bool
+    """Whether plots are made."""
+    frame_rate: float | None
+    """Frames that the clock counts per second, Hz."""
+    sampling_rate: float | None
+    """Of the analog signals, Hz; None: from the frame clock and `frame_rate`."""
+    degrees: float
+    """Degrees of a full rotation, or of the whole turn of the incremental protocol."""
+    frame_use_start: bool | None
+    """A frame's angle: at its start (True), at its end (False), in its middle (None)."""
+    sections: Config
+    """Sections ``movie``, ``scan``, ``signals``, ``angles``, ``center`` and ``derotate`` as in the
+    workflow's configuration; the sampling rate is missing in ``signals``."""
+    remarks: tuple[str, ...]
+    """What the configuration asks for that is not needed here, in plain words."""
+
+    @property
+    def derotated(self) -> Path:
+        """The derotated movie."""
+        return self.folder / f"{self.name}.tif"
+
+    @property
+    def table(self) -> Path:
+        """The table of angles, a row per frame."""
+        return self.folder / f"{self.name}.csv"
+
+    @property
+    def calibration(self) -> Path:
+        """The center for programs."""
+        return self.folder / f"{self.name}_calibration.json"
+
+    @property
+    def center_text(self) -> Path:
+        """The center for people."""
+        return self.plots_folder / "optimal_center_of_rotation.txt"
+
+    @property
+    def events_summary(self) -> Path:
+        """What was found and repaired in the analog signals."""
+        return self.logs_folder / f"{self.name}_events.json"
+
+
+def read_pipeline_config(config: Mapping[str, Any] | str | Path) -> tuple[Config, str]:
+    """Read the configuration of a pipeline.
+
+    Parameters
+    ----------
+    config : mapping or path
+        The configuration, the path of a YAML file, or the name of one: its path without
+        ``.yml`` or ``.yaml``, in the working directory or in its folder ``config``.
+
+    Returns
+    -------
+    config : dict
+        What it holds.
+    source : str
+        The file, or ``configuration``, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or if it is no YAML mapping.
+    """
+    if isinstance(config, Mapping):
+        return dict(config), "configuration"
+    asked = Path(config).expanduser()
+    tried = [asked]
+    if asked.suffix.lower() not in (".yml", ".yaml"):
+        homes = (asked,) if asked.is_absolute() else (asked, Path("config") / asked)
+        tried += [Path(f"{home}{suffix}") for home in homes for suffix in (".yml", ".yaml")]
+    for path in tried:
+        if path.is_file():
+            return read_yaml(path), str(path)
+    listed = ", ".join(map(str, tried))
+    msg = f"{config}: there is no such configuration; looked for: {listed} (in {Path.cwd()})."
+    raise ConfigError(msg)
+
+
+def settings_from(
+    config: Mapping[str, Any], protocol: Protocol, source: str = "configuration"
+) -> PipelineSettings:
+    """Check the configuration of a pipeline and translate it.
+
+    Parameters
+    ----------
+    config : mapping
+        As :func:`read_pipeline_config` returns it.
+    protocol : {"full", "incremental"}
+        What the motor did.
+    source : str
+        Where the configuration comes from, for messages.
+
+    Returns
+    -------
+    PipelineSettings
+
+    Raises
+    ------
+    ConfigError
+        With everything that is wrong, one line each.
+    """
+    filled = fill_defaults(plain(config), SCHEMA, SCHEMA)
+    problems = find_problems(filled, SCHEMA) or list(_contradictions(filled, protocol))
+    if problems:
+        lines = (f"{source}: {'.'.join(map(str, p.path))}: {p.text}" for p in problems)
+        raise ConfigError("\n".join(lines))
+    read, write = filled["paths_read"], filled["paths_write"]
+    folder = _path(write["derotated_tiff_folder"])
+    randperm = read["path_to_randperm"]
+    return PipelineSettings(
+        protocol=protocol,
+        movie=str(_path(read["path_to_tif"])),
+        signals=_path(read["path_to_aux"]),
+        stimulus=_path(randperm) if protocol == "full" else None,
+        folder=folder,
+        plots_folder=_path(write["debug_plots_folder"] or folder / "debug_plots"),
+        logs_folder=_path(write["logs_folder"] or folder / "logs"),
+        name=write["saving_name"].removesuffix(".tif"),
+        plots=filled["debugging_plots"],
+        frame_rate=filled["frame_rate"],
+        sampling_rate=filled["sampling_rate"],
+        degrees=float(filled["rot_deg"]),
+        frame_use_start=filled["interpolation"]["frame_use_start"],
+        sections=_sections(filled),
+        remarks=tuple(_remarks(filled, protocol)),
+    )
+
+
+def _path(text: str | Path) -> Path:
+    return Path(text).expanduser()
+
+
+def _contradictions(config: Config, protocol: Protocol) -> Iterator[Problem]:
+    """Find values that are allowed by themselves, but not together or for this protocol."""
+    if protocol == "full" and not config["paths_read"]["path_to_randperm"]:
+        text = "is missing; the table with speed and direction of each rotation (.csv or .mat)."
+        yield Problem(path=("paths_read", "path_to_randperm"), text=text)
+    name = config["paths_write"]["saving_name"]
+    if Path(name).name != name or name in (".", "..", ".tif"):
+        text = (
+            f'found "{name}", allowed: a name without folders; derotated_tiff_folder is for them.'
+        )
+        yield Problem(path=("paths_write", "saving_name"), text=text)
+    if config["frame_rate"] is None and config["sampling_rate"] is None:
+        text = (
+            "is missing. Give the frames per second that the frame clock counts (Hz), or "
+            "sampling_rate, the samples per second of the analog signals."
+        )
+        yield Problem(path=("frame_rate",), text=text)
+    method = config["center_method"]
+    if method == "ellipse" and protocol == "full":
+        text = "found ellipse, which needs the incremental protocol: use IncrementalPipeline."
+        yield Problem(path=("center_method",), text=text)
+    if method == "fixed" and config["biased_center"] is None:
+        text = "is missing; center_method is fixed, so give the center as [x, y] in pixels."
+        yield Problem(path=("biased_center",), text=text)
+    if not _is_npy(config):
+        yield from _channel_problems(config["channel_names"])
+
+
+def _is_npy(config: Config) -> bool:
+    return _path(config["paths_read"]["path_to_aux"]).suffix.lower() == ".npy"
+
+
+def _role(name: str) -> str | None:
+    """Tell what a channel is for from its name."""
+    lower = name.lower()
+    return lower if lower in ROLES else ALIASES.get(lower)
+
+
+def _channel_problems(names: Sequence[str] | None) -> Iterator[Problem]:
+    """Say which roles no channel has, or several."""
+    if names is None:
+        text = "is missing; a .bin file needs the names of all its channels in the file's order."
+        yield Problem(path=("channel_names",), text=text)
+        return
+    others = [name for name in names if _role(name) is None]
+    for role in ROLES:
+        found = [name for name in names if _role(name) == role]
+        if len(found) > 1:
+            text = f"{' and '.join(found)} are both names of the {role}; only one can be."
+            yield Problem(path=("channel_names",), text=text)
+        elif not found:
+            yield Problem(path=("channel_names",), text=_missing_role(role, names, others))
+
+
+def _missing_role(role: str, names: Sequence[str], others: Sequence[str]) -> str:
+    alias = next(alias for alias, known in ALIASES.items() if known == role)
+    shown = {"pi_roton": "PI_rotON", "pi_rotticks": "PI_rotticks"}.get(alias, alias)
+    near = nearest(shown, others) or nearest(role, others)
+    hint = f' Is it "{near}"?' if near else ""
+    listed = ", ".join(names)
+    return f"no channel is the {role} (named {role} or {shown}); found {listed}.{hint}"
+
+
+def _remarks(config: Config, protocol: Protocol) -> Iterator[str]:
+    """Say in plain words which keys have no effect, and why."""
+    signals = config["analog_signals_processing"]
+    distance = signals["find_rotation_ticks_peaks"]["distance"]
+    flat = {**signals, "find_rotation_ticks_peaks.distance": distance}
+    unused = [key for key in _NOT_NEEDED if flat[key] is not None]
+    if unused:
+        yield (
+            f"analog_signals_processing: not needed, and without effect: {', '.join(unused)}. "
+            "Levels, pulses and gaps of the analog signals are told from the signals themselves."
+        )
+    search = [key for key in _SEARCH_KEYS if config[key] is not None]
+    method = config["center_method"]
+    if search and method != "bayesian":
+        yield (
+            f"{', '.join(search)}: without effect, since center_method is {method}; only the "
+            "method bayesian searches around biased_center."
+        )
+    if config["biased_center"] is not None and method in ("ellipse", "image_center"):
+        yield f"biased_center: without effect, since center_method is {method}."
+    if not config["adjust_increment"]:
+        yield (
+            "rot_deg: without effect, since adjust_increment is false; a rotation is as long as "
+            "its ticks say."
+        )
+    if _is_npy(config) and config["channel_names"] is not None:
+        yield f"channel_names: not needed; the rows of a .npy file are {', '.join(ROLES)}."
+    if protocol == "incremental" and config["paths_read"]["path_to_randperm"]:
+        yield "paths_read.path_to_randperm: not needed by the incremental protocol; not read."
+
+
+def _sections(config: Config) -> Config:
+    """Translate into the sections of the workflow's configuration."""
+    line_start = config["interpolation"]["line_use_start"]
+    height = config["analog_signals_processing"]["find_rotation_ticks_peaks"]["height"]
+    return {
+        "movie": config["movie"],
+        "scan": config["scan"],
+        "signals": {
+            **_channels(config),
+            "recognize_clocks": True,
+            "thresholds": dict.fromkeys(ROLES) | {"rotation_ticks": height},
+            "rotation_increment": config["rotation_increment"],
+            "degrees_per_rotation": config["rot_deg"] if config["adjust_increment"] else None,
+        },
+        "angles": {
+            "line_reference": {None: "middle", True: "start", False: "end"}[line_start],
+            "direction_sign": config["direction_sign"],
+            "degrees_per_step": config["degrees_per_step"],
+        },
+        "center": _center(config),
+        "plane": config["plane"],
+        "wobble": config["wobble"],
+        "derotate": config["derotate"],
+    }
+
+
+def _channels(config: Config) -> Config:
+    if _is_npy(config):
+        return {"channel_order": list(ROLES), "channel_names": {role: role for role in ROLES}}
+    names = config["channel_names"]
+    roles = {_role(name): name for name in names}
+    return {"channel_order": list(names), "channel_names": {role: roles[role] for role in ROLES}}
+
+
+def _center(config: Config) -> Config:
+    """Collect what the estimation of the center reads; what is not given has its defaults."""
+    method, guess = config["center_method"], config["biased_center"]
+    center: Config = {"method": method}
+    if guess is not None:
+        center["fixed" if method == "fixed" else "biased_center"] = guess
+    if method == "bayesian":
+        center |= {key: config[key] for key in _SEARCH_KEYS if config[key] is not None}
+    return center

@@ -1,0 +1,5 @@
+"""Center, plane, wobble and lag: what does not change within a session, with its uncertainty."""
+
+from derotation.calibration.calibration import Calibration
+
+__all__ = ["Calibration"]

@@ -1,0 +1,231 @@
+"""What does not change within a session: center and plane of rotation, wobble and lag."""
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation import __version__
+from derotation.errors import InputError
+from derotation.io.files import write_json
+from derotation.maps import transforms
+
+__all__ = ["Calibration"]
+
+KIND = "derotation calibration"
+VERSION = 1
+
+Rows = tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How the sample moves when it is turned, how that was found and how well it is known."""
+
+    center: tuple[float, float]
+    """Center of rotation (x, y) in pixels, pixel centers at integers."""
+    image_shape: tuple[int, int]
+    """Height and width of the frames that it belongs to, pixels."""
+    method: str
+    """How the center was found: registration, fixed or image_center."""
+    center_sd: tuple[float, float] | None = None
+    """Standard uncertainty of the center (x, y) in pixels; None where nothing was measured."""
+    residual_px: float | None = None
+    """Root mean square of the shifts that remain between frames and the sample at rest, pixels."""
+    trusted: bool = True
+    """False if the estimate contradicts itself or rests on too little."""
+    statement: str = ""
+    """In plain words, how much the estimate can be trusted and why."""
+    plane_angle: float = 0.0
+    """Tilt of the rotation plane against the scanning plane, degrees."""
+    plane_orientation: float = 0.0
+    """Direction of the foreshortening, degrees from +x (right) towards +y (down)."""
+    plane_sd: tuple[float, float] | None = None
+    """Standard uncertainties of tilt and orientation, degrees; None where nothing was measured."""
+    plane_output: transforms.PlaneOutput = "scan"
+    """Plane in which the derotated picture is drawn: as scanned at rest, or as seen along the axis
+    ("sample")."""
+    wobble: Rows = ()
+    """Wobble of the axis: row k = 1, 2, ... holds (Cx, Cy, Sx, Sy) in pixels, which shift the
+    recorded picture at angle a by C (cos(k a) - 1) + S sin(k a)."""
+    wobble_sd: Rows | None = None
+    """Standard uncertainties of `wobble`, pixels; None where nothing was measured."""
+    lag_ms: float = 0.0
+    """Delay of the motor's signals against the scanner's, milliseconds. It belongs to the angles
+    (a line's angle is what the ticks say this much later); the maps do not use it."""
+    lag_sd_ms: float | None = None
+    """Standard uncertainty of the lag, milliseconds; None where nothing was measured."""
+    image: Path | None = None
+    """TIFF with the mean of the raw frames at rest, by which the calibration can be carried over to
+    a session in which the picture has moved; in the file relative to its folder."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where it comes from: session, number of frames, version of the software."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Make a copy with some values changed."""
+        return dataclasses.replace(self, **changes)
+
+    def line_maps(
+        self, line_angles: ArrayLike, movement: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Make the maps that undo the rotation, see :func:`derotation.maps.transforms.line_maps`.
+
+        Parameters
+        ----------
+        line_angles : array_like of shape (...)
+            Angles of the lines in degrees; NaN where a line must not be used.
+        movement : array_like of shape (2, 3) or (3, 3), optional
+            Map (x, y) from this session's field of view to that of its reference, which follows
+            the rotation.
+
+        Returns
+        -------
+        ndarray of shape (..., 2, 3)
+        """
+        maps = transforms.line_maps(
+            line_angles,
+            self.center,
+            self.plane_angle,
+            self.plane_orientation,
+            self.plane_output,
+            self.wobble,
+        )
+        return maps if movement is None else transforms.compose(np.asarray(movement)[:2], maps)
+
+    def check_shape(self, shape: tuple[int, ...], source: str) -> None:
+        """Refuse frames of another size.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Its last two entries are the height and width of the frames.
+        source : str
+            What has that shape, for the message.
+
+        Raises
+        ------
+        InputError
+        """
+        if tuple(shape[-2:]) != self.image_shape:
+            found, expected = (f"{w} x {h}" for h, w in (shape[-2:], self.image_shape))
+            msg = (
+                f"{source} has frames of {found} pixels (width x height), but the calibration was "
+                f"made from frames of {expected}; use the calibration of a session recorded with "
+                "the same zoom and frame size, or leave it out to have it estimated"
+            )
+            raise InputError(msg)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a JSON file for people and programs."""
+        content = {"kind": KIND, "version": VERSION} | dataclasses.asdict(self)
+        if self.image is not None:
+            content["image"] = os.path.relpath(self.image, Path(path).parent)
+        content["provenance"] = {"software": f"derotation-workflow {__version__}"} | self.provenance
+        write_json(path, content)
+
+    def read_image(self) -> NDArray[Any]:
+        """Read the image that the calibration carries, shape (y, x).
+
+        Raises
+        ------
+        InputError
+            If it carries none, or the file is missing or has another size than its frames.
+        """
+        import tifffile
+
+        if self.image is None:
+            msg = (
+                "the calibration carries no image, so that a movement against it cannot be found; "
+                "estimate it anew, or give an image instead"
+            )
+            raise InputError(msg)
+        try:
+            image = tifffile.imread(self.image)
+        except (OSError, ValueError) as error:
+            msg = f"{self.image}, the image of a calibration, cannot be read: {error}"
+            raise InputError(msg) from error
+        image = image.reshape(image.shape[-2:]) if image.size else image
+        self.check_shape(image.shape, str(self.image))
+        return np.asarray(image)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read or is no calibration of this version.
+        """
+        name = Path(path)
+        try:
+            content = json.loads(name.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            msg = f"{name} cannot be read as a calibration: {error}"
+            raise InputError(msg) from error
+        if not isinstance(content, dict) or content.get("kind") != KIND:
+            msg = f"{name} is no calibration file (its key 'kind' is not {KIND!r})"
+            raise InputError(msg)
+        if content.pop("version", None) != VERSION:
+            msg = f"{name} is a calibration of another version than {VERSION}; estimate it anew"
+            raise InputError(msg)
+        del content["kind"]
+        known = {item.name for item in dataclasses.fields(cls)}
+        required = {"center", "image_shape", "method"}
+        if unknown := sorted(content.keys() - known):
+            msg = f"{name} holds unknown keys: {', '.join(unknown)}; known are {sorted(known)}"
+            raise InputError(msg)
+        if missing := sorted(required - content.keys()):
+            msg = f"{name} lacks the keys {', '.join(missing)}"
+            raise InputError(msg)
+        for key in ("center", "image_shape", "center_sd", "plane_sd"):
+            value = content.get(key)
+            if key in required or value is not None:
+                content[key] = _pair(name, key, value, 2)
+        for key, default in (("plane_angle", 0.0), ("plane_orientation", 0.0), ("lag_ms", 0.0)):
+            content[key] = _number(name, key, content.get(key, default))
+        if content.get("lag_sd_ms") is not None:
+            content["lag_sd_ms"] = _number(name, "lag_sd_ms", content["lag_sd_ms"])
+        if not -90 < content["plane_angle"] < 90:
+            msg = f"{name}: plane_angle is {content['plane_angle']}; expected -90 to 90 degrees"
+            raise InputError(msg)
+        if content.get("plane_output", "scan") not in get_args(transforms.PlaneOutput):
+            msg = (
+                f"{name}: plane_output is {content['plane_output']!r}; allowed are scan and sample"
+            )
+            raise InputError(msg)
+        if content.get("image") is not None:
+            content["image"] = name.parent / str(content["image"])
+        content["wobble"] = _rows(name, "wobble", content.get("wobble", []))
+        if content.get("wobble_sd") is not None:
+            content["wobble_sd"] = _rows(name, "wobble_sd", content["wobble_sd"])
+        return cls(**content)
+
+
+def _number(name: Path, key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        msg = f"{name}: {key} is {value!r}; expected a number"
+        raise InputError(msg)
+    return float(value)
+
+
+def _rows(name: Path, key: str, value: object) -> Rows:
+    rows: list[Any] = value if isinstance(value, list) else [None]
+    if not all(isinstance(row, list) and len(row) == 4 for row in rows):
+        msg = f"{name}: {key} is {value!r}; expected a list of rows of 4 numbers (Cx, Cy, Sx, Sy)"
+        raise InputError(msg)
+    return tuple(tuple(_number(name, key, v) for v in row) for row in rows)  # type: ignore[misc]
+
+
+def _pair(name: Path, key: str, value: object, size: int) -> tuple[Any, ...]:
+    numbers = isinstance(value, list) and len(value) == size
+    if not numbers or not all(isinstance(v, int | float) for v in value):  # type: ignore[attr-defined]
+        msg = f"{name}: {key} is {value!r}; expected a list of {size} numbers"
+        raise InputError(msg)
+    return tuple(value)  # type: ignore[arg-type]

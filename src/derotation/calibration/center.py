@@ -1,0 +1,391 @@
+"""Find the center of rotation.
+
+Method ``registration``: frames recorded while the sample was turned are derotated about a guess,
+and each one is compared with the sample at rest. A guess that is wrong by e leaves in a frame at
+angle a the shift (I - R(a)) e, so that the displacements of many frames give e by least squares.
+Shifts of any size, from the peak of a correlation, bring the guess to within a pixel; what is left
+of it is fitted to the affine displacement of each frame, found from gradients.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.geometry import Geometry, Refined, refine, residual_shifts
+from derotation.errors import CenterError
+from derotation.images.registration import Registration, Sample, read_sample
+from derotation.io.movie import Movie
+from derotation.maps import transforms
+from derotation.maps.resample import LineTiming
+from derotation.numerics.robust import contiguous_blocks, fit
+from derotation.signals.angles import Angles
+
+if TYPE_CHECKING:
+    from derotation.calibration.center_by_blobs import BayesianCenter, EllipseCenter
+
+__all__ = ["CenterEstimate", "estimate_center"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS: dict[str, Any] = {
+    "method": "registration",
+    "fixed": None,
+    "biased_center": None,
+    "n_frames": 170,
+    "iterations": 3,
+    "delta_center": 10.0,
+    "init_points": 2,
+    "n_iter": 10,
+    "seed": 0,
+}
+# Frames are smoothed by this (px) before their gradients are used; they find what is within a
+# pixel or two, and beyond COARSE_LIMIT (px) the peak of the correlation is looked for.
+SMOOTHING = 1.5
+COARSE_LIMIT = 1.0
+MAX_COARSE = 4
+# When an estimate is not trusted.
+MAX_SD = 0.5
+MAX_RESIDUAL = 1.0
+MIN_INLIERS = 0.5
+MIN_SPREAD = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CenterEstimate:
+    """The center and what it was found from."""
+
+    calibration: Calibration
+    """The result."""
+    frames: NDArray[np.int64]
+    """Numbers of the frames that were used, shape (n,)."""
+    angles: NDArray[np.float64]
+    """Their angles in the middle, degrees, shape (n,)."""
+    shifts: NDArray[np.float64]
+    """Shift (x, y) of each frame against the sample at rest about the starting guess, pixels."""
+    residuals: NDArray[np.float64]
+    """Shift (x, y) that is left about the final center, pixels, shape (n, 2)."""
+    inliers: NDArray[np.bool_]
+    """Frames that agree with the result, shape (n,)."""
+    path: NDArray[np.float64]
+    """Centers (x, y) from the starting guess to the result."""
+    reference: NDArray[np.float32]
+    """Mean image of the sample at rest, shape (y, x)."""
+    details: "BayesianCenter | EllipseCenter | None" = None
+    """What the methods bayesian and ellipse tell besides; arrays per frame are then empty."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What the center was found from, a row per frame, evaluation or place of a blob."""
+        if self.details is not None:
+            return self.details.table
+        columns = {
+            "frame": self.frames,
+            "angle": self.angles,
+            "shift_x": self.shifts[:, 0],
+            "shift_y": self.shifts[:, 1],
+            "residual_x": self.residuals[:, 0],
+            "residual_y": self.residuals[:, 1],
+            "used": self.inliers,
+        }
+        return pd.DataFrame(columns)
+
+
+def estimate_center(
+    movie: Movie,
+    angles: Angles,
+    config: Mapping[str, Any] | None = None,
+    *,
+    timing: LineTiming | None = None,
+    session: str = "",
+    threads: int = 1,
+) -> CenterEstimate:
+    """Find the center of rotation of a session.
+
+    Parameters
+    ----------
+    movie : Movie
+        The recorded movie; a few hundred of its frames are read.
+    angles : Angles
+        Angles of all lines.
+    config : mapping, optional
+        ``method``: registration, ellipse, bayesian, fixed or image_center. For fixed: ``fixed``
+        (x, y). ``biased_center``: the first guess (x, y), None for the image's center. For
+        registration: ``n_frames`` to compare and ``iterations`` of the last, fine part. For
+        bayesian: ``delta_center``, ``init_points``, ``n_iter`` and ``seed``, see
+        :func:`derotation.calibration.center_by_blobs.find_center_bayesian`. Missing keys take
+        their defaults.
+    timing : LineTiming, optional
+        When the samples within a line are recorded; by default as `angles` says, in one direction.
+    session : str
+        Name for the provenance.
+    threads : int
+        Number of threads for derotating.
+
+    Returns
+    -------
+    CenterEstimate
+        Its ``calibration.trusted`` and ``calibration.statement`` say whether to believe it.
+
+    Raises
+    ------
+    CenterError
+        If there are no frames at rest or no turned frames, or nothing in them to compare.
+
+    Notes
+    -----
+    Beside the center, a displacement common to all frames is fitted, so that noise in the
+    reference does not move the center. The uncertainty comes from leaving out contiguous blocks of
+    frames (jackknife): neighboring frames share active cells, and resampling single frames
+    (bootstrap) would call the center two to three times better known than it is.
+    """
+    settings = DEFAULTS | dict(config or {})
+    timing = timing or LineTiming(line_duty=angles.line_duty)
+    by_method = {"bayesian": _by_search, "ellipse": _by_ellipses, "registration": _by_registration}
+    if settings["method"] not in by_method:
+        return _given_center(settings, movie.shape[1:], session)
+    return by_method[settings["method"]](movie, angles, settings, timing, session, threads)
+
+
+def _by_registration(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center by comparing turned frames with the sample at rest."""
+    sample = read_sample(movie, angles, int(settings["n_frames"]))
+    logger.info(
+        "Center: %d frames at rest and %d turned ones are compared",
+        sample.n_rest,
+        len(sample.numbers),
+    )
+    start = settings["biased_center"] or transforms.image_center(movie.shape)
+    registration = Registration(sample, timing, threads)
+    path = [np.asarray(start, dtype=np.float64)]
+    shifts = _approach(registration, path)
+    refined = refine(
+        registration,
+        _turning_about(path[-1]),
+        ("center",),
+        (SMOOTHING,) * max(int(settings["iterations"]), 1),
+    )
+    path.append(refined.geometry.center)
+    residuals = residual_shifts(refined)
+    inliers = refined.fit.weights > 0
+    return CenterEstimate(
+        calibration=_judge(refined, sample, residuals[inliers], session),
+        frames=sample.numbers,
+        angles=sample.middle,
+        shifts=shifts,
+        residuals=residuals,
+        inliers=inliers,
+        path=np.array(path),
+        reference=sample.reference,
+    )
+
+
+def _by_search(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center about which the derotated sample moves least."""
+    from derotation.calibration.center_by_blobs import find_center_bayesian
+
+    keys = ("biased_center", "delta_center", "init_points", "n_iter", "seed")
+    found = find_center_bayesian(
+        movie, angles, timing=timing, threads=threads, **{key: settings[key] for key in keys}
+    )
+    path = np.vstack([found.biased_center, found.center])
+    return _from_details(found, "bayesian", movie, session, path, residual_px=found.ptd)
+
+
+def _by_ellipses(
+    movie: Movie,
+    angles: Angles,
+    settings: Mapping[str, Any],
+    timing: LineTiming,
+    session: str,
+    threads: int,
+) -> CenterEstimate:
+    """Find the center of the ellipses that blobs draw from rest to rest."""
+    from derotation.calibration.center_by_blobs import find_center_ellipse
+
+    found = find_center_ellipse(movie, angles, threads=threads)
+    return _from_details(
+        found, "ellipse", movie, session, np.array([found.center]), residual_px=found.residual_px
+    )
+
+
+def _from_details(
+    found: "BayesianCenter | EllipseCenter",
+    method: str,
+    movie: Movie,
+    session: str,
+    path: NDArray[np.float64],
+    residual_px: float,
+) -> CenterEstimate:
+    none = np.empty((0, 2))
+    return CenterEstimate(
+        calibration=Calibration(
+            center=found.center,
+            image_shape=movie.shape[1:],
+            method=method,
+            center_sd=found.center_sd,
+            residual_px=residual_px,
+            trusted=found.trusted,
+            statement=found.statement,
+            provenance={"session": session},
+        ),
+        frames=np.empty(0, np.int64),
+        angles=np.empty(0),
+        shifts=none,
+        residuals=none,
+        inliers=np.empty(0, np.bool_),
+        path=path,
+        reference=found.image,
+        details=found,
+    )
+
+
+def _turning_about(center: NDArray[np.float64]) -> Geometry:
+    return Geometry(center=center, tilt=np.zeros(2), wobble=np.zeros((0, 4)))
+
+
+def _approach(registration: Registration, path: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Come to within a pixel of the center, adding each guess to `path`; give the first shifts."""
+    sample = registration.sample
+    first: NDArray[np.float64] | None = None
+    for _ in tqdm(range(MAX_COARSE), desc="coarse center", disable=None, leave=False):
+        shifts, _ = registration.shifts(_turning_about(path[-1]).sample_maps(sample))
+        first = shifts if first is None else first
+        error = _center_error(sample, shifts)
+        path.append(path[-1] - error)
+        if np.hypot(*error) < COARSE_LIMIT:
+            break
+    assert first is not None
+    return first
+
+
+def _center_error(sample: Sample, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Explain shifts by (I - R(a)) e and a shift common to all; give e."""
+    leverage = np.eye(2) - transforms.rotation_matrices(sample.middle)
+    same = np.broadcast_to(np.eye(2), leverage.shape)
+    result = fit(
+        np.concatenate([leverage, same], axis=2),
+        shifts,
+        same,
+        blocks=contiguous_blocks(sample.time_s),
+        common=2,
+    )
+    return result.parameters[:2]
+
+
+def _given_center(
+    settings: Mapping[str, Any], shape: tuple[int, int], session: str
+) -> CenterEstimate:
+    """Take the center from the configuration; nothing is measured."""
+    method = settings["method"]
+    if method == "fixed":
+        if settings["fixed"] is None:
+            msg = "center.method is fixed, but center.fixed is empty; give the center as [x, y]"
+            raise CenterError(msg)
+        center = np.asarray(settings["fixed"], dtype=np.float64)
+        statement = (
+            "The center was given in the configuration (center.fixed); nothing was measured."
+        )
+    elif method == "image_center":
+        center = np.asarray(transforms.image_center(shape))
+        statement = "The center of the image was taken; nothing was measured."
+    else:
+        msg = (
+            f"center.method is {method!r}; allowed are registration, ellipse, bayesian, "
+            "fixed and image_center"
+        )
+        raise CenterError(msg)
+    calibration = Calibration(
+        center=(float(center[0]), float(center[1])),
+        image_shape=shape,
+        method=method,
+        statement=statement,
+        provenance={"session": session},
+    )
+    none = np.empty((0, 2))
+    return CenterEstimate(
+        calibration=calibration,
+        frames=np.empty(0, np.int64),
+        angles=np.empty(0),
+        shifts=none,
+        residuals=none,
+        inliers=np.empty(0, np.bool_),
+        path=center[np.newaxis],
+        reference=np.zeros(shape, np.float32),
+    )
+
+
+def _judge(
+    refined: Refined, sample: Sample, residuals: NDArray[np.float64], session: str
+) -> Calibration:
+    """Say in plain words whether the center can be trusted."""
+    center, sd = refined.geometry.center, refined.fit.sd[:2]
+    inliers = refined.fit.weights > 0
+    share = float(np.mean(inliers))
+    residual = float(np.sqrt(np.mean(np.sum(residuals**2, axis=1))))
+    turned = np.sort(np.deg2rad(np.mod(sample.middle[inliers], 360)))
+    spread = float(np.rad2deg(np.ptp(np.unwrap(turned)))) if len(turned) else 0.0
+    height, width = sample.reference.shape
+    doubts = []
+    if spread < MIN_SPREAD:
+        doubts.append(
+            f"the sample was turned over only {spread:.0f} degrees, which hardly tells the center"
+        )
+    if float(sd.max()) > MAX_SD:
+        doubts.append(f"it is uncertain by {sd.max():.2f} px")
+    if residual > MAX_RESIDUAL:
+        doubts.append(
+            f"frames are still shifted by {residual:.2f} px (rms) about it: is there structure in "
+            "the picture, is the rotation plane tilted, do clocks and movie belong together?"
+        )
+    if share < MIN_INLIERS:
+        doubts.append(
+            f"only {100 * share:.0f} % of the frames agree with it; the sign of the "
+            "angles (angles.direction_sign) or the clocks may be wrong"
+        )
+    if not (0 <= center[0] < width and 0 <= center[1] < height):
+        doubts.append("it lies outside the picture")
+    if doubts:
+        statement = "The center cannot be trusted: " + "; ".join(doubts) + "."
+        logger.warning("%s", statement)
+    else:
+        statement = (
+            f"The center is known to {sd[0]:.3f} px (x) and {sd[1]:.3f} px (y); frames lie within "
+            f"{residual:.2f} px (rms) of the sample at rest."
+        )
+        logger.info("%s", statement)
+    return Calibration(
+        center=(float(center[0]), float(center[1])),
+        image_shape=(height, width),
+        method="registration",
+        center_sd=(float(sd[0]), float(sd[1])),
+        residual_px=residual,
+        trusted=not doubts,
+        statement=statement,
+        provenance={
+            "session": session,
+            "turned_frames": len(sample.numbers),
+            "frames_at_rest": sample.n_rest,
+            "inlier_fraction": share,
+        },
+    )

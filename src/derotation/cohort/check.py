@@ -1,0 +1,318 @@
+"""Look at a cohort's files before anything is run: headers only, so that it takes seconds."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derotation.cohort.cohort import Cohort
+from derotation.cohort.sample_sheet import Session
+from derotation.errors import DerotationError
+
+__all__ = ["CohortCheck", "SessionCheck", "check_cohort", "check_session", "format_table"]
+
+GIGA = 1e9
+# Signals that are shorter than the movie by more than this cannot belong to it.
+SHORTEST = 0.98
+# Signals that last this much longer than the movie are worth a look.
+LONGEST = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCheck:
+    """What the headers of a session's files say; None where nothing is known.
+
+    Attributes
+    ----------
+    name, protocol : str
+        As in the sample sheet.
+    simulated : bool
+        Whether the workflow makes its files itself; then there is nothing to look at.
+    shape : tuple of int or None
+        Frames, height and width of the movie.
+    frame_rate : float or None
+        Frames per second of the chosen plane, Hz.
+    channels : str
+        The channel and the plane that are read, if there are several.
+    movie_bytes : int
+        Size of the movie's files.
+    signals_s : float or None
+        Duration of the analog signals, seconds.
+    n_rotations : int or None
+        Rows of the stimulus table.
+    output_bytes : int
+        What the session's results will still take on the disk, about.
+    problems, notes : tuple of str
+        What keeps it from being processed, and what is worth a look.
+    """
+
+    name: str
+    protocol: str
+    simulated: bool = False
+    shape: tuple[int, int, int] | None = None
+    frame_rate: float | None = None
+    channels: str = ""
+    movie_bytes: int = 0
+    signals_s: float | None = None
+    n_rotations: int | None = None
+    output_bytes: int = 0
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortCheck:
+    """What was found in all sessions, and whether the disk has room for the results.
+
+    Attributes
+    ----------
+    sessions : tuple of SessionCheck
+        In the order of the sheet.
+    free_bytes : int
+        Free space where the results go.
+    problems : tuple of str
+        What concerns the cohort as a whole.
+    """
+
+    sessions: tuple[SessionCheck, ...]
+    free_bytes: int
+    problems: tuple[str, ...] = ()
+
+    @property
+    def needed_bytes(self) -> int:
+        """What all results will still take."""
+        return sum(session.output_bytes for session in self.sessions)
+
+    @property
+    def all_problems(self) -> list[str]:
+        """All that keeps anything from being processed, one line each."""
+        own = [f"{s.name}: {problem}" for s in self.sessions for problem in s.problems]
+        return own + list(self.problems)
+
+
+def check_cohort(cohort: Cohort) -> CohortCheck:
+    """Open the files of all sessions and compare them with each other and with the disk.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        A checked configuration with its sessions, see :func:`derotation.cohort.cohort.load_cohort`.
+
+    Returns
+    -------
+    CohortCheck
+    """
+    results = Path(cohort.config["pathvars"]["results"])
+    checks = {
+        session.name: SessionCheck(name=session.name, protocol=session.protocol, simulated=True)
+        if session.name in cohort.simulated
+        else check_session(session, cohort.config)
+        for session in cohort.sheet
+    }
+    problems = [text for s in cohort.sheet for text in _disagreements(s, checks)]
+    free = shutil.disk_usage(_existing(results)).free
+    needed = sum(check.output_bytes for check in checks.values())
+    if needed > free:
+        problems.append(
+            f"{results}: the results will take about {needed / GIGA:.1f} GB, but only "
+            f"{free / GIGA:.1f} GB are free; make room, or set pathvars.results to another disk."
+        )
+    return CohortCheck(sessions=tuple(checks.values()), free_bytes=free, problems=tuple(problems))
+
+
+def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
+    """Open the files of one session without reading what they record.
+
+    Parameters
+    ----------
+    session : Session
+        A row of the sample sheet.
+    config : mapping
+        The checked configuration.
+
+    Returns
+    -------
+    SessionCheck
+        Whatever is wrong stands in its `problems`.
+    """
+    look = _Look(session, config)
+    for part in (look.movie, look.signals, look.stimulus, look.calibration):
+        try:
+            part()
+        except (DerotationError, OSError) as error:
+            look.problems.append(str(error))
+    look.durations()
+    return SessionCheck(
+        name=session.name,
+        protocol=session.protocol,
+        problems=tuple(look.problems),
+        notes=tuple(look.notes),
+        **look.found,
+    )
+
+
+class _Look:
+    """Collects what the headers of one session's files say."""
+
+    def __init__(self, session: Session, config: Mapping[str, Any]) -> None:
+        self.session, self.config = session, config
+        self.found: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self._movie_s: float | None = None
+
+    def movie(self) -> None:
+        from derotation.io.movie import open_movie
+
+        chosen = self.config["movie"]
+        keys = ("channel", "plane", "n_planes", "n_channels")
+        with open_movie(self.session.movie, **{key: chosen[key] for key in keys}) as movie:
+            rate, meta = movie.metadata.frame_rate, movie.metadata
+            several = [
+                f"{what} {number} of {count}"
+                for what, number, count in (
+                    ("channel", movie.channel, len(meta.channels_saved or ())),
+                    ("plane", movie.plane, movie.n_planes),
+                )
+                if count > 1
+            ]
+            self.notes += movie.notes
+            self.found |= {
+                "shape": movie.shape,
+                "frame_rate": rate and rate * len(movie) / movie.n_clock_frames,
+                "channels": ", ".join(several),
+                "movie_bytes": sum(path.stat().st_size for path in movie.paths),
+                "output_bytes": self._output_bytes(movie.shape, movie.dtype),
+            }
+            self._movie_s = movie.n_clock_frames / rate if rate else None
+
+    def _output_bytes(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> int:
+        """Add up the movies that are not there yet; all else is small."""
+        folder = Path(self.config["pathvars"]["results"], self.session.name)
+        kept = np.dtype(self.config["derotate"]["dtype"] or dtype).itemsize
+        files = {"derotated.tif": kept, "suite2p/plane0/data.bin": 2}
+        if self.config.get("export", {}).get("keep_raw"):
+            files["suite2p/plane0/data_raw.bin"] = 2
+        missing = [size for name, size in files.items() if not Path(folder, name).exists()]
+        return int(np.prod(shape)) * sum(missing)
+
+    def signals(self) -> None:
+        from derotation.io.signals import open_signals
+
+        given = self.config["signals"]
+        signals = open_signals(
+            self.session.signals,
+            channel_order=given["channel_order"],
+            channel_names=given["channel_names"],
+        )
+        self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
+
+    def stimulus(self) -> None:
+        from derotation.io.stimulus import read_stimulus
+
+        if self.session.stimulus:
+            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus).speed)
+
+    def calibration(self) -> None:
+        from derotation.calibration.calibration import Calibration
+
+        given, shape = self.session.calibration, self.found.get("shape")
+        if given and Path(given).is_file():
+            calibration = Calibration.load(given)
+            if shape:
+                calibration.check_shape(shape, self.session.movie)
+
+    def durations(self) -> None:
+        """Compare the lengths of movie and signals: the commonest mix-up of files."""
+        signals_s, movie_s = self.found.get("signals_s"), self._movie_s
+        if signals_s is None or movie_s is None:
+            return
+        said = (
+            f"the signals ({self.session.signals}) last {signals_s:.1f} s, "
+            f"the movie {movie_s:.1f} s"
+        )
+        advice = "do the files belong together, and is signals.sampling_rate right?"
+        if signals_s < SHORTEST * movie_s:
+            self.problems.append(f"{said}, which is longer; {advice}")
+        elif signals_s > LONGEST * movie_s:
+            self.notes.append(f"{said}; {advice}")
+
+
+def _disagreements(session: Session, checks: Mapping[str, SessionCheck]) -> Iterator[str]:
+    """Compare the frame size of a session with those of the sessions that it names."""
+    own = checks[session.name].shape
+    for column in ("calibration", "reference"):
+        other = checks.get(getattr(session, column) or "")
+        if own and other and other.shape and own[1:] != other.shape[1:]:
+            yield (
+                f"{session.name}: its frames have {own[2]} x {own[1]} pixels, but those of "
+                f"{other.name}, its {column}, {other.shape[2]} x {other.shape[1]}; name a session "
+                "recorded with the same frame size."
+            )
+
+
+def _existing(folder: Path) -> Path:
+    """Give the folder, or the nearest one above it that exists."""
+    return next(path for path in [folder.resolve(), *folder.resolve().parents] if path.exists())
+
+
+def format_table(check: CohortCheck) -> str:
+    """Write down what was found, for people: a row per session, then all that is worth a look.
+
+    Parameters
+    ----------
+    check : CohortCheck
+
+    Returns
+    -------
+    str
+    """
+    header = ("session", "protocol", "frames", "size (px)", "frames/s", "movie (GB)",
+              "signals (s)", "rotations", "results (GB)", "")  # fmt: skip
+    rows = [header, *(_row(session) for session in check.sessions)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = ["  ".join(_cell(row[i], widths[i], i) for i in range(len(header))).rstrip()
+             for row in rows]  # fmt: skip
+    lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
+    said = [f"{s.name}: {note}" for s in check.sessions for note in s.notes]
+    if said:
+        lines += ["", "Worth knowing:", *(f"  {text}" for text in said)]
+    if check.all_problems:
+        lines += ["", "Problems:", *(f"  {text}" for text in check.all_problems)]
+    lines += [
+        "",
+        f"{_sessions(len(check.sessions))}; the results will take about "
+        f"{check.needed_bytes / GIGA:.1f} GB more, {check.free_bytes / GIGA:.1f} GB are free.",
+    ]
+    return "\n".join(lines)
+
+
+def _sessions(count: int) -> str:
+    return f"{count} session" + ("s" if count != 1 else "")
+
+
+def _row(session: SessionCheck) -> Sequence[str]:
+    verdict = "PROBLEM" if session.problems else "look" if session.notes else "ok"
+    if session.simulated:
+        return (session.name, session.protocol, *[""] * 7, "simulated")
+    shape = session.shape
+    return (
+        session.name,
+        session.protocol,
+        f"{shape[0]}" if shape else "?",
+        f"{shape[2]} x {shape[1]}" if shape else "?",
+        f"{session.frame_rate:.3g}" if session.frame_rate else "?",
+        f"{session.movie_bytes / GIGA:.2f}" if shape else "?",
+        f"{session.signals_s:.1f}" if session.signals_s is not None else "?",
+        "" if session.n_rotations is None else str(session.n_rotations),
+        f"{session.output_bytes / GIGA:.2f}" if shape else "?",
+        f"{verdict} ({session.channels})" if session.channels else verdict,
+    )
+
+
+def _cell(text: str, width: int, column: int) -> str:
+    """Align names to the left and numbers to the right."""
+    return text.ljust(width) if column in (0, 1, 9) else text.rjust(width)

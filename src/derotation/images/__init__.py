@@ -1,0 +1,1 @@
+"""What pictures, and their comparison, tell."""

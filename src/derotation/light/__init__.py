@@ -1,0 +1,1 @@
+"""The microscope's light, and brightness by angle."""

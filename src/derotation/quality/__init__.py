@@ -1,0 +1,5 @@
+"""Figures that need no truth."""
+
+from derotation.quality.measure import Figure, Quality, measure_quality
+
+__all__ = ["Figure", "Quality", "measure_quality"]

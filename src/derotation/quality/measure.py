@@ -1,0 +1,601 @@
+"""Judge a derotated session by figures that need no truth.
+
+Each figure has two thresholds: from the first one on somebody should look, beyond the second one it
+is bad. What is said then names what is likely wrong and what to do about it. Figures stand in the
+order of causes: a wrong sign of the angles spoils all that come after it.
+"""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from derotation.calibration.calibration import Calibration
+from derotation.images.ptd import (
+    DEFAULT_BLOB_LOG,
+    DEFAULT_DBSCAN,
+    MostDetectedBlob,
+    most_detected_blob,
+)
+from derotation.io.files import write_json
+from derotation.maps.resample import LineTiming
+from derotation.numerics.binning import binned
+from derotation.quality.figures import SPECIFICATIONS, Specification
+from derotation.quality.residual import ResidualShift, measure_residual_shift
+from derotation.quality.residual_calibration import (
+    Leftover,
+    Trials,
+    find_leftover,
+    sample_from,
+    try_angles,
+)
+from derotation.signals.angles import Angles
+from derotation.signals.events import Events
+from derotation.streaming.statistics import Statistics
+
+__all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_quality"]
+
+logger = logging.getLogger(__name__)
+
+Flag = Literal["ok", "look", "bad", "none"]
+Protocol = Literal["full", "incremental"]
+
+KIND = "derotation quality"
+VERSION = 1
+# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much.
+SIGNIFICANT = 3.0
+# Part of the picture that all angles have to see for its sharpness to be compared.
+MIN_SEEN = 0.05
+# Fewest and most mean images by angle in which a blob is looked for, and their size (px).
+MIN_ANGLES, MAX_ANGLES = 3, 12
+BLOB_SIZE = 256
+# Stretches of dark frames that are named.
+MAX_STRETCHES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure of merit of a session."""
+
+    name: str
+    title: str
+    unit: str
+    value: float | None
+    """None if it could not be measured."""
+    before: float | None
+    """The raw movie's, where that makes sense and can be measured."""
+    flag: Flag
+    look: float | None
+    """Threshold beyond which somebody should look; None: never."""
+    bad: float | None
+    """Threshold beyond which it is bad; None: never."""
+    sentence: str
+    """What was found, and what to look at if it is not ok."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Quality:
+    """What is to be said about a derotated session."""
+
+    session: str
+    protocol: Protocol
+    figures: tuple[Figure, ...]
+    residual: ResidualShift
+    """Shift of the mean images by angle."""
+    blob: MostDetectedBlob | None
+    """The most detected blob in the derotated mean images; None if there are no such images."""
+    raw_blob: MostDetectedBlob | None
+    """The same in the raw ones."""
+
+    @property
+    def flag(self) -> Flag:
+        """The worst flag of all figures."""
+        flags = {figure.flag for figure in self.figures}
+        return "bad" if "bad" in flags else "look" if "look" in flags else "ok"
+
+    @property
+    def advice(self) -> list[str]:
+        """The sentences of all figures that are not ok, the worst first."""
+        return [
+            figure.sentence
+            for flag in ("bad", "look")
+            for figure in self.figures
+            if figure.flag == flag
+        ]
+
+    def __getitem__(self, name: str) -> Figure:
+        return next(figure for figure in self.figures if figure.name == name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write ``quality.json``."""
+        content = {
+            "kind": KIND,
+            "version": VERSION,
+            "session": self.session,
+            "protocol": self.protocol,
+            "flag": self.flag,
+            "figures": [dataclasses.asdict(figure) for figure in self.figures],
+            "advice": self.advice,
+        }
+        write_json(path, content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What came out for a figure, before it is judged."""
+
+    value: float | None = None
+    before: float | None = None
+    said: str
+    """What was found; or why nothing was, without a value."""
+    cause: str = ""
+    """What this session shows about the cause, said only if the figure is not ok."""
+
+
+def measure_quality(
+    statistics: Statistics,
+    events: Events,
+    angles: Angles,
+    calibration: Calibration,
+    *,
+    session: str,
+    protocol: Protocol,
+    config: Mapping[str, Mapping[str, float | None]] | None = None,
+    degrees_per_rotation: float | None = 360.0,
+    threads: int = 1,
+) -> Quality:
+    """Measure all figures of a session and judge them.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What was collected while the movie was derotated.
+    events : Events
+        What was found in the signals.
+    angles : Angles
+        Angles of all lines, as the movie was derotated (with the calibration's lag).
+    calibration : Calibration
+        The one that the movie was derotated with.
+    session : str
+        Its name.
+    protocol : {"full", "incremental"}
+    config : mapping, optional
+        Section ``quality`` of the configuration: for the names of figures, ``look`` and ``bad``.
+        What is missing has its default, see :data:`SPECIFICATIONS`.
+    degrees_per_rotation : float, optional
+        What one rotation, or the whole turn of the protocol incremental, was asked to turn; None
+        if that is not known.
+    threads : int
+        Threads that share the images.
+
+    Returns
+    -------
+    Quality
+    """
+    residual = measure_residual_shift(statistics, threads=threads)
+    blob, raw_blob = _blobs(statistics, threads)
+    turned = _turned(angles)
+    measured = {
+        **_of_the_fit(statistics, angles, calibration, threads),
+        "dark_frames_pct": _dark_frames(statistics, angles),
+        "unusable_frames_pct": _unusable_frames(angles),
+        "ticks_inserted_pct": _ticks_inserted(events),
+        "lines_repaired_pct": _lines_repaired(events),
+        "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
+        "anomalies": _anomalies(events),
+        "residual_shift_px": _residual_shift(residual),
+        "rotating_correlation": _rotating_correlation(statistics, turned),
+        "ptd_px": _ptd(blob, raw_blob),
+        "sharpness_gain": _sharpness_gain(statistics),
+        "coverage": _coverage(statistics, turned),
+        "calibration_doubts": _calibration_doubts(calibration),
+    }
+    quality = Quality(
+        session=session,
+        protocol=protocol,
+        figures=tuple(
+            _judged(spec, measured[spec.name], (config or {}).get(spec.name, {}))
+            for spec in SPECIFICATIONS
+        ),
+        residual=residual,
+        blob=blob,
+        raw_blob=raw_blob,
+    )
+    for figure in quality.figures:
+        level = logging.WARNING if figure.flag in ("look", "bad") else logging.INFO
+        logger.log(level, "%s (%s): %s", figure.title, figure.flag, figure.sentence)
+    return quality
+
+
+def _judged(
+    spec: Specification, measured: _Measured, thresholds: Mapping[str, float | None]
+) -> Figure:
+    """Compare a figure with its thresholds and say what that means."""
+    look, bad = (thresholds.get(key, getattr(spec, key)) for key in ("look", "bad"))
+    flag: Flag = "none"
+    if measured.value is not None:
+        flag = "ok"
+        if _worse(spec, measured.value, look):
+            flag = "look"
+        if _worse(spec, measured.value, bad):
+            flag = "bad"
+    sentence = measured.said
+    if flag in ("look", "bad"):
+        sentence = " ".join(filter(None, [measured.said, measured.cause, spec.advice]))
+    return Figure(
+        name=spec.name,
+        title=spec.title,
+        unit=spec.unit,
+        value=measured.value,
+        before=measured.before,
+        flag=flag,
+        look=look,
+        bad=bad,
+        sentence=sentence,
+    )
+
+
+def _worse(spec: Specification, value: float, threshold: float | None) -> bool:
+    if threshold is None:
+        return False
+    return value > threshold if spec.worse == "high" else value < threshold
+
+
+def _turned(angles: Angles) -> NDArray[np.bool_]:
+    """Mark frames that were recorded while the sample was turned, all lines of them usable."""
+    turned = np.any(np.mod(np.nan_to_num(angles.line_angles), 360.0) != 0, axis=1)
+    return np.asarray(turned & angles.line_usable.all(axis=1))
+
+
+# What the calibration and the angles leave
+
+
+def _of_the_fit(
+    statistics: Statistics, angles: Angles, calibration: Calibration, threads: int
+) -> dict[str, _Measured]:
+    """Measure what some turned frames say about angles and calibration."""
+    names = ("direction_sign", "clock_shift_frames", *_FROM_LEFTOVER)
+    sample = sample_from(statistics, angles)
+    if sample is None:
+        reason = (
+            "Not measured: there is no frame at rest"
+            if statistics.n_rest == 0
+            else "Not measured: too few frames were recorded while the sample was turned"
+        )
+        return {name: _Measured(said=f"{reason} to compare.") for name in names}
+    trials = try_angles(sample, angles, calibration, threads=threads)
+    found = {
+        "direction_sign": _direction_sign(trials),
+        "clock_shift_frames": _clock_shift(trials, angles),
+    }
+    if trials.flip_fits or trials.best_shift:
+        said = "Not measured: the angles do not belong to the frames."
+        return found | {name: _Measured(said=said) for name in _FROM_LEFTOVER}
+    timing = LineTiming(
+        line_duty=angles.line_duty,
+        bidirectional=statistics.bidirectional,
+        line_reference=angles.line_reference,  # type: ignore[arg-type]
+    )
+    left = find_leftover(sample, calibration, timing, threads=threads)
+    if left is None:
+        said = "Not measured: turned frames are not alike enough to the sample at rest."
+        return found | {name: _Measured(said=said) for name in _FROM_LEFTOVER}
+    return found | {name: measure(left) for name, measure in _FROM_LEFTOVER.items()}
+
+
+def _direction_sign(trials: Trials) -> _Measured:
+    alike = (
+        f"correlation with the sample at rest: {trials.likeness:.2f} as they are, "
+        f"{trials.flipped:.2f} turned the other way"
+    )
+    if trials.flip_fits:
+        return _Measured(
+            value=-1, said=f"Turned frames fit far better turned the other way ({alike})."
+        )
+    return _Measured(value=1, said=f"Turned frames fit no better turned the other way ({alike}).")
+
+
+def _clock_shift(trials: Trials, angles: Angles) -> _Measured:
+    shift = trials.best_shift
+    if not shift:
+        best = max(trials.shifted.values())
+        return _Measured(
+            value=0,
+            said="No other frame's angles fit better (correlation with the sample at rest: "
+            f"{trials.likeness:.2f}, with the angles of other frames up to {best:.2f}).",
+        )
+    when = "later" if shift > 0 else "earlier"
+    return _Measured(
+        value=abs(shift),
+        said=f"Frames fit best with the angles of {_counted(abs(shift), 'frame')} {when} "
+        f"({abs(shift) / angles.frame_rate * 1e3:.0f} ms): correlation with the sample at rest "
+        f"{trials.shifted[shift]:.2f} instead of {trials.likeness:.2f}.",
+    )
+
+
+def _center_error(left: Leftover) -> _Measured:
+    error = float(np.hypot(*left.center_error))
+    sd = float(np.hypot(*left.center_sd))
+    x, y = left.center
+    if error < SIGNIFICANT * sd:
+        return _Measured(
+            value=0.0,
+            said=f"The center that was used fits, as far as {left.n_frames} frames tell: it is "
+            f"{error:.2f} ± {sd:.2f} px from the one that fits best.",
+        )
+    return _Measured(
+        value=error,
+        said=f"The center of rotation that fits best, x = {x:.2f}, y = {y:.2f} px, is {error:.2f} "
+        f"± {sd:.2f} px from the one that was used.",
+        cause="The center is wrong, or the sample has moved since it was found.",
+    )
+
+
+def _tilt_left(left: Leftover) -> _Measured:
+    if left.tilt_px < SIGNIFICANT * left.tilt_sd_px:
+        return _Measured(
+            value=0.0,
+            said=f"No tilt is left, as far as {left.n_frames} frames tell: {left.tilt_px:.2f} ± "
+            f"{left.tilt_sd_px:.2f} px at the edge.",
+        )
+    return _Measured(
+        value=left.tilt_px,
+        said=f"A tilt of the plane of rotation by {left.plane_angle:.1f} degrees along "
+        f"{left.plane_orientation:.0f} degrees fits best; what of it is not corrected displaces "
+        f"points by up to {left.tilt_px:.1f} ± {left.tilt_sd_px:.1f} px.",
+    )
+
+
+def _turn_left(left: Leftover) -> _Measured:
+    if left.lag_ms is None or left.lag_sd_ms is None:
+        return _Measured(said="Not measured: no frame was recorded while the sample turned.")
+    turn, sd = left.lag_ms / 1e3 * left.top_speed, left.lag_sd_ms / 1e3 * left.top_speed
+    if abs(turn) < SIGNIFICANT * sd:
+        return _Measured(
+            value=0.0,
+            said=f"The fastest frames ({left.top_speed:.0f} degrees/s) are not left turned: "
+            f"{turn:.2f} ± {sd:.2f} degrees.",
+        )
+    return _Measured(
+        value=abs(turn),
+        said=f"The fastest frames ({left.top_speed:.0f} degrees/s) are left turned by "
+        f"{abs(turn):.2f} ± {sd:.2f} degrees, as by a lag of {left.lag_ms:.1f} ms.",
+    )
+
+
+_FROM_LEFTOVER = {
+    "center_error_px": _center_error,
+    "tilt_left_px": _tilt_left,
+    "turn_left_deg": _turn_left,
+}
+
+
+# Signals
+
+
+def _unusable_frames(angles: Angles) -> _Measured:
+    unusable: NDArray[np.bool_] = np.any(~angles.line_usable, axis=1)
+    return _Measured(
+        value=100 * float(np.mean(unusable)),
+        said=f"{int(unusable.sum())} of {len(unusable)} frames have lines without an angle.",
+    )
+
+
+def _ticks_inserted(events: Events) -> _Measured:
+    n, total = int(events.tick_inserted.sum()), len(events.tick_inserted)
+    if not total:
+        return _Measured(said="Not measured: there are no ticks.")
+    share = 100 * n / total
+    return _Measured(
+        value=share,
+        said=f"{n} of {total} ticks ({share:.1f} %) were missing and have been inserted.",
+    )
+
+
+def _lines_repaired(events: Events) -> _Measured:
+    share = 100 * float(events.line_repaired.mean())
+    return _Measured(
+        value=share, said=f"The time of {share:.1f} % of the lines was computed, not measured."
+    )
+
+
+def _rotation_error(
+    events: Events, protocol: Protocol, degrees_per_rotation: float | None
+) -> _Measured:
+    turned: NDArray[np.float64] = np.atleast_1d(events.rotation_turned[events.rotation_usable])
+    if degrees_per_rotation is None or turned.size == 0:
+        return _Measured(
+            said="Not measured: signals.degrees_per_rotation is null, or no rotation is usable."
+        )
+    if protocol == "incremental":
+        turned = np.asarray([float(np.sum(turned))])
+    error = np.abs(turned - degrees_per_rotation)
+    worst = float(turned[np.argmax(error)])
+    what = "The whole turn" if protocol == "incremental" else "The worst rotation"
+    return _Measured(
+        value=float(error.max()),
+        said=f"{what} turned by {worst:.1f} degrees; {degrees_per_rotation:g} were asked for.",
+    )
+
+
+def _anomalies(events: Events) -> _Measured:
+    n = len(events.anomalies)
+    texts = " ".join(anomaly.text for anomaly in events.anomalies[:2])
+    said = f"{_counted(n, 'oddity', 'oddities')} in the signals: {texts}" if n else ""
+    return _Measured(value=n, said=said or "There is nothing odd in the signals.")
+
+
+# Frames
+
+
+def _dark_frames(statistics: Statistics, angles: Angles) -> _Measured:
+    known = np.isfinite(statistics.brightness)
+    if not known.any():
+        return _Measured(said="Not measured: there is no frame at rest to compare with.")
+    dark = known & ~statistics.lit
+    share = 100 * float(dark.sum() / known.sum())
+    if not dark.any():
+        return _Measured(value=0.0, said="All frames are lit.")
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    stretches = _stretches(dark)
+    where = ", ".join(
+        f"{seconds[first]:.1f} to {seconds[last]:.1f} s"
+        for first, last in stretches[:MAX_STRETCHES]
+    )
+    more = " and elsewhere" if len(stretches) > MAX_STRETCHES else ""
+    return _Measured(
+        value=share, said=f"{share:.1f} % of the frames are dark ({where}{more} into the movie)."
+    )
+
+
+def _stretches(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Give first and last index of each run of True, the longest first."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]])))
+    runs = [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
+    return sorted(runs, key=lambda run: run[0] - run[1])
+
+
+def _residual_shift(residual: ResidualShift) -> _Measured:
+    rms, before = residual.rms(), residual.raw_rms()
+    n = len(residual.angle)
+    if rms is None:
+        return _Measured(
+            before=before,
+            said=f"Not measurable: at only {residual.measurable} of {n} angles is the mean image "
+            "alike enough to the sample at rest to tell a shift from chance.",
+        )
+    return _Measured(
+        value=rms,
+        before=before,
+        said=f"The mean images at {residual.measurable} of {n} angles lie within {rms:.2f} px "
+        "(rms) of the sample at rest.",
+    )
+
+
+def _rotating_correlation(statistics: Statistics, turned: NDArray[np.bool_]) -> _Measured:
+    lit = statistics.lit
+    at_rest = lit & ~turned & (statistics.coverage > 0)
+    rest, own, raw = (
+        _median(values[which])
+        for values, which in (
+            (statistics.correlation, at_rest),
+            (statistics.correlation, lit & turned),
+            (statistics.raw_correlation, lit & turned),
+        )
+    )
+    if rest is None or own is None or rest <= 0:
+        return _Measured(
+            said="Not measured: there are no frames at rest, no turned ones, or nothing in them."
+        )
+    return _Measured(
+        value=own / rest,
+        before=None if raw is None else raw / rest,
+        said=f"Turned frames correlate with the sample at rest by {own:.2f} (median), frames at "
+        f"rest by {rest:.2f}.",
+    )
+
+
+def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> _Measured:
+    if blob is None or raw_blob is None:
+        return _Measured(said="Not measured: there are too few mean images by angle.")
+    if not len(blob.images):
+        return _Measured(said="Not measured: no blob was detected in several mean images.")
+    return _Measured(
+        value=blob.ptd,
+        before=raw_blob.ptd if len(raw_blob.images) else None,
+        said=f"The most detected blob is seen in {100 * blob.share:.0f} % of the mean images by "
+        f"angle; its places lie {blob.ptd:.2f} px apart on average.",
+    )
+
+
+def _sharpness_gain(statistics: Statistics) -> _Measured:
+    always = np.isfinite(statistics.turned_mean) & np.isfinite(statistics.rest)
+    if len(statistics.seen):
+        always &= statistics.seen.all(axis=0)
+    if not len(statistics.angle) or always.mean() < MIN_SEEN:
+        return _Measured(said="Not measured: hardly any part of the picture is always seen.")
+    after, before = (
+        _sharpness(image, always) for image in (statistics.turned_mean, statistics.raw_turned_mean)
+    )
+    if before <= 0:
+        return _Measured(said="Not measured: there is nothing in the picture.")
+    gain = after / before
+    return _Measured(
+        value=gain, said=f"The mean of all turned frames is {gain:.1f} times as sharp as before."
+    )
+
+
+def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    """Give the mean squared slope, slightly smoothed against noise."""
+    filled = np.where(np.isfinite(image), image, image[inside].mean())
+    slopes = np.gradient(ndimage.gaussian_filter(filled, 1.0))
+    return float(
+        np.mean((slopes[0] ** 2 + slopes[1] ** 2)[ndimage.binary_erosion(inside, iterations=3)])
+    )
+
+
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> _Measured:
+    median = _median(statistics.coverage[turned])
+    if median is None:
+        return _Measured(
+            said="Not measured: no usable frame was recorded while the sample was turned."
+        )
+    return _Measured(
+        value=median, said=f"A turned frame sees {100 * median:.0f} % of the picture (median)."
+    )
+
+
+def _calibration_doubts(calibration: Calibration) -> _Measured:
+    return _Measured(value=float(not calibration.trusted), said=calibration.statement)
+
+
+def _blobs(
+    statistics: Statistics, threads: int
+) -> tuple[MostDetectedBlob | None, MostDetectedBlob | None]:
+    """Find the most detected blob in derotated and in raw mean images by angle."""
+    if len(statistics.angle) < MIN_ANGLES:
+        return None, None
+    chosen = slice(None, None, -(-len(statistics.angle) // MAX_ANGLES))
+    mean, raw_mean = statistics.mean[chosen], statistics.raw_mean[chosen]
+    derotated = np.where(np.isfinite(mean), mean, statistics.offset)
+    return (
+        _most_detected(derotated, statistics.seen[chosen], threads),
+        _most_detected(raw_mean, np.ones(raw_mean.shape, np.bool_), threads),
+    )
+
+
+def _most_detected(
+    images: NDArray[np.float32], seen: NDArray[np.bool_], threads: int
+) -> MostDetectedBlob:
+    """Find the most detected blob; in large pictures, squares of pixels are averaged before.
+
+    Blobs of the same size are looked for all the same, in a quarter of the time.
+    """
+    factor = max(min(images.shape[1:]) // BLOB_SIZE, 1)
+    scales = {key: DEFAULT_BLOB_LOG[key] / factor for key in ("min_sigma", "max_sigma")}
+    found = most_detected_blob(
+        binned(images, factor).astype(np.float32),
+        blob_log_kwargs=scales,
+        dbscan_kwargs={"eps": DEFAULT_DBSCAN["eps"] / factor},
+        seen=binned(seen, factor) == 1,
+        threads=threads,
+    )[0]
+    return dataclasses.replace(
+        found, ptd=found.ptd * factor, positions=found.positions * factor + (factor - 1) / 2
+    )
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    """Give the median of what is known; None if nothing is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None
+
+
+def _counted(n: int, one: str, many: str | None = None) -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"

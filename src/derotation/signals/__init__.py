@@ -1,0 +1,1 @@
+"""From analog samples to events, and to the angle at every time."""

@@ -1,0 +1,428 @@
+"""The angle at which each line was recorded, straight from the ticks of the motor."""
+
+import dataclasses
+import enum
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation.errors import ConfigError
+from derotation.io.files import save_npz, write_text
+from derotation.signals import motor
+from derotation.signals.events import Events, open_result
+
+__all__ = ["AngleFlag", "Angles", "interpolate_angles"]
+
+logger = logging.getLogger(__name__)
+
+LineReference = Literal["start", "middle", "end"]
+
+_KIND = "derotation angles"
+_VERSION = 1
+_DEFAULTS: dict[str, Any] = {
+    "line_reference": "middle",
+    "direction_sign": 1,
+    "degrees_per_step": 10,
+    "lag_ms": 0,
+}
+_FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
+# The motor may have set off this long before rotation-on says so, and stop this much later (s).
+_LATENCY_S = 0.02
+# A step that differs from the configured one by this part of it is said.
+_STEP_TOLERANCE = 0.02
+
+
+class AngleFlag(enum.IntFlag):
+    """What is to be known about the angle of a line; bits of `Angles.flags`."""
+
+    AT_REST = 1
+    """The motor stands still."""
+    ROTATING = 2
+    """The motor turns."""
+    TICKS_REPAIRED = 4
+    """A tick next to this line was missing and has been inserted."""
+    LINE_REPAIRED = 8
+    """The time of the line was computed, not measured."""
+    EXTRAPOLATED = 16
+    """The line lies outside the analog recording."""
+    UNUSABLE = 32
+    """The line lies within a rotation whose ticks do not tell the angle, which is NaN."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Angles:
+    """Angles of all lines and frames of a movie.
+
+    An angle is what turns the picture back: positive if the sample had turned clockwise on a
+    screen with y down. At rest it is exactly that of the rest: 0.0 after whole turns.
+    """
+
+    line_angles: NDArray[np.float64]
+    """Degrees, shape (n_frames, n_lines); NaN where `line_usable` is False."""
+    frame_angles: NDArray[np.float64]
+    """Degrees in the middle of each frame's active time, shape (n_frames,)."""
+    line_start: NDArray[np.float64]
+    """Samples, shape (n_frames, n_lines)."""
+    frame_start: NDArray[np.float64]
+    """Samples, shape (n_frames,)."""
+    line_duty: float
+    """Part of the line period in which pixels are recorded."""
+    line_reference: str
+    """The moment of a line that its angle belongs to: start, middle or end of its active part."""
+    sampling_rate: float
+    """Samples per second, Hz."""
+    frame_rate: float
+    """Frames of the movie per second, Hz."""
+    line_usable: NDArray[np.bool_]
+    """False within unusable rotations, shape (n_frames, n_lines)."""
+    flags: NDArray[np.uint8]
+    """Bits of :class:`AngleFlag`, shape (n_frames, n_lines)."""
+    rotation: NDArray[np.int32]
+    """Rotation (step) in which each frame's middle lies, -1 at rest, shape (n_frames,)."""
+    direction: NDArray[np.float64]
+    """Direction of that rotation, NaN at rest, shape (n_frames,)."""
+    speed: NDArray[np.float64]
+    """Speed of that rotation in degrees per second, NaN at rest, shape (n_frames,)."""
+
+    def shifted(self, lag_ms: float) -> Self:
+        """Give each line the angle that was told for a time later by a lag.
+
+        Parameters
+        ----------
+        lag_ms : float
+            Delay of the motor's signals against the scanner's, milliseconds.
+
+        Returns
+        -------
+        Angles
+            Angles between the lines are interpolated linearly; at rest they do not change. Lines
+            next to unusable ones become unusable.
+        """
+        if lag_ms == 0:
+            return self
+        time, told = self.line_start.ravel(), self.line_angles.ravel()
+        later = time + lag_ms / 1000 * self.sampling_rate
+        before = np.clip(np.searchsorted(time, later, side="right") - 1, 0, len(time) - 1)
+        after = np.minimum(before + 1, len(time) - 1)
+        known = np.isfinite(told)
+        # Over the end of a whole turn the angle jumps by 360 degrees, which is no motion.
+        turns = np.zeros(len(told))
+        turns[known] = np.round((np.unwrap(told[known], period=360) - told[known]) / 360)
+        usable = known[before] & known[after]
+        angles = np.interp(later, time[known], (told + 360 * turns)[known]) - 360 * turns[before]
+        angles = np.where(usable, angles, np.nan).reshape(self.line_angles.shape)
+        usable = usable.reshape(angles.shape)
+        flags = np.where(usable, self.flags, self.flags | np.uint8(AngleFlag.UNUSABLE))
+        return dataclasses.replace(
+            self,
+            line_angles=angles,
+            frame_angles=np.asarray(angles)[:, self.line_angles.shape[1] // 2],
+            line_usable=usable,
+            flags=flags.astype(np.uint8),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save everything as an uncompressed `.npz`."""
+        arrays: dict[str, ArrayLike] = {"kind": _KIND, "version": _VERSION}
+        arrays.update({item.name: getattr(self, item.name) for item in fields(self)})
+        save_npz(path, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else.
+        """
+        values: dict[str, Any] = open_result(path, _KIND, _VERSION)
+        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference"):
+            values[name] = values[name].item()
+        return cls(**values)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a table with a row per frame.
+
+        Columns: ``frame`` (from 0 on); ``rotation_angle`` (degrees in the middle of the frame,
+        empty if unusable); ``clock`` (first sample of the frame); ``direction``, ``speed`` and
+        ``rotation_count`` (of the rotation, counted from 0, in which the frame's middle lies;
+        empty at rest).
+        """
+        lines = ["frame,rotation_angle,clock,direction,speed,rotation_count"]
+        for frame, angle in enumerate(self.frame_angles):
+            shown = "" if np.isnan(angle) else repr(float(angle))
+            lines.append(
+                f"{frame},{shown},{round(self.frame_start[frame])},{self._rotation_cells(frame)}"
+            )
+        write_text(path, "\n".join(lines) + "\n")
+
+    def _rotation_cells(self, frame: int) -> str:
+        if self.rotation[frame] < 0:
+            return ",,"
+        return f"{self.direction[frame]:.0f},{self.speed[frame]:.10g},{self.rotation[frame]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Move:
+    """One rotation as a motion: what the angle is before, during and after it."""
+
+    index: int
+    usable: bool
+    time: NDArray[np.float64]
+    turned: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    sign: int
+    base: float
+    after: float
+    suspect: NDArray[np.bool_]
+    """Intervals between knots that touch an inserted tick."""
+
+    @property
+    def start(self) -> float:
+        return float(self.time[0])
+
+    @property
+    def stop(self) -> float:
+        return float(self.time[-1])
+
+    def angle(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not self.usable:
+            return np.full(at.shape, np.nan)
+        turned = motor.evaluate(self.time, self.turned, self.slope, at)
+        return self.base + self.sign * turned
+
+
+def interpolate_angles(
+    events: Events,
+    *,
+    protocol: Literal["full", "incremental"],
+    config: Mapping[str, Any] | None = None,
+    line_duty: float | None = None,
+) -> Angles:
+    """Tell the angle of each line and frame.
+
+    Parameters
+    ----------
+    events : Events
+        The events of the recording.
+    protocol : {"full", "incremental"}
+        As for :func:`derotation.signals.events.parse_signals`.
+    config : mapping, optional
+        The section ``angles`` of the configuration; keys that are missing have its defaults. Its
+        ``lag_ms`` is the delay of the motor's signals: a line has the angle that the ticks tell so
+        much later.
+    line_duty : float, optional
+        Part of the line period in which pixels are recorded, above 0 and up to 1. Default: as
+        measured from the line clock, else 1.
+
+    Returns
+    -------
+    Angles
+
+    Raises
+    ------
+    ConfigError
+        If an option is not allowed.
+
+    Notes
+    -----
+    Between ticks the angle follows a monotone cubic (see ``derotation/motor.py``); at rest it
+    does not change at all. Rotations of whole turns return to the angle from which they began,
+    others add up. A rotation that is unusable counts as having turned as far as it should have.
+    """
+    options = {**_DEFAULTS, **(config or {})}
+    reference, sign = _checked(options)
+    duty = _line_duty(events, line_duty)
+    moves = _moves(events, sign)
+    _check_steps(events, protocol, float(options["degrees_per_step"]))
+    lag = _lag(options["lag_ms"]) / 1000 * events.sampling_rate
+    delay = _FRACTION[reference] * duty * events.line_period + lag
+    shape = events.line_start.shape
+    line_angles = np.zeros(shape)
+    flags = np.full(shape, AngleFlag.AT_REST, np.uint8)
+    _fill(line_angles.reshape(-1), flags.reshape(-1), events, moves, delay)
+    middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
+    frame_angles, rotation = _frames(middle + lag, moves)
+    inside = rotation >= 0
+    return Angles(
+        line_angles=line_angles,
+        frame_angles=frame_angles,
+        line_start=events.line_start,
+        frame_start=events.frame_start,
+        line_duty=duty,
+        line_reference=reference,
+        sampling_rate=events.sampling_rate,
+        frame_rate=_frame_rate(events),
+        line_usable=(flags & np.uint8(AngleFlag.UNUSABLE)) == 0,
+        flags=flags,
+        rotation=rotation,
+        direction=np.where(inside, events.rotation_direction[rotation], np.nan),
+        speed=np.where(inside, events.rotation_speed[rotation], np.nan),
+    )
+
+
+def _checked(options: Mapping[str, Any]) -> tuple[LineReference, int]:
+    """Check the options that are choices."""
+    reference = options["line_reference"]
+    if reference not in _FRACTION:
+        raise ConfigError(
+            f"angles.line_reference is '{reference}'; allowed are {', '.join(_FRACTION)}."
+        )
+    sign = options["direction_sign"]
+    if sign not in (1, -1):
+        raise ConfigError(f"angles.direction_sign is {sign}; allowed are 1 and -1.")
+    return reference, int(sign)
+
+
+def _lag(asked: float | str) -> float:
+    """Tell the lag to correct here, ms; "auto" is estimated from the movie, later."""
+    if asked == "auto":
+        return 0.0
+    if isinstance(asked, str) or not np.isfinite(asked):
+        raise ConfigError(f"angles.lag_ms is {asked!r}; give milliseconds, or auto.")
+    return float(asked)
+
+
+def _line_duty(events: Events, asked: float | None) -> float:
+    """Choose the part of a line in which pixels are recorded."""
+    if asked is None:
+        return events.line_duration / events.line_period
+    if not 0 < asked <= 1:
+        raise ConfigError(f"line_duty is {asked}; it must be above 0 and at most 1.")
+    return float(asked)
+
+
+def _moves(events: Events, direction_sign: int) -> list[_Move]:
+    """Make the motion of each rotation."""
+    first = np.searchsorted(events.tick_rotation, np.arange(events.n_rotations + 1))
+    latency = _LATENCY_S * events.sampling_rate
+    moves: list[_Move] = []
+    base = 0.0
+    for k in range(events.n_rotations):
+        own = slice(first[k], first[k + 1])
+        usable = bool(events.rotation_usable[k])
+        earliest = max(events.rotation_start[k] - latency, moves[-1].stop if moves else -np.inf)
+        latest = events.rotation_end[k] + latency
+        if k + 1 < events.n_rotations:
+            latest = min(latest, float(events.rotation_start[k + 1]))
+        total = float(events.rotation_turned[k])
+        if usable:
+            time, turned, slope = motor.knots(
+                events.tick_time[own], events.tick_angle[own], total, earliest, latest
+            )
+        else:
+            time = _unusable_span(events, k, latency)
+            turned, slope = np.array([0.0, total]), np.zeros(2)
+        sign = -int(events.rotation_direction[k]) * direction_sign
+        inserted = np.isin(time, events.tick_time[own][events.tick_inserted[own]])
+        after = base if _is_whole_turn(total) else base + sign * total
+        moves.append(
+            _Move(
+                index=k,
+                usable=usable,
+                time=time,
+                turned=turned,
+                slope=slope,
+                sign=sign,
+                base=base,
+                after=after,
+                suspect=inserted[:-1] | inserted[1:],
+            )
+        )
+        base = after
+    return moves
+
+
+def _unusable_span(events: Events, k: int, latency: float) -> NDArray[np.float64]:
+    """Tell from when to when the angle is not known because of rotation `k`.
+
+    All that lies beyond the edge of the recording, if the recording is cut within it.
+    """
+    start, end = float(events.rotation_start[k]), float(events.rotation_end[k])
+    return np.array(
+        [
+            start - latency if start > 0 else -np.inf,
+            end + latency if end < events.n_samples else np.inf,
+        ]
+    )
+
+
+def _is_whole_turn(degrees: float) -> bool:
+    return degrees > 0 and abs(degrees / 360 - round(degrees / 360)) < 1e-6
+
+
+def _check_steps(events: Events, protocol: str, degrees_per_step: float) -> None:
+    """Say if steps are not as long as configured."""
+    if protocol != "incremental":
+        return
+    usual = float(np.median(events.rotation_turned))
+    if abs(usual - degrees_per_step) > _STEP_TOLERANCE * degrees_per_step:
+        logger.warning(
+            "Most steps turn by %g degrees, but angles.degrees_per_step is %g; the ticks are used.",
+            usual,
+            degrees_per_step,
+        )
+
+
+def _fill(
+    angles: NDArray[np.float64],
+    flags: NDArray[np.uint8],
+    events: Events,
+    moves: list[_Move],
+    delay: float,
+) -> None:
+    """Fill the angles and flags of all lines, in the order in which they were recorded."""
+    start = events.line_start.reshape(-1)
+    for move, first, last in _spans(start, moves, delay):
+        angles[last:] = move.after
+        if first == last:
+            continue
+        at = start[first:last] + delay
+        angles[first:last] = move.angle(at)
+        if not move.usable:
+            flags[first:last] = AngleFlag.UNUSABLE
+            continue
+        flags[first:last] = AngleFlag.ROTATING
+        interval = np.searchsorted(move.time, at, side="right") - 1
+        repaired = first + np.flatnonzero(move.suspect[interval])
+        flags[repaired] |= np.uint8(AngleFlag.TICKS_REPAIRED)
+    flags[events.line_repaired.reshape(-1)] |= np.uint8(AngleFlag.LINE_REPAIRED)
+    flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
+
+
+def _spans(
+    start: NDArray[np.float64], moves: list[_Move], delay: float
+) -> Iterator[tuple[_Move, int, int]]:
+    """Yield each move with the lines that were recorded while it lasted."""
+    for move in moves:
+        first = np.searchsorted(start, move.start - delay, side="right")
+        last = np.searchsorted(start, move.stop - delay, side="left")
+        yield move, int(first), int(max(first, last))
+
+
+def _frames(
+    middle: NDArray[np.float64], moves: list[_Move]
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Tell angle and rotation at the middle of each frame."""
+    angles = np.zeros(len(middle))
+    rotation = np.full(len(middle), -1, np.int32)
+    for move, first, last in _spans(middle, moves, 0.0):
+        angles[last:] = move.after
+        angles[first:last] = move.angle(middle[first:last])
+        rotation[first:last] = move.index
+    return angles, rotation
+
+
+def _frame_rate(events: Events) -> float:
+    """Rate of the movie's frames in Hz."""
+    if len(events.frame_start) > 1:
+        period = float(np.median(np.diff(events.frame_start)))
+    else:
+        period = events.line_start.shape[1] * events.line_period
+    return events.sampling_rate / period

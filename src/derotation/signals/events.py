@@ -1,0 +1,413 @@
+"""Clock times taken out of the analog signals: lines, frames, ticks and rotations."""
+
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derotation.errors import InputError
+from derotation.io.files import save_npz, write_json
+from derotation.io.signals import ROLES, AnalogSignals
+from derotation.io.stimulus import Stimulus
+from derotation.signals.clocks import Scan, read_scan
+from derotation.signals.levels import Levels
+from derotation.signals.pulses import find_pulses
+from derotation.signals.repairs import Repair, Report, counted
+from derotation.signals.rotations import Rotation, RotationRules, find_rotations
+
+__all__ = ["Events", "Repair", "parse_signals"]
+
+logger = logging.getLogger(__name__)
+
+Protocol = Literal["full", "incremental"]
+
+_KIND = "derotation events"
+_VERSION = 1
+_DEFAULTS: dict[str, Any] = {
+    "recognize_clocks": True,
+    "thresholds": {},
+    "rotation_increment": 0.2,
+    "degrees_per_rotation": 360,
+    "max_off_glitch_ms": 60,
+    "max_missing_tick_fraction": 0.1,
+}
+_TEXT_FIELDS = ("repairs", "anomalies", "counts", "levels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Events:
+    """All events of a recording; times are samples of the analog signals.
+
+    An edge is the first sample on its new side, so a time is up to one sample late; since that
+    holds for lines and ticks alike, it does not matter for angles.
+    """
+
+    sampling_rate: float
+    """Samples per second, Hz."""
+    n_samples: int
+    """Length of the recording."""
+    line_start: NDArray[np.float64]
+    """Start of each line of the movie, shape (n_frames, n_lines)."""
+    line_repaired: NDArray[np.bool_]
+    """Lines whose start was computed, not measured; same shape."""
+    line_duration: float
+    """Active part of a line; the line period if it was not measured."""
+    line_period: float
+    """From one line to the next."""
+    line_duration_measured: bool
+    """Whether pulses of the line clock say how long a line lasts."""
+    frame_start: NDArray[np.float64]
+    """Start of each frame's first line, shape (n_frames,)."""
+    frame_end: NDArray[np.float64]
+    """End of the active part of each frame's last line, shape (n_frames,)."""
+    tick_time: NDArray[np.float64]
+    """Ticks of usable rotations after repairs, shape (n_ticks,), ascending."""
+    tick_rotation: NDArray[np.int32]
+    """Index of the rotation that each tick belongs to."""
+    tick_angle: NDArray[np.float64]
+    """Degrees that the rotation has turned at each tick, positive."""
+    tick_inserted: NDArray[np.bool_]
+    """Ticks that were missing in the signal."""
+    rotation_start: NDArray[np.float64]
+    """When rotation-on rose for each rotation (a step, in the incremental protocol)."""
+    rotation_end: NDArray[np.float64]
+    """When it fell."""
+    rotation_direction: NDArray[np.int8]
+    """+1: the angle goes from 0 down; -1: from 0 up, as always in the incremental protocol."""
+    rotation_speed: NDArray[np.float64]
+    """Degrees per second asked for; measured in the incremental protocol."""
+    rotation_measured_speed: NDArray[np.float64]
+    """Degrees per second at which each rotation mostly turned; NaN without ticks."""
+    rotation_usable: NDArray[np.bool_]
+    """False where the ticks do not tell the angle."""
+    rotation_turned: NDArray[np.float64]
+    """Degrees turned at each rotation's end, positive."""
+    repairs: tuple[Repair, ...]
+    """What was mended."""
+    anomalies: tuple[Repair, ...]
+    """What looks odd."""
+    counts: dict[str, int]
+    """How many of each kind were found."""
+    levels: dict[str, tuple[float, float, float]]
+    """Low level, high level and threshold of each channel, V."""
+
+    @property
+    def n_rotations(self) -> int:
+        """Number of rotations (steps)."""
+        return len(self.rotation_start)
+
+    def save(
+        self,
+        npz_path: str | os.PathLike[str],
+        json_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Save the events, and a summary for people.
+
+        Parameters
+        ----------
+        npz_path
+            File that :meth:`load` reads.
+        json_path
+            Counts, levels, rotations, repairs and anomalies in plain words; None: not written.
+        """
+        arrays: dict[str, ArrayLike] = {"kind": _KIND, "version": _VERSION}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            arrays[item.name] = json.dumps(_plain(value)) if item.name in _TEXT_FIELDS else value
+        save_npz(npz_path, **arrays)
+        if json_path is not None:
+            write_json(json_path, self.summary())
+
+    @classmethod
+    def load(cls, npz_path: str | os.PathLike[str]) -> Self:
+        """Load events that :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else.
+        """
+        values: dict[str, Any] = open_result(npz_path, _KIND, _VERSION)
+        for name in ("sampling_rate", "n_samples", "line_duration", "line_period"):
+            values[name] = values[name].item()
+        values["line_duration_measured"] = bool(values["line_duration_measured"])
+        for name in _TEXT_FIELDS:
+            values[name] = json.loads(str(values[name]))
+        for name in ("repairs", "anomalies"):
+            values[name] = tuple(
+                Repair(**{**entry, "places": tuple(entry["places"])}) for entry in values[name]
+            )
+        values["levels"] = {role: tuple(found) for role, found in values["levels"].items()}
+        return cls(**values)
+
+    def summary(self) -> dict[str, Any]:
+        """Give what a person wants to know, ready for JSON; times in seconds."""
+        rate = self.sampling_rate
+        rotations = [
+            {
+                "start_s": round(float(self.rotation_start[k]) / rate, 4),
+                "end_s": round(float(self.rotation_end[k]) / rate, 4),
+                "direction": int(self.rotation_direction[k]),
+                "speed": float(self.rotation_speed[k]),
+                "measured_speed": round(float(self.rotation_measured_speed[k]), 2),
+                "turned_degrees": float(self.rotation_turned[k]),
+                "ticks": int(np.count_nonzero(self.tick_rotation == k)),
+                "usable": bool(self.rotation_usable[k]),
+            }
+            for k in range(self.n_rotations)
+        ]
+        return {
+            "sampling_rate_hz": rate,
+            "duration_s": self.n_samples / rate,
+            "counts": self.counts,
+            "line_period_ms": self.line_period / rate * 1e3,
+            "line_duration_ms": self.line_duration / rate * 1e3,
+            "line_duration_measured": self.line_duration_measured,
+            "levels_v": {
+                role: {"low": low, "high": high, "threshold": threshold}
+                for role, (low, high, threshold) in self.levels.items()
+            },
+            "repairs": [repair.as_dict() for repair in self.repairs],
+            "anomalies": [anomaly.as_dict() for anomaly in self.anomalies],
+            "rotations": rotations,
+        }
+
+
+def parse_signals(
+    signals: AnalogSignals,
+    *,
+    n_frames: int,
+    lines_per_frame: int,
+    sampling_rate: float,
+    protocol: Protocol,
+    stimulus: Stimulus | None = None,
+    clock_index: ArrayLike | None = None,
+    n_clock_frames: int | None = None,
+    config: Mapping[str, Any] | None = None,
+    degrees_per_step: float | None = None,
+) -> Events:
+    """Find all events in the analog signals and bring them to agree with the movie.
+
+    Parameters
+    ----------
+    signals : AnalogSignals
+        The recording.
+    n_frames : int
+        Frames of the movie.
+    lines_per_frame : int
+        Lines of a frame.
+    sampling_rate : float
+        Of the signals, Hz.
+    protocol : {"full", "incremental"}
+        Rotations at various speeds with rests, or one turn in steps.
+    stimulus : Stimulus, optional
+        Speed and direction of each rotation; needed for ``full``.
+    clock_index : array_like of shape (n_frames,), optional
+        Which of the frames that the clock counts each frame of the movie is, from 0 on: the
+        clock counts every plane. Default: all, in order.
+    n_clock_frames : int, optional
+        Frames that the clock should have counted; default: `n_frames`.
+    config : mapping, optional
+        The section ``signals`` of the configuration; keys that are missing have its defaults.
+    degrees_per_step : float, optional
+        Protocol ``incremental``: degrees of a step. Default: what most steps say.
+
+    Returns
+    -------
+    Events
+        With exactly `n_frames` frames, and one rotation per row of the stimulus table. All
+        repairs are in it.
+
+    Raises
+    ------
+    SignalError
+        If the signals hold NaN, or too few levels or pulses; if clocks and movie or rotations and
+        stimulus table disagree by more than can be repaired safely.
+    """
+    options = {**_DEFAULTS, **(config or {})}
+    n_clock, index = _clock_frames(n_frames, clock_index, n_clock_frames)
+    _check_arguments(sampling_rate, lines_per_frame, protocol)
+    report = Report(sampling_rate=float(sampling_rate))
+    pulses = find_pulses(signals, ROLES, dict(options["thresholds"] or {}), sampling_rate)
+    levels = {role: _shown(pulses[role].levels) for role in ROLES}
+    counts = {f"{role}_pulses": len(pulses[role]) for role in ROLES}
+    scan = read_scan(
+        pulses.pop("line_clock"),
+        pulses.pop("frame_clock"),
+        n_frames=n_clock,
+        n_lines=lines_per_frame,
+        n_samples=signals.n_samples,
+        recognize=bool(options["recognize_clocks"]),
+        report=report,
+    )
+    rotations = find_rotations(
+        pulses["rotation_on"],
+        pulses["rotation_ticks"],
+        rules=_rules(options, protocol, degrees_per_step),
+        stimulus=stimulus,
+        report=report,
+    )
+    _check_rotations_within_scan(scan, rotations, report)
+    line_start, repaired = scan.line_start, scan.line_repaired
+    if index is not None:
+        line_start, repaired = line_start[index], repaired[index]
+    return Events(
+        sampling_rate=float(sampling_rate),
+        n_samples=signals.n_samples,
+        line_start=line_start,
+        line_repaired=repaired,
+        line_duration=scan.line_duration,
+        line_period=scan.line_period,
+        line_duration_measured=scan.line_duration_measured,
+        frame_start=line_start[:, 0].copy(),
+        frame_end=line_start[:, -1] + scan.line_duration,
+        **_tick_arrays(rotations),
+        **_rotation_arrays(rotations),
+        repairs=tuple(report.repairs),
+        anomalies=tuple(report.anomalies),
+        counts={
+            **counts,
+            "frames": n_frames,
+            "lines": int(line_start.size),
+            "rotations": len(rotations),
+            "usable_rotations": sum(not rotation.problem for rotation in rotations),
+            "ticks": sum(len(r.ticks.time) for r in rotations if r.ticks is not None),
+        },
+        levels=levels,
+    )
+
+
+def _clock_frames(
+    n_frames: int, clock_index: ArrayLike | None, n_clock_frames: int | None
+) -> tuple[int, NDArray[np.int64] | None]:
+    """Check which clock frames the movie's frames are."""
+    n_clock = n_frames if n_clock_frames is None else int(n_clock_frames)
+    if n_frames < 1 or n_clock < n_frames:
+        raise InputError(
+            f"A movie of {n_frames} frames cannot belong to {n_clock} frames of the clock; there "
+            "is at least one frame, and the clock counts each of them."
+        )
+    if clock_index is None:
+        if n_clock != n_frames:
+            raise InputError(
+                f"The movie has {n_frames} frames and the clock should count {n_clock}: "
+                "clock_index has to say which of them each frame of the movie is."
+            )
+        return n_clock, None
+    index = np.asarray(clock_index, np.int64)
+    if index.shape != (n_frames,) or index.min() < 0 or index.max() >= n_clock:
+        raise InputError(
+            f"clock_index has shape {index.shape} and values from {index.min()} to {index.max()}; "
+            f"expected are {n_frames} values from 0 to {n_clock - 1}, one per frame of the movie."
+        )
+    if n_clock == n_frames and np.array_equal(index, np.arange(n_frames)):
+        return n_clock, None
+    return n_clock, index
+
+
+def _check_arguments(sampling_rate: float, lines_per_frame: int, protocol: str) -> None:
+    """Refuse arguments that make no sense."""
+    if not (np.isfinite(sampling_rate) and sampling_rate > 0):
+        raise InputError(f"sampling_rate is {sampling_rate} Hz; it must be above 0.")
+    if lines_per_frame < 1:
+        raise InputError(f"lines_per_frame is {lines_per_frame}; it must be at least 1.")
+    if protocol not in ("full", "incremental"):
+        raise InputError(f"protocol is '{protocol}'; allowed are 'full' and 'incremental'.")
+
+
+def _tick_arrays(rotations: Sequence[Rotation]) -> dict[str, Any]:
+    """Chain the ticks of all usable rotations."""
+    used = [(k, r, r.ticks) for k, r in enumerate(rotations) if r.ticks is not None]
+    return {
+        "tick_time": np.concatenate([np.zeros(0), *(t.time for _, _, t in used)]),
+        "tick_rotation": np.concatenate(
+            [np.zeros(0, np.int32), *(np.full(len(t.time), k, np.int32) for k, _, t in used)]
+        ),
+        "tick_angle": np.concatenate([np.zeros(0), *(r.tick_angle for _, r, _ in used)]),
+        "tick_inserted": np.concatenate([np.zeros(0, np.bool_), *(t.inserted for _, _, t in used)]),
+    }
+
+
+def _rotation_arrays(rotations: Sequence[Rotation]) -> dict[str, Any]:
+    """Collect the fields of rotations."""
+    return {
+        "rotation_start": np.array([r.start for r in rotations]),
+        "rotation_end": np.array([r.stop for r in rotations]),
+        "rotation_direction": np.array([r.direction for r in rotations], np.int8),
+        "rotation_speed": np.array([r.speed for r in rotations]),
+        "rotation_measured_speed": np.array([r.measured_speed for r in rotations]),
+        "rotation_usable": np.array([not r.problem for r in rotations]),
+        "rotation_turned": np.array([r.turned for r in rotations]),
+    }
+
+
+def _check_rotations_within_scan(scan: Scan, rotations: Sequence[Rotation], report: Report) -> None:
+    """Say which rotations no frame of the movie sees."""
+    begin, end = scan.line_start[0, 0], scan.line_start[-1, -1] + scan.line_period
+    unseen = [r for r in rotations if r.stop < begin or r.start > end]
+    if unseen:
+        report.anomaly(
+            "rotations_without_frames",
+            "rotation_on",
+            f"{counted(len(unseen), 'rotation')} outside the time in which the microscope scanned.",
+            [rotation.start for rotation in unseen],
+        )
+
+
+def _shown(levels: Levels) -> tuple[float, float, float]:
+    """Give the levels of a channel that are kept."""
+    return levels.low, levels.high, levels.threshold
+
+
+def _plain(value: Any) -> Any:
+    """Turn repairs into what JSON holds."""
+    if isinstance(value, tuple):
+        return [asdict(item) for item in value]
+    return value
+
+
+def open_result(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:
+    """Read a `.npz` that holds a result of a given kind.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, holds something else, or was written by a later version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(
+            f"{os.fspath(path)} cannot be read as {kind} ({error}). Make it again."
+        ) from error
+    if str(values.pop("kind", "")) != kind:
+        raise InputError(f"{os.fspath(path)} holds no {kind}; it has {', '.join(values)}.")
+    found = int(values.pop("version", -1))
+    if found != version:
+        raise InputError(
+            f"{os.fspath(path)} holds {kind} of version {found}; this software reads version "
+            f"{version}. Make it again."
+        )
+    return values
+
+
+def _rules(
+    options: Mapping[str, Any], protocol: Protocol, degrees_per_step: float | None
+) -> RotationRules:
+    """Collect what the configuration says about rotations."""
+    degrees = options["degrees_per_rotation"]
+    return RotationRules(
+        protocol=protocol,
+        increment=float(options["rotation_increment"]),
+        degrees=None if degrees is None else float(degrees),
+        degrees_per_step=degrees_per_step,
+        max_off_glitch_s=float(options["max_off_glitch_ms"]) / 1e3,
+        max_missing_fraction=float(options["max_missing_tick_fraction"]),
+    )

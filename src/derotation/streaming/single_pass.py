@@ -1,0 +1,355 @@
+"""Derotate a whole movie, chunk by chunk, in memory that does not grow with its length."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from derotation.calibration.calibration import Calibration
+from derotation.errors import InputError, MovieError
+from derotation.images.offset import estimate_pmt_offset
+from derotation.io.files import TiffStackWriter
+from derotation.io.movie import Movie
+from derotation.io.seen import SeenWriter
+from derotation.maps import transforms
+from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.numerics.prefetch import ahead
+from derotation.signals.angles import Angles
+from derotation.streaming.statistics import Collector, Statistics
+
+__all__ = ["DerotationResult", "derotate_movie", "disc"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS: dict[str, Any] = {
+    "interpolation": "linear",
+    "blank": None,
+    "mask_diameter": None,
+    "dtype": None,
+}
+# Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
+# read and written meanwhile, about 8 times as much is held.
+CHUNK_BYTES = 16e6
+# Frames on the contact sheet.
+N_EXAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DerotationResult:
+    """What is known about a movie after derotating it, besides the movie itself."""
+
+    coverage: NDArray[np.float64]
+    """Fraction of the pixels inside the mask that were seen, per frame."""
+    mean: NDArray[np.float32]
+    """Mean of the derotated movie over the frames that saw a pixel (y, x); blank if none did."""
+    raw_mean: NDArray[np.float32]
+    """Mean of the recorded movie (y, x)."""
+    turned_mean: NDArray[np.float32]
+    """Mean of the derotated movie over the frames recorded while the sample was turned."""
+    raw_turned_mean: NDArray[np.float32]
+    """Mean of those frames as recorded (y, x); smeared where the derotated one is sharp."""
+    seen: NDArray[np.float32]
+    """Fraction of the frames that saw each pixel (y, x)."""
+    blank: float
+    """Value of pixels that no line saw."""
+    blank_estimated: bool
+    """Whether the blank value was estimated from the movie rather than given."""
+    examples: NDArray[np.int64]
+    """Numbers of the frames kept as examples, by angle."""
+    raw_examples: NDArray[Any]
+    """Those frames as recorded (n, y, x)."""
+    derotated_examples: NDArray[Any]
+    """Those frames derotated (n, y, x)."""
+    statistics: Statistics
+    """What was learned about the frames, for :mod:`derotation.quality.measure`."""
+
+
+class _Block(NamedTuple):
+    """Consecutive frames, the first of them numbered start."""
+
+    start: int
+    raw: NDArray[Any]
+    derotated: NDArray[Any]
+    seen: NDArray[np.bool_]
+
+    def copies_of(self, numbers: NDArray[np.int64]) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
+        """Copy those of some frames that are among these, as recorded and derotated."""
+        places = numbers - self.start
+        return {
+            self.start + k: (self.raw[k].copy(), self.derotated[k].copy())
+            for k in places[(places >= 0) & (places < len(self.raw))].tolist()
+        }
+
+
+def derotate_movie(
+    movie: Movie,
+    angles: Angles,
+    calibration: Calibration,
+    output: str | os.PathLike[str] | None,
+    *,
+    seen_output: str | os.PathLike[str] | None = None,
+    timing: LineTiming | None = None,
+    movement: ArrayLike | None = None,
+    gain: NDArray[np.float32] | None = None,
+    offset: float = 0.0,
+    config: Mapping[str, Any] | None = None,
+    frames_per_chunk: int | None = None,
+    threads: int = 1,
+) -> DerotationResult:
+    """Put every line of a movie back in its place and write the movie that stands still.
+
+    Parameters
+    ----------
+    movie : Movie
+        The recorded movie.
+    angles : Angles
+        Angles of all its lines; lines that are not usable stay blank.
+    calibration : Calibration
+        Center and plane of rotation.
+    output : path or None
+        The TIFF to be written, whole or not at all; None to compute only what is returned.
+    seen_output : path, optional
+        Where to write which pixels each frame saw, see :mod:`derotation.io.seen`.
+    timing : LineTiming, optional
+        When the samples within a line are recorded; by default as `angles` says, in one direction.
+    movement : array_like of shape (2, 3) or (3, 3), optional
+        Map (x, y) from this session's field of view to that of the session to which it is
+        aligned. The movie is drawn there, still in one resampling.
+    gain : ndarray of shape (y, x), optional
+        Factor that makes up for uneven illumination; it belongs to the microscope's field of view,
+        so it is applied to what was recorded before it is resampled:
+        ``offset + gain * (recorded - offset)``.
+    offset : float
+        What the detector gives without light, for `gain`.
+    config : mapping, optional
+        ``interpolation`` (linear, cubic, nearest), ``blank`` (number, or None for the PMT offset
+        estimated from the movie), ``mask_diameter`` (pixels of a disc about the center of rotation
+        outside which all is blank, or None) and ``dtype`` (None: as recorded).
+    frames_per_chunk : int, optional
+        Frames worked on at once; by default what makes about 16 MB.
+    threads : int
+        Threads that share the frames of a chunk.
+
+    Returns
+    -------
+    DerotationResult
+
+    Raises
+    ------
+    MovieError
+        If movie, angles and calibration do not belong together.
+    InputError
+        If the gain has not the shape of a frame.
+    """
+    settings = DEFAULTS | dict(config or {})
+    timing = timing or LineTiming(line_duty=angles.line_duty)
+    _check_together(movie, angles, calibration, gain)
+    n_frames, height, width = movie.shape
+    kind = np.dtype(settings["dtype"] or movie.dtype)
+    dark = estimate_pmt_offset(movie)
+    blank = settings["blank"]
+    if blank is None:
+        blank = dark
+        logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
+    mask = _mask((height, width), calibration, movement, settings["mask_diameter"])
+    examples = _choose_examples(angles)
+
+    kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+    collector = Collector(
+        movie,
+        angles,
+        calibration,
+        mask=mask,
+        offset=dark if gain is None else offset,
+        timing=timing,
+        movement=movement,
+        gain=gain,
+        threads=threads,
+    )
+    frame_bytes = height * width * movie.dtype.itemsize
+    per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
+    blocks = _derotated(
+        ahead(movie.chunks(per_chunk)),
+        lambda part: calibration.line_maps(angles.line_angles[part], movement),
+        lambda raw: raw if gain is None else _evenly_lit(raw, gain, offset),
+        mask,
+        blank,
+        timing=timing,
+        interpolation=settings["interpolation"],
+        dtype=kind,
+        threads=threads,
+    )
+    with (
+        _writing(output, seen_output, movie, kind, angles.frame_rate) as write,
+        tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar,
+    ):
+        # A block is read, one derotated and one written at the same time.
+        for block in ahead(blocks):
+            write(block)
+            collector.add(*block)
+            kept |= block.copies_of(examples)
+            bar.update(len(block.raw))
+    return _result(collector, examples, kept, float(blank), settings["blank"] is None)
+
+
+def _derotated(
+    blocks: Iterator[tuple[int, NDArray[Any]]],
+    maps_of: Callable[[slice], NDArray[np.float64]],
+    lit: Callable[[NDArray[Any]], NDArray[Any]],
+    mask: NDArray[np.bool_],
+    blank: float,
+    **how: Any,
+) -> Iterator[_Block]:
+    """Derotate blocks of frames, and blank what lies outside the mask."""
+    for start, raw in blocks:
+        maps = maps_of(slice(start, start + len(raw)))
+        derotated = derotate_frames(lit(raw), maps, blank=blank, keep_seen=True, **how)
+        assert derotated.seen is not None
+        if not mask.all():
+            derotated.frames[:, ~mask] = blank
+            derotated.seen[:, ~mask] = False
+        yield _Block(start, raw, derotated.frames, derotated.seen)
+
+
+def _mask(
+    shape: tuple[int, int],
+    calibration: Calibration,
+    movement: ArrayLike | None,
+    diameter: float | None,
+) -> NDArray[np.bool_]:
+    """Mark what is not blank on purpose: a disc about the center, which moves with the sample."""
+    center = calibration.center
+    if movement is not None:
+        center = tuple(transforms.apply(np.asarray(movement)[:2], center))
+    return disc(shape, center, diameter)
+
+
+@contextlib.contextmanager
+def _writing(
+    output: str | os.PathLike[str] | None,
+    seen_output: str | os.PathLike[str] | None,
+    movie: Movie,
+    kind: np.dtype[Any],
+    frame_rate: float,
+) -> Iterator[Callable[[_Block], None]]:
+    """Open what is to be written; gives what writes a block."""
+    with contextlib.ExitStack() as stack:
+        writes: list[Callable[[_Block], None]] = []
+        if output is not None:
+            tiff = stack.enter_context(
+                TiffStackWriter(
+                    output,
+                    movie.shape,
+                    kind,
+                    frame_interval_s=1 / frame_rate,
+                    pixel_size_um=movie.metadata.pixel_size_um,
+                )
+            )
+            writes.append(lambda block: tiff.write(block.derotated))
+        if seen_output is not None:
+            masks = stack.enter_context(SeenWriter(seen_output, movie.shape))
+            writes.append(lambda block: masks.write(block.seen))
+
+        def write(block: _Block) -> None:
+            for each in writes:
+                each(block)
+
+        yield write
+
+
+def disc(
+    shape: tuple[int, int], center: tuple[float, float], diameter: float | None
+) -> NDArray[np.bool_]:
+    """Mark the pixels (y, x) within a disc about a center (x, y); all of them without a diameter.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width.
+    center : tuple of float
+        (x, y) in pixels.
+    diameter : float or None
+        Pixels.
+    """
+    if diameter is None:
+        return np.ones(shape, np.bool_)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((x - center[0]) ** 2 + (y - center[1]) ** 2 <= (diameter / 2) ** 2)
+
+
+def _evenly_lit(
+    frames: NDArray[Any], gain: NDArray[np.float32], offset: float
+) -> NDArray[np.float32]:
+    """Undo uneven illumination in recorded frames; the kernel rounds them to integers again."""
+    lit = frames.astype(np.float32)
+    lit -= np.float32(offset)
+    lit *= gain
+    lit += np.float32(offset)
+    return lit
+
+
+def _check_together(
+    movie: Movie, angles: Angles, calibration: Calibration, gain: NDArray[np.float32] | None
+) -> None:
+    n_frames, height, width = movie.shape
+    if gain is not None and gain.shape != (height, width):
+        msg = (
+            f"the gain has the shape {gain.shape}, but {movie.paths[0]} has frames of "
+            f"{(height, width)} (height, width); estimate the illumination from this movie again"
+        )
+        raise InputError(msg)
+    if angles.line_angles.shape != (n_frames, height):
+        found_frames, found_lines = angles.line_angles.shape
+        msg = (
+            f"{movie.paths[0]}: the movie has {n_frames} frames of {height} lines, but there are "
+            f"angles for {found_frames} frames of {found_lines} lines; parse the signals again "
+            "with this movie"
+        )
+        raise MovieError(msg)
+    calibration.check_shape(movie.shape, str(movie.paths[0]))
+
+
+def _choose_examples(angles: Angles) -> NDArray[np.int64]:
+    """Choose frames at rest and turning, spread over the angles; sorted by frame number."""
+    middle = np.nan_to_num(angles.frame_angles)
+    turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
+    resting = np.setdiff1d(np.arange(len(middle)), turning)
+    order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]
+    n = min(len(order), N_EXAMPLES - 1)
+    chosen = order[np.linspace(0, len(order) - 1, n).round().astype(int)] if n else order
+    return np.unique(np.concatenate([resting[:1], chosen])).astype(np.int64)
+
+
+def _result(
+    collector: Collector,
+    examples: NDArray[np.int64],
+    kept: Mapping[int, tuple[NDArray[Any], NDArray[Any]]],
+    blank: float,
+    blank_estimated: bool,
+) -> DerotationResult:
+    """Put together what is returned; pixels that were never seen get the blank value."""
+    statistics = collector.result()
+
+    def filled(image: NDArray[Any]) -> NDArray[np.float32]:
+        return np.where(np.isnan(image), blank, image).astype(np.float32)
+
+    return DerotationResult(
+        coverage=statistics.coverage,
+        mean=filled(collector.mean()),
+        raw_mean=filled(collector.raw_mean()),
+        turned_mean=filled(statistics.turned_mean),
+        raw_turned_mean=filled(statistics.raw_turned_mean),
+        seen=collector.seen().astype(np.float32),
+        blank=blank,
+        blank_estimated=blank_estimated,
+        examples=examples,
+        raw_examples=np.stack([kept[int(frame)][0] for frame in examples]),
+        derotated_examples=np.stack([kept[int(frame)][1] for frame in examples]),
+        statistics=statistics,
+    )

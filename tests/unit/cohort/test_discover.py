@@ -1,0 +1,171 @@
+"""Trees of empty files: names are all that is looked at."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from derotation.cohort.discover import Patterns, discover_sessions, write_sheet
+from derotation.errors import InputError
+
+
+def tree(root: Path, *files: str) -> Path:
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def rows(root, tmp_path, **arguments):
+    sheet = tmp_path / "sheet.tsv"
+    write_sheet(discover_sessions(root, **arguments), sheet)
+    with sheet.open() as stream:
+        return {row["session"]: row for row in csv.DictReader(stream, delimiter="\t")}
+
+
+def test_plain_folders(tmp_path):
+    raw = tree(
+        tmp_path / "raw",
+        "day2/movie.tif", "day2/signals.npy", "day2/stimulus.csv",
+        "day10/m_00001.tif", "day10/m_00002.tif", "day10/clocks.BIN", "day10/random.mat",
+        "incremental_day10/movie.TIFF", "incremental_day10/signals.npy",
+        "notes.txt", ".cache/movie.tif", "results/x/derotated.tif",
+    )  # fmt: skip
+    found = rows(raw, tmp_path)
+    assert list(found) == ["day2", "day10", "incremental_day10"]
+    assert found["day2"] == {
+        "session": "day2",
+        "protocol": "full",
+        "movie": str(raw / "day2/movie.tif"),
+        "signals": str(raw / "day2/signals.npy"),
+        "stimulus": str(raw / "day2/stimulus.csv"),
+        "calibration": "",
+    }
+    assert found["day10"]["movie"] == str(raw / "day10/m_*.tif")
+    assert found["day10"]["signals"] == str(raw / "day10/clocks.BIN")
+    assert found["incremental_day10"]["protocol"] == "incremental"
+    assert found["incremental_day10"]["stimulus"] == ""
+
+
+def test_neuroblueprint(tmp_path):
+    raw = tree(
+        tmp_path / "rawdata",
+        "sub-01/ses-01_date-20250101/funcimg/movie.tif",
+        "sub-01/ses-01_date-20250101/behav/clocks.bin",
+        "sub-01/ses-01_date-20250101/behav/stimulus.csv",
+        "sub-02/ses-01_date-20250101/funcimg/movie.tif",
+        "sub-02/ses-01_date-20250101/funcimg/clocks.bin",
+        "sub-02/ses-01_date-20250101/behav/stimulus.csv",
+    )
+    found = rows(raw, tmp_path)
+    assert list(found) == ["sub-01_ses-01_date-20250101", "sub-02_ses-01_date-20250101"]
+    for subject, place in (("sub-01", "behav"), ("sub-02", "funcimg")):
+        row = found[f"{subject}_ses-01_date-20250101"]
+        assert row["signals"] == str(raw / f"{subject}/ses-01_date-20250101/{place}/clocks.bin")
+        assert f"{subject}/" in row["stimulus"]
+
+
+def test_incremental_session_calibrates_those_beside_it(tmp_path):
+    raw = tree(
+        tmp_path / "rawdata",
+        *(f"sub-1/ses-1/funcimg/full/{name}" for name in ("m.tif", "s.bin", "s.csv")),
+        *(f"sub-1/ses-1/funcimg/incremental/{name}" for name in ("m.tif", "s.bin")),
+    )
+    found = discover_sessions(raw)
+    by_name = {session.name: session for session in found.sessions}
+    assert set(by_name) == {"sub-1_ses-1_full", "sub-1_ses-1_incremental"}
+    assert by_name["sub-1_ses-1_full"].calibration == "sub-1_ses-1_incremental"
+    assert any("takes its calibration from sub-1_ses-1_incremental" in n for n in found.notes)
+
+
+def test_signals_above_the_movie(tmp_path):
+    raw = tree(tmp_path / "raw", "a/imaging/m.tif", "a/aux/s.npy", "a/aux/s.csv", "b/m.tif",
+               "b/s.npy", "b/s.csv")  # fmt: skip
+    found = discover_sessions(raw)
+    assert [session.name for session in found.sessions] == ["a", "b"]
+    assert found.sessions[0].signals == str(raw / "a/aux/s.npy")
+
+
+def test_one_recording_is_never_paired_with_the_files_of_another(tmp_path):
+    raw = tree(tmp_path / "raw", "a/m.tif", "b/m.tif", "b/s.npy", "b/s.csv")
+    found = discover_sessions(raw)
+    assert [session.name for session in found.sessions] == ["b"]
+    assert [each.folder for each in found.unpaired] == [raw / "a"]
+    assert "no analog signals" in found.unpaired[0].reason
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (("m.tif",), "no analog signals"),
+        (("m.tif", "s.npy"), "no stimulus table"),
+        (("m.tif", "s.npy", "t.npy", "s.csv"), "2 files may be its analog signals"),
+        (("m.tif", "s.npy", "s.csv", "t.csv"), "2 files may be its stimulus table"),
+        (("red.tif", "green.tif", "s.npy", "s.csv"), "holds 2 movies"),
+        (("m1.tif", "m2.tif", "mx.txt", "s.npy"), "no stimulus table"),
+    ],
+)
+def test_what_cannot_be_paired_is_named(tmp_path, files, reason):
+    found = discover_sessions(tree(tmp_path / "raw", *(f"a/{file}" for file in files)))
+    assert not found.sessions
+    assert reason in found.unpaired[0].reason
+    with pytest.raises(InputError, match="holds no session"):
+        write_sheet(found, tmp_path / "sheet.tsv")
+    assert not (tmp_path / "sheet.tsv").exists()
+
+
+def test_shared_names_are_errors(tmp_path):
+    files = [f"{day}/rec/{name}" for day in ("d1", "D2") for name in ("m.tif", "s.npy", "s.csv")]
+    raw = tree(tmp_path / "raw", *files)
+    found = discover_sessions(raw)
+    assert len(found.errors) == 1
+    assert str(raw / "d1/rec") in found.errors[0]
+    with pytest.raises(InputError, match="would be called"):
+        write_sheet(found, tmp_path / "sheet.tsv")
+    by_path = discover_sessions(raw, Patterns(name="path"))
+    assert [session.name for session in by_path.sessions] == ["d1_rec", "D2_rec"]
+    assert not by_path.errors
+
+
+def test_names_become_valid_and_that_is_said(tmp_path):
+    found = discover_sessions(tree(tmp_path / "raw", *(f"day 1/{n}" for n in
+                                                       ("m.tif", "s.npy", "s.csv"))))  # fmt: skip
+    assert found.sessions[0].name == "day_1"
+    assert '"day_1"' in found.notes[0]
+
+
+def test_a_sheet_is_never_replaced_unasked(tmp_path):
+    found = discover_sessions(tree(tmp_path / "raw", "a/m.tif", "a/s.npy", "a/s.csv"))
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("mine")
+    with pytest.raises(InputError, match="--force"):
+        write_sheet(found, sheet)
+    assert sheet.read_text() == "mine"
+    write_sheet(found, sheet, overwrite=True)
+    assert sheet.read_text().startswith("session\t")
+
+
+def test_names_with_glob_characters(tmp_path):
+    raw = tree(tmp_path / "raw", "a[1]/m_1.tif", "a[1]/m_2.tif", "a[1]/s.npy", "a[1]/s.csv")
+    found = discover_sessions(raw)
+    from derotation.io.movie import _find_files
+
+    assert _find_files(found.sessions[0].movie) == [raw / "a[1]/m_1.tif", raw / "a[1]/m_2.tif"]
+
+
+def test_files_with_the_same_beginning_stay_out_of_the_pattern(tmp_path):
+    raw = tree(tmp_path / "raw", "a/m1.tif", "a/m2.tif", "a/mean.tif", "a/s.npy", "a/s.csv")
+    found = discover_sessions(raw, Patterns(movie=("m?.tif",)))
+    assert found.sessions[0].movie == str(raw / "a/m[0-9]*.tif")
+
+
+def test_links_in_a_circle(tmp_path):
+    raw = tree(tmp_path / "raw", "a/m.tif", "a/s.npy", "a/s.csv")
+    (raw / "a" / "loop").symlink_to(raw, target_is_directory=True)
+    assert [session.name for session in discover_sessions(raw).sessions] == ["a"]
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        discover_sessions(tmp_path / "nothing")

@@ -1,0 +1,139 @@
+"""The pictures of signals and angles draw what was found."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from derotation.io.signals import open_signals
+from derotation.io.stimulus import Stimulus
+from derotation.plots.angles import (
+    plot_angle_trace,
+    plot_angles,
+    plot_rotations,
+    plot_velocities,
+)
+from derotation.plots.signals import (
+    plot_channel_overview,
+    plot_closeup,
+    plot_rotation_start,
+    plot_signals,
+)
+from derotation.signals.angles import AngleFlag, interpolate_angles
+from derotation.signals.events import parse_signals
+from derotation.simulate import plan_recording, write_signals
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """Signals of two rotations, the second one cut off by the end of the recording."""
+    plan = plan_recording(
+        shape=(32, 32),
+        frame_rate=10.0,
+        sampling_rate=20_000.0,
+        stimulus=((100.0, 1), (200.0, -1)),
+        faults={"dropped_ticks": 0.01, "ends_within_rotation": True},
+    )
+    path = tmp_path_factory.mktemp("signals") / "signals.npy"
+    write_signals(path, plan.analog, "npy")
+    signals = open_signals(path)
+    events = parse_signals(
+        signals,
+        n_frames=plan.n_frames,
+        lines_per_frame=32,
+        sampling_rate=20_000.0,
+        protocol="full",
+        stimulus=Stimulus(
+            speed=plan.stimulus[:, 0], direction=plan.stimulus[:, 1].astype(np.int8), path=path
+        ),
+        config={},
+    )
+    return signals, events, interpolate_angles(events, protocol="full")
+
+
+def test_signals(session, tmp_path):
+    signals, events, _ = session
+    figure = plot_signals(signals, events)
+    figure.savefig(tmp_path / "signals.png")
+    written = " ".join(text.get_text() for sub in figure.subfigs for text in sub.texts)
+    assert events.repairs
+    for repair in events.repairs:
+        assert repair.text in written
+
+
+def test_envelope_reaches_from_low_to_high(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_channel_overview(signals, events, "rotation_on", axis)
+    low, high = axis.dataLim.intervaly
+    assert low < 0.2
+    assert high == pytest.approx(5, abs=0.2)
+
+
+def test_ticks_are_marked_where_they_are(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_rotation_start(signals, events, "rotation_ticks", axis)
+    marked = np.concatenate([line.get_xdata() for line in axis.lines if line.get_marker() == "|"])
+    expected = (events.tick_time - events.rotation_start[0]) / 20.0
+    expected = expected[(expected >= -20) & (expected < 180)]
+    np.testing.assert_allclose(np.sort(marked), expected)
+
+
+def test_a_closer_look_shows_single_lines(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_closeup(signals, events, "line_clock", axis)
+    (marks,) = (line for line in axis.lines if line.get_marker() == "|")
+    assert 5 <= len(marks.get_xdata()) <= 40
+    begin, end = (events.rotation_end[0] - events.rotation_start[0]) / 20.0 * np.array([0.3, 0.7])
+    assert begin < marks.get_xdata().min() < marks.get_xdata().max() < end
+
+
+def test_repairs_are_marked_where_they_are(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_channel_overview(signals, events, "rotation_ticks", axis)
+    (marks,) = (line for line in axis.lines if line.get_marker() == "v")
+    (repair,) = (r for r in events.repairs if r.code == "missing_ticks_inserted")
+    assert set(repair.places) <= set(marks.get_xdata())
+
+
+def test_angles(session, tmp_path):
+    _, events, angles = session
+    plot_angles(angles, events).savefig(tmp_path / "angles.png")
+    axis = Figure().subplots()
+    plot_angle_trace(angles, events, axis)
+    line, repaired = axis.lines
+    marked = (angles.flags & AngleFlag.TICKS_REPAIRED) != 0
+    np.testing.assert_array_equal(repaired.get_ydata(), angles.line_angles[marked])
+    np.testing.assert_array_equal(line.get_ydata(), angles.line_angles.ravel())
+    assert len(axis.patches) == np.sum(~events.rotation_usable) == 1
+
+
+def test_plateau_is_at_the_nominal_speed(session):
+    _, events, _ = session
+    axis = Figure().subplots()
+    plot_velocities(events, axis)
+    traces = [line for line in axis.lines if len(line.get_xdata()) > 2]
+    assert len(traces) == events.rotation_usable.sum()
+    assert np.median(traces[0].get_ydata()) == pytest.approx(100, rel=0.01)
+
+
+def test_directions_that_coincide_can_both_be_seen():
+    ticks = np.arange(20)
+    events = SimpleNamespace(
+        sampling_rate=10.0,
+        rotation_direction=np.array([-1, 1, -1, 1]),
+        rotation_start=np.arange(4) * 20,
+        tick_rotation=np.repeat(np.arange(4), 20),
+        tick_time=np.arange(80),
+        tick_angle=np.tile(ticks * 0.2, 4),
+    )
+    axis = Figure().subplots()
+    plot_rotations(events, np.arange(4), axis)
+    assert [line.get_linestyle() for line in axis.lines] == ["-", "-", "--", "--"]
+    assert axis.lines[0].get_linewidth() > axis.lines[-1].get_linewidth()
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["direction +1", "direction -1"]

@@ -1,0 +1,93 @@
+"""Lag, tilt and wobble of a session, from its files."""
+
+import numpy as np
+import pytest
+from test_calibration import SCHEMAS
+
+from derotation.calibration.calibration import Calibration
+from derotation.cohort.config import validate_config
+from derotation.simulate import simulate_session
+from derotation.steps import estimate_center, estimate_plane, interpolate_angles, parse_signals
+
+SECTIONS = {"sessions": "sessions.tsv", "signals": {"sampling_rate": 20_000}}
+
+
+def calibrate(folder, files, protocol="full", **sections):
+    """Run the steps from raw files to a calibration."""
+    config = validate_config(SECTIONS | sections, SCHEMAS / "config.schema.yaml")
+    parse_signals.run(
+        movie=files["movie"],
+        signals=files["signals"],
+        stimulus=files.get("stimulus"),
+        protocol=protocol,
+        config=config,
+        events=folder / "events.npz",
+        summary=folder / "events.json",
+        plot=folder / "signals.png",
+    )
+    interpolate_angles.run(
+        events=folder / "events.npz",
+        movie=files["movie"],
+        protocol=protocol,
+        config=config,
+        angles=folder / "angles.npz",
+        table=folder / "angles.csv",
+        plot=folder / "angles.png",
+    )
+    estimate_center.run(
+        movie=files["movie"],
+        angles=folder / "angles.npz",
+        session="s",
+        config=config,
+        center=folder / "center.json",
+        table=folder / "center.csv",
+        plot=folder / "center.png",
+    )
+    estimate_plane.run(
+        movie=files["movie"],
+        angles=folder / "angles.npz",
+        center=folder / "center.json",
+        session="s",
+        config=config,
+        calibration=folder / "calibration.json",
+        text=folder / "center.txt",
+        rest=folder / "rest.tif",
+        plane_plot=folder / "plane.png",
+        wobble_plot=folder / "wobble.png",
+    )
+    return Calibration.load(folder / "calibration.json")
+
+
+def simulate(folder, **parameters):
+    chosen = {
+        "shape": (96, 96),
+        "frame_rate": 10.0,
+        "sampling_rate": 20_000.0,
+        "n_cells": 30,
+        "center_offset": (3.0, -2.0),
+    }
+    return simulate_session(folder, **(chosen | parameters))
+
+
+def test_lag_and_tilt_together(tmp_path):
+    stimulus = ((200.0, 1), (200.0, -1), (150.0, 1), (150.0, -1))
+    tilt = {"plane_angle": 25.0, "plane_orientation": 40.0}
+    files = simulate(tmp_path / "raw", lag_ms=3.0, stimulus=stimulus, **tilt)
+    found = calibrate(tmp_path, files, angles={"lag_ms": "auto"})
+    assert found.lag_ms == pytest.approx(3.0, abs=0.2)
+    assert found.plane_angle == pytest.approx(25.0, abs=0.5)
+    assert found.plane_orientation == pytest.approx(40.0, abs=1.0)
+    assert found.center == pytest.approx((50.5, 45.5), abs=0.05)
+    assert found.wobble == ()
+
+
+def test_incremental_session(tmp_path):
+    files = simulate(tmp_path / "raw", protocol="incremental", step_rest_s=0.5)
+    found = calibrate(tmp_path, files, protocol="incremental")
+    assert found.center == pytest.approx((50.5, 45.5), abs=0.1)
+    assert found.plane_angle == 0
+    assert found.lag_ms == 0
+    ellipse = calibrate(tmp_path, files, protocol="incremental", center={"method": "ellipse"})
+    assert ellipse.center == pytest.approx((50.5, 45.5), abs=0.1)
+    table = np.genfromtxt(tmp_path / "center.csv", delimiter=",", names=True)
+    assert {"blob", "angle", "x", "y"} <= set(table.dtype.names)

@@ -1,0 +1,240 @@
+"""Steps called as from a notebook, on one tiny simulated session."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.calibration.calibration import Calibration
+from derotation.cohort.config import validate_config
+from derotation.errors import DerotationError, InputError
+from derotation.signals.events import Events
+from derotation.steps import (
+    derotate_movie,
+    estimate_center,
+    estimate_plane,
+    interpolate_angles,
+    parse_signals,
+    simulate_session,
+)
+from derotation.steps.inputs import settle
+
+SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
+TINY = {
+    "shape": [40, 56],
+    "frame_rate": 10,
+    "sampling_rate": 10000,
+    "stimulus": [[100, 1], [150, -1]],
+    "rest_before_s": 1,
+    "rest_between_s": 0.5,
+    "rest_after_s": 0.5,
+    "n_cells": 25,
+    "photons_per_pixel": None,
+    "calcium": False,
+    "dtype": "float32",
+}
+
+
+def settings(**sections):
+    return validate_config({"signals": {"sampling_rate": 10000}} | sections, SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    return simulate_session.run(folder=folder, protocol="full", config=TINY)
+
+
+def parse(raw, folder, **sections):
+    return parse_signals.run(
+        movie=raw["movie"],
+        signals=raw["signals"],
+        stimulus=raw["stimulus"],
+        protocol="full",
+        config=settings(**sections),
+        events=folder / "events.npz",
+        summary=folder / "events.json",
+        plot=folder / "plots" / "signals.png",
+    )
+
+
+def angles_of(raw, folder, **sections):
+    return interpolate_angles.run(
+        events=folder / "events.npz",
+        movie=raw["movie"],
+        protocol="full",
+        config=settings(**sections),
+        angles=folder / "angles.npz",
+        table=folder / "angles.csv",
+        plot=folder / "plots" / "angles.png",
+    )
+
+
+def center_of(raw, folder, **sections):
+    return estimate_center.run(
+        movie=raw["movie"],
+        angles=folder / "angles.npz",
+        session="s",
+        config=settings(**sections),
+        center=folder / "center.json",
+        table=folder / "center.csv",
+        plot=folder / "plots" / "center.png",
+    )
+
+
+def plane_of(raw, folder, **sections):
+    return estimate_plane.run(
+        movie=raw["movie"],
+        angles=folder / "angles.npz",
+        center=folder / "center.json",
+        session="s",
+        config=settings(**sections),
+        calibration=folder / "calibration.json",
+        text=folder / "center.txt",
+        rest=folder / "rest.tif",
+        plane_plot=folder / "plots" / "plane.png",
+        wobble_plot=folder / "plots" / "wobble.png",
+    )
+
+
+def derotate(raw, folder, **sections):
+    names = ("output", "mean", "raw_mean", "coverage", "coverage_table", "statistics", "seen")
+    suffixes = dict.fromkeys(names, ".tif")
+    suffixes |= {"coverage_table": ".csv", "statistics": ".npz", "seen": ".npz"}
+    outputs = {name: folder / f"{name}{suffixes[name]}" for name in names}
+    plots = {name: folder / f"{name}.png" for name in ("before_after", "contact_sheet")}
+    result = derotate_movie.run(
+        movie=raw["movie"],
+        angles=folder / "angles.npz",
+        calibration=folder / "calibration.json",
+        config=settings(**sections),
+        threads=2,
+        **outputs,
+        **plots,
+    )
+    return result, outputs
+
+
+def test_all_steps_in_turn(raw, tmp_path):
+    truth = np.load(raw["truth"])
+    events = parse(raw, tmp_path)
+    assert json.loads((tmp_path / "events.json").read_text())["counts"]["rotations"] == 2
+    assert events.n_rotations == 2
+    angles = angles_of(raw, tmp_path)
+    error = (angles.line_angles - truth["line_angles"] + 180) % 360 - 180
+    assert np.abs(error).max() < 0.2
+    fixed = {"method": "fixed", "fixed": truth["center"]}
+    center_of(raw, tmp_path, center=fixed)
+    plane_of(raw, tmp_path, plane={"correct": "never"}, wobble={"correct": "never"})
+    text = (tmp_path / "center.txt").read_text()
+    assert text.startswith("center of rotation: x = 27.500 px, y = 19.500 px")
+    assert text.count("\n") == 1
+    result, outputs = derotate(raw, tmp_path, derotate={"dtype": "float32"})
+    movie, recorded = tifffile.imread(outputs["output"]), tifffile.imread(raw["movie"])
+    resting = np.all(angles.line_angles == 0, axis=1)
+    np.testing.assert_array_equal(movie[resting], recorded[resting])
+    inside = result.seen == 1
+    sample = truth["rest_image"][inside]
+    score = [np.corrcoef(frame[inside], sample)[0, 1] for frame in movie[~resting]]
+    assert min(score) > 0.98
+    table = outputs["coverage_table"].read_text().splitlines()
+    assert table[0] == "frame,coverage"
+    assert len(table) == len(movie) + 1
+    assert tifffile.imread(outputs["mean"]).shape == movie.shape[1:]
+    assert sorted(tmp_path.rglob("*.png")) == sorted(
+        [
+            tmp_path / "plots" / f"{name}.png"
+            for name in ("signals", "angles", "center", "plane", "wobble")
+        ]
+        + [tmp_path / f"{name}.png" for name in ("before_after", "contact_sheet")]
+    )
+
+
+def test_a_calibration_of_another_frame_size_is_refused(raw, tmp_path):
+    parse(raw, tmp_path)
+    angles_of(raw, tmp_path)
+    other = Calibration(center=(1, 2), image_shape=(64, 64), method="fixed")
+    other.save(tmp_path / "calibration.json")
+    with pytest.raises(DerotationError, match="56 x 40"):
+        derotate(raw, tmp_path)
+    assert not (tmp_path / "output.tif").exists()
+
+
+def test_the_line_reference_moves_the_angles(raw, tmp_path):
+    parse(raw, tmp_path)
+    start = angles_of(raw, tmp_path, angles={"line_reference": "start"})
+    end = angles_of(raw, tmp_path, angles={"line_reference": "end"})
+    truth = np.load(raw["truth"])["line_angles"]
+    turning = np.abs(np.diff(truth, axis=1)).min(axis=1) > 0.1
+    assert turning.any()
+    late = (end.line_angles - start.line_angles)[turning] * np.sign(np.diff(truth[turning])[:, :1])
+    assert late.min() > 0
+
+
+def test_fewer_lines_than_rows_are_refused(raw, tmp_path):
+    with pytest.raises(InputError, match=r"40 rows, but only 30 lines .* set scan.lines_per_frame"):
+        parse(raw, tmp_path, scan={"lines_per_frame": 30})
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_lines_that_are_not_saved_are_left_out(raw, tmp_path):
+    # The same signals with a movie of which the last rows were not saved.
+    short = raw | {"movie": tmp_path / "short.tif"}
+    tifffile.imwrite(
+        short["movie"], tifffile.imread(raw["movie"])[:, :30], photometric="minisblack"
+    )
+    events = parse(short, tmp_path, scan={"lines_per_frame": 40})
+    whole = parse(raw, tmp_path)
+    np.testing.assert_array_equal(events.line_start, whole.line_start[:, :30])
+    assert events.frame_end[0] < whole.frame_end[0]
+
+
+def test_exchanged_clocks_are_used_the_other_way_round(tmp_path):
+    parameters = TINY | {"faults": {"clocks_swapped": True}}
+    files = simulate_session.run(folder=tmp_path / "raw", protocol="full", config=parameters)
+    events = parse(files, tmp_path)
+    assert "clocks_swapped" in [repair.code for repair in events.repairs]
+    truth = np.load(files["truth"])
+    np.testing.assert_allclose(events.line_start / 10000, truth["line_start"], atol=2e-4)
+
+
+def test_a_frame_rate_that_contradicts_the_metadata_is_an_anomaly(raw, tmp_path, caplog):
+    events = parse(raw, tmp_path)
+    movie = SimpleNamespace(
+        metadata=SimpleNamespace(frame_rate=30.0), clock_index=np.arange(len(events.frame_start))
+    )
+    checked = parse_signals._with_frame_rate_checked(events, movie)
+    assert checked.anomalies[-1].code == "frame_rate"
+    assert "signals.sampling_rate is 30000, not 10000" in caplog.text
+    right = replace(events, sampling_rate=3 * events.sampling_rate)
+    assert parse_signals._with_frame_rate_checked(right, movie).anomalies == events.anomalies
+    # Of a movie of one plane in three, the clock counts three times as many frames.
+    planes = SimpleNamespace(metadata=movie.metadata, clock_index=3 * movie.clock_index)
+    assert parse_signals._with_frame_rate_checked(events, planes).anomalies == events.anomalies
+
+
+@pytest.mark.parametrize(
+    ("configured", "found", "chosen", "said"),
+    [
+        (None, None, "default", False),
+        (None, True, True, False),
+        (False, None, False, False),
+        (False, True, False, True),
+        (0.9, 0.90001, 0.9, False),
+        (0.9, 0.7, 0.9, True),
+    ],
+)
+def test_the_configuration_wins_over_metadata_and_says_so(configured, found, chosen, said, caplog):
+    assert settle("scan.key", configured, found, "default") == chosen
+    assert ("scan.key is" in caplog.text) == said
+
+
+def test_events_can_be_loaded_by_themselves(raw, tmp_path):
+    events = parse(raw, tmp_path)
+    np.testing.assert_array_equal(
+        Events.load(tmp_path / "events.npz").line_start, events.line_start
+    )

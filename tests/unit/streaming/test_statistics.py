@@ -1,0 +1,173 @@
+"""What is collected while a movie passes by, against NumPy on the whole movie."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.calibration.calibration import Calibration
+from derotation.errors import InputError
+from derotation.images.offset import lit_frames
+from derotation.io.movie import open_movie
+from derotation.simulate import simulate_recording
+from derotation.streaming.single_pass import derotate_movie
+from derotation.streaming.statistics import Statistics
+from unit.sessions import save_movie, true_angles, true_timing
+
+OFFSET = 100.0
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate_recording(
+        shape=(48, 64),
+        stimulus=((200.0, 1), (100.0, -1)),
+        center_offset=(2.0, -1.0),
+        n_cells=15,
+        photons_per_pixel=20.0,
+        pmt_offset=OFFSET,
+        rest_between_s=1.0,
+        seed=3,
+    )
+
+
+def derotate(recording, folder, angles=None, **arguments):
+    """Derotate into a float movie, whose blank pixels no sample has; returns result and movie."""
+    arguments["config"] = {"dtype": "float32", "blank": -1.0} | arguments.pop("config", {})
+    with open_movie(save_movie(recording, folder)) as movie:
+        result = derotate_movie(
+            movie,
+            angles or true_angles(recording),
+            Calibration(center=recording.center, image_shape=(48, 64), method="fixed"),
+            folder / "derotated.tif",
+            timing=true_timing(recording),
+            **arguments,
+        )
+    return result.statistics, tifffile.imread(folder / "derotated.tif")
+
+
+def test_frames_are_compared_as_numpy_would(recording, tmp_path):
+    found, movie = derotate(recording, tmp_path, frames_per_chunk=7, threads=2)
+    raw = recording.movie.astype(float)
+    at_rest = np.flatnonzero(np.all(recording.line_angles % 360 == 0, axis=1))
+    assert found.n_rest == len(at_rest)
+    rest = raw[at_rest].mean(axis=0)
+    np.testing.assert_allclose(found.rest, rest, rtol=1e-5)
+    for k, frame in enumerate(movie):
+        seen = frame != -1
+        expected = np.corrcoef(frame[seen], rest[seen])[0, 1]
+        assert found.correlation[k] == pytest.approx(expected, abs=1e-5)
+        assert found.raw_correlation[k] == pytest.approx(
+            np.corrcoef(raw[k].ravel(), rest.ravel())[0, 1], abs=1e-6
+        )
+        assert found.coverage[k] == pytest.approx(seen.mean())
+    above = np.where(movie != -1, movie, np.nan) - found.offset
+    expected = np.nansum(above, axis=(1, 2)) / np.sum(
+        np.where(movie != -1, rest - found.offset, 0), axis=(1, 2)
+    )
+    np.testing.assert_allclose(found.brightness, expected, rtol=1e-5)
+
+
+def test_mean_images_by_angle(recording, tmp_path):
+    found, movie = derotate(recording, tmp_path)
+    lines = recording.line_angles
+    turned = np.any(lines % 360 != 0, axis=1)
+    nearest = np.round(lines[:, lines.shape[1] // 2] % 360 / 15) % 24 * 15
+    assert sorted(found.angle) == sorted(set(nearest[turned]))
+    assert found.n_frames.sum() == turned.sum()
+    for angle, mean, raw_mean, seen in zip(
+        found.angle, found.mean, found.raw_mean, found.seen, strict=True
+    ):
+        own = turned & (nearest == angle)
+        frames = np.where(movie[own] != -1, movie[own], np.nan)
+        known = np.isfinite(frames)
+        np.testing.assert_array_equal(np.isnan(mean), ~known.any(axis=0))
+        expected = np.nansum(frames, axis=0) / np.maximum(known.sum(axis=0), 1)
+        np.testing.assert_allclose(np.nan_to_num(mean), expected, rtol=1e-5)
+        np.testing.assert_allclose(raw_mean, recording.movie[own].mean(axis=0), rtol=1e-5)
+        np.testing.assert_array_equal(seen, known.sum(axis=0) >= max(own.sum() / 2, 1))
+    np.testing.assert_allclose(
+        found.raw_turned_mean, recording.movie[turned].mean(axis=0), rtol=1e-5
+    )
+
+
+def test_frames_kept_are_turned_and_of_both_directions(recording, tmp_path):
+    found, _ = derotate(recording, tmp_path)
+    np.testing.assert_array_equal(found.kept_frames, recording.movie[found.kept])
+    moved = recording.line_angles[found.kept, -1] - recording.line_angles[found.kept, 0]
+    assert len(found.kept) > 8
+    assert min(np.count_nonzero(moved > 0), np.count_nonzero(moved < 0)) >= 4
+    assert np.all(np.diff(found.kept) > 0)
+
+
+def test_dark_frames_are_no_part_of_the_rest(recording, tmp_path):
+    """The laser is off for the second half of the session."""
+    movie = recording.movie.copy()
+    half = len(movie) // 2
+    movie[half:] = np.random.default_rng(0).normal(OFFSET, 5, movie[half:].shape).astype(np.uint16)
+    dark = dataclasses.replace(recording, movie=movie)
+    found, _ = derotate(dark, tmp_path)
+    lit, _ = derotate(recording, tmp_path)
+    at_rest = np.all(recording.line_angles % 360 == 0, axis=1)
+    np.testing.assert_allclose(found.rest, movie[:half][at_rest[:half]].mean(axis=0), rtol=1e-5)
+    assert not found.lit[half:].any()
+    assert found.lit[:half].all()
+    assert np.abs(found.brightness[half:]).max() < 0.1
+    assert lit.lit.all()
+
+
+def test_unusable_frames_have_no_figures(recording, tmp_path):
+    angles = true_angles(recording)
+    lines, usable = angles.line_angles.copy(), angles.line_usable.copy()
+    lines[30], usable[30] = np.nan, False
+    broken = dataclasses.replace(angles, line_angles=lines, line_usable=usable)
+    found, _ = derotate(recording, tmp_path, broken)
+    whole, _ = derotate(recording, tmp_path)
+    assert found.coverage[30] == 0
+    assert np.isnan([found.correlation[30], found.brightness[30]]).all()
+    assert not found.lit[30]
+    assert found.n_frames.sum() == whole.n_frames.sum() - 1
+    others = np.arange(len(lines)) != 30
+    np.testing.assert_allclose(found.coverage[others], whole.coverage[others])
+
+
+def test_aligned_session_is_compared_where_it_is_drawn(recording, tmp_path):
+    """A reference that sees the sample 6 px further right: so must the picture at rest."""
+    shift = [[1, 0, 6], [0, 1, 0], [0, 0, 1]]
+    found, _ = derotate(recording, tmp_path, movement=shift)
+    still, _ = derotate(recording, tmp_path)
+    np.testing.assert_allclose(found.rest[:, 6:], still.rest[:, :-6], rtol=1e-4)
+    assert np.isnan(found.rest[:, :5]).all()
+    turning = np.abs(recording.line_angles).min(axis=1) > 10
+    assert np.nanmedian(found.correlation[turning]) == pytest.approx(
+        np.nanmedian(still.correlation[turning]), abs=0.03
+    )
+
+
+def test_without_rest_nothing_is_compared(recording, tmp_path):
+    angles = true_angles(recording)
+    turned = dataclasses.replace(angles, line_angles=angles.line_angles + 30.0)
+    found, _ = derotate(recording, tmp_path, turned)
+    assert found.n_rest == 0
+    assert np.isnan(found.correlation).all()
+    assert np.isnan(found.rest).all()
+    assert np.isfinite(found.mean).any()
+
+
+def test_saved_and_loaded(recording, tmp_path):
+    found, _ = derotate(recording, tmp_path)
+    found.save(tmp_path / "statistics.npz")
+    loaded = Statistics.load(tmp_path / "statistics.npz")
+    for item in dataclasses.fields(Statistics):
+        np.testing.assert_array_equal(getattr(loaded, item.name), getattr(found, item.name))
+    np.savez(tmp_path / "other.npz", kind="other")
+    with pytest.raises(InputError, match="holds no derotation statistics"):
+        Statistics.load(tmp_path / "other.npz")
+
+
+def test_lit_frames():
+    np.testing.assert_array_equal(
+        lit_frames(np.array([1.0, 0.9, 0.02, np.nan, 0.5])), [True, True, False, False, True]
+    )
+    assert not lit_frames(np.full(3, np.nan)).any()
