@@ -3,11 +3,11 @@
 Rotating frames of uint16 at the speed of a real stage's plateau, 0.116 degrees per line. Three
 levels are measured: the compiled kernel alone, `derotation.maps.resample.derotate_frames` (which
 checks, inverts the maps and allocates), and the whole way from angles to frames, as the loop goes
-it. The loop and one candidate after the other take turns, so that a busy computer slows all of them;
-what is reported is the median over the rounds of the ratio of each pair: of wall time, and of CPU
-time, which others' work disturbs less. On Linux a round waits for a moment at which the processors
-are idle, and rounds during which other processes took more than 5 % of them do not count, if enough
-others are left.
+it. The loop and one candidate after the other take turns, so that a busy computer slows all of
+them; what is reported is the median over the rounds of the ratio of each pair: of wall time, and of
+CPU time, which others' work disturbs less. On Linux a round waits for a moment at which the
+processors are idle, and rounds during which other processes took more than 5 % of them do not
+count, if enough others are left.
 """
 
 import os
