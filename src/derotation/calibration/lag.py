@@ -37,13 +37,13 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["LagEstimate", "SignCheck", "check_direction_sign", "estimate_lag"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"n_frames": 170}
 # Delays that are tried to begin with reach this far (s), at distances that move the picture's
 # border by so much (px) at the highest speed.
 LARGEST_TRIED_S = 0.06
@@ -127,7 +127,7 @@ def estimate_lag(
     calibration : Calibration
         Center (known to about a pixel; it is found anew together with the lag), tilt, wobble.
     config : mapping, optional
-        ``n_frames``: frames to compare, by default 170.
+        Section ``center``, of which ``n_frames`` is read: frames to compare.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     threads : int
@@ -149,7 +149,7 @@ def estimate_lag(
     the one that the ticks tell L after it: line times are to be shifted by +L before the angles are
     interpolated.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("center", config)
     timing = timing or LineTiming(line_duty=angles.line_duty)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
     sample = read_sample(movie, angles, int(settings["n_frames"]))

@@ -30,12 +30,12 @@ from derotation.calibration.geometry import (
     with_center,
     wobble_rows,
 )
-from derotation.errors import ConfigError
 from derotation.images.registration import Registration, Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance, solve
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["WobbleEstimate", "estimate_wobble"]
@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
-DEFAULTS: dict[str, Any] = {"correct": "auto", "max_order": 4, "n_frames": 80}
-MAX_ORDER = 8
 SMOOTHINGS = (2.5, 1.5, 1.5)
 # `auto` corrects a wobble that chance would give once in 370 times (3 sigma) or less, and that
 # shifts the picture by more than this (px) at some angle.
@@ -152,7 +150,7 @@ def estimate_wobble(
     .. [1] T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd ed.,
        Springer (2009), section 7.10.
     """
-    settings = _checked(DEFAULTS | dict(config or {}))
+    settings = complete("wobble", config)
     base = calibration.replace(wobble=(), wobble_sd=None)
     if settings["correct"] == "never":
         return _not_measured(
@@ -183,16 +181,6 @@ def estimate_wobble(
     if order:
         best = refine(registration, _keep(full.geometry, start, order), groups, (1.5, 1.5))
     return _conclude(best, plain, losses, order, sample, base, session)
-
-
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    if settings["correct"] not in ("auto", "never"):
-        msg = f"wobble.correct is {settings['correct']!r}; allowed are auto and never"
-        raise ConfigError(msg)
-    if not 1 <= settings["max_order"] <= MAX_ORDER:
-        msg = f"wobble.max_order is {settings['max_order']}; allowed are 1 to {MAX_ORDER}"
-        raise ConfigError(msg)
-    return settings
 
 
 def _groups(calibration: Calibration) -> tuple[Group, ...]:

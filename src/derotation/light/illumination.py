@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
-from derotation.errors import ConfigError
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.files import whole_file, write_json
 from derotation.io.movie import Movie
@@ -30,13 +29,13 @@ from derotation.light.dark_angles import DarkAngles, find_dark_angles
 from derotation.light.light_fit import Field, LightFit, fit_light
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import contiguous_blocks
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["IlluminationEstimate", "estimate_illumination"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"correct": "never", "n_frames": 180}
 KIND, VERSION = "illumination", 1
 # Light is uneven if it differs by more than this many of its standard uncertainties and by more
 # than this (root mean square over the disc that is always seen).
@@ -151,7 +150,7 @@ def estimate_illumination(
     Raises
     ------
     ConfigError
-        If `n_frames` is not positive.
+        If an option is not allowed.
     InputError
         If movie and calibration do not belong together.
 
@@ -165,9 +164,7 @@ def estimate_illumination(
     light must not be amplified. The light is uneven if its deviation exceeds 1 % and 3 times its
     standard uncertainty (root mean squares over the disc that is always seen).
     """
-    settings = DEFAULTS | dict(config or {})
-    if settings["n_frames"] < 1:
-        raise ConfigError(f"illumination.n_frames is {settings['n_frames']}; at least 1 is needed")
+    settings = complete("illumination", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
     looks = look(
         movie,

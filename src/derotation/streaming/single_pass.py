@@ -20,6 +20,7 @@ from derotation.io.seen import SeenWriter
 from derotation.maps import transforms
 from derotation.maps.resample import LineTiming, derotate_frames
 from derotation.numerics.prefetch import ahead
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Collector, Statistics
 
@@ -27,12 +28,6 @@ __all__ = ["DerotationResult", "derotate_movie", "disc"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "interpolation": "linear",
-    "blank": None,
-    "mask_diameter": None,
-    "dtype": None,
-}
 # Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
 # read and written meanwhile, about 8 times as much is held.
 CHUNK_BYTES = 16e6
@@ -147,7 +142,7 @@ def derotate_movie(
     InputError
         If the gain has not the shape of a frame.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("derotate", config)
     timing = timing or LineTiming(line_duty=angles.line_duty)
     _check_together(movie, angles, calibration, gain)
     n_frames, height, width = movie.shape
