@@ -265,11 +265,11 @@ def _unknown_key(key: object, allowed: Sequence[str], root: Schema) -> str:
         for name, section in root.get("properties", {}).items()
         if key in section.get("properties", {})
     ]
+    if homes:
+        return f"{text} here; it belongs to the section {' or '.join(homes)}."
     near = nearest(str(key), allowed)
     if near:
         return f'{text}; did you mean "{near}"?'
-    if homes:
-        return f"{text} here; it belongs to the section {' or '.join(homes)}."
     if not isinstance(key, str):
         return f"{text} (YAML reads on, off, yes, no and bare numbers not as text: quote the key)."
     return f"{text}. Allowed: {', '.join(allowed)}."
