@@ -126,7 +126,7 @@ class FullPipeline:
         delta_center, init_points, n_iter
             For center_method bayesian: how far from the guess (pixels) it searches, with how many
             random and how many chosen trials.
-        movie, scan, derotate
+        movie, scan, plane, wobble, derotate
             As in the workflow's configuration.
     threads : int, optional
         Threads that share the work on frames; by default as many as there are cores to use.

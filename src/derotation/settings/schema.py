@@ -17,6 +17,24 @@ import yaml
 
 from derotation.errors import ConfigError
 
+__all__ = [
+    "Problem",
+    "allowed",
+    "canonical",
+    "config_schema",
+    "describe",
+    "fill_defaults",
+    "find_problems",
+    "load_schema",
+    "nearest",
+    "plain",
+    "resolve",
+    "section_schema",
+    "sheet_schema",
+    "show",
+    "with_section",
+]
+
 Schema = Mapping[str, Any]
 KeyPath = tuple[str | int, ...]
 
