@@ -257,7 +257,7 @@ def settings_from(
     filled = fill_defaults(given, schema, schema)
     problems = find_problems(filled, schema) or list(_contradictions(filled, protocol))
     if problems:
-        raise ConfigError("\n".join(locate(problem, given, [source]) for problem in problems))
+        raise ConfigError("\n".join(locate(problems, given, [source])))
     read, write = filled["paths_read"], filled["paths_write"]
     folder = _path(write["derotated_tiff_folder"])
     randperm = read["path_to_randperm"]

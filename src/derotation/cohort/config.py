@@ -112,12 +112,12 @@ def check_config(
         One line per error, with file, line, key, what was found and what is allowed.
     """
     schema = config_schema() if schema is None else schema
-    given, sources = plain(config), list(files)
+    given = plain(config)
     filled = fill_defaults(given, schema, schema)
     problems = find_problems(filled, schema)
     if not problems:
         problems = _contradictions(filled)
-    return canonical(filled), [locate(problem, given, sources) for problem in problems]
+    return canonical(filled), locate(problems, given, files)
 
 
 def section(config: Mapping[str, Any], *names: str) -> Config:

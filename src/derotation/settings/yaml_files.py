@@ -68,12 +68,14 @@ def key_lines(path: str | Path) -> dict[KeyPath, int]:
     return dict(found)
 
 
-def locate(problem: Problem, config: Mapping[str, Any], files: Iterable[str | Path]) -> str:
-    """Put the file, the line and the key in front of a problem's text.
+def locate(
+    problems: Iterable[Problem], config: Mapping[str, Any], files: Iterable[str | Path]
+) -> list[str]:
+    """Put file, line and key in front of what is wrong.
 
     Parameters
     ----------
-    problem : Problem
+    problems : iterable of Problem
         What is wrong.
     config : mapping
         The configuration as it was given, without the defaults.
@@ -83,19 +85,22 @@ def locate(problem: Problem, config: Mapping[str, Any], files: Iterable[str | Pa
 
     Returns
     -------
-    str
+    list of str
         Such as ``config.yaml, line 12: signals.sampling_rate: found 0, allowed: ...``.
     """
     contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
-    path = problem.path
-    while path and not _found(config, path):
-        path = path[:-1]  # what is missing, or has its default, is to be written into the section
-    said = f"{problem.key}: {problem.text}"
-    home = _home(path, config, contents)
-    if home is None:
-        return f"{'command line (--config)' if contents else 'configuration'}: {said}"
-    line = key_lines(home).get(path)
-    return f"{home}{f', line {line}' if line else ''}: {said}"
+    lines = {file: key_lines(file) for file in contents}
+    elsewhere = "command line (--config)" if contents else "configuration"
+    said = []
+    for problem in problems:
+        path = problem.path
+        while path and not _found(config, path):
+            path = path[:-1]  # what is missing, or has its default, belongs into the section
+        home = _home(path, config, contents)
+        line = lines[home].get(path) if home else None
+        place = f"{home}, line {line}" if line else home or elsewhere
+        said.append(f"{place}: {problem.key}: {problem.text}")
+    return said
 
 
 def _home(

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -12,6 +13,7 @@ import derotation
 from derotation.settings.schema import allowed, config_schema, section_schema, sheet_schema
 
 SOURCE = Path(derotation.__file__).parent
+ROOT = Path(__file__).parents[3]
 PROTOCOL = tuple(sheet_schema()["properties"]["protocol"]["enum"])
 # Choices of a type checker, by their places, and the keys that they repeat.
 CHOICES = {
@@ -81,6 +83,13 @@ def words_of(node):
         return ()
     values = ast.literal_eval(node.slice)
     return values if isinstance(values, tuple) and isinstance(values[0], str) else ()
+
+
+def test_the_schemas_are_installed_with_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["derotation"]
+    shipped = {file for pattern in patterns for file in SOURCE.glob(pattern)}
+    assert set(SOURCE.rglob("*.yaml")) == {f for f in shipped if f.suffix == ".yaml"} != set()
 
 
 def test_no_module_holds_defaults_of_its_own():
