@@ -35,6 +35,7 @@ from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import contiguous_blocks, fit
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -44,17 +45,6 @@ __all__ = ["CenterEstimate", "estimate_center"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "method": "registration",
-    "fixed": None,
-    "biased_center": None,
-    "n_frames": 170,
-    "iterations": 3,
-    "delta_center": 10.0,
-    "init_points": 2,
-    "n_iter": 10,
-    "seed": 0,
-}
 # Frames are smoothed by this (px) before their gradients are used; they find what is within a
 # pixel or two, and beyond COARSE_LIMIT (px) the peak of the correlation is looked for.
 SMOOTHING = 1.5
@@ -127,6 +117,8 @@ def estimate_center(
 
     Raises
     ------
+    ConfigError
+        If an option is not allowed.
     CenterError
         If there are no frames at rest or no turned frames, or nothing in them to compare.
 
@@ -137,7 +129,7 @@ def estimate_center(
     frames (jackknife): neighboring frames share active cells, and resampling single frames
     (bootstrap) would call the center two to three times better known than it is.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("center", config)
     timing = timing or angles.timing()
     by_method = {"bayesian": _by_search, "ellipse": _by_ellipses, "registration": _by_registration}
     if settings["method"] not in by_method:
@@ -330,15 +322,9 @@ def _given_center(
             raise CenterError(msg)
         center = np.asarray(settings["fixed"], dtype=np.float64)
         says = "The center was given in the configuration (center.fixed); nothing was measured."
-    elif method == "image_center":
+    else:
         center = np.asarray(transforms.image_center(shape))
         says = "The center of the image was taken; nothing was measured."
-    else:
-        msg = (
-            f"center.method is {method!r}; allowed are registration, ellipse, bayesian, "
-            "fixed and image_center"
-        )
-        raise CenterError(msg)
     calibration = Calibration(
         center=(float(center[0]), float(center[1])),
         image_shape=shape,

@@ -33,13 +33,13 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["LagEstimate", "estimate_lag"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"n_frames": 170}
 # Delays that are tried to begin with reach this far (s), at distances that move the picture's
 # border by so much (px) at the highest speed.
 LARGEST_TRIED_S = 0.06
@@ -95,7 +95,7 @@ def estimate_lag(
     calibration : Calibration
         Center (known to about a pixel; it is found anew together with the lag), tilt, wobble.
     config : mapping, optional
-        ``n_frames``: frames to compare, by default 170.
+        Section ``center``, of which ``n_frames`` is read: frames to compare.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     threads : int
@@ -117,7 +117,7 @@ def estimate_lag(
     the one that the ticks tell L after it: line times are to be shifted by +L before the angles are
     interpolated.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("center", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
     base = calibration.replace(lag_ms=0.0, lag_sd_ms=None)
     line_maps = LineMaps.of(angles, base, timing=timing)
@@ -236,12 +236,10 @@ def _verdicts(figures: Mapping[str, float], *, significant: bool) -> tuple[Verdi
         code, says = "none", f"The motor's signals show no lag against the scanner's: {value}."
     else:
         later = "later" if figures["lag_ms"] > 0 else "earlier"
-        code, says = (
-            "corrected",
-            (
-                f"The motor's signals come {later} than the scanner's: the lag is {value}, which turns "
-                "frames at the highest speed by {turned:.2f} degrees."
-            ),
+        code = "corrected"
+        says = (
+            f"The motor's signals come {later} than the scanner's: the lag is {value}, which "
+            "turns frames at the highest speed by {turned:.2f} degrees."
         )
     return (Verdict(topic="lag", code=code, says=says, figures=figures),)
 

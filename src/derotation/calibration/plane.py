@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,28 +35,20 @@ from derotation.calibration.geometry import (
     with_center,
 )
 from derotation.calibration.judge import LIMITS
-from derotation.errors import ConfigError
 from derotation.estimates import Verdict
 from derotation.images.registration import Registration
 from derotation.images.sample import Sample, most_turned, read_sample, spread
 from derotation.io.movie import Movie
-from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["PlaneEstimate", "estimate_plane"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "correct": "auto",
-    "plane_angle": 0.0,
-    "plane_orientation": 0.0,
-    "output": "scan",
-    "n_frames": 80,
-}
 # Tilts that are tried to begin with: h = tan(t/2)^2 up to that of 45 degrees, at this distance; in
 # between the gradients find the way.
 LARGEST_TRIED = math.tan(math.radians(22.5)) ** 2
@@ -152,7 +144,7 @@ def estimate_plane(
     the vector is beyond 3 sigma, and the tilt shifts something by more than 0.1 px at the edge of
     the disc that is always seen (for a disc with a radius of 128 px: a tilt of 2.3 degrees).
     """
-    settings = _checked(DEFAULTS | dict(config or {}))
+    settings = complete("plane", config)
     base = calibration.replace(plane_output=settings["output"])
     if settings["correct"] == "never":
         return _not_measured(
@@ -185,24 +177,6 @@ def estimate_plane(
     )
     found = _find(sample, Geometry.of(start), threads)
     return _conclude(found, sample, base, session)
-
-
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options that are not allowed."""
-    if settings["correct"] not in ("auto", "never", "fixed"):
-        msg = f"plane.correct is {settings['correct']!r}; allowed are auto, never and fixed"
-        raise ConfigError(msg)
-    if settings["output"] not in get_args(transforms.PlaneOutput):
-        msg = f"plane.output is {settings['output']!r}; allowed are scan and sample"
-        raise ConfigError(msg)
-    angle, orientation = settings["plane_angle"], settings["plane_orientation"]
-    if settings["correct"] == "fixed" and not (0 <= angle < 90 and math.isfinite(orientation)):
-        msg = (
-            f"plane.plane_angle is {angle} and plane.plane_orientation {orientation}; expected are "
-            "a tilt of 0 to below 90 degrees and an orientation in degrees"
-        )
-        raise ConfigError(msg)
-    return settings
 
 
 def _not_measured(calibration: Calibration, code: str, says: str) -> PlaneEstimate:

@@ -32,7 +32,6 @@ from derotation.calibration.geometry import (
     wobble_rows,
 )
 from derotation.calibration.judge import LIMITS
-from derotation.errors import ConfigError
 from derotation.estimates import Verdict
 from derotation.images.registration import Registration
 from derotation.images.sample import Sample, read_sample
@@ -41,6 +40,7 @@ from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance, solve
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["WobbleEstimate", "estimate_wobble"]
@@ -49,8 +49,6 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
-DEFAULTS: dict[str, Any] = {"correct": "auto", "max_order": 4, "n_frames": 80}
-MAX_ORDER = 8
 SMOOTHINGS = (2.5, 1.5, 1.5)
 CURVE_ANGLES = np.arange(0.0, 361.0, 2.0)
 
@@ -141,7 +139,7 @@ def estimate_wobble(
     .. [1] T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd ed.,
        Springer (2009), section 7.10.
     """
-    settings = _checked(DEFAULTS | dict(config or {}))
+    settings = complete("wobble", config)
     base = calibration.replace(wobble=(), wobble_sd=None)
     if settings["correct"] == "never":
         says = "The axis was taken not to wobble (wobble.correct is never); nothing was measured."
@@ -172,16 +170,6 @@ def estimate_wobble(
     if order:
         best = refine(registration, _keep(full.geometry, start, order), groups, (1.5, 1.5))
     return _conclude(best, plain, losses, order, sample, base, session)
-
-
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    if settings["correct"] not in ("auto", "never"):
-        msg = f"wobble.correct is {settings['correct']!r}; allowed are auto and never"
-        raise ConfigError(msg)
-    if not 1 <= settings["max_order"] <= MAX_ORDER:
-        msg = f"wobble.max_order is {settings['max_order']}; allowed are 1 to {MAX_ORDER}"
-        raise ConfigError(msg)
-    return settings
 
 
 def _groups(calibration: Calibration) -> tuple[str, ...]:
@@ -309,30 +297,24 @@ def _conclude(
 def _verdict(figures: Mapping[str, float], *, found: bool) -> Verdict:
     """Decide whether the wobble is corrected."""
     if found and figures["largest"] > LIMITS.max_wobble_px:
-        code, says = (
-            "too_large",
-            (
-                "A wobble of up to {largest:.1f} px cannot be trusted; do clocks and movie belong "
-                "together? It is not corrected."
-            ),
+        code = "too_large"
+        says = (
+            "A wobble of up to {largest:.1f} px cannot be trusted; do clocks and movie belong "
+            "together? It is not corrected."
         )
     elif found:
         plural = "harmonic" if figures["order"] == 1 else "harmonics"
-        code, says = (
-            "corrected",
-            (
-                f"The axis wobbles by up to {{largest:.2f}} ± {{largest_sd:.2f}} px ({{order}} {plural}"
-                " of the angle); it is corrected, which brings frames from {residual_before:.2f} to "
-                "{residual:.2f} px (rms) of the sample at rest."
-            ),
+        code = "corrected"
+        says = (
+            f"The axis wobbles by up to {{largest:.2f}} ± {{largest_sd:.2f}} px ({{order}} {plural}"
+            " of the angle); it is corrected, which brings frames from {residual_before:.2f} to "
+            "{residual:.2f} px (rms) of the sample at rest."
         )
     else:
-        code, says = (
-            "none",
-            (
-                "No wobble of the axis was found; one that shifts the picture by more than "
-                "{limit:.2f} px would have been. None is corrected."
-            ),
+        code = "none"
+        says = (
+            "No wobble of the axis was found; one that shifts the picture by more than "
+            "{limit:.2f} px would have been. None is corrected."
         )
     doubt = code == "too_large"
     return Verdict(topic="wobble", code=code, says=says, figures=figures, doubt=doubt)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
-from derotation.errors import ConfigError
 from derotation.estimates import Estimate, Verdict
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.files import whole_file, write_json
@@ -33,13 +32,13 @@ from derotation.light.light_fit import Field, LightFit, fit_light
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import contiguous_blocks
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["IlluminationEstimate", "estimate_illumination"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"correct": "never", "n_frames": 180}
 KIND, VERSION = "illumination", 1
 # Light is uneven if it differs by more than this many of its standard uncertainties and by more
 # than this (root mean square over the disc that is always seen).
@@ -153,7 +152,7 @@ def estimate_illumination(
     Raises
     ------
     ConfigError
-        If `n_frames` is not positive.
+        If an option is not allowed.
     InputError
         If movie and calibration do not belong together.
 
@@ -167,9 +166,7 @@ def estimate_illumination(
     light must not be amplified. The light is uneven if its deviation exceeds 1 % and 3 times its
     standard uncertainty (root mean squares over the disc that is always seen).
     """
-    settings = DEFAULTS | dict(config or {})
-    if settings["n_frames"] < 1:
-        raise ConfigError(f"illumination.n_frames is {settings['n_frames']}; at least 1 is needed")
+    settings = complete("illumination", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
     looks = look(
         movie,
@@ -253,39 +250,31 @@ def _verdicts(
 ) -> tuple[Verdict, ...]:
     """Decide what is to be said about the light."""
     if not told:
-        code, says = (
-            "untold",
-            (
-                "Whether the light is even cannot be told: the frames looked at show the sample at "
-                "{angles} of 36 angles, or too little of it. It is taken to be even."
-            ),
+        code = "untold"
+        says = (
+            "Whether the light is even cannot be told: the frames looked at show the sample at "
+            "{angles} of 36 angles, or too little of it. It is taken to be even."
         )
     elif not uneven and float(figures["effect"]) >= 100 * MIN_EFFECT:
-        code, says = (
-            "untold",
-            (
-                "Whether the light is even cannot be told: it seems to deviate by {effect:.1f} %, but "
-                "{chance:.1f} % would be chance. It is taken to be even."
-            ),
+        code = "untold"
+        says = (
+            "Whether the light is even cannot be told: it seems to deviate by {effect:.1f} %, but "
+            "{chance:.1f} % would be chance. It is taken to be even."
         )
     elif not uneven:
-        code, says = (
-            "even",
-            (
-                "The light is even, as far as can be told: apart from what is the same all around the "
-                "center, it deviates by {effect:.1f} % ({chance:.1f} % would be chance). There is "
-                "nothing to correct."
-            ),
+        code = "even"
+        says = (
+            "The light is even, as far as can be told: apart from what is the same all around the "
+            "center, it deviates by {effect:.1f} % ({chance:.1f} % would be chance). There is "
+            "nothing to correct."
         )
     else:
-        code, says = (
-            "uneven",
-            (
-                "The light is uneven: the same part of the sample is recorded with {low:.0f} to "
-                "{high:.0f} % of its brightness, depending on where in the field it is ({effect:.1f} ± "
-                "{effect_sd:.1f} % rms). The correction (illumination.correct: auto) makes up for it, "
-                "except for what is the same all around the center."
-            ),
+        code = "uneven"
+        says = (
+            "The light is uneven: the same part of the sample is recorded with {low:.0f} to "
+            "{high:.0f} % of its brightness, depending on where in the field it is ({effect:.1f} ± "
+            "{effect_sd:.1f} % rms). The correction (illumination.correct: auto) makes up for it, "
+            "except for what is the same all around the center."
         )
     verdict = Verdict(topic="illumination", code=code, says=says, figures=figures)
     if not (uneven and figures["clipped"]):

@@ -35,6 +35,7 @@ from derotation.quality.residual_calibration import (
     sample_from,
     try_angles,
 )
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
@@ -167,7 +168,7 @@ def measure_quality(
     protocol : {"full", "incremental"}
     config : mapping, optional
         Section ``quality`` of the configuration: for the names of figures, ``look`` and ``bad``.
-        What is missing has its default, see :data:`SPECIFICATIONS`.
+        What is missing has its default.
     degrees_per_rotation : float, optional
         What one rotation, or the whole turn of the protocol incremental, was asked to turn; None
         if that is not known.
@@ -177,11 +178,17 @@ def measure_quality(
     Returns
     -------
     Quality
+
+    Raises
+    ------
+    ConfigError
+        If there is no such figure, or a threshold is no number.
     """
     timing = angles.timing(bidirectional=statistics.bidirectional)
     line_maps = LineMaps.of(angles, calibration, timing=timing)
     lines = line_maps.angles
     assert isinstance(lines, Angles)
+    thresholds = complete("quality", config)
     residual = measure_residual_shift(statistics, threads=threads)
     blob, raw_blob = _blobs(statistics, threads)
     turned = lines.turned
@@ -204,8 +211,7 @@ def measure_quality(
         session=session,
         protocol=protocol,
         figures=tuple(
-            _judged(spec, measured[spec.name], (config or {}).get(spec.name, {}))
-            for spec in SPECIFICATIONS
+            _judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS
         ),
         residual=residual,
         blob=blob,
@@ -221,7 +227,7 @@ def _judged(
     spec: Specification, measured: _Measured, thresholds: Mapping[str, float | None]
 ) -> Figure:
     """Compare a figure with its thresholds and say what that means."""
-    look, bad = (thresholds.get(key, getattr(spec, key)) for key in ("look", "bad"))
+    look, bad = (thresholds[key] for key in ("look", "bad"))
     flag: Flag = "none"
     if measured.value is not None:
         flag = "ok"

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
 from derotation.maps.resample import LineReference, LineTiming
+from derotation.settings.defaults import complete
 from derotation.signals import motor
 from derotation.signals.events import Events, open_result
 
@@ -23,12 +24,6 @@ logger = logging.getLogger(__name__)
 
 _KIND = "derotation angles"
 _VERSION = 1
-_DEFAULTS: dict[str, Any] = {
-    "line_reference": "middle",
-    "direction_sign": 1,
-    "degrees_per_step": 10,
-    "lag_ms": 0,
-}
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # The motor may have set off this long before rotation-on says so, and stop this much later (s).
 _LATENCY_S = 0.02
@@ -115,12 +110,16 @@ class Angles:
         return self.line_angles[:, self.line_angles.shape[1] // 2]
 
     def line_speeds(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """Tell the speed at each line of n frames from its neighbors, degrees per second: (n, line).
+        """Tell the speed at each line of some frames from its neighbors, degrees per second.
 
         Parameters
         ----------
         frames : ndarray of shape (n,)
             Numbers of frames.
+
+        Returns
+        -------
+        ndarray of shape (n, line)
         """
         step = np.mod(np.diff(self.line_angles[frames], axis=1) + 180.0, 360.0) - 180.0
         speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
@@ -289,8 +288,8 @@ def interpolate_angles(
     does not change at all. Rotations of whole turns return to the angle from which they began,
     others add up. A rotation that is unusable counts as having turned as far as it should have.
     """
-    options = {**_DEFAULTS, **(config or {})}
-    reference, sign = _checked(options)
+    options = complete("angles", config)
+    reference, sign = options["line_reference"], options["direction_sign"]
     duty = _line_duty(events, line_duty)
     moves = _moves(events, sign)
     _check_steps(events, protocol, float(options["degrees_per_step"]))
@@ -320,26 +319,9 @@ def interpolate_angles(
     )
 
 
-def _checked(options: Mapping[str, Any]) -> tuple[LineReference, int]:
-    """Check the options that are choices."""
-    reference = options["line_reference"]
-    if reference not in _FRACTION:
-        raise ConfigError(
-            f"angles.line_reference is '{reference}'; allowed are {', '.join(_FRACTION)}."
-        )
-    sign = options["direction_sign"]
-    if sign not in (1, -1):
-        raise ConfigError(f"angles.direction_sign is {sign}; allowed are 1 and -1.")
-    return reference, int(sign)
-
-
 def _lag(asked: float | str) -> float:
     """Tell the lag to correct here, ms; "auto" is estimated from the movie, later."""
-    if asked == "auto":
-        return 0.0
-    if isinstance(asked, str) or not np.isfinite(asked):
-        raise ConfigError(f"angles.lag_ms is {asked!r}; give milliseconds, or auto.")
-    return float(asked)
+    return 0.0 if asked == "auto" else float(asked)
 
 
 def _line_duty(events: Events, asked: float | None) -> float:

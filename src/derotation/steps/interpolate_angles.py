@@ -39,7 +39,7 @@ def run(
     events : Events or path
         What the step ``parse_signals`` wrote.
     movie : Movie or path
-        The movie's TIFF, or a pattern for several; or the movie, opened. Only its metadata are read.
+        The movie's TIFF, or a pattern for several; or the movie, opened. Only metadata are read.
     protocol : {"full", "incremental"}
         What the motor did.
     config : mapping

@@ -16,11 +16,28 @@ class Outputs:
     """
 
     @classmethod
-    def within(cls, folder: str | Path) -> Self:
-        """Name the files as they are called in a session's folder of the results."""
+    def within(
+        cls, folder: str | Path, *, plots: str | Path | None = None, **others: str | Path
+    ) -> Self:
+        """Name the files as they are called in a session's folder of the results.
+
+        Parameters
+        ----------
+        folder : path
+            The session's folder.
+        plots : path, optional
+            Where plots go; by default into the folder's ``plots``.
+        **others : path
+            Files that go elsewhere, by their names here.
+        """
         hints = get_type_hints(cls, include_extras=True)
-        names = {item.name: hints[item.name].__metadata__[0] for item in fields(cls)}
-        return cls(**{name: Path(folder, file) for name, file in names.items()})
+        names = {item.name: Path(hints[item.name].__metadata__[0]) for item in fields(cls)}
+        pictures = Path(plots or Path(folder, "plots"))
+        paths = {
+            name: pictures / file.name if file.parts[0] == "plots" else Path(folder, file)
+            for name, file in names.items()
+        }
+        return cls(**paths | {name: Path(path) for name, path in others.items()})
 
     @classmethod
     def of(cls, **paths: str | Path) -> Self:

@@ -49,7 +49,8 @@ def run(
     Parameters
     ----------
     movie : Movie or path
-        The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and metadata are read.
+        The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
+        metadata are read.
     signals : path
         The analog signals.
     stimulus : path or None

@@ -22,6 +22,7 @@ from derotation.maps import transforms
 from derotation.maps.line_maps import LineAngles, LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.prefetch import ahead
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.streaming.collector import Collector
 from derotation.streaming.statistics import Statistics
@@ -30,12 +31,6 @@ __all__ = ["DerotationResult", "derotate_movie", "disc"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "interpolation": "linear",
-    "blank": None,
-    "mask_diameter": None,
-    "dtype": None,
-}
 # Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
 # read and written meanwhile, about 8 times as much is held.
 CHUNK_BYTES = 16e6
@@ -150,7 +145,7 @@ def derotate_movie(
     InputError
         If the gain has not the shape of a frame.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("derotate", config)
     line_maps = LineMaps.of(angles, calibration, timing=timing, movement=movement)
     _check_together(movie, angles, calibration, gain)
     n_frames, height, width = movie.shape

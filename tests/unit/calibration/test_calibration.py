@@ -10,7 +10,7 @@ import yaml
 from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 
-SCHEMAS = Path(__file__).parents[3] / "workflow/schemas"
+SCHEMA = Path(__file__).parents[3] / "src/derotation/settings/calibration.schema.yaml"
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_bad_plane_wobble_and_lag(calibration, tmp_path, change, message):
 
 def test_files_follow_the_schema(calibration, tmp_path):
     """The schema in the repository describes every field, and what is written fits it."""
-    schema = yaml.safe_load((SCHEMAS / "calibration.schema.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA.read_text())
     fields = {field.name for field in dataclasses.fields(Calibration)}
     assert set(schema["properties"]) == fields | {"kind", "version"}
     full = calibration.replace(

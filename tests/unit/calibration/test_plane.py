@@ -137,9 +137,15 @@ def test_given_planes(tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"correct": "maybe"}, "plane.correct is 'maybe'; allowed are auto, never and fixed"),
-        ({"output": "top"}, "plane.output is 'top'"),
-        ({"correct": "fixed", "plane_angle": 95}, "plane.plane_angle is 95"),
+        (
+            {"correct": "maybe"},
+            r'plane\.correct: found the text "maybe", allowed: auto, never or fixed',
+        ),
+        ({"output": "top"}, r'plane\.output: found the text "top", allowed: scan or sample'),
+        (
+            {"correct": "fixed", "plane_angle": 95},
+            r"plane\.plane_angle: found 95, allowed: .* and below 90",
+        ),
     ],
 )
 def test_bad_options(tmp_path, config, message):
