@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from derotation import __version__
 from derotation.calibration import registry  # noqa: F401  (its corrections are to be known)
@@ -92,26 +92,27 @@ class Calibration:
         }
         return self.replace(verdicts=tuple(v for t in topics for v in by_topic[t]))
 
-    def maps(
-        self, angles: NDArray[np.float64], times_s: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def maps(self, angles: ArrayLike, times_s: ArrayLike = 0.0) -> NDArray[np.float64]:
         """Make the maps that undo the rotation, see :mod:`derotation.maps.line_maps`.
 
         Parameters
         ----------
-        angles : ndarray of shape (...)
+        angles : array_like of shape (...)
             Angles of lines in degrees, with the lag; NaN where a line must not be used.
-        times_s : ndarray of shape (...)
-            The moments to which they belong, seconds from the first sample of the analog signals.
+        times_s : array_like of shape (...), optional
+            The moments to which they belong, seconds from the first sample of the analog signals;
+            only corrections that change with time ask for them.
 
         Returns
         -------
         ndarray of shape (..., 2, 3)
         """
+        at = np.asarray(angles, np.float64)
         rotation = transforms.line_maps(
-            angles, self.center, self.plane_angle, self.plane_orientation, self.plane_output
+            at, self.center, self.plane_angle, self.plane_orientation, self.plane_output
         )
-        return composed(rotation, self.parameters, angles, times_s)
+        times = np.broadcast_to(np.asarray(times_s, np.float64), at.shape)
+        return composed(rotation, self.parameters, at, times)
 
     @property
     def parameters(self) -> dict[str, NDArray[np.float64]]:

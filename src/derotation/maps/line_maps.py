@@ -104,8 +104,8 @@ class LineMaps:
         Parameters
         ----------
         angles : Angles
-            As the signals tell them; the placement's lag is applied here, once: angles that were
-            shifted by a lag before are only shifted by what is missing.
+            As the signals tell them; the placement's lag is applied here, once. Angles that were
+            shifted by a lag before are taken as they are.
         placement : Placement
             A :class:`derotation.calibration.Calibration`, or a guess of one.
         timing : LineTiming, optional
@@ -118,7 +118,7 @@ class LineMaps:
         -------
         LineMaps
         """
-        lagged = angles.shifted(placement.lag_ms - angles.lag_ms)
+        lagged = angles if angles.lag_ms else angles.shifted(placement.lag_ms)
         return cls(
             angles=lagged,
             placement=placement,

@@ -16,7 +16,7 @@ from derotation.analysis import pipeline_settings
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
 from derotation.analysis.run_log import run_log
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import CenterError, ConfigError, SignalError
 from derotation.settings.defaults import section as defaults
 from derotation.settings.schema import config_schema

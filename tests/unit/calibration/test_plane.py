@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.geometry import tilt_to_vector, vector_to_tilt
 from derotation.calibration.plane import estimate_plane
 from derotation.errors import CenterError, ConfigError, InputError
-from derotation.images.registration import affine_maps, affine_values
+from derotation.images.comparison import affine_maps, affine_values
 from derotation.io.movie import open_movie
 from derotation.maps.resample import derotate_frames
 from derotation.plots.plane import plot_plane
@@ -92,7 +92,7 @@ def test_corrected_frames_look_like_the_sample_at_rest(tmp_path):
     flat = simulate(scene=tilted.plan.scene, **exact)
 
     def psnr(recording, calibration):
-        maps = calibration.line_maps(recording.line_angles)
+        maps = calibration.maps(recording.line_angles)
         out = derotate_frames(recording.movie, maps, timing=true_timing(recording))
         inside = disc(recording.movie.shape[1:], recording.center, 45)
         turned = np.ptp(recording.line_angles, axis=1) > 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.wobble import estimate_wobble
 from derotation.errors import ConfigError
 from derotation.io.movie import open_movie
@@ -39,7 +39,7 @@ def largest_shift(recording, calibration):
     around = np.deg2rad(np.arange(0, 360, 30))
     x, y = (25 * np.cos(around) + recording.center[0], 25 * np.sin(around) + recording.center[1])
     seen = recording.plan.place_in_picture(x, y, angles[:, np.newaxis])
-    maps = calibration.line_maps(angles)[:, np.newaxis]
+    maps = calibration.maps(angles)[:, np.newaxis]
     back = transforms.apply(maps, np.stack(seen, axis=-1))
     return np.hypot(*(back - np.stack([x, y], axis=-1)).mean(axis=1).T).max()
 

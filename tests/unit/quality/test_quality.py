@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.io.movie import open_movie
 from derotation.plots.quality import (
     plot_blob,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.simulate import simulate_session
 from derotation.steps import estimate_center, estimate_plane, interpolate_angles, parse_signals

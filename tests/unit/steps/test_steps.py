@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError, InputError
 from derotation.signals.events import Events
