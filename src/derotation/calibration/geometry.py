@@ -44,6 +44,7 @@ __all__ = [
     "most_alike",
     "refine",
     "residual_shifts",
+    "rms_shift",
     "tilt_to_vector",
     "vector_to_tilt",
     "with_center",
@@ -349,6 +350,15 @@ def residual_shifts(refined: Refined) -> NDFloat:
     pull = np.einsum("nij,nj->ni", information[:, :2], np.nan_to_num(left))
     shifts = np.linalg.solve(along, pull[..., np.newaxis])[..., 0]
     return np.where(known[:, np.newaxis], shifts, np.nan)
+
+
+def rms_shift(shifts: NDFloat) -> float:
+    """Give the root of the mean squared length of shifts (n, 2), pixels; NaN if there are none.
+
+    Frames that one fit could measure and another could not are no part of it.
+    """
+    known = np.isfinite(shifts).all(axis=1)
+    return float(np.sqrt(np.mean(np.sum(shifts[known] ** 2, axis=1)))) if known.any() else np.nan
 
 
 def with_center(calibration: Calibration, found: Refined, residual: float) -> Calibration:

@@ -31,6 +31,7 @@ from derotation.calibration.geometry import (
     most_alike,
     refine,
     residual_shifts,
+    rms_shift,
     tilt_to_vector,
     vector_to_tilt,
     with_center,
@@ -39,6 +40,7 @@ from derotation.errors import ConfigError
 from derotation.images.registration import Registration, Sample, most_turned, read_sample, spread
 from derotation.io.movie import Movie
 from derotation.maps import transforms
+from derotation.maps.discs import seen_radius
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
 from derotation.signals.angles import Angles
@@ -295,11 +297,10 @@ def _conclude(
     angle, orientation = vector_to_tilt(h)
     sd = _angle_sd(h, covariance)
     limit = _upper_limit(h, covariance)
-    effect = 2 * float(np.hypot(*h)) * _disc_radius(geometry.center, calibration.image_shape)
+    effect = 2 * float(np.hypot(*h)) * seen_radius(geometry.center, calibration.image_shape)
     significant = significance(h, covariance, plane.fit.n_blocks) < SIGNIFICANCE
     inliers = plane.fit.weights > 0
-    shifts = residual_shifts(found.center)
-    residual = float(np.sqrt(np.mean(np.sum(shifts[inliers] ** 2, axis=1))))
+    residual = rms_shift(residual_shifts(found.center)[inliers])
     matters = significant and effect >= MIN_EFFECT
     doubts = _doubts(plane, sd[0], angle, float(np.mean(inliers))) if matters else []
     corrected = matters and not doubts
@@ -360,12 +361,6 @@ def _conclude(
         after=found.center.fit.residuals,
         inliers=inliers,
     )
-
-
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, int]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)
 
 
 def _angle_sd(h: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from derotation.calibration.geometry import (
     circle_seen,
     refine,
     residual_shifts,
+    rms_shift,
     vector_to_tilt,
     with_center,
     wobble_rows,
@@ -276,7 +277,7 @@ def _conclude(
     found = order > 0 and probability < SIGNIFICANCE and largest >= MIN_EFFECT
     inliers = best.fit.weights > 0
     left = residual_shifts(best)
-    residual, plain_residual = _rms(left[inliers]), _rms(residual_shifts(plain)[inliers])
+    residual, plain_residual = rms_shift(left[inliers]), rms_shift(residual_shifts(plain)[inliers])
     too_large = found and largest > MAX_WOBBLE
     corrected = found and not too_large
     limit = 1.96 * float(curve_sd.max()) if order else _noise_limit(plain)
@@ -385,7 +386,7 @@ def _probability(best: Refined, own: slice) -> float:
 def _noise_limit(plain: Refined) -> float:
     """Tell about which wobble would be found, from the scatter of the frames (px)."""
     shifts = residual_shifts(plain)[plain.fit.weights > 0]
-    return float(4 * _rms(shifts) / np.sqrt(max(plain.fit.n_blocks, 1)))
+    return float(4 * rms_shift(shifts) / np.sqrt(max(plain.fit.n_blocks, 1)))
 
 
 def _as_recorded(shifts: NDFloat, geometry: Geometry, sample: Sample) -> NDFloat:
@@ -393,10 +394,6 @@ def _as_recorded(shifts: NDFloat, geometry: Geometry, sample: Sample) -> NDFloat
     row = sample.line_angles.shape[1] // 2
     maps = geometry.maps(sample.line_angles[:, row], sample.line_speeds[:, row])
     return np.asarray(np.linalg.solve(maps[..., :2], shifts[..., np.newaxis])[..., 0])
-
-
-def _rms(shifts: NDFloat) -> float:
-    return float(np.sqrt(np.mean(np.sum(shifts**2, axis=1)))) if len(shifts) else float("nan")
 
 
 def _as_rows(rows: NDFloat) -> Rows:

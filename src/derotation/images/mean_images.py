@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -282,7 +283,7 @@ class DerotatedMeans:
 
 def difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Give a - b of angles in degrees, -180 <= difference < 180, broadcast."""
-    return np.asarray(np.mod(np.subtract(a, b, dtype=np.float64) + 180.0, 360.0) - 180.0)
+    return wrapped(np.subtract(a, b, dtype=np.float64))
 
 
 def _check_together(movie: Movie, angles: Angles) -> None:

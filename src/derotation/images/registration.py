@@ -22,6 +22,8 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.resample import LineTiming, derotate_frames
 from derotation.numerics.binning import binned
+from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.numerics.parabola import top_offset
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -162,7 +164,7 @@ def choose_frames(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose frames at rest, and turned ones that spread evenly over the circle."""
     usable = angles.line_usable.all(axis=1)
-    at_rest = usable & np.all(np.mod(angles.line_angles, 360.0) == 0, axis=1)
+    at_rest = usable & is_whole_turn(angles.line_angles).all(axis=1)
     middle = angles.line_angles[:, angles.line_angles.shape[1] // 2]
     leverage = np.abs(2 * np.sin(np.deg2rad(np.where(usable, middle, 0.0)) / 2))
     turned = usable & (leverage >= MIN_LEVERAGE)
@@ -263,7 +265,7 @@ def _mean_image(movie: Movie, numbers: NDArray[np.int64]) -> NDArray[np.float64]
 
 def line_speeds(angles: Angles, frames: NDArray[np.int64]) -> NDArray[np.float64]:
     """Tell the speed at each line of some frames from its neighbors, degrees per second."""
-    step = np.mod(np.diff(angles.line_angles[frames], axis=1) + 180.0, 360.0) - 180.0
+    step = wrapped(np.diff(angles.line_angles[frames], axis=1))
     speed = step / (np.diff(angles.line_start[frames], axis=1) / angles.sampling_rate)
     ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
     return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
@@ -485,19 +487,42 @@ def binned_sample(sample: Sample, factor: int) -> Sample:
     """Make pictures smaller by averaging squares of so many pixels."""
     if factor == 1:
         return sample
-    n_lines = sample.line_angles.shape[1] // factor
-    lines = np.arange(n_lines) * factor
-    # Between the lines of a square the angle grows evenly; a mean would fail where it is reset.
-    step = np.mod(np.diff(sample.line_angles, axis=1) + 180.0, 360.0) - 180.0
-    line_angles = sample.line_angles[:, lines] + step[:, lines] * (factor - 1) / 2
     return dataclasses.replace(
         sample,
         reference=binned(sample.reference, factor),
         parts=binned(sample.parts, factor),
         frames=binned(sample.frames, factor),
-        line_angles=line_angles,
-        line_speeds=sample.line_speeds[:, lines],
+        line_angles=binned_line_angles(sample.line_angles, factor),
+        line_speeds=_binned_line_speeds(sample.line_speeds, factor),
     )
+
+
+def binned_line_angles(line_angles: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Give the angles of lines that are averages of so many.
+
+    Parameters
+    ----------
+    line_angles : ndarray of shape (n, y)
+        Degrees.
+    factor : int
+        Lines that are averaged; lines that are left over are dropped.
+
+    Returns
+    -------
+    ndarray of shape (n, y // factor)
+        The angle halfway between the first and the last of them. Not their mean, which would fail
+        where the angle is reset by whole turns.
+    """
+    n_lines = line_angles.shape[1] // factor * factor
+    first, last = line_angles[:, :n_lines:factor], line_angles[:, factor - 1 : n_lines : factor]
+    return np.asarray(first + wrapped(last - first) / 2)
+
+
+def _binned_line_speeds(line_speeds: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Average the speeds of so many lines."""
+    n_lines = line_speeds.shape[1] // factor
+    cut = line_speeds[:, : n_lines * factor]
+    return np.asarray(cut.reshape(len(line_speeds), n_lines, factor).mean(axis=2))
 
 
 def affine_maps(values: NDArray[np.float64], shape: tuple[int, ...]) -> Maps:
@@ -546,6 +571,5 @@ def _top(values: NDArray[np.floating[Any]], peak: int) -> float:
     """Refine the place of a maximum by a parabola; places beyond the middle are negative."""
     n = len(values)
     before, here, after = (float(values[(peak + k) % n]) for k in (-1, 0, 1))
-    curvature = before - 2 * here + after
-    top = peak + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)
+    top = peak + float(top_offset(before, here, after))
     return top - n if top > n / 2 else top

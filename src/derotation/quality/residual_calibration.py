@@ -27,10 +27,12 @@ from derotation.images.registration import (
     MIN_FRAMES,
     Registration,
     Sample,
+    binned_line_angles,
     binned_sample,
     line_speeds,
     most_turned,
 )
+from derotation.maps.discs import seen_radius
 from derotation.maps.resample import LineTiming
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
@@ -177,7 +179,7 @@ def find_leftover(
         return None
     geometry, sd = found.geometry, found.fit.sd
     angle, orientation = vector_to_tilt(geometry.tilt)
-    reach = 2 * factor * _disc_radius(given.center, small.reference.shape)
+    reach = 2 * factor * seen_radius(given.center, small.reference.shape)
     center = geometry.center * factor + (factor - 1) / 2
     return Leftover(
         center=center,
@@ -255,17 +257,11 @@ def _with_angles_of(small: Sample, angles: Angles, later: int, factor: int) -> S
     others = np.clip(small.numbers + later, 0, len(angles.line_angles) - 1)
     told = np.isfinite(angles.line_angles[others]).all(axis=1)
     others = np.where(told, others, small.numbers)
-    lines = np.arange(small.line_angles.shape[1]) * factor
-    return dataclasses.replace(small, line_angles=angles.line_angles[others][:, lines])
+    line_angles = binned_line_angles(angles.line_angles[others], factor)
+    return dataclasses.replace(small, line_angles=line_angles)
 
 
 def _shrunk(geometry: Geometry, factor: int) -> Geometry:
     """Express a geometry in pixels that are averages of squares."""
     center = (geometry.center - (factor - 1) / 2) / factor
     return dataclasses.replace(geometry, center=center, wobble=geometry.wobble / factor)
-
-
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape[-2:]
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)

@@ -21,6 +21,7 @@ from derotation.images.registration import spread
 from derotation.io.files import save_npz
 from derotation.io.movie import Movie
 from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.signals.angles import Angles
 from derotation.signals.events import open_result
 
@@ -353,9 +354,7 @@ class _Sums:
 
 def _read_rest(movie: Movie, angles: Angles, offset: float) -> tuple[NDArray[np.float64], int]:
     """Average frames at rest, but for dark ones; NaN if there are none."""
-    at_rest = angles.line_usable.all(axis=1) & np.all(
-        np.mod(np.nan_to_num(angles.line_angles, nan=1.0), 360.0) == 0, axis=1
-    )
+    at_rest = angles.line_usable.all(axis=1) & is_whole_turn(angles.line_angles).all(axis=1)
     numbers = np.flatnonzero(at_rest)
     if not len(numbers):
         logger.warning("No frame was recorded at rest at angle 0: there is nothing to compare with")
@@ -382,7 +381,7 @@ def _choose_kept(angles: Angles, movie: Movie) -> NDArray[np.int64]:
     n = min(N_KEPT, max(int(MAX_BYTES // frame_bytes), 1))
     usable = angles.line_usable.all(axis=1)
     middle = np.where(usable, angles.line_angles[:, angles.line_angles.shape[1] // 2], 0.0)
-    away = np.abs(np.mod(middle + 180.0, 360.0) - 180.0)
+    away = np.abs(wrapped(middle))
     turned = usable & (away > MIN_TURN)
     moved = np.where(usable, angles.line_angles[:, -1] - angles.line_angles[:, 0], 0.0)
     forward, backward = (np.flatnonzero(turned & (sign * moved > 0)) for sign in (1, -1))
