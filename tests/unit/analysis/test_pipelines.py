@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import yaml
 
-from derotation.analysis import _pipeline_settings
+from derotation.analysis import pipeline_settings
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
 from derotation.analysis.run_log import run_log
@@ -466,7 +466,7 @@ def test_sections_of_the_workflow_are_the_same_here(pytestconfig):
             key: {rule: value for rule, value in rules.items() if rule not in words}
             for key, rules in workflow[name]["properties"].items()
         }
-        assert _pipeline_settings.SCHEMA["properties"][name]["properties"] == theirs
+        assert pipeline_settings.SCHEMA["properties"][name]["properties"] == theirs
 
 
 def test_rates_that_contradict_each_other_are_refused(full_files, tmp_path):
