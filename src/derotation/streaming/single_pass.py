@@ -14,9 +14,9 @@ from tqdm import tqdm
 from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.maps import transforms
 from derotation.maps.discs import disc
 from derotation.maps.resample import LineTiming, derotate_frames
