@@ -132,7 +132,13 @@ def test_all_steps_in_turn(raw, tmp_path):
         [
             tmp_path / "plots" / f"{name}.png"
             for name in (
-                "signals", "angles", "center", "plane", "wobble", "before_after", "contact_sheet"
+                "signals",
+                "angles",
+                "center",
+                "plane",
+                "wobble",
+                "before_after",
+                "contact_sheet",
             )
         ]
     )
