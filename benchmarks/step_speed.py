@@ -2,11 +2,11 @@
 
     python benchmarks/step_speed.py --against ../other/src
 
-Both work on the same simulated session, each in a folder of its own and by its own `_step.py`, which
-lies beside its sources. Each round runs every step once with either checkout, in a process of its own,
-and takes turns at who begins. A process runs its step several times: the first time is that of a job
-of the workflow (with the start of Python, imports and plots), the later ones show what the step
-itself takes. The ratio of the medians is printed; above 1 this checkout is slower.
+Both work on the same simulated session, each in a folder of its own and by the `_step.py` of its
+own benchmarks. Each round runs every step with either checkout, in a process of its own, and they
+take turns at who begins. A process runs its step several times: the first time is that of a job of
+the workflow (with the start of Python, and imports), the later ones show what the step itself
+takes. The ratio of the medians is printed; above 1 this checkout is slower.
 """
 
 import argparse
