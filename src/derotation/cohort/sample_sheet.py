@@ -436,24 +436,26 @@ class _RowChecks:
         elif other is None and not _is_file(name):
             text = f'found "{name}", which is neither a session of this sheet nor a file'
             text += _guess(name, by_name)
+        elif other is None:
+            text = _file_problem(name)
         if text:
             self.add(session.row, "calibration", text, session.name)
 
     def files(self, sessions: Iterable[Session]) -> None:
         """Look for the raw files."""
         for session in sessions:
-            if is_pattern(session.movie):
-                if not session.movie_files():
-                    text = f'no file matches "{session.movie}" ({_where(session.movie)}).'
-                    self.add(session.row, "movie", text, session.name)
-            elif session.movie:
-                self._check_file(session, "movie", session.movie)
-            if session.signals:
-                self._check_file(session, "signals", session.signals)
-            if session.stimulus:
-                self._check_file(session, "stimulus", session.stimulus)
+            if is_pattern(session.movie) and not session.movie_files():
+                text = f'no file matches "{session.movie}" ({_where(session.movie)}).'
+                self.add(session.row, "movie", text, session.name)
+            else:
+                for file in session.movie_files():
+                    self._check_file(session, "movie", file)
+            self._check_file(session, "signals", session.signals)
+            self._check_file(session, "stimulus", session.stimulus)
 
-    def _check_file(self, session: Session, column: str, text: str) -> None:
+    def _check_file(self, session: Session, column: str, text: str | None) -> None:
+        if not text:
+            return
         try:
             problem = _file_problem(text)
         except OSError as error:
@@ -465,6 +467,9 @@ class _RowChecks:
 def _file_problem(text: str) -> str | None:
     """Say why a file cannot be read, or would not be; None if it can."""
     path = Path(text)
+    if "{" in text or "}" in text:
+        # Snakemake fills them in, in the names of all files, and there is no way to tell it not to.
+        return f'found braces in "{text}", which Snakemake takes for a wildcard; rename it.'
     if not path.exists():
         return f'there is no file "{text}" ({_where(text)}).'
     if path.is_dir():

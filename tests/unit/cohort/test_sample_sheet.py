@@ -248,6 +248,29 @@ def test_simulated_sessions_must_name_the_files_that_the_workflow_makes():
     assert load_cohort(config, **BOTH).simulated == ("a",)
 
 
+@pytest.mark.parametrize("column", ["movie", "signals", "stimulus", "calibration"])
+def test_braces_are_refused_since_snakemake_fills_them_in(column):
+    cells = dict(zip(HEADER.split("\t"), full_row("a", "raw/c.json").split("\t"), strict=True))
+    Path("raw/c.json").write_text("{}")
+    file = Path(cells[column])
+    cells[column] = str(file.rename(file.with_stem("m{x}")))
+    (error,) = errors_of("\t".join(cells.values()))
+    assert error.startswith(f"sheet.tsv, row 2 (session a), column {column}: found braces")
+    if column == "movie":
+        cells[column] = "raw/m?x?.tif"
+        (error,) = errors_of("\t".join(cells.values()))
+        assert 'column movie: found braces in "raw/m{x}.tif"' in error
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["m*.tif", "m?.tif", "m[1].tif", "m 'q' \"d\".tif", "-m.tif", "m\xfc.tif", "~$HOME`m`;&.tif"],
+)
+def test_an_existing_movie_may_be_called_as_one_likes(name):
+    Path("raw/m_1.tif").rename(name)
+    assert read_sample_sheet(write(row(movie=name)), SCHEMA)["a"].movie_files() == [name]
+
+
 # Whatever a person may type into one line of a cell.
 CONTENT = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=["Cs"]))
 REPEATED = settings(
