@@ -13,6 +13,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from derotation.errors import DerotationError
 from derotation.jobs.job_errors import JobErrors
+from derotation.jobs.submission import watch_queue
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS
 from derotation.report.progress import SessionProgress
 from derotation.report.states import RunJobs
@@ -158,6 +159,7 @@ onstart:
     gc.enable()
     if workflow.executor_plugin.name == "slurm":
         check_cluster()
+        watch_queue(Path.cwd(), logger)
     to_do = {
         job.jobid: job.wildcards.session
         for job in workflow.dag.needrun_jobs()
