@@ -28,6 +28,7 @@ _FUTURE = re.compile(
 _GONE = re.compile(r"Missing files after .*:\n(.+?) \(missing locally")
 _REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.?\n", re.DOTALL)
 _STATUS = re.compile(r"SLURM-job '(\w+)' failed, SLURM status is: '(\w+)'")
+_RULE = re.compile(r"^ *Error in rule (\w+):$", re.MULTILINE)
 _PLACE = re.compile(r"^\w+ in (rule|file|group) .*:$")
 _STATES = {
     "TIMEOUT": "it took longer than it was allowed to (runtime)",
@@ -86,12 +87,17 @@ class JobErrors(logging.Handler):
         exception = self._last.pop(threading.get_ident(), None)
         if exception in self._unclaimed:
             self._unclaimed.remove(exception)
-        parts = [text for text in (message or exception, *map(_words_of_slurm, logs)) if text]
+        tails = [_tail(log) for log in logs]
+        words = [word for tail in tails for word in _telling(tail)]
+        text = "\n".join(filter(None, [message or exception, *words]))
+        named = {step for tail in tails for step in _RULE.findall(tail)}
+        jobs = list(jobs)
         for job in jobs:
             # What an earlier attempt said no longer counts.
             self._said.pop(job, None)
-            if parts:
-                self._said[job] = "\n".join(parts)
+        for job in [job for job in jobs if job[1] in named] or jobs:
+            if text:
+                self._said[job] = text
 
     def reasons(self, outputs: Mapping[Job, Iterable[str]]) -> dict[Job, str]:
         """Give the reasons of failed jobs, as far as something was said.
@@ -130,16 +136,14 @@ def plain_reason(text: str) -> str:
     str
         SLURM's own words where it refused or ended a job; empty if the message holds nothing.
     """
-    words = _SLURM_WORDS.search(text)
     if refused := _REFUSED.search(text):
         own = "; ".join(line.strip() for line in refused[1].splitlines() if line.strip())
         return f"SLURM did not take the job: {own}"
-    if words:
+    if words := _SLURM_WORDS.search(text):
         return f"SLURM ended the job: {words[1].strip()}"
-    if status := _STATUS.search(text):
-        meaning = _STATES.get(status[2], "")
-        said = f"SLURM ended job {status[1]}: {status[2]}"
-        return f"{said}, {meaning}" if meaning else said
+    status = _STATUS.search(text)
+    if status and status[2] in _STATES:
+        return f"SLURM ended job {status[1]}: {status[2]}, {_STATES[status[2]]}"
     if future := _FUTURE.search(text):
         return (
             f"{future['input']} was changed at {future['changed'][:16]}, which is in the future, "
@@ -150,6 +154,8 @@ def plain_reason(text: str) -> str:
         return f"{gone[1]} is not there any more, but it was when the run began"
     if signal := _SIGNAL.search(text):
         return _SIGNALS.get(signal[1], f"a library crashed ({signal[1]}); is an input damaged?")
+    if status:
+        return f"SLURM ended job {status[1]}: {status[2]}"
     if code := _EXIT_CODE.search(text):
         return f"it ended with exit code {code[1]} before it could say why"
     lines = [line.strip() for line in text.splitlines()]
@@ -162,14 +168,18 @@ def _names(text: str, file: str) -> bool:
     return re.search(rf"(?<![\w/.-]){re.escape(file)}(?![\w/-])", text) is not None
 
 
-def _words_of_slurm(log: str | Path) -> str:
-    """Take out of a job's log what SLURM itself wrote about its end."""
+def _tail(log: str | Path) -> str:
+    """Read the end of a job's log, where SLURM and the Snakemake within the job write."""
     try:
         with Path(log).open("rb") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-            tail = stream.read().decode(errors="replace")
+            return stream.read().decode(errors="replace")
     except OSError:
         return ""
-    found = _SLURM_WORDS.search(tail) or _SIGNAL.search(tail)
-    return found[0] if found else ""
+
+
+def _telling(tail: str) -> list[str]:
+    """Take the sentences out of a log that are known to tell why a job ended."""
+    found = [pattern.search(tail) for pattern in (_SLURM_WORDS, _FUTURE, _GONE, _SIGNAL)]
+    return [match[0] for match in found if match]

@@ -162,12 +162,25 @@ def _failure(session: str, logs: Path, jobs: RunJobs, *, look_at_logs: bool) -> 
             return _failed(step, log, error)
     if not ordered:
         return None
-    # Of jobs that were submitted as one, the last that began is the one that was killed.
-    begun = [step for step in ordered if (logs / session / f"{step}.log").exists()]
-    step = begun[-1] if begun else ordered[0]
+    step = _to_blame(session, ordered, logs, jobs)
     log = logs / session / f"{step}.log"
     said = jobs.said.get((session, step), _SILENT)
-    return _failed(step, log if log.exists() else None, said)
+    return _failed(step, log if _is_written(log) else None, said)
+
+
+def _to_blame(session: str, steps: Sequence[str], logs: Path, jobs: RunJobs) -> str:
+    """Of jobs that were submitted as one, find the one that failed and named no error."""
+    named = [step for step in steps if (session, step) in jobs.said]
+    if len(named) == 1:
+        return named[0]
+    # The last that began is the one that was killed.
+    begun = [step for step in steps if _is_written(logs / session / f"{step}.log")]
+    return begun[-1] if begun else steps[0]
+
+
+def _is_written(log: Path) -> bool:
+    """Tell whether a job has begun: of one that has not, Snakemake makes an empty log."""
+    return log.exists() and log.stat().st_size > 0
 
 
 def _steps_with_logs(session: str, logs: Path) -> list[str]:

@@ -134,6 +134,32 @@ def test_slurms_own_words_are_taken_from_the_log_of_the_job(errors, tmp_path):
     assert errors.reasons({job: []})[job] == "SLURM ended job 7: FAILED"
 
 
+# The end of the log of a job that SLURM ran: Snakemake within it said what was wrong.
+WITHIN = (
+    "{}\nsrun: error: node7: task 0: Exited with exit code 1\nError in rule {}:\n    jobid: 1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (OLDER, "in the future"),
+        (GONE, "not there any more"),
+        (KILLED.format("SIGKILL: 9"), "killed"),
+    ],
+)
+def test_the_snakemake_within_a_job_of_slurm_says_which_step_failed_and_why(
+    errors, tmp_path, said, words
+):
+    log = tmp_path / "7.log"
+    log.write_text(WITHIN.format(said, "parse_signals"))
+    group = [("a", step) for step in ("interpolate_angles", "parse_signals", "estimate_center")]
+    errors.job_failed(group, "SLURM-job '7' failed, SLURM status is: 'FAILED'.", [log])
+    found = errors.reasons({job: [] for job in group})
+    assert list(found) == [("a", "parse_signals")]
+    assert words in found["a", "parse_signals"]
+
+
 def test_other_messages_are_not_remembered(errors):
     logging.getLogger("test_job_errors").error("results/a/x failed", extra={"event": "job_error"})
     logging.getLogger("test_job_errors").error("results/a/x failed")

@@ -82,6 +82,18 @@ def test_of_a_group_of_jobs_the_one_that_failed_is_named(folder):
     assert states(failed)["b"].reason == "bad ticks"
 
 
+def test_of_a_group_of_jobs_the_one_of_which_something_was_said_is_named(folder):
+    group = ("estimate_center", "parse_signals", "interpolate_angles")
+    failed = frozenset(("b", step) for step in group)
+    for step in group:
+        write_log(folder, "b", step, "")  # as Snakemake makes it for a job that has not begun
+    state = states(RunJobs(failed=failed))["b"]
+    assert (state.failed_step, state.log) == ("parse_signals", "")
+    said = {("b", "interpolate_angles"): "it was killed"}
+    state = states(RunJobs(failed=failed, said=said))["b"]
+    assert (state.failed_step, state.reason) == ("interpolate_angles", "it was killed")
+
+
 def test_a_session_that_waits_for_a_failed_one_names_it(folder):
     write_log(folder, "b", "estimate_plane", "ERROR: flat\n")
     found = states(c=["b"])
