@@ -16,7 +16,7 @@ __all__ = ["JobErrors", "plain_reason"]
 # What SLURM wrote into a job's own log counts only near its end.
 _TAIL_BYTES = 20_000
 _SLURM_WORDS = re.compile(
-    r"^(?:slurmstepd|srun|slurmd|sbatch): error: (.*(?:memory|oom|limit|cancel|node).*)$",
+    r"^(?:slurmstepd|srun|slurmd|sbatch): error: (.*(?:memory|oom|limit|cancel|node fail).*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _SIGNAL = re.compile(r"died with <Signals\.(\w+): \d+>")
