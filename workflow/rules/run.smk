@@ -12,6 +12,7 @@ from snakemake.logging import logger
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from derotation.errors import DerotationError
+from derotation.jobs.folders import check_temporary_folder
 from derotation.jobs.job_errors import JobErrors
 from derotation.jobs.submission import watch_queue
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS
@@ -126,6 +127,14 @@ def keep_going(executor):
     executor.run_job = run_job
 
 
+def check_folders():
+    """Begin nothing if the temporary folder is full: Snakemake itself needs it to plan."""
+    try:
+        check_temporary_folder()
+    except DerotationError as error:
+        raise WorkflowError(f"Nothing was run: {error}") from None
+
+
 def forget_logs(jobs):
     """Remove the logs of an earlier run, which would pass for those of jobs that say nothing."""
     for job in jobs:
@@ -157,6 +166,7 @@ def say(lines):
 onstart:
     gc.freeze()
     gc.enable()
+    check_folders()
     if workflow.executor_plugin.name == "slurm":
         check_cluster()
         watch_queue(Path.cwd(), logger)

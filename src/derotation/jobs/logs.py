@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from derotation.errors import DerotationError
+from derotation.jobs.folders import use_writable_cache
 
 __all__ = ["job_log", "last_error"]
 
@@ -56,6 +57,7 @@ def job_log(path: str | Path) -> Iterator[None]:
         if watches:
             faulthandler.enable(stream, all_threads=False)
         try:
+            use_writable_cache()
             yield
         except (DerotationError, OSError, MemoryError) as error:
             _say(error)
