@@ -11,7 +11,6 @@ import tifffile
 from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 
-SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
 FILES = {"movie": "{}.tif", "signals": "{}.npy", "stimulus": "{}.csv"}
 
 
@@ -29,11 +28,7 @@ def raw_files(tmp_path, monkeypatch):
 
 
 def look(meanwhile=lambda: None):
-    cohort = load_cohort(
-        {"sessions": "sheet.tsv", "signals": {"sampling_rate": 1000}},
-        config_schema=SCHEMAS / "config.schema.yaml",
-        sheet_schema=SCHEMAS / "sessions.schema.yaml",
-    )
+    cohort = load_cohort({"sessions": "sheet.tsv", "signals": {"sampling_rate": 1000}})
     meanwhile()
     return check_cohort(cohort)
 
