@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from derotation.jobs.cluster import ClusterError, check_queue
+from derotation.cohort import calibrations
 from derotation.cohort.cohort import load_cohort, simulated_files
 from derotation.cohort.config import section
 from derotation.errors import ConfigError
@@ -133,17 +134,20 @@ def signal_files(wildcards):
 
 def given_calibration(name):
     """The calibration that a session's row stands for: its own, another's, or a given file."""
-    given = COHORT.sheet[name].calibration
-    if given is not None and given not in COHORT.sheet.names:
-        return given
-    return f"<results>/{given or name}/calibration.json"
+    return calibrations.given_calibration(
+        name, COHORT.sheet[name].calibration, COHORT.sheet.names, results="<results>"
+    )
 
 
 def calibration_of(name):
     """The calibration that holds for a session: that of another one may have to be carried over."""
-    if name in carried_over():
-        return f"<results>/{name}/calibration.json"
-    return given_calibration(name)
+    return calibrations.calibration_in_use(
+        name,
+        COHORT.sheet[name].calibration,
+        COHORT.sheet.names,
+        COHORT.config,
+        results="<results>",
+    )
 
 
 def calibration_file(wildcards):
@@ -157,9 +161,11 @@ def calibrated_by_themselves():
 
 def carried_over():
     """The names of the sessions to which a calibration has to be carried: the scanner may move."""
-    if COHORT.config["movement"]["what"] == "sample":
-        return []
-    return [session.name for session in COHORT.sheet if session.calibration is not None]
+    return [
+        session.name
+        for session in COHORT.sheet
+        if calibrations.is_carried_over(session.calibration, COHORT.config)
+    ]
 
 
 def aligned():

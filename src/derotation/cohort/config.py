@@ -11,8 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from derotation._optional import PYNWB_MISSING
-from derotation.errors import ConfigError
+from derotation.errors import PYNWB_MISSING, ConfigError
 from derotation.settings.schema import (
     Problem,
     Schema,

@@ -45,6 +45,21 @@ class Words(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+@pytest.mark.parametrize(("what", "expected"), [("sample", "broken"), ("scanner", "needy")])
+def test_the_calibration_is_the_one_that_the_session_was_derotated_with(cohort, what, expected):
+    # The row of the session "needy" names "broken"; where the scanner moves, its calibration is
+    # carried over, and the session has its own.
+    for name in ("broken", "needy"):
+        folder = Path("results", name)
+        folder.mkdir(exist_ok=True)
+        known = {"statement": f"The center of {name} is known.", "trusted": name == "needy"}
+        (folder / "calibration.json").write_text(json.dumps(known))
+    found = cohort(what=what).sessions[-1]
+    assert found.name == "needy"
+    assert found.calibration == f"The center of {expected} is known."
+    assert found.trusted == (expected == "needy")
+
+
 def test_the_page_says_all_of_every_session(cohort):
     cohort()
     page = Words(Path("results/report.html").read_text())
