@@ -16,6 +16,7 @@ from derotation.cohort.cohort import load_cohort, simulated_files
 from derotation.cohort.config import section
 from derotation.errors import ConfigError
 from derotation.jobs.fingerprint import code_fingerprint
+from derotation.jobs.submission import check_submission, merged_requests
 from derotation.cohort.groups import mosaic_groups
 
 min_version("9.19")
@@ -265,13 +266,20 @@ def final_files(session):
 
 
 def check_cluster():
-    """Submit nothing on which a job of a Snakemake that was killed still works."""
-    jobs = workflow.dag.needrun_jobs()
-    planned = {job.group or job.rule.name for job in jobs if not job.is_local}
+    """Submit nothing that SLURM refuses, or on which a job of a killed Snakemake still works."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    names = [job.group or job.rule.name for job in jobs]
+    asked = [(dict(job.resources.items()), job.threads) for job in jobs]
+    requests = merged_requests(
+        (name, *request) for name, request in zip(names, asked, strict=True)
+    )
     try:
         check_queue(
-            Path.cwd(), planned, workflow.executor_settings.status_command or "sacct"
+            Path.cwd(),
+            set(names),
+            workflow.executor_settings.status_command or "sacct",
         )
+        check_submission(requests)
     except ClusterError as error:
         raise WorkflowError(str(error)) from None
 

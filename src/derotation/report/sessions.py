@@ -190,18 +190,54 @@ def collect_session(
     Returns
     -------
     SessionReport
-
-    Raises
-    ------
-    InputError
-        If one of the files does not hold what it should.
+        If one of the files does not hold what it should, the session failed in the step ``report``:
+        it keeps no other from being reported.
     """
+    try:
+        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration))
+    except (InputError, OSError) as error:
+        reason = str(error)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = (
+            f"a file in {Path(results, str(row['session']))} does not hold what it should "
+            f"({type(error).__name__}: {error}). Delete the damaged one to have it made anew."
+        )
+    # What kept it from being done weighs more than that not all of its files can be read.
+    if state.status == "done":
+        state = State(
+            status="failed",
+            failed_step="report",
+            reason=reason.splitlines()[0],
+            details=reason,
+        )
+    return SessionReport(
+        row=row,
+        state=state,
+        flag="none",
+        figures=(),
+        advice=(),
+        signals_read=False,
+        repairs=(),
+        anomalies=(),
+        calibration="",
+        calibration_from=str(row.get("calibration", "")),
+        trusted=True,
+        statements={},
+        plots={},
+        times=(),
+    )
+
+
+def _collect(
+    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path
+) -> SessionReport:
+    """Collect what is known of a session; an error if one of its files is damaged."""
     name = str(row["session"])
     folder = Path(results, name)
     # What is left of an earlier run says nothing about a session that failed in this one.
     quality = _read(folder / "quality.json") if state.status == "done" else {}
     events = _read(folder / "events.json")
-    known = _read(Path(calibration))
+    known = _read(calibration)
     return SessionReport(
         row=row,
         state=state,
@@ -256,7 +292,9 @@ def _figures(quality: Mapping[str, Any], path: Path) -> list[Figure]:
             for figure in quality.get("figures", ())
         ]
     except TypeError as error:
-        raise InputError(f"{path}: a figure lacks a key: {error}.") from error
+        raise InputError(
+            f"{path}: a figure lacks a key: {error}. Delete the file to have it made anew."
+        ) from error
 
 
 def _sentences(notes: Sequence[Mapping[str, Any]]) -> list[str]:
