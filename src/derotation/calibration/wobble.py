@@ -96,6 +96,10 @@ def estimate_wobble(
 ) -> WobbleEstimate:
     """Find the wobble of the axis, after center and tilt.
 
+    At the angle a, in degrees, the recorded picture lies shifted by
+    ``w(a) = sum over k = 1, 2, ... of C_k (cos(k a) - 1) + S_k sin(k a)``, pixels (x, y), which is
+    taken off before it is turned back; w(0) = 0. Row k of what is found is (Cx, Cy, Sx, Sy).
+
     Parameters
     ----------
     movie : Movie
