@@ -163,6 +163,10 @@ def _by_registration(
         ("center",),
         (SMOOTHING,) * max(int(settings["iterations"]), 1),
     )
+    if sample.rest is not None:
+        # The reference was made of few frames; now that the center is known, all can be used.
+        whole = Registration(sample.with_reference_of_all(), threads)
+        refined = refine(whole, refined.geometry, ("center",), (SMOOTHING,) * 2)
     path.append(refined.geometry.center)
     residuals = residual_shifts(refined)
     inliers = refined.fit.weights > 0
