@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from derotation.errors import InputError
 from derotation.maps import transforms
+from derotation.maps.timing import LineReference, LineTiming
 
 __all__ = [
     "Derotated",
@@ -20,45 +21,10 @@ __all__ = [
 ]
 
 Interpolation = Literal["linear", "cubic", "nearest"]
-LineReference = Literal["start", "middle", "end"]
 
 # A row of the forward image is longer than a line by this many samples: at a pitch of a power of
 # two a column of the image competes for a handful of cache lines (measured: 1.5 times slower).
 FORWARD_PADDING = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineTiming:
-    """When the samples within a line are recorded.
-
-    Attributes
-    ----------
-    line_duty : float
-        Part of the line period in which the samples of a line are recorded, 0 to 1. With 0 all
-        samples of a line share one moment.
-    bidirectional : bool
-        Odd lines of a frame (counted from 0) are scanned from right to left.
-    line_reference : {"start", "middle", "end"}
-        The moment of a line to which its angle, and so its map, belongs.
-    """
-
-    line_duty: float = 0.0
-    bidirectional: bool = False
-    line_reference: LineReference = "middle"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.line_duty <= 1:
-            msg = f"line_duty is {self.line_duty}; it must lie between 0 and 1"
-            raise InputError(msg)
-        if self.line_reference not in get_args(LineReference):
-            msg = f"line_reference is {self.line_reference!r}; allowed are start, middle and end"
-            raise InputError(msg)
-
-    @property
-    def offset(self) -> float:
-        """Time from the line's reference to the middle of its samples, in line periods."""
-        line_fraction = {"start": 0.5, "middle": 0.0, "end": -0.5}[self.line_reference]
-        return line_fraction * self.line_duty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,145 @@
+"""Look up the pixels of frames that were scanned in one direction."""
+
+import numpy as np
+
+from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.pixels import (
+    EDGE,
+    cubic_along_line,
+    keys_weights,
+    note_seen,
+    pad_frame,
+    store_row,
+)
+from derotation.maps.kernels.solve import prepare_lines, times_of_row
+
+
+@compiled
+def _locate(u, x, slope, offset, height, width, index, wx, wy):
+    """Turn times and columns into places in a padded frame: flat index at the top left, weights.
+
+    The index is -1 where the pixel was outside the picture. Returns how many were inside.
+    """
+    x_last, y_last = width - 1.0, height - 1.0
+    middle = 0.5 * x_last
+    pitch = np.int32(width + 3)
+    n_inside = 0
+    for i in range(u.shape[0]):
+        column = x[i]
+        line = u[i] - offset - slope * (column - middle)
+        inside = (column >= -EDGE) & (column <= x_last + EDGE)
+        inside &= (line >= -EDGE) & (line <= y_last + EDGE)
+        left = np.int32(column) if inside else np.int32(0)
+        top = np.int32(line) if inside else np.int32(0)
+        wx[i], wy[i] = column - left, line - top
+        index[i] = (top + 1) * pitch + left + 1 if inside else np.int32(-1)
+        n_inside += np.int64(inside)
+    return n_inside
+
+
+@compiled
+def _sample_linear(frame, pitch, index, wx, wy, values):
+    """Interpolate bilinearly; frame is flat, its lines `pitch` samples apart."""
+    right, below = np.uint32(1), np.uint32(pitch)
+    for i in range(index.shape[0]):
+        if index[i] >= 0:
+            k = np.uint32(index[i])
+            top = frame[k] + wx[i] * (frame[k + right] - frame[k])
+            k += below
+            bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
+            values[i] = top + wy[i] * (bottom - top)
+
+
+@compiled
+def _sample_cubic(frame, pitch, index, wx, wy, values):
+    """Interpolate by cubic convolution in 4 x 4 samples; frame is flat."""
+    pitch = np.uint32(pitch)
+    for i in range(index.shape[0]):
+        if index[i] >= 0:
+            k = np.uint32(index[i]) - pitch
+            in_x, in_y = keys_weights(wx[i]), keys_weights(wy[i])
+            total = in_y[0] * cubic_along_line(frame, k, in_x)
+            total += in_y[1] * cubic_along_line(frame, k + pitch, in_x)
+            total += in_y[2] * cubic_along_line(frame, k + pitch + pitch, in_x)
+            total += in_y[3] * cubic_along_line(frame, k + pitch + pitch + pitch, in_x)
+            values[i] = total
+
+
+@compiled
+def _known_neighbors(frame, pitch, index, wx, wy):
+    """Interpolate bilinearly from the samples that are not NaN; NaN if none of them has weight."""
+    total, weights = 0.0, 0.0
+    for dy in range(2):
+        for dx in range(2):
+            weight = (wy if dy else 1.0 - wy) * (wx if dx else 1.0 - wx)
+            sample = frame[index + dy * pitch + dx]
+            if weight > 0.0 and not np.isnan(sample):
+                total += weight * sample
+                weights += weight
+    return total / weights if weights > 0.0 else np.nan
+
+
+@compiled
+def _mend_missing(frame, pitch, index, wx, wy, values):
+    """Redo pixels beside a NaN from what is known; give up (-1) where nothing is."""
+    n_lost = 0
+    for i in range(index.shape[0]):
+        if index[i] >= 0 and np.isnan(values[i]):
+            values[i] = _known_neighbors(frame, pitch, index[i], wx[i], wy[i])
+            if np.isnan(values[i]):
+                index[i] = -1
+                n_lost += 1
+    return n_lost
+
+
+@compiled
+def inverse_frames(
+    frames,
+    inverse,
+    which,
+    slope,
+    offset,
+    cubic,
+    missing,
+    work,
+    low,
+    high,
+    integer,
+    blank,
+    out,
+    counts,
+    seen,
+):
+    """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
+
+    frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; missing: the samples may
+    be NaN; work (H + 3, W + 3), a float buffer as precise as the samples need; low, high: the range
+    of an `integer` output; out (n, Hout, Wout); counts (n,) of the pixels that were seen; seen, a
+    mask shaped like out, or of shape (0, 0, 0) if nobody wants it.
+    """
+    n_lines, width = frames.shape[1:]
+    n_columns = out.shape[2]
+    forms, at = np.empty((3, 4, n_lines)), np.empty((4, n_lines))
+    segments, index = np.empty((2, n_columns), np.int32), np.empty(n_columns, np.int32)
+    t, x, times = np.empty(n_columns), np.empty(n_columns), np.empty((2, n_columns))
+    wx, wy = np.empty(n_columns, work.dtype), np.empty(n_columns, work.dtype)
+    values = np.zeros(n_columns, work.dtype)
+    flat, pitch = work.reshape(-1), width + 3
+    for f in which:
+        pad_frame(frames[f], work)
+        prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), forms)
+        count = 0
+        for y_out in range(out.shape[1]):
+            times_of_row(forms, y_out, at, segments, t, x, times)
+            u = times[y_out % 2]
+            count += _locate(u, x, slope, offset, n_lines, width, index, wx, wy)
+            if cubic:
+                _sample_cubic(flat, pitch, index, wx, wy, values)
+            else:
+                _sample_linear(flat, pitch, index, wx, wy, values)
+            if missing:
+                count -= _mend_missing(flat, pitch, index, wx, wy, values)
+            store_row(values, index, low, high, integer, blank, out[f, y_out])
+            if seen.shape[0] > 0:
+                note_seen(index, seen[f, y_out])
+        counts[f] = count
