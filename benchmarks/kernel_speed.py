@@ -167,20 +167,20 @@ def kernel(
     def place(share: NDArray[np.intp]) -> None:
         image = np.empty(height * (width + FORWARD_PADDING) + 1, np.float32)
         kernels.forward_frames(
-            data.frames, data.maps, share, slope, offset, timing.bidirectional, image, blank, out,
-            counts, nobody,
+            data.frames, data.maps, share, slope, offset, timing.bidirectional, 0.0, image, blank,
+            out, counts, nobody,
         )  # fmt: skip
 
-    resample = (
-        kernels.inverse_frames_bidirectional if timing.bidirectional else kernels.inverse_frames
-    )
+    resample, phase = kernels.inverse_frames, ()
+    if timing.bidirectional:
+        resample, phase = kernels.inverse_frames_bidirectional, (0.0,)
     inverse = invert(data.maps)
 
     def look_up(share: NDArray[np.intp]) -> None:
         work = np.empty((height + 3, width + 3), np.float32)
         resample(
-            data.frames, inverse, share, slope, offset, interpolation == "cubic", False, work, 0.0,
-            65535.0, True, blank, out, counts, nobody,
+            data.frames, inverse, share, slope, offset, *phase, interpolation == "cubic", False,
+            work, 0.0, 65535.0, True, blank, out, counts, nobody,
         )  # fmt: skip
 
     do = place if interpolation == "nearest" else look_up

@@ -23,15 +23,21 @@ def bracket(values_at_lines):
     return root
 
 
-def seen_where(inverse, shape, slope, offset):
-    """Recorded place (y, x) of each output pixel, by the inverse maps (lines, 2, 3) of a frame."""
+def seen_where(inverse, shape, slope, offset, displaced=0.0):
+    """Recorded place (y, x) of each output pixel, by the inverse maps (lines, 2, 3) of a frame.
+
+    What lies at x is held by the sample x + displaced, and the sample's number tells the time.
+    """
     height, width = shape
     pixel_y, pixel_x = np.mgrid[:height, :width].astype(float)
     x_at_lines = np.stack([m[0, 0] * pixel_x + m[0, 1] * pixel_y + m[0, 2] for m in inverse])
     y_at_lines = np.stack([m[1, 0] * pixel_x + m[1, 1] * pixel_y + m[1, 2] for m in inverse])
     middle = (width - 1) / 2
     too_late = np.stack(
-        [y_at_lines[j] + offset + slope * (x_at_lines[j] - middle) - j for j in range(len(inverse))]
+        [
+            y_at_lines[j] + offset + slope * (x_at_lines[j] + displaced - middle) - j
+            for j in range(len(inverse))
+        ]
     )
     u = bracket(too_late)
     j = np.clip(np.floor(np.nan_to_num(u)), 0, len(inverse) - 2).astype(int)
@@ -78,21 +84,29 @@ def derotate_frame_slow(frame, inverse, line_duty=0.0, offset=0.0, cubic=False):
     return out
 
 
-def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0, cubic=False):
-    """One frame whose odd lines were scanned backwards.
+def derotate_frame_slow_bidirectional(
+    frame, inverse, line_duty, offset=0.0, cubic=False, phase=0.0
+):
+    """One frame whose odd lines were scanned backwards, and are displaced by `phase` to the right.
 
     Linear between the two lines around; cubic: through the four lines around, if there are four.
     """
     height, width = frame.shape
     slope = line_duty / width
-    ways = [seen_where(inverse, frame.shape, sign * slope, offset) for sign in (1, -1)]
+    ways = [
+        seen_where(inverse, frame.shape, sign * slope, offset, displaced)
+        for sign, displaced in ((1, 0.0), (-1, phase))
+    ]
     out = np.full(frame.shape, np.nan)
     for row, column in np.ndindex(frame.shape):
         # How far below each line the pixel lies, and at which of the line's columns.
         below = np.array([ways[j % 2][0][row, column] - j for j in range(height)])
-        columns = [ways[j % 2][1][row, column] for j in range(height)]
-        across = (columns[0] + columns[1]) / 2
+        across = (ways[0][1][row, column] + ways[1][1][row, column]) / 2
+        columns = [ways[j % 2][1][row, column] + phase * (j % 2) for j in range(height)]
         if not (-1e-6 <= across <= width - 1 + 1e-6):
+            continue
+        # Both directions must have scanned there; half a pixel more than the outermost samples.
+        if not all(-0.5 <= x <= width - 0.5 for x in columns[:2]):
             continue
         upper = [j for j in range(height) if below[j] >= -1e-6]
         if not upper:
@@ -115,8 +129,11 @@ def derotate_frame_slow_bidirectional(frame, inverse, line_duty, offset=0.0, cub
     return out
 
 
-def place_frame_slow(frame, maps, line_duty=0.0, offset=0.0, bidirectional=False):
-    """Each sample at its rounded place, by the map of its own time; NaN in the holes."""
+def place_frame_slow(frame, maps, line_duty=0.0, offset=0.0, bidirectional=False, phase=0.0):
+    """Each sample at its rounded place, by the map of its own time; NaN in the holes.
+
+    The samples of odd lines lie `phase` further right than they should.
+    """
     height, width = frame.shape
     out = np.full(frame.shape, np.nan)
     for j in range(height):
@@ -127,7 +144,8 @@ def place_frame_slow(frame, maps, line_duty=0.0, offset=0.0, bidirectional=False
             if k < 0 or k >= height:
                 k = 2 * j - k
             towards = t if k > j else -t
-            here, there = maps[j] @ [i, j, 1], maps[k] @ [i, j, 1]
+            x = i - phase * (j % 2)
+            here, there = maps[j] @ [x, j, 1], maps[k] @ [x, j, 1]
             x, y = np.floor(here + towards * (there - here) + 0.5).astype(int)
             if 0 <= x < width and 0 <= y < height:
                 out[y, x] = frame[j, i]

@@ -90,7 +90,8 @@ def derotate_frames(
     Returns
     -------
     Derotated
-        Frames whose lines all have the identity as their map come back bit for bit.
+        Frames whose lines all have the identity as their map come back bit for bit, unless their
+        odd lines are displaced (:attr:`LineTiming.phase_px`).
 
     Raises
     ------
@@ -112,7 +113,7 @@ def derotate_frames(
     counts = np.zeros(len(recorded), np.int64)
     seen = np.empty(recorded.shape if keep_seen else (0, 0, 0), np.bool_)
     identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    at_rest = np.all(maps == identity, axis=(1, 2, 3))
+    at_rest = np.all(maps == identity, axis=(1, 2, 3)) & (timing.phase_px == 0)
     unknown = np.any(np.isnan(maps), axis=(2, 3)).all(axis=1)
     for f in np.flatnonzero(at_rest):
         known = ~np.isnan(recorded[f])
@@ -209,17 +210,17 @@ def _worker(
         def forward(share: NDArray[np.intp]) -> None:
             work = np.empty(height * (width + FORWARD_PADDING) + 1, exact)
             kernels.forward_frames(
-                frames, maps, share, slope, timing.offset, timing.bidirectional, work, fill, out,
-                counts, seen,
+                frames, maps, share, slope, timing.offset, timing.bidirectional,
+                float(timing.phase_px), work, fill, out, counts, seen,
             )  # fmt: skip
 
         return forward
 
-    resample = (
-        kernels.inverse_frames_bidirectional
-        if timing.bidirectional and slope > 0
-        else kernels.inverse_frames
-    )
+    scan: tuple[float, ...] = (slope, timing.offset)
+    resample = kernels.inverse_frames
+    if timing.bidirectional and (slope > 0 or timing.phase_px != 0):
+        scan = (*scan, float(timing.phase_px))
+        resample = kernels.inverse_frames_bidirectional
     inverse = transforms.invert(maps)
     integer = out.dtype.kind in "iu"
     low, high = (
@@ -229,7 +230,7 @@ def _worker(
     def backward(share: NDArray[np.intp]) -> None:
         work = np.empty((height + 3, width + 3), exact)
         resample(
-            frames, inverse, share, slope, timing.offset, interpolation == "cubic",
+            frames, inverse, share, *scan, interpolation == "cubic",
             frames.dtype.kind == "f", work, low, high, integer, fill, out, counts, seen,
         )  # fmt: skip
 

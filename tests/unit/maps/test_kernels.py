@@ -66,30 +66,41 @@ def test_inverse_equals_slow_twin(case, cubic):
     assert count == np.isfinite(fast).sum()
 
 
+PHASES = st.sampled_from([0.0, 0.0, 0.4, -1.3, 2.0])
+
+
 @SMALL
-@given(rotating_frame(), st.booleans())
-def test_bidirectional_equals_slow_twin(case, cubic):
+@given(rotating_frame(), st.booleans(), PHASES, st.sampled_from([0.0, 1.0]))
+def test_bidirectional_equals_slow_twin(case, cubic, phase, duty):
     frame, maps, timing = case
-    timing = LineTiming(line_duty=1.0, bidirectional=True, line_reference=timing.line_reference)
+    timing = LineTiming(
+        # Without a phase and all at one moment, the directions of the lines make no difference.
+        line_duty=duty if phase else 1.0,
+        bidirectional=True,
+        phase_px=phase,
+        line_reference=timing.line_reference,
+    )
     fast, count = run(frame, maps, timing, "cubic" if cubic else "linear")
     slow = derotate_frame_slow_bidirectional(
-        frame, transforms.invert(maps), timing.line_duty, timing.offset, cubic
+        frame, transforms.invert(maps), timing.line_duty, timing.offset, cubic, phase
     )
     assert_alike(fast, slow, 0.02)
     assert count == np.isfinite(fast).sum()
 
 
 @SMALL
-@given(rotating_frame(), st.booleans())
-def test_forward_equals_slow_twin(case, bidirectional):
+@given(rotating_frame(), st.booleans(), PHASES)
+def test_forward_equals_slow_twin(case, bidirectional, phase):
     frame, maps, timing = case
+    phase = phase if bidirectional else 0.0
     timing = LineTiming(
         line_duty=timing.line_duty,
         bidirectional=bidirectional,
+        phase_px=phase,
         line_reference=timing.line_reference,
     )
     fast, count = run(frame, maps, timing, "nearest")
-    slow = place_frame_slow(frame, maps, timing.line_duty, timing.offset, bidirectional)
+    slow = place_frame_slow(frame, maps, timing.line_duty, timing.offset, bidirectional, phase)
     # A place on the border between two pixels may be rounded to either.
     np.testing.assert_array_less(np.mean(~((fast == slow) | np.isnan(fast) & np.isnan(slow))), 0.01)
     assert count == np.isfinite(fast).sum()
@@ -117,6 +128,46 @@ def test_rest_comes_back_bit_for_bit(dtype, interpolation, bidirectional):
     assert result.seen[:2].all()
     np.testing.assert_array_equal(result.counts, result.seen.sum(axis=(1, 2)))
     assert 0 < result.coverage[2] < 1
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("phase", [2, -1])
+@pytest.mark.parametrize("duty", [0.0, 0.9])
+def test_displaced_odd_lines_come_back_at_rest(interpolation, phase, duty):
+    """Whole pixels: the picture comes back exactly where both directions saw it."""
+    rng = np.random.default_rng(6)
+    frame = rng.integers(0, 4000, (12, 20)).astype(np.uint16)
+    recorded = frame.copy()
+    recorded[1::2] = np.roll(frame[1::2], phase, axis=1)
+    maps = transforms.line_maps(np.zeros((1, 12)), (9.5, 5.5))
+    timing = LineTiming(line_duty=duty, bidirectional=True, phase_px=phase)
+    result = derotate_frames(
+        recorded[np.newaxis], maps, timing=timing, interpolation=interpolation, keep_seen=True
+    )
+    whole = slice(0, 20 - phase) if phase > 0 else slice(-phase, 20)
+    np.testing.assert_array_equal(result.frames[0, :, whole], frame[:, whole])
+    assert result.seen[0, :, whole].all()
+    # What was not scanned in both directions is not made up.
+    assert not result.seen[0, 1::2].all()
+
+
+def test_displaced_odd_lines_come_back_while_turning():
+    """A smooth scene, recorded with a phase of 1.5 px, comes out as if it had none."""
+    y, x = np.mgrid[:64, :64].astype(float)
+    angles = 20 + 0.1 * np.arange(64)
+    pictures = []
+    for phase in (0.0, 1.5):
+        timing = LineTiming(bidirectional=True, phase_px=phase)
+        maps = transforms.line_maps(angles, (31.5, 31.5))
+        in_picture = x - phase * (y % 2)
+        place_x = maps[:, 0, 0, None] * in_picture + maps[:, 0, 1, None] * y + maps[:, 0, 2, None]
+        place_y = maps[:, 1, 0, None] * in_picture + maps[:, 1, 1, None] * y + maps[:, 1, 2, None]
+        recorded = 100 + 50 * np.sin(place_x / 5) * np.cos(place_y / 6)
+        pictures.append(derotate_frames(recorded[None], maps[None], timing=timing).frames[0])
+    truth = 100 + 50 * np.sin(x / 5) * np.cos(y / 6)
+    middle = np.hypot(x - 31.5, y - 31.5) < 26
+    assert np.abs(pictures[1] - truth)[middle].max() < 1.5
+    assert np.abs(pictures[1] - pictures[0])[middle].max() < 1.5
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
@@ -260,5 +311,9 @@ def test_bad_arguments(change, message):
 def test_bad_timing():
     with pytest.raises(InputError, match=r"line_duty is 1\.5"):
         LineTiming(line_duty=1.5)
+    with pytest.raises(InputError, match=r"phase_px is 1\.5, but the scan goes in one direction"):
+        LineTiming(phase_px=1.5)
+    with pytest.raises(InputError, match="phase_px is nan"):
+        LineTiming(phase_px=np.nan, bidirectional=True)
     with pytest.raises(InputError, match="start, middle and end"):
         LineTiming(line_reference="centre")

@@ -113,14 +113,15 @@ def _line_above(y, last_line):
 
 
 @compiled
-def _pick_lines(u, x, slope, offset, n_lines, width, y, line):
+def _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line):
     """Find the line at or above each pixel of a row of a bidirectional scan, or -1.
 
-    u, x and y (2, columns): when and where even lines (0) and odd ones (1) see the pixel. Does what
-    :func:`_line_above` does where one step from the line in the middle of both is enough, and
-    marks the others by -2. Returns how many those are.
+    u, x and y (2, columns): when and where even lines (0) and odd ones (1) see the pixel; x is left
+    as the column at which the line holds it. Does what :func:`_line_above` does where one step from
+    the line in the middle of both is enough, and marks the others by -2. Returns how many they are.
     """
     x_last, middle = width - 1.0, 0.5 * (width - 1)
+    middle_odd = middle - phase
     last = np.int32(n_lines - 1)
     y_last = np.float64(last)
     u_even, u_odd, x_even, x_odd, y_even, y_odd = u[0], u[1], x[0], x[1], y[0], y[1]
@@ -128,12 +129,13 @@ def _pick_lines(u, x, slope, offset, n_lines, width, y, line):
     for i in range(line.shape[0]):
         even, odd = x_even[i], x_odd[i]
         at_even = u_even[i] - offset - slope * (even - middle)
-        at_odd = u_odd[i] - offset + slope * (odd - middle)
+        at_odd = u_odd[i] - offset + slope * (odd - middle_odd)
+        held = odd + phase
         # The edge is where the line that sees the pixel ends, between both directions.
         across = 0.5 * (even + odd)
         between = 0.5 * (at_even + at_odd)
         inside = (across >= -EDGE) & (across <= x_last + EDGE)
-        inside &= (even >= -0.5) & (even <= x_last + 0.5) & (odd >= -0.5) & (odd <= x_last + 0.5)
+        inside &= (even >= -0.5) & (even <= x_last + 0.5) & (held >= -0.5) & (held <= x_last + 0.5)
         inside &= (between >= -1.0) & (between <= y_last + 1.0)
         start = between if inside else 0.0
         start = start if start > 0.0 else 0.0
@@ -153,7 +155,7 @@ def _pick_lines(u, x, slope, offset, n_lines, width, y, line):
         n_unsure += np.int64(unsure)
         y_even[i], y_odd[i] = at_even, at_odd
         x_even[i] = min(max(even, 0.0), x_last)
-        x_odd[i] = min(max(odd, 0.0), x_last)
+        x_odd[i] = min(max(held, 0.0), x_last)
     return n_unsure
 
 
@@ -249,6 +251,7 @@ def inverse_frames_bidirectional(
     which,
     slope,
     offset,
+    phase,
     cubic,
     missing,
     work,
@@ -262,8 +265,7 @@ def inverse_frames_bidirectional(
 ):
     """Resample like :func:`inverse_frames` where odd lines were scanned from right to left.
 
-    The recorded picture is then two pictures that interleave, each smooth in itself; every pixel is
-    looked up in both, and interpolated between the even and the odd line on its two sides.
+    phase: what odd lines recorded lies so many pixels further right than it should.
     """
     n_lines, width = frames.shape[1:]
     n_columns = out.shape[2]
@@ -275,13 +277,13 @@ def inverse_frames_bidirectional(
     for f in which:
         pad_frame(frames[f], work)
         for way in range(2):
-            direction = slope * (1 - 2 * way)
-            prepare_lines(inverse[f], direction, offset, 0.5 * (width - 1), forms[way])
+            direction, middle = slope * (1 - 2 * way), 0.5 * (width - 1) - phase * way
+            prepare_lines(inverse[f], direction, offset, middle, forms[way])
         count = 0
         for y_out in range(out.shape[1]):
             for way in range(2):
                 times_of_row(forms[way], y_out, at, segments[way], t, x[way], times[:, way])
-            if _pick_lines(times[y_out % 2], x, slope, offset, n_lines, width, y, line) > 0:
+            if _pick_lines(times[y_out % 2], x, slope, offset, phase, n_lines, width, y, line) > 0:
                 _search_lines(y, n_lines, line)
             if cubic:
                 _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, y, values)

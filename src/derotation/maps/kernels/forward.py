@@ -27,15 +27,25 @@ def _neighbor(j, last, earlier):
 
 
 @compiled
-def _places_of_part(maps, f, j, earlier, slope, offset, start, stop, height, width, pitch, place):
+def _along_x(row, j, shift):
+    """Give slope and start of a row of a map along line j, displaced by `shift` to the right."""
+    return row[0], row[1] * j + row[2] - row[0] * shift
+
+
+@compiled
+def _places_of_part(
+    maps, f, j, earlier, slope, offset, shift, start, stop, height, width, pitch, place
+):
     """Find where the samples start to stop of a line belong, recorded before or after its time."""
     k = _neighbor(j, maps.shape[1] - 1, earlier)
     towards = np.float64(k - j)
     p, q = towards * (offset - slope * 0.5 * (place.shape[0] - 1)), towards * slope
-    x1, x0 = maps[f, j, 0, 0], maps[f, j, 0, 1] * j + maps[f, j, 0, 2]
-    y1, y0 = maps[f, j, 1, 0], maps[f, j, 1, 1] * j + maps[f, j, 1, 2]
-    dx1, dx0 = maps[f, k, 0, 0] - x1, maps[f, k, 0, 1] * j + maps[f, k, 0, 2] - x0
-    dy1, dy0 = maps[f, k, 1, 0] - y1, maps[f, k, 1, 1] * j + maps[f, k, 1, 2] - y0
+    (x1, x0), (y1, y0) = _along_x(maps[f, j, 0], j, shift), _along_x(maps[f, j, 1], j, shift)
+    (x1_k, x0_k), (y1_k, y0_k) = (
+        _along_x(maps[f, k, 0], j, shift),
+        _along_x(maps[f, k, 1], j, shift),
+    )
+    dx1, dx0, dy1, dy0 = x1_k - x1, x0_k - x0, y1_k - y1, y0_k - y0
     _round_places(
         x0 + p * dx0, x1 + p * dx1 + q * dx0, q * dx1,
         y0 + p * dy0, y1 + p * dy1 + q * dy0, q * dy1,
@@ -44,7 +54,7 @@ def _places_of_part(maps, f, j, earlier, slope, offset, start, stop, height, wid
 
 
 @compiled
-def _places_of_line(maps, f, j, slope, offset, height, width, pitch, place):
+def _places_of_line(maps, f, j, slope, offset, shift, height, width, pitch, place):
     """Find where the samples of line j of frame f belong, each by the map of its own time.
 
     Samples before the line's own time take the map between this line and the one before, later
@@ -52,19 +62,22 @@ def _places_of_line(maps, f, j, slope, offset, height, width, pitch, place):
     """
     n = place.shape[0]
     if slope == 0.0:
-        _places_of_part(maps, f, j, offset < 0.0, slope, offset, 0, n, height, width, pitch, place)
+        _places_of_part(
+            maps, f, j, offset < 0.0, slope, offset, shift, 0, n, height, width, pitch, place
+        )
         return
     change = int(min(max(np.ceil(0.5 * (n - 1) - offset / slope), 0.0), float(n)))
     for start, stop, earlier in ((0, change, slope > 0.0), (change, n, slope < 0.0)):
         _places_of_part(
-            maps, f, j, earlier, slope, offset, start, stop, height, width, pitch, place
+            maps, f, j, earlier, slope, offset, shift, start, stop, height, width, pitch, place
         )
 
 
 @compiled
-def place_line(frames, maps, f, j, slope, offset, shape, place, image):
+def place_line(frames, maps, f, j, slope, offset, shift, shape, place, image):
     """Put the samples of line j of frame f at their rounded places; the last one to come stays.
 
+    shift: the line's samples lie so many pixels further right than they should.
     maps (n, lines, 2, 3) takes recorded to output positions; place (W,) is scratch; image is a flat
     float buffer, rows of some pitch and one more sample, where those without a place go. Lines
     whose map is NaN are left out.
@@ -74,7 +87,7 @@ def place_line(frames, maps, f, j, slope, offset, shape, place, image):
     pitch = (image.shape[0] - 1) // height
     if np.isnan(maps[f, j].sum()):
         return
-    _places_of_line(maps, f, j, slope, offset, height, width, pitch, place)
+    _places_of_line(maps, f, j, slope, offset, shift, height, width, pitch, place)
     for i in range(place.shape[0]):
         sample = frames[f, j, i]
         image[nowhere if np.isnan(sample) else np.uint32(place[i])] = sample
@@ -106,7 +119,7 @@ def _note_placed(image, seen):
 
 @compiled
 def forward_frames(
-    frames, maps, which, slope, offset, bidirectional, work, blank, out, counts, seen
+    frames, maps, which, slope, offset, bidirectional, phase, work, blank, out, counts, seen
 ):
     """Put every sample of the frames `which` at its rounded place.
 
@@ -118,8 +131,9 @@ def forward_frames(
     for f in which:
         work[:] = np.nan
         for j in range(frames.shape[1]):
-            way = -slope if bidirectional and j % 2 else slope
-            place_line(frames, maps, f, j, way, offset, shape, place, work)
+            backward = bidirectional and j % 2 == 1
+            way, shift = (-slope, phase) if backward else (slope, 0.0)
+            place_line(frames, maps, f, j, way, offset, shift, shape, place, work)
         counts[f] = finish_image(work, blank, out[f])
         if seen.shape[0] > 0:
             _note_placed(work, seen[f])
