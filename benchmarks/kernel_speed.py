@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
 from derotation.maps import kernels
-from derotation.maps.resample import FORWARD_PADDING, LineTiming, derotate_frames
+from derotation.maps.resample import FORWARD_PADDING, ORDERS, LineTiming, derotate_frames
 from derotation.maps.transforms import image_center, invert, line_maps
 
 DEGREES_PER_LINE = 0.116
@@ -122,6 +122,8 @@ def candidates(data: Data) -> dict[Name, Candidate]:
         "nearest, time in line": ("nearest", LINE_DUTY, False),
         "linear": ("linear", LINE_DUTY, False),
         "linear, both ways": ("linear", LINE_DUTY, True),
+        "quadratic": ("quadratic", LINE_DUTY, False),
+        "quadratic, both ways": ("quadratic", LINE_DUTY, True),
         "cubic": ("cubic", LINE_DUTY, False),
         "cubic, both ways": ("cubic", LINE_DUTY, True),
     }
@@ -179,7 +181,7 @@ def kernel(
     def look_up(share: NDArray[np.intp]) -> None:
         work = np.empty((height + 3, width + 3), np.float32)
         resample(
-            data.frames, inverse, share, slope, offset, *phase, interpolation == "cubic", False,
+            data.frames, inverse, share, slope, offset, *phase, ORDERS[interpolation], False,
             work, 0.0, 65535.0, True, blank, out, counts, nobody,
         )  # fmt: skip
 

@@ -71,9 +71,9 @@ def derotate_an_image_array_line_by_line(
         Tilt in degrees, used with `use_homography`.
     rotation_plane_orientation : float
         Direction of the foreshortening in degrees from +x towards +y, used with `use_homography`.
-    interpolation : {"linear", "cubic", "nearest"}, optional
-        See :func:`derotation.maps.resample.derotate_frames`. By default "linear", and "nearest" if
-        there is a hook for lines.
+    interpolation : {"quadratic", "linear", "cubic", "nearest"}, optional
+        See :func:`derotation.maps.resample.derotate_frames`. By default "quadratic", and "nearest"
+        if there is a hook for lines.
     line_duty, bidirectional, phase_px, line_reference
         When the samples within a line were recorded, see
         :class:`derotation.maps.timing.LineTiming`; by default all of a line at one moment.
@@ -117,7 +117,7 @@ def derotate_an_image_array_line_by_line(
         line_reference=line_reference,
     )
     if interpolation is None:
-        interpolation = "nearest" if plotting_hook_line_addition else "linear"
+        interpolation = "nearest" if plotting_hook_line_addition else "quadratic"
     if plotting_hook_line_addition and interpolation != "nearest":
         msg = (
             f"a hook for lines was given with interpolation {interpolation!r}, which looks up "

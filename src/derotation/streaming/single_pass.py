@@ -28,7 +28,7 @@ __all__ = ["DerotationResult", "derotate_movie", "disc"]
 logger = logging.getLogger(__name__)
 
 DEFAULTS: dict[str, Any] = {
-    "interpolation": "linear",
+    "interpolation": "quadratic",
     "blank": None,
     "mask_diameter": None,
     "dtype": None,
@@ -128,9 +128,9 @@ def derotate_movie(
     offset : float
         What the detector gives without light, for `gain`.
     config : mapping, optional
-        ``interpolation`` (linear, cubic, nearest), ``blank`` (number, or None for the PMT offset
-        estimated from the movie), ``mask_diameter`` (pixels of a disc about the center of rotation
-        outside which all is blank, or None) and ``dtype`` (None: as recorded).
+        ``interpolation`` (quadratic, linear, cubic, nearest), ``blank`` (number, or None for the
+        PMT offset estimated from the movie), ``mask_diameter`` (pixels of a disc about the center
+        of rotation outside which all is blank, or None) and ``dtype`` (None: as recorded).
     frames_per_chunk : int, optional
         Frames worked on at once; by default what makes about 16 MB.
     threads : int

@@ -170,31 +170,88 @@ def _search_lines(y, n_lines, line):
 
 
 @compiled
-def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
-    """Interpolate along both lines beside a pixel, each at its own column, then between them."""
-    last = np.int32(n_lines - 1)
-    for i in range(line.shape[0]):
-        first = line[i]
-        if first >= 0:
-            way = first & np.int32(1)
-            # The last line has nothing below it: it is its own neighbor.
-            is_last = first == last
-            other = way if is_last else 1 - way
-            second = first if is_last else first + np.int32(1)
-            above, below = y[way, i] - first, second - y[other, i]
-            total = above + below
-            w = above / total if total > 0.0 else 0.0
-            w = min(max(w, 0.0), 1.0)
-            upper = _lerp_along_line(frame, pitch, first, x[way, i])
-            lower = _lerp_along_line(frame, pitch, second, x[other, i])
-            values[i] = upper + w * (lower - upper)
+def _bend_lines(padded, bends):
+    """Write how lines of a padded frame bend between two samples in x and in y.
+
+    Shapes as in :func:`bend_cells`, but along each line alone, and across it from the lines of the
+    same direction (0 where one is missing): minus half the second derivative.
+    """
+    height, width = padded.shape[0] - 3, padded.shape[1] - 3
+    quarter, sixteenth = padded.dtype.type(0.25), padded.dtype.type(0.0625)
+    for j in range(1, height + 1):
+        here, in_x, in_y = padded[j], bends[0, j], bends[1, j]
+        for i in range(1, width + 1):
+            in_x[i] = quarter * (here[i] + here[i + 1] - here[i - 1] - here[i + 2])
+        if 3 <= j <= height - 2:
+            above, below = padded[j - 2], padded[j + 2]
+            for i in range(1, width + 1):
+                ends = above[i] + above[i + 1] + below[i] + below[i + 1]
+                in_y[i] = sixteenth * (here[i] + here[i] + here[i + 1] + here[i + 1] - ends)
+        else:
+            in_y[:] = 0.0
 
 
 @compiled(inline="always")
-def _lerp_along_line(frame, pitch, line, x):
-    left = np.int32(x)
-    k = np.uint32((line + np.int32(1)) * np.int32(pitch) + left + np.int32(1))
-    return frame[k] + (x - left) * (frame[k + np.uint32(1)] - frame[k])
+def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch):
+    """Look at both lines beside a pixel: flat indices, weights along them, distances to them."""
+    is_odd = (line & np.int32(1)) == 1
+    # The last line has nothing below it: it is its own neighbor.
+    is_last = line == last
+    second = line if is_last else line + np.int32(1)
+    x_upper, y_upper = x_odd if is_odd else x_even, y_odd if is_odd else y_even
+    other_is_odd = is_odd == is_last
+    x_lower, y_lower = x_odd if other_is_odd else x_even, y_odd if other_is_odd else y_even
+    upper_left, lower_left = np.int32(x_upper), np.int32(x_lower)
+    upper = np.uint32((line + np.int32(1)) * pitch + upper_left + np.int32(1))
+    lower = np.uint32((second + np.int32(1)) * pitch + lower_left + np.int32(1))
+    return (
+        upper,
+        lower,
+        x_upper - upper_left,
+        x_lower - lower_left,
+        y_upper - line,
+        second - y_lower,
+    )
+
+
+@compiled
+def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
+    """Interpolate along both lines beside a pixel, each at its own column, then between them."""
+    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
+    for i in range(line.shape[0]):
+        if line[i] >= 0:
+            upper, lower, w_upper, w_lower, above, below = _beside(
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch
+            )
+            total = above + below
+            w = above / total if total > 0.0 else 0.0
+            w = min(max(w, 0.0), 1.0)
+            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
+            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
+            values[i] = at_upper + w * (at_lower - at_upper)
+
+
+@compiled
+def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line, x, y, values):
+    """Interpolate by parabolas along both lines beside a pixel, then between them."""
+    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
+    for i in range(line.shape[0]):
+        if line[i] >= 0:
+            upper, lower, w_upper, w_lower, above, below = _beside(
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch
+            )
+            total = above + below
+            w = above / total if total > 0.0 else 0.0
+            w = min(max(w, 0.0), 1.0)
+            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
+            at_upper += (w_upper - w_upper * w_upper) * bend_x[upper]
+            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
+            at_lower += (w_lower - w_lower * w_lower) * bend_x[lower]
+            bend = (w - w * w) * total * total
+            across = bend_y[upper] + w * (bend_y[lower] - bend_y[upper])
+            values[i] = at_upper + w * (at_lower - at_upper) + bend * across
 
 
 @compiled
@@ -252,7 +309,7 @@ def inverse_frames_bidirectional(
     slope,
     offset,
     phase,
-    cubic,
+    order,
     missing,
     work,
     low,
@@ -274,8 +331,12 @@ def inverse_frames_bidirectional(
     x, y, times = np.empty((2, n_columns)), np.empty((2, n_columns)), np.empty((2, 2, n_columns))
     line, values = np.empty(n_columns, np.int32), np.zeros(n_columns, work.dtype)
     flat, pitch = work.reshape(-1), width + 3
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), work.dtype)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
+        if order == 2:
+            _bend_lines(work, bends)
         for way in range(2):
             direction, middle = slope * (1 - 2 * way), 0.5 * (width - 1) - phase * way
             prepare_lines(inverse[f], direction, offset, middle, forms[way])
@@ -285,13 +346,17 @@ def inverse_frames_bidirectional(
                 times_of_row(forms[way], y_out, at, segments[way], t, x[way], times[:, way])
             if _pick_lines(times[y_out % 2], x, slope, offset, phase, n_lines, width, y, line) > 0:
                 _search_lines(y, n_lines, line)
-            if cubic:
+            if order == 3:
                 _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, y, values)
+            elif order == 2:
+                _sample_quadratic_bidirectional(
+                    flat, bend_x, bend_y, pitch, n_lines, line, x, y, values
+                )
             else:
                 _sample_linear_bidirectional(flat, pitch, n_lines, line, x, y, values)
             count += np.sum(line >= 0)
-            if cubic or missing:
-                count -= _mend_bidirectional(flat, pitch, n_lines, line, x, y, cubic, values)
+            if order == 3 or missing:
+                count -= _mend_bidirectional(flat, pitch, n_lines, line, x, y, order == 3, values)
             store_row(values, line, low, high, integer, blank, out[f, y_out])
             if seen.shape[0] > 0:
                 note_seen(line, seen[f, y_out])

@@ -5,6 +5,7 @@ import numpy as np
 from derotation.maps.kernels.compiling import compiled
 from derotation.maps.kernels.pixels import (
     EDGE,
+    bend_cells,
     cubic_along_line,
     keys_weights,
     note_seen,
@@ -48,6 +49,20 @@ def _sample_linear(frame, pitch, index, wx, wy, values):
             k += below
             bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
             values[i] = top + wy[i] * (bottom - top)
+
+
+@compiled
+def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
+    """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
+    right, below = np.uint32(1), np.uint32(pitch)
+    for i in range(index.shape[0]):
+        if index[i] >= 0:
+            k, x, y = np.uint32(index[i]), wx[i], wy[i]
+            bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
+            top = frame[k] + x * (frame[k + right] - frame[k])
+            k += below
+            bottom = frame[k] + x * (frame[k + right] - frame[k])
+            values[i] = top + y * (bottom - top) + bend
 
 
 @compiled
@@ -99,7 +114,7 @@ def inverse_frames(
     which,
     slope,
     offset,
-    cubic,
+    order,
     missing,
     work,
     low,
@@ -112,10 +127,11 @@ def inverse_frames(
 ):
     """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
 
-    frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; missing: the samples may
-    be NaN; work (H + 3, W + 3), a float buffer as precise as the samples need; low, high: the range
-    of an `integer` output; out (n, Hout, Wout); counts (n,) of the pixels that were seen; seen, a
-    mask shaped like out, or of shape (0, 0, 0) if nobody wants it.
+    frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; order: 1 linear, 2
+    quadratic, 3 cubic; missing: the samples may be NaN; work (H + 3, W + 3), a float buffer as
+    precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
+    counts (n,) of the pixels that were seen; seen, a mask shaped like out, or of shape (0, 0, 0) if
+    nobody wants it.
     """
     n_lines, width = frames.shape[1:]
     n_columns = out.shape[2]
@@ -125,16 +141,22 @@ def inverse_frames(
     wx, wy = np.empty(n_columns, work.dtype), np.empty(n_columns, work.dtype)
     values = np.zeros(n_columns, work.dtype)
     flat, pitch = work.reshape(-1), width + 3
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), work.dtype)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
+        if order == 2:
+            bend_cells(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), forms)
         count = 0
         for y_out in range(out.shape[1]):
             times_of_row(forms, y_out, at, segments, t, x, times)
             u = times[y_out % 2]
             count += _locate(u, x, slope, offset, n_lines, width, index, wx, wy)
-            if cubic:
+            if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
+            elif order == 2:
+                _sample_quadratic(flat, bend_x, bend_y, pitch, index, wx, wy, values)
             else:
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:

@@ -23,6 +23,28 @@ def pad_frame(samples, work):
         padded[width + 1] = padded[width + 2] = line[width - 1]
 
 
+@compiled
+def bend_cells(padded, bends):
+    """Write how a cell of 2 x 2 samples of a padded frame bends in x and in y.
+
+    padded (H + 3, W + 3), see :func:`pad_frame`; bends (2, H + 3, W + 3), for x and y.
+    Between four samples in a row the parabola that is right for quadratic scenes lies above the
+    straight line by ``w (1 - w)`` times what is written: a quarter of the sum of both second
+    differences with reversed sign, here the mean of both lines (and both columns).
+    """
+    height, width = padded.shape[0] - 3, padded.shape[1] - 3
+    eighth = padded.dtype.type(0.125)
+    for j in range(1, height + 1):
+        above, here, following, below = padded[j - 1], padded[j], padded[j + 1], padded[j + 2]
+        in_x, in_y = bends[0, j], bends[1, j]
+        for i in range(1, width + 1):
+            inner = here[i] + here[i + 1] + following[i] + following[i + 1]
+            sides = here[i - 1] + here[i + 2] + following[i - 1] + following[i + 2]
+            ends = above[i] + above[i + 1] + below[i] + below[i + 1]
+            in_x[i] = eighth * (inner - sides)
+            in_y[i] = eighth * (inner - ends)
+
+
 @compiled(inline="always")
 def keys_weights(w):
     """Weigh four samples at -1, 0, 1, 2 for a place at w in [0, 1] (Keys 1981, a = -1/2)."""
