@@ -239,6 +239,34 @@ def test_default_leaves_no_step_of_brightness(bidirectional):
     assert error["quadratic"] < 0.002
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("jitter", "error"),
+    # The places of smooth maps are interpolated, up to a bend of 0.01 px; others are solved.
+    [(0.0, 1e-3), (0.01, 5e-3), (1.0, 1e-3)],
+)
+def test_places_in_single_precision(bidirectional, jitter, error):
+    """A ramp shows the place that was looked up: in x, and in y."""
+    shape = (64, 98)
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    timing = LineTiming(line_duty=0.9, bidirectional=bidirectional)
+    angles = np.array([10.0, 100.0, 215.0])[:, None] + 0.2 * np.arange(shape[0])
+    # Speed that changes from line to line, a little or much.
+    angles += np.cumsum(jitter * 0.05 * rng.standard_normal(angles.shape), axis=1)
+    maps = transforms.line_maps(angles, (50.0, 30.0))
+    for ramp in (x, y):
+        frames = np.broadcast_to(ramp, (3, *shape))
+        single, double = (
+            derotate_frames(frames.astype(kind), maps, timing=timing, blank=np.nan).frames
+            for kind in (np.float32, np.float64)
+        )
+        both = np.isfinite(single) & np.isfinite(double)
+        assert both.mean() > 0.3
+        assert np.mean(np.isfinite(single) != np.isfinite(double)) < 0.005
+        assert np.abs(single - double)[both].max() < error
+
+
 def test_cubic_does_not_wrap_around():
     frames = np.zeros((1, 32, 32), np.uint8)
     frames[:, 8:24] = 255

@@ -6,16 +6,23 @@ up in both, and interpolated between the even and the odd line on its two sides.
 
 import numpy as np
 
-from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
     EDGE,
     cubic_along_line,
+    edge_of,
     keys_weights,
     note_seen,
     pad_frame,
     store_row,
 )
-from derotation.maps.kernels.solve import prepare_lines, times_of_row
+from derotation.maps.kernels.solve import (
+    columns_of_row,
+    is_smooth,
+    places_of_row,
+    prepare_lines,
+    whole_row,
+)
 
 
 @compiled
@@ -120,42 +127,44 @@ def _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line):
     as the column at which the line holds it. Does what :func:`_line_above` does where one step from
     the line in the middle of both is enough, and marks the others by -2. Returns how many they are.
     """
-    x_last, middle = width - 1.0, 0.5 * (width - 1)
-    middle_odd = middle - phase
-    last = np.int32(n_lines - 1)
-    y_last = np.float64(last)
+    kind = u.dtype.type
+    edge, zero, half, one, two = edge_of(u), kind(0.0), kind(0.5), kind(1.0), kind(2.0)
+    last, x_last = np.int32(n_lines - 1), kind(width - 1)
+    y_last, x_end, x_beyond = kind(last), x_last + edge, x_last + half
+    late = kind(offset - slope * 0.5 * (width - 1))
+    late_odd = kind(offset + slope * (0.5 * (width - 1) - phase))
+    slope, phase = kind(slope), kind(phase)
     u_even, u_odd, x_even, x_odd, y_even, y_odd = u[0], u[1], x[0], x[1], y[0], y[1]
-    n_unsure = 0
+    n_unsure = np.int32(0)
     for i in range(line.shape[0]):
         even, odd = x_even[i], x_odd[i]
-        at_even = u_even[i] - offset - slope * (even - middle)
-        at_odd = u_odd[i] - offset + slope * (odd - middle_odd)
+        at_even, at_odd = u_even[i] - late - slope * even, u_odd[i] - late_odd + slope * odd
         held = odd + phase
         # The edge is where the line that sees the pixel ends, between both directions.
-        across = 0.5 * (even + odd)
-        between = 0.5 * (at_even + at_odd)
-        inside = (across >= -EDGE) & (across <= x_last + EDGE)
-        inside &= (even >= -0.5) & (even <= x_last + 0.5) & (held >= -0.5) & (held <= x_last + 0.5)
-        inside &= (between >= -1.0) & (between <= y_last + 1.0)
-        start = between if inside else 0.0
-        start = start if start > 0.0 else 0.0
+        across = half * (even + odd)
+        between = half * (at_even + at_odd)
+        inside = (across >= -edge) & (across <= x_end)
+        inside &= (even >= -half) & (even <= x_beyond) & (held >= -half) & (held <= x_beyond)
+        inside &= (between >= -one) & (between <= y_last + one)
+        start = between if inside else zero
+        start = start if start > zero else zero
         first = np.int32(start if start < y_last else y_last)
-        here = np.float64(first)
-        is_odd = (first & np.int32(1)) == 1
+        here = kind(first)
+        is_odd = (first & np.int32(1)) == np.int32(1)
         y_here, y_next = (at_odd, at_even) if is_odd else (at_even, at_odd)
-        up = (here < y_last) & (y_next >= here + 1.0)
-        down = (not up) & (y_here < here - EDGE)
+        up = (here < y_last) & (y_next >= here + one)
+        down = (not up) & (y_here < here - edge)
         found = first + np.int32(up) - np.int32(down)
-        unsure = up & (here + 1.0 < y_last) & (y_here >= here + 2.0)
-        unsure |= down & (found >= 0) & (y_next < here - 1.0 - EDGE)
+        unsure = up & (here + one < y_last) & (y_here >= here + two)
+        unsure |= down & (found >= np.int32(0)) & (y_next < here - one - edge)
         unsure &= inside
         y_found = y_next if up else y_here
-        inside &= not ((found == last) & (y_found > y_last + EDGE))
+        inside &= not ((found == last) & (y_found > y_last + edge))
         line[i] = np.int32(-2) if unsure else (found if inside else np.int32(-1))
-        n_unsure += np.int64(unsure)
+        n_unsure += np.int32(unsure)
         y_even[i], y_odd[i] = at_even, at_odd
-        x_even[i] = min(max(even, 0.0), x_last)
-        x_odd[i] = min(max(held, 0.0), x_last)
+        x_even[i] = min(max(even, zero), x_last)
+        x_odd[i] = min(max(held, zero), x_last)
     return n_unsure
 
 
@@ -192,7 +201,7 @@ def _bend_lines(padded, bends):
 
 
 @compiled(inline="always")
-def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch):
+def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch, kind):
     """Look at both lines beside a pixel: flat indices, weights along them, distances to them."""
     is_odd = (line & np.int32(1)) == 1
     # The last line has nothing below it: it is its own neighbor.
@@ -204,47 +213,46 @@ def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch):
     upper_left, lower_left = np.int32(x_upper), np.int32(x_lower)
     upper = np.uint32((line + np.int32(1)) * pitch + upper_left + np.int32(1))
     lower = np.uint32((second + np.int32(1)) * pitch + lower_left + np.int32(1))
-    return (
-        upper,
-        lower,
-        x_upper - upper_left,
-        x_lower - lower_left,
-        y_upper - line,
-        second - y_lower,
-    )
+    along_upper, along_lower = x_upper - kind(upper_left), x_lower - kind(lower_left)
+    above, below = y_upper - kind(line), kind(second) - y_lower
+    return upper, lower, along_upper, along_lower, above, below
 
 
-@compiled
+@compiled(error_model="numpy", fastmath=FUSED)
 def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
     """Interpolate along both lines beside a pixel, each at its own column, then between them."""
     last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    kind = x.dtype.type
+    zero, one = kind(0.0), kind(1.0)
     x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
     for i in range(line.shape[0]):
         if line[i] >= 0:
             upper, lower, w_upper, w_lower, above, below = _beside(
-                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
             )
             total = above + below
-            w = above / total if total > 0.0 else 0.0
-            w = min(max(w, 0.0), 1.0)
+            w = above / total if total > zero else zero
+            w = min(max(w, zero), one)
             at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
             at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
             values[i] = at_upper + w * (at_lower - at_upper)
 
 
-@compiled
+@compiled(error_model="numpy", fastmath=FUSED)
 def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line, x, y, values):
     """Interpolate by parabolas along both lines beside a pixel, then between them."""
     last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    kind = x.dtype.type
+    zero, one = kind(0.0), kind(1.0)
     x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
     for i in range(line.shape[0]):
         if line[i] >= 0:
             upper, lower, w_upper, w_lower, above, below = _beside(
-                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
             )
             total = above + below
-            w = above / total if total > 0.0 else 0.0
-            w = min(max(w, 0.0), 1.0)
+            w = above / total if total > zero else zero
+            w = min(max(w, zero), one)
             at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
             at_upper += (w_upper - w_upper * w_upper) * bend_x[upper]
             at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
@@ -254,7 +262,7 @@ def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line,
             values[i] = at_upper + w * (at_lower - at_upper) + bend * across
 
 
-@compiled
+@compiled(error_model="numpy", fastmath=FUSED)
 def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x, y, values):
     """Interpolate by the cubics along and across four lines, see :func:`_across_lines`.
 
@@ -325,13 +333,13 @@ def inverse_frames_bidirectional(
     phase: what odd lines recorded lies so many pixels further right than it should.
     """
     n_lines, width = frames.shape[1:]
-    n_columns = out.shape[2]
-    forms, at = np.empty((2, 3, 4, n_lines)), np.empty((4, n_lines))
-    segments, t = np.empty((2, 2, n_columns), np.int32), np.empty(n_columns)
-    x, y, times = np.empty((2, n_columns)), np.empty((2, n_columns)), np.empty((2, 2, n_columns))
-    line, values = np.empty(n_columns, np.int32), np.zeros(n_columns, work.dtype)
+    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
+    forms, at = np.empty((2, 3, 4, n_lines), kind), np.empty((4, n_lines), kind)
+    x, u = np.empty((2, whole_row(n_columns)), kind), np.empty((2, whole_row(n_columns)), kind)
+    y = np.empty((2, n_columns), kind)
+    line, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
     flat, pitch = work.reshape(-1), width + 3
-    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), work.dtype)
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
@@ -339,12 +347,34 @@ def inverse_frames_bidirectional(
             _bend_lines(work, bends)
         for way in range(2):
             direction, middle = slope * (1 - 2 * way), 0.5 * (width - 1) - phase * way
-            prepare_lines(inverse[f], direction, offset, middle, forms[way])
+            prepare_lines(inverse[f], direction, offset, middle, n_columns, forms[way])
+        smooth = is_smooth(inverse[f], width, single)
+        columns = columns_of_row(n_columns, smooth, work)
+        segments = np.empty((2, 2, columns.shape[0]), np.int32)
+        times, places = (
+            np.empty((2, 2, columns.shape[0]), kind),
+            np.empty((2, columns.shape[0]), kind),
+        )
         count = 0
         for y_out in range(out.shape[1]):
+            here, there = y_out % 2, 1 - y_out % 2
             for way in range(2):
-                times_of_row(forms[way], y_out, at, segments[way], t, x[way], times[:, way])
-            if _pick_lines(times[y_out % 2], x, slope, offset, phase, n_lines, width, y, line) > 0:
+                places_of_row(
+                    forms[way],
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    segments[way, here],
+                    segments[way, there],
+                    places[0],
+                    places[1],
+                    times[way, here],
+                    times[way, there],
+                    x[way],
+                    u[way],
+                )
+            if _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line) > 0:
                 _search_lines(y, n_lines, line)
             if order == 3:
                 _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, y, values)
@@ -357,7 +387,7 @@ def inverse_frames_bidirectional(
             count += np.sum(line >= 0)
             if order == 3 or missing:
                 count -= _mend_bidirectional(flat, pitch, n_lines, line, x, y, order == 3, values)
-            store_row(values, line, low, high, integer, blank, out[f, y_out])
+            store_row(values, line, low, high, integer, blank, out, f, y_out)
             if seen.shape[0] > 0:
                 note_seen(line, seen[f, y_out])
         counts[f] = count

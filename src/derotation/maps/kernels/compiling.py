@@ -4,6 +4,10 @@ from pathlib import Path
 
 from numba import njit
 
+# A product and a sum may become one instruction, rounded once. All else that `fastmath` allows may
+# lose NaN, which means "not recorded".
+FUSED = {"contract"}
+
 
 def compiled(function=None, **options):
     """Compile like :func:`numba.njit`, without the interpreter's lock, and keep the machine code.

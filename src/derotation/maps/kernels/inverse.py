@@ -2,70 +2,77 @@
 
 import numpy as np
 
-from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
-    EDGE,
     bend_cells,
     cubic_along_line,
+    edge_of,
     keys_weights,
     note_seen,
     pad_frame,
     store_row,
 )
-from derotation.maps.kernels.solve import prepare_lines, times_of_row
+from derotation.maps.kernels.solve import (
+    columns_of_row,
+    is_smooth,
+    places_of_row,
+    prepare_lines,
+    whole_row,
+)
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _locate(u, x, slope, offset, height, width, index, wx, wy):
     """Turn times and columns into places in a padded frame: flat index at the top left, weights.
 
     The index is -1 where the pixel was outside the picture. Returns how many were inside.
     """
-    x_last, y_last = width - 1.0, height - 1.0
-    middle = 0.5 * x_last
+    kind = u.dtype.type
+    zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
+    x_end, y_end = x_last + edge, y_last + edge
+    slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
     pitch = np.int32(width + 3)
-    n_inside = 0
-    for i in range(u.shape[0]):
+    n_inside = np.int32(0)
+    for i in range(index.shape[0]):
         column = x[i]
-        line = u[i] - offset - slope * (column - middle)
-        inside = (column >= -EDGE) & (column <= x_last + EDGE)
-        inside &= (line >= -EDGE) & (line <= y_last + EDGE)
-        left = np.int32(column) if inside else np.int32(0)
-        top = np.int32(line) if inside else np.int32(0)
-        wx[i], wy[i] = column - left, line - top
-        index[i] = (top + 1) * pitch + left + 1 if inside else np.int32(-1)
-        n_inside += np.int64(inside)
+        line = u[i] - late - slope * column
+        inside = (column >= -edge) & (column <= x_end) & (line >= -edge) & (line <= y_end)
+        column, line = column if inside else zero, line if inside else zero
+        left, top = np.int32(column), np.int32(line)
+        wx[i], wy[i] = column - kind(left), line - kind(top)
+        place = (top + np.int32(1)) * pitch + left + np.int32(1)
+        index[i] = place if inside else np.int32(-1)
+        n_inside += np.int32(inside)
     return n_inside
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _sample_linear(frame, pitch, index, wx, wy, values):
     """Interpolate bilinearly; frame is flat, its lines `pitch` samples apart."""
     right, below = np.uint32(1), np.uint32(pitch)
     for i in range(index.shape[0]):
-        if index[i] >= 0:
-            k = np.uint32(index[i])
-            top = frame[k] + wx[i] * (frame[k + right] - frame[k])
-            k += below
-            bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
-            values[i] = top + wy[i] * (bottom - top)
+        # What is read for a pixel outside the picture is not used.
+        k = np.uint32(max(index[i], np.int32(0)))
+        top = frame[k] + wx[i] * (frame[k + right] - frame[k])
+        k += below
+        bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
+        values[i] = top + wy[i] * (bottom - top)
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
     """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
     right, below = np.uint32(1), np.uint32(pitch)
     for i in range(index.shape[0]):
-        if index[i] >= 0:
-            k, x, y = np.uint32(index[i]), wx[i], wy[i]
-            bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
-            top = frame[k] + x * (frame[k + right] - frame[k])
-            k += below
-            bottom = frame[k] + x * (frame[k + right] - frame[k])
-            values[i] = top + y * (bottom - top) + bend
+        k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
+        bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
+        top = frame[k] + x * (frame[k + right] - frame[k])
+        k += below
+        bottom = frame[k] + x * (frame[k + right] - frame[k])
+        values[i] = top + y * (bottom - top) + bend
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _sample_cubic(frame, pitch, index, wx, wy, values):
     """Interpolate by cubic convolution in 4 x 4 samples; frame is flat."""
     pitch = np.uint32(pitch)
@@ -134,25 +141,64 @@ def inverse_frames(
     nobody wants it.
     """
     n_lines, width = frames.shape[1:]
-    n_columns = out.shape[2]
-    forms, at = np.empty((3, 4, n_lines)), np.empty((4, n_lines))
-    segments, index = np.empty((2, n_columns), np.int32), np.empty(n_columns, np.int32)
-    t, x, times = np.empty(n_columns), np.empty(n_columns), np.empty((2, n_columns))
-    wx, wy = np.empty(n_columns, work.dtype), np.empty(n_columns, work.dtype)
-    values = np.zeros(n_columns, work.dtype)
+    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
+    forms, at = np.empty((3, 4, n_lines), kind), np.empty((4, n_lines), kind)
+    all_x, all_u = np.empty(whole_row(n_columns), kind), np.empty(whole_row(n_columns), kind)
+    index, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
+    wx, wy = np.empty(n_columns, kind), np.empty(n_columns, kind)
     flat, pitch = work.reshape(-1), width + 3
-    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), work.dtype)
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
         if order == 2:
             bend_cells(work, bends)
-        prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), forms)
+        prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
+        smooth = is_smooth(inverse[f], width, single)
+        columns = columns_of_row(n_columns, smooth, work)
+        n = columns.shape[0]
+        segment, following = np.empty(n, np.int32), np.empty(n, np.int32)
+        t, x, u, u_above = (
+            np.empty(n, kind),
+            np.empty(n, kind),
+            np.empty(n, kind),
+            np.empty(n, kind),
+        )
         count = 0
         for y_out in range(out.shape[1]):
-            times_of_row(forms, y_out, at, segments, t, x, times)
-            u = times[y_out % 2]
-            count += _locate(u, x, slope, offset, n_lines, width, index, wx, wy)
+            if y_out % 2 == 0:
+                places_of_row(
+                    forms,
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    segment,
+                    following,
+                    t,
+                    x,
+                    u,
+                    u_above,
+                    all_x,
+                    all_u,
+                )
+            else:
+                places_of_row(
+                    forms,
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    following,
+                    segment,
+                    t,
+                    x,
+                    u_above,
+                    u,
+                    all_x,
+                    all_u,
+                )
+            count += _locate(all_u, all_x, slope, offset, n_lines, width, index, wx, wy)
             if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
             elif order == 2:
@@ -161,7 +207,7 @@ def inverse_frames(
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:
                 count -= _mend_missing(flat, pitch, index, wx, wy, values)
-            store_row(values, index, low, high, integer, blank, out[f, y_out])
+            store_row(values, index, low, high, integer, blank, out, f, y_out)
             if seen.shape[0] > 0:
                 note_seen(index, seen[f, y_out])
         counts[f] = count

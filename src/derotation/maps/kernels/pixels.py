@@ -4,8 +4,17 @@ import numpy as np
 
 from derotation.maps.kernels.compiling import compiled
 
-# A sample that lies outside the picture by rounding only still counts as seen (px).
+# A sample that lies outside the picture by rounding only still counts as seen (px): with places in
+# double precision, and in single precision, whose error is 1e-4 px in a picture of 512 x 512 px and
+# grows with its size.
 EDGE = 1e-6
+EDGE_SINGLE = 1e-3
+
+
+@compiled
+def edge_of(places):
+    """Give the distance beyond the outermost samples that counts as none."""
+    return places.dtype.type(EDGE if places.itemsize == 8 else EDGE_SINGLE)
 
 
 @compiled
@@ -70,15 +79,17 @@ def cubic_along_line(frame, k, weights):
 
 
 @compiled
-def store_row(values, index, low, high, integer, blank, out):
+def store_row(values, index, low, high, integer, blank, out, f, y):
     """Write the pixels that were seen (index >= 0), rounded and clipped for an integer output."""
+    kind = values.dtype.type
     if integer:
-        for i in range(out.shape[0]):
-            value = min(max(np.floor(values[i] + 0.5), low), high)
-            out[i] = np.int64(value) if index[i] >= 0 else np.int64(blank)
+        half, low, high = kind(0.5), kind(low), kind(high)
+        for i in range(values.shape[0]):
+            value = min(max(np.floor(values[i] + half), low), high)
+            out[f, y, i] = np.int64(value) if index[i] >= 0 else np.int64(blank)
     else:
-        for i in range(out.shape[0]):
-            out[i] = values[i] if index[i] >= 0 else blank
+        for i in range(values.shape[0]):
+            out[f, y, i] = values[i] if index[i] >= 0 else blank
 
 
 @compiled

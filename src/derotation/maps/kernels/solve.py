@@ -2,59 +2,129 @@
 
 import numpy as np
 
-from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.compiling import FUSED, compiled
 
 # A solution may lie outside its segment by this much (lines) before it is solved again: far less
 # than the maps of neighboring segments differ in.
 OVERSHOOT = 0.01
 MAX_SEGMENT_CHANGES = 16
+# In single precision only each fourth pixel of a row is solved, and places between them are
+# interpolated, if the maps of a frame bend by less than this from line to line (px, third
+# difference); it errs by less than half of it then. The angle of a line is not known better.
+STRIDE = 4
+MAX_BEND = 0.01
+# ... and if no place moves further than this from line to line (px).
+MAX_STEP = 0.6
 
 
 @compiled
-def prepare_lines(inverse, slope, offset, middle, forms):
+def columns_of_row(n_columns, smooth, kind_of):
+    """Give the columns that are solved, counted from the middle, as precise as the array `kind_of`.
+
+    All of them; or, for smooth maps, each fourth, with one before and two behind the row.
+    """
+    step = STRIDE if smooth else 1
+    n = (n_columns - 1) // STRIDE + 4 if smooth else n_columns
+    start = -0.5 * (n_columns - 1) - (STRIDE if smooth else 0)
+    columns = np.empty(n, kind_of.dtype)
+    for i in range(n):
+        columns[i] = start + step * i
+    return columns
+
+
+@compiled
+def is_smooth(inverse, width, single):
+    """Tell whether places may be interpolated between columns without more error than allowed.
+
+    The maps of a frame are linear between lines. Where they bend abruptly, the third differences
+    from line to line say by how much; at corners of the picture it is most.
+    """
+    if not single or width < 2 * STRIDE:
+        return False
+    n_lines = inverse.shape[0]
+    for j in range(n_lines - 3):
+        for k in range(2):
+            a, b, c = 0.0, 0.0, 0.0
+            for m, weight in ((0, 1.0), (1, -3.0), (2, 3.0), (3, -1.0)):
+                a += weight * inverse[j + m, k, 0]
+                b += weight * inverse[j + m, k, 1]
+                c += weight * inverse[j + m, k, 2]
+            middle = c + 0.5 * (a * (width - 1) + b * (n_lines - 1))
+            bent = abs(middle) + 0.5 * (abs(a) * (width - 1) + abs(b) * (n_lines - 1))
+            if not bent <= MAX_BEND:
+                return False
+    # So fast that lines nearly fold over each other, times are no smooth functions of the place.
+    for j in range(n_lines - 1):
+        a = inverse[j + 1, 1, 0] - inverse[j, 1, 0]
+        b = inverse[j + 1, 1, 1] - inverse[j, 1, 1]
+        c = inverse[j + 1, 1, 2] - inverse[j, 1, 2]
+        middle = c + 0.5 * (a * (width - 1) + b * (n_lines - 1))
+        if not abs(middle) + 0.5 * (abs(a) * (width - 1) + abs(b) * (n_lines - 1)) <= MAX_STEP:
+            return False
+    return True
+
+
+@compiled(fastmath=FUSED)
+def between_columns(nodes, out):
+    """Interpolate by the cubic through four of each fourth column's values; exact at these."""
+    kind = out.dtype.type
+    far, near, half = kind(-7 / 128), kind(105 / 128), kind(9 / 16)
+    beyond, other, outside = kind(-5 / 128), kind(35 / 128), kind(-1 / 16)
+    for b in range(out.shape[0] // STRIDE):
+        before, left, right, behind = nodes[b], nodes[b + 1], nodes[b + 2], nodes[b + 3]
+        out[STRIDE * b] = left
+        out[STRIDE * b + 1] = far * before + near * left + other * right + beyond * behind
+        out[STRIDE * b + 2] = outside * (before + behind) + half * (left + right)
+        out[STRIDE * b + 3] = beyond * before + other * left + near * right + far * behind
+
+
+@compiled
+def prepare_lines(inverse, slope, offset, middle, n_columns, forms):
     """Write what each line says about an output pixel (X, Y) as forms a X + b Y + c.
 
-    inverse (lines, 2, 3); forms (3, 4, lines): for a, b and c the recorded column x of the pixel
-    at the line's time, its increase to the next line, w - j, and 1 - (the increase of w); the
-    fourth with reversed sign in X, see `_solve_row`.
+    inverse (lines, 2, 3); X is counted from the middle of the `n_columns` columns of the output, so
+    that it stays small; forms (3, 4, lines): for a, b and c the recorded column x of the pixel at
+    the line's time, its increase to the next line, w - j, and 1 - (the increase of w); the fourth
+    with reversed sign in X, see `_solve_row`.
     """
     n_lines = inverse.shape[0]
     last_segment = max(n_lines - 2, 0)
-    for k in range(3):
-        form = forms[k]
-        for j in range(n_lines):
-            form[0, j] = inverse[j, 0, k]
-            form[2, j] = inverse[j, 1, k] + slope * inverse[j, 0, k]
-        for j in range(n_lines):
-            this = min(j, last_segment)
-            form[1, j] = form[0, this + 1] - form[0, this]
-            form[3, j] = form[2, this + 1] - form[2, this]
+    x_middle = 0.5 * (n_columns - 1)
     for j in range(n_lines):
-        forms[1, 3, j] = -forms[1, 3, j]
-        forms[2, 3, j] = 1.0 - forms[2, 3, j]
-        forms[2, 2, j] += offset - slope * middle - j
+        this = min(j, last_segment)
+        for k in range(3):
+            x, dx = inverse[j, 0, k], inverse[this + 1, 0, k] - inverse[this, 0, k]
+            w = inverse[j, 1, k] + slope * x
+            dw = inverse[this + 1, 1, k] - inverse[this, 1, k] + slope * dx
+            if k == 0:
+                x_along, dx_along, w_along, dw_along = x, dx, w, dw
+            elif k == 2:
+                x, dx = x + x_along * x_middle, dx + dx_along * x_middle
+                w = w + w_along * x_middle + offset - slope * middle - j
+                dw = dw + dw_along * x_middle - 1.0
+            forms[k, 0, j], forms[k, 1, j], forms[k, 2, j] = x, dx, w
+            forms[k, 3, j] = dw if k == 0 else -dw
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _at_row(forms, y_out, at):
     """Evaluate the parts of the forms that do not depend on the output column; at (4, lines)."""
+    y = at.dtype.type(y_out)
     for k in range(4):
-        along_y, constant, row = forms[1, k], forms[2, k], at[k]
-        for j in range(row.shape[0]):
-            row[j] = along_y[j] * y_out + constant[j]
+        for j in range(at.shape[1]):
+            at[k, j] = forms[1, k, j] * y + forms[2, k, j]
 
 
-@compiled(error_model="numpy")
-def _solve_row(along_x, at, segment, t, x):
+@compiled(error_model="numpy", fastmath=FUSED)
+def _solve_row(forms, at, columns, segment, t, x):
     """Solve each pixel of a row within the segment that is given for it."""
-    x_slope, dx_slope, w_slope, dw_slope = along_x[0], along_x[1], along_x[2], along_x[3]
-    x_at, dx_at, w_at, dw_at = at[0], at[1], at[2], at[3]
     for i in range(t.shape[0]):
         j = np.uint32(segment[i])
-        column = np.float64(i)
-        when = (w_slope[j] * column + w_at[j]) / (dw_at[j] - dw_slope[j] * column)
+        column = columns[i]
+        when = (forms[0, 2, j] * column + at[2, j]) / (at[3, j] - forms[0, 3, j] * column)
         t[i] = when
-        x[i] = x_slope[j] * column + x_at[j] + when * (dx_slope[j] * column + dx_at[j])
+        change = forms[0, 1, j] * column + at[1, j]
+        x[i] = forms[0, 0, j] * column + at[0, j] + when * change
 
 
 @compiled
@@ -64,17 +134,18 @@ def _advance(segment, t, u_above, last_segment, u, following):
     The times of this row and the one above are extrapolated. Returns how many pixels were solved
     outside their segment, so that the row has to be done again.
     """
-    last = np.float64(last_segment)
-    n_outside = 0
+    kind = t.dtype.type
+    zero, two, low, high = kind(0.0), kind(2.0), kind(-OVERSHOOT), kind(1.0 + OVERSHOOT)
+    last = kind(last_segment)
+    n_outside = np.int32(0)
     for i in range(u.shape[0]):
-        here = np.float64(segment[i])
+        here = kind(segment[i])
         time = here + t[i]
-        outside = (t[i] < -OVERSHOOT) & (here > 0.0)
-        outside |= (t[i] > 1.0 + OVERSHOOT) & (here < last)
-        n_outside += np.int64(outside)
-        predicted = 2.0 * time - u_above[i]
+        outside = ((t[i] < low) & (here > zero)) | ((t[i] > high) & (here < last))
+        n_outside += np.int32(outside)
+        predicted = two * time - u_above[i]
         # In this form NaN becomes 0.
-        predicted = predicted if predicted > 0.0 else 0.0
+        predicted = predicted if predicted > zero else zero
         predicted = predicted if predicted < last else last
         following[i] = np.int32(predicted)
         u[i] = time
@@ -82,15 +153,15 @@ def _advance(segment, t, u_above, last_segment, u, following):
 
 
 @compiled(error_model="numpy")
-def _within_segment(along_x, at, i, j):
-    return (along_x[2, j] * i + at[2, j]) / (at[3, j] - along_x[3, j] * i)
+def _within_segment(forms, at, column, j):
+    return (forms[0, 2, j] * column + at[2, j]) / (at[3, j] - forms[0, 3, j] * column)
 
 
 @compiled
-def _walk_to_segment(along_x, at, i, j, last_segment):
-    """Go from segment j to the one in whose time the pixel of column i was seen."""
+def _walk_to_segment(forms, at, column, j, last_segment):
+    """Go from segment j to the one in whose time the pixel of a column was seen."""
     for _ in range(MAX_SEGMENT_CHANGES):
-        t = _within_segment(along_x, at, i, j)
+        t = _within_segment(forms, at, column, j)
         if not (t < 0.0 or t > 1.0):  # also when it is NaN: no way to go on from there
             return j
         far = 2.0 * last_segment + 2.0
@@ -103,11 +174,11 @@ def _walk_to_segment(along_x, at, i, j, last_segment):
 
 
 @compiled
-def _search_segment(along_x, at, i, last_segment):
-    """Find the segment in whose time the pixel of column i was seen by trying all of them."""
+def _search_segment(forms, at, column, last_segment):
+    """Find the segment in whose time the pixel of a column was seen by trying all of them."""
     best, best_distance = 0, np.inf
     for j in range(last_segment + 1):
-        t = _within_segment(along_x, at, i, j)
+        t = _within_segment(forms, at, column, j)
         distance = max(-t, t - 1.0, 0.0)
         if distance < best_distance:
             best, best_distance = j, distance
@@ -115,38 +186,62 @@ def _search_segment(along_x, at, i, last_segment):
 
 
 @compiled
-def _first_segments(along_x, at, last_segment, segment):
+def _first_segments(forms, at, columns, last_segment, segment):
     """Find the segments of the first row of pixels, each from its neighbor on the left."""
-    segment[0] = _search_segment(along_x, at, 0, last_segment)
+    segment[0] = _search_segment(forms, at, columns[0], last_segment)
     for i in range(1, segment.shape[0]):
-        segment[i] = _walk_to_segment(along_x, at, i, segment[i - 1], last_segment)
+        segment[i] = _walk_to_segment(forms, at, columns[i], segment[i - 1], last_segment)
 
 
 @compiled
-def _correct_segments(along_x, at, t, last_segment, segment):
+def _correct_segments(forms, at, columns, t, last_segment, segment):
     for i in range(segment.shape[0]):
         if not 0.0 <= t[i] <= 1.0:
-            segment[i] = _walk_to_segment(along_x, at, i, segment[i], last_segment)
+            segment[i] = _walk_to_segment(forms, at, columns[i], segment[i], last_segment)
 
 
 @compiled
-def times_of_row(forms, y_out, at, segments, t, x, times):
-    """Solve an output row: the time u and the recorded column x of each pixel.
+def times_of_row(forms, at, y_out, columns, segment, following, t, x, u, u_above):
+    """Solve an output row: when each of the columns was seen (u), and at which recorded column (x).
 
-    segments and times (2, columns) hold this row and the next or the one above by turns; the times
-    of this row are left in ``times[y_out % 2]``.
+    forms, see :func:`prepare_lines`; at (4, lines) and t are scratch; segment holds the
+    prediction for this row, and `following` gets that for the next one; u_above: the row above.
+
+    Rows are handed over one by one, not as parts of larger arrays: to make such a view takes as
+    long as ten pixels, since its references are counted.
     """
     last_segment = forms.shape[2] - 2
-    here, there = y_out % 2, 1 - y_out % 2
-    segment, following, u, u_above = segments[here], segments[there], times[here], times[there]
     _at_row(forms, y_out, at)
     if y_out == 0:
-        _first_segments(forms[0], at, last_segment, segment)
-    _solve_row(forms[0], at, segment, t, x)
+        _first_segments(forms, at, columns, last_segment, segment)
+    _solve_row(forms, at, columns, segment, t, x)
     if y_out == 0:
         for i in range(t.shape[0]):
             u_above[i] = segment[i] + t[i]
     if _advance(segment, t, u_above, last_segment, u, following) > 0:
-        _correct_segments(forms[0], at, t, last_segment, segment)
-        _solve_row(forms[0], at, segment, t, x)
+        _correct_segments(forms, at, columns, t, last_segment, segment)
+        _solve_row(forms, at, columns, segment, t, x)
         _advance(segment, t, u_above, last_segment, u, following)
+
+
+@compiled
+def places_of_row(
+    forms, at, y_out, smooth, columns, segment, following, t, x, u, u_above, all_x, all_u
+):
+    """Do what :func:`times_of_row` does for all columns, of which only some may be solved.
+
+    all_x and all_u are as long as the row, up to the next multiple of four.
+    """
+    times_of_row(forms, at, y_out, columns, segment, following, t, x, u, u_above)
+    if smooth:
+        between_columns(u, all_u)
+        between_columns(x, all_x)
+    else:
+        for i in range(u.shape[0]):
+            all_u[i], all_x[i] = u[i], x[i]
+
+
+@compiled
+def whole_row(n_columns):
+    """Give the length of a row up to the next multiple of four."""
+    return (n_columns + STRIDE - 1) // STRIDE * STRIDE
