@@ -14,7 +14,7 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.corrections import registered
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.signals.angles import Angles
