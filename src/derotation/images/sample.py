@@ -178,7 +178,9 @@ class RestFrames:
         total, count = np.zeros((n_parts, *shape)), np.zeros((n_parts, *shape), np.int64)
         for first in range(0, len(self.frames), FRAMES_AT_ONCE):
             own = slice(first, first + FRAMES_AT_ONCE)
-            found = maps.derotate(self.frames[own], own, dtype=np.float32, keep_seen=True)
+            found = maps.derotate(
+                self.frames[own], own, interpolation="linear", dtype=np.float32, keep_seen=True
+            )
             assert found.seen is not None
             for frame, seen, part in zip(found.frames, found.seen, self.part[own], strict=True):
                 total[part][seen] += frame[seen]

@@ -58,7 +58,7 @@ def derotate_frames(
     line_maps: ArrayLike,
     *,
     timing: LineTiming | None = None,
-    interpolation: Interpolation = "linear",
+    interpolation: Interpolation = "quadratic",
     blank: float = 0,
     dtype: DTypeLike | None = None,
     threads: int = 1,
