@@ -12,7 +12,7 @@ from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events, parse_signals
 from derotation.simulate import simulate_session

@@ -41,7 +41,11 @@ def cohort(tmp_path_factory):
         "angles": {"lag_ms": "auto", "degrees_per_step": 30},
         "center": {},
     }
-    wanted = [f"results/{name}/{file}" for name in SESSIONS for file in ("quality.json", "illumination.npz")]
+    wanted = [
+        f"results/{name}/{file}"
+        for name in SESSIONS
+        for file in ("quality.json", "illumination.npz")
+    ]
     result = cohort.run(*wanted)
     assert result.returncode == 0, result.stdout
     return cohort

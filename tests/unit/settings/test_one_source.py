@@ -32,7 +32,7 @@ CHOICES = {
 }
 # Choices that are no settings.
 OTHERS = {
-    ("center", "plane", "wobble", "lag"),
+    ("microscope", "sample", "rotation", "angle"),
     ("translation", "similarity", "affine"),
     ("nearest", "linear", "cubic"),  # for pictures, not lines
     ("Display", "Original"),
