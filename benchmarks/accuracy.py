@@ -405,7 +405,7 @@ def warm_up(angles: Angles) -> None:
     derotate_frames(
         few,
         line_maps(np.ones((1, 8)), (3.5, 3.5)),
-        timing=LineTiming(line_duty=angles.line_duty),
+        timing=angles.timing(),
         dtype=np.float32,
         keep_seen=True,
     )

@@ -50,9 +50,7 @@ def simulated(*, signals: dict[str, Any] | None = None, **parameters: Any) -> It
                 config=signals or {},
             )
             angles = interpolate_angles(events, protocol="full")
-            timing = LineTiming(
-                line_duty=angles.line_duty, bidirectional=parameters.get("bidirectional", False)
-            )
+            timing = angles.timing(bidirectional=parameters.get("bidirectional", False))
             center = estimate_center(movie, angles, timing=timing).calibration
             plane = estimate_plane(movie, angles, center, timing=timing)
             yield Session(
