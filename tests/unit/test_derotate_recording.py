@@ -80,6 +80,25 @@ def test_the_snippet_of_the_readme_holds_as_it_stands(session, monkeypatch):
     assert correlations(recording, without_lag).min() < 0.95
 
 
+def test_the_how_to_for_notebooks_holds_with_a_lag(session, monkeypatch):
+    recording, study = session
+    code = [block for block in blocks(ROOT / "docs/how_to_notebook.md") if "still =" in block]
+    code += [block for block in blocks(ROOT / "docs/how_to_notebook.md") if "LineMaps" in block]
+    assert len(code) == 2
+    monkeypatch.chdir(study)
+    folder = "results/demo_offcenter"
+    found = {
+        "tifffile": tifffile,
+        "angles": Angles.load(f"{folder}/angles.npz"),
+        "calibration": Calibration.load(f"{folder}/calibration.json"),
+    }
+    exec("\n".join(code).replace("slice(100, 110)", "slice(20, 30)"), found)
+    assert correlations(recording, found["still"]).min() >= 0.98
+    assert found["maps"].shape == (10, 80, 2, 3)
+    seen = found["ten"] > 0
+    np.testing.assert_array_equal(found["ten"][seen], found["still"][20:30][seen])
+
+
 def test_paths_objects_and_arrays_give_the_same_as_the_workflow(session, monkeypatch, tmp_path):
     _, study = session
     monkeypatch.chdir(study)
