@@ -1,4 +1,4 @@
-"""Movies in TIFF files, read lazily, a chunk of frames at a time."""
+"""Movies, read lazily, a chunk of frames at a time."""
 
 import contextlib
 import glob
@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError, MovieError
+from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
+from derotation.io.ome import is_ome, stub_target
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
+from derotation.io.source import FrameReader, FrameSource
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
 __all__ = ["Movie", "MovieMetadata", "open_movie", "recording_metadata"]
@@ -33,6 +37,9 @@ _CHUNK_BYTES = 2**26
 _MOST_PLANES = 64
 _MOST_CHANNELS = 4
 
+# ImageJ names a projection after the stack that it was made of.
+_PROJECTION = re.compile(r"(?:AVG|MAX|MIN|SUM|STD|MED)_(.+)")
+
 
 class Movie:
     """One plane and channel of a recording, read from disk when looked at.
@@ -41,8 +48,8 @@ class Movie:
 
     Parameters
     ----------
-    tables
-        Pages of each file.
+    sources
+        The files.
     frame_file, frame_page
         File and page of each frame, shape (n_frames,).
     clock_index
@@ -62,7 +69,7 @@ class Movie:
     def __init__(
         self,
         *,
-        tables: Sequence[PageTable],
+        sources: Sequence[FrameSource],
         frame_file: NDArray[np.int64],
         frame_page: NDArray[np.int64],
         clock_index: NDArray[np.int64],
@@ -73,7 +80,7 @@ class Movie:
         n_planes: int,
         notes: Sequence[str] = (),
     ) -> None:
-        self._tables = tuple(tables)
+        self._sources = tuple(sources)
         self._frame_file = frame_file
         self._frame_page = frame_page
         self._clock_index = clock_index
@@ -113,17 +120,17 @@ class Movie:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files, in the order of the recording."""
-        return tuple(table.path for table in self._tables)
+        return tuple(source.path for source in self._sources)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of frames, height and width in pixels."""
-        return len(self), *self._tables[0].shape
+        return len(self), *self._sources[0].shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels, in the byte order of this machine."""
-        return self._tables[0].dtype
+        return self._sources[0].dtype
 
     @property
     def metadata(self) -> MovieMetadata:
@@ -168,7 +175,7 @@ class Movie:
     @property
     def frames_per_chunk(self) -> int:
         """Default number of frames in a chunk, about 64 MB."""
-        return max(1, _CHUNK_BYTES // max(1, self._tables[0].page_bytes))
+        return max(1, _CHUNK_BYTES // max(1, self._sources[0].page_bytes))
 
     def chunks(self, frames_per_chunk: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Read the whole movie piece by piece.
@@ -195,7 +202,7 @@ class Movie:
         size = self.frames_per_chunk if frames_per_chunk is None else frames_per_chunk
         if size < 1:
             raise InputError(f"frames_per_chunk is {size}; it must be at least 1.")
-        with _OpenFile(self._tables) as source:
+        with _OpenFile(self._sources) as source:
             for start in range(0, len(self), size):
                 frames = np.arange(start, min(start + size, len(self)))
                 yield start, self._read(frames, source)
@@ -234,7 +241,7 @@ class Movie:
                 f"frame {frames.max() if frames.max() >= len(self) else frames.min()} of "
                 f"{self.paths[0]} was asked for; there are frames 0 to {len(self) - 1}."
             )
-        with _OpenFile(self._tables) as source:
+        with _OpenFile(self._sources) as source:
             return self._read(frames, source)
 
     def _read(self, frames: NDArray[Any], source: "_OpenFile") -> NDArray[Any]:
@@ -247,17 +254,20 @@ class Movie:
         for first, last in itertools.pairwise(edges):
             pages = self._frame_page[frames[first:last]]
             source.reader(int(files[first])).read_into(pages, block[first:last])
+        if block.dtype.kind == "f":
+            # What is infinite was not recorded either, and is marked like the rest of that.
+            block[np.isinf(block)] = np.nan
         return block
 
 
 class _OpenFile:
     """Keeps at most one of several files open."""
 
-    def __init__(self, tables: Sequence[PageTable]) -> None:
-        self._tables = tables
+    def __init__(self, sources: Sequence[FrameSource]) -> None:
+        self._sources = sources
         self._stack = contextlib.ExitStack()
         self._index: int | None = None
-        self._reader: PageReader | None = None
+        self._reader: FrameReader | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -270,11 +280,11 @@ class _OpenFile:
     ) -> None:
         self._stack.close()
 
-    def reader(self, index: int) -> PageReader:
+    def reader(self, index: int) -> FrameReader:
         """Return the reader of one of the files."""
         if self._reader is None or self._index != index:
             self._stack.close()
-            self._reader = self._stack.enter_context(PageReader(self._tables[index]))
+            self._reader = self._stack.enter_context(self._sources[index].reader())
             self._index = index
         return self._reader
 
@@ -316,15 +326,39 @@ def open_movie(
         not belong together, or if channel or plane are missing or not there. The message names
         the file and says what to do.
     """
-    paths = _find_files(pattern)
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
-    files = _settle_grids([_read_file(path) for path in paths], asked)
-    for file in files[1:]:
-        _check_alike(files[0], file)
-    movie = _arrange(files, asked)
+    movie = _open_tiffs(_find_files(pattern), asked)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
+
+
+def _open_tiffs(paths: list[Path], asked: "_Asked") -> Movie:
+    """Open TIFF files that make one movie."""
+    _refuse_projections(paths)
+    first = read_page_table(paths[0])
+    if is_ome(first.description) and (len(paths) > 1 or stub_target(first.description)):
+        _try_first_page(first)
+        found = ome_set(first, paths)
+        if found is not None:
+            return _movie_of_set(found, asked)
+    files = [_read_file(first), *(_read_file(read_page_table(path)) for path in paths[1:])]
+    files = _settle_grids(files, asked)
+    for file in files[1:]:
+        _check_alike(files[0], file)
+    return _arrange(files, asked)
+
+
+def _refuse_projections(paths: Sequence[Path]) -> None:
+    """Refuse a mean image that ImageJ wrote beside a movie: it would count as a frame of it."""
+    names = {path.name for path in paths}
+    for path in paths:
+        match = _PROJECTION.match(path.name)
+        if match and match[1] in names:
+            raise MovieError(
+                f"{path} is a projection of {match[1]} (a mean image, say) and no part of the "
+                "movie; move it elsewhere, or narrow the pattern in the sheet's column 'movie'."
+            )
 
 
 def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
@@ -347,7 +381,9 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
     """
     path = Path(path)
     header = parse_header(*read_first_page(path))
-    return header.metadata if header is not None else _read_file(path).metadata
+    if header is not None:
+        return header.metadata
+    return _read_file(read_page_table(path)).metadata
 
 
 def _find_files(pattern: str | os.PathLike[str]) -> list[Path]:
@@ -404,26 +440,28 @@ class _Asked:
                 raise MovieError(f"movie.{name} is {value}; it is counted from 1.")
 
 
-def _read_file(path: Path) -> _File:
+def _read_file(table: PageTable) -> _File:
     """Read everything about a file but its pixels."""
-    table = read_page_table(path)
-    if table.offsets is None:
-        # A missing codec should show now, and not within the work.
-        with PageReader(table) as reader:
-            reader.read_into(
-                np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
-            )
+    _try_first_page(table)
     # A description by another program means that ScanImage's header is only a copy.
     grid = read_grid(table)
     header = parse_header(table.software, table.description) if grid is None else None
     return _File(table=table, grid=grid, header=header)
 
 
+def _try_first_page(table: PageTable) -> None:
+    """Let a missing codec, or damage, show now and not within the work."""
+    if table.offsets is None:
+        with PageReader(table) as reader:
+            reader.read_into(
+                np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
+            )
+
+
 def _check_alike(first: _File, other: _File) -> None:
     """Compare a file with the first one of its movie."""
+    check_tables_alike(first.table, other.table)
     facts: list[tuple[str, object, object]] = [
-        ("height x width", _size(first), _size(other)),
-        ("pixel type", first.table.dtype, other.table.dtype),
         ("kind of file", first.metadata.source, other.metadata.source),
         ("channels", first.channels or (1,), other.channels or (1,)),
         ("number of planes", first.metadata.n_planes or 1, other.metadata.n_planes or 1),
@@ -445,11 +483,6 @@ def _check_alike(first: _File, other: _File) -> None:
             and not math.isclose(wanted, there, rel_tol=0.01)
         ):
             raise _unlike(first, other, name, wanted, there)
-
-
-def _size(file: _File) -> str:
-    """Return the size of a file's images for a message."""
-    return f"{file.table.shape[0]} x {file.table.shape[1]}"
 
 
 def _unlike(first: _File, other: _File, name: str, expected: object, found: object) -> MovieError:
@@ -514,12 +547,13 @@ def _settle_single_time(
 def _arrange(files: list[_File], asked: _Asked) -> Movie:
     """Find the pages of the wanted channel and plane."""
     first = files[0]
-    notes = [note for file in files for note in file.table.notes]
+    notes = [note for file in files for note in _pages_notes(file)]
+    _check_cut_files(files)
     notes += [note for file in files if file.grid is not None for note in file.grid.notes]
     channels = _channels(first, asked, notes)
-    channel = _choose(first, "channel", channels, asked.channel)
+    channel = _choose(first.table.path, "channel", channels, asked.channel)
     volumes = _volumes(first, asked, notes)
-    plane = _choose(first, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
+    plane = _choose(first.table.path, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
     index = channels.index(channel)
     wanted_shape = (volumes.n_planes, len(channels))
     as_stated = all(f.grid is not None and f.grid.pages.shape[1:] == wanted_shape for f in files)
@@ -542,7 +576,7 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         n_planes=volumes.n_planes if first.metadata.n_planes or asked.n_planes else None,
     )
     return Movie(
-        tables=[file.table for file in files],
+        sources=[file.table for file in files],
         frame_file=frames.file,
         frame_page=frames.page,
         clock_index=frames.clock,
@@ -551,6 +585,69 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         channel=channel,
         plane=plane,
         n_planes=volumes.n_planes,
+        notes=notes,
+    )
+
+
+def _pages_notes(file: _File) -> list[str]:
+    """Say what is unusual about the pages of a file."""
+    table = file.table
+    notes = list(table.notes)
+    if table.cut is None and file.grid is None and table.n_recorded > table.n_pages:
+        notes.append(
+            f"{table.path.name}: the description speaks of {table.n_recorded} pages, but the file "
+            f"links {table.n_pages}; these were used. Was the recording interrupted, or the file "
+            "not copied whole?"
+        )
+    return notes
+
+
+def _check_cut_files(files: list[_File]) -> None:
+    """Refuse a file that was cut off in the middle of a movie whose frames have no numbers."""
+    for file in files[:-1]:
+        if file.table.cut is not None and file.header is None:
+            raise MovieError(
+                f"{file.table.path} is cut off ({file.table.cut}), and other files follow, so that "
+                "it is not known how many frames are missing; copy the file again from its source."
+            )
+
+
+def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
+    """Take the frames of one plane and channel out of a recording that says where they are."""
+    notes = list(found.notes)
+    file, page, times, channels = found.file, found.page, found.times, found.channels
+    metadata, n_recorded = found.metadata, found.n_recorded
+    stated = file.shape[1:]
+    wanted = (asked.n_planes or stated[0], asked.n_channels or stated[1])
+    if wanted != stated:
+        notes.append(
+            f"The files say that they hold {stated[0]} planes and {stated[1]} channels; "
+            f"n_planes = {wanted[0]} and n_channels = {wanted[1]} were asked for and used."
+        )
+        n_used = file.size // math.prod(wanted) * math.prod(wanted)
+        file, page = (a.ravel()[:n_used].reshape(-1, *wanted) for a in (file, page))
+        times, n_recorded = np.arange(len(file), dtype=np.int64), len(file)
+        channels = tuple(range(1, wanted[1] + 1))
+        if metadata.frame_rate is not None:
+            rate = metadata.frame_rate * wanted[0] / stated[0]
+            metadata = replace(metadata, frame_rate=rate)
+    path, n_planes = found.sources[0].path, wanted[0]
+    channel = _choose(path, "channel", channels, asked.channel)
+    plane = _choose(path, "plane", tuple(range(1, n_planes + 1)), asked.plane)
+    index = channels.index(channel)
+    n_clock = n_recorded * n_planes
+    return Movie(
+        sources=found.sources,
+        frame_file=np.ascontiguousarray(file[:, plane - 1, index]),
+        frame_page=np.ascontiguousarray(page[:, plane - 1, index]),
+        clock_index=(times - times[0]) * n_planes + plane - 1,
+        n_clock_frames=n_clock,
+        metadata=replace(
+            metadata, frames_written=n_clock, channels_saved=channels, n_planes=n_planes
+        ),
+        channel=channel,
+        plane=plane,
+        n_planes=n_planes,
         notes=notes,
     )
 
@@ -598,20 +695,18 @@ def _frame_rate(first: _File, volumes: VolumeLayout) -> float | None:
     return rate * volumes.n_planes / first.grid.n_planes
 
 
-def _choose(first: _File, what: str, there: tuple[int, ...], asked: int | None) -> int:
+def _choose(path: Path, what: str, there: tuple[int, ...], asked: int | None) -> int:
     """Return the channel or plane to read."""
     listed = ", ".join(map(str, there))
     if asked is None:
         if len(there) > 1:
             raise MovieError(
-                f"{first.table.path} holds {len(there)} {what}s ({listed}); say which one to read "
+                f"{path} holds {len(there)} {what}s ({listed}); say which one to read "
                 f"with movie.{what}."
             )
         return there[0]
     if asked not in there:
-        raise MovieError(
-            f"{first.table.path}: movie.{what} is {asked}, but the file holds {what} {listed}."
-        )
+        raise MovieError(f"{path}: movie.{what} is {asked}, but the file holds {what} {listed}.")
     return asked
 
 
@@ -637,6 +732,8 @@ def _from_grids(files: list[_File], plane: int, channel: int) -> _Frames:
         numbers.append(np.full(n_times, number, dtype=np.int64))
         clocks.append(n_clock + plane + n_planes * np.arange(n_times, dtype=np.int64))
         n_clock += n_times * n_planes
+        n_missing = file.table.n_recorded - file.table.n_pages
+        n_clock += -(-n_missing // file.grid.pages[0].size) * n_planes if n_times else 0
     return _Frames(
         file=np.concatenate(numbers),
         page=np.concatenate(pages),
@@ -669,6 +766,9 @@ def _from_turns(
     file_index = np.repeat(np.arange(len(files), dtype=np.int64), n_frames)
     local = np.concatenate([np.arange(n, dtype=np.int64) for n in n_frames])
     n_clock = int(clock[-1]) + 1 if len(clock) else 0
+    # A frame of which only some channels, or a part of the page, were written was counted as well.
+    last = files[-1].table
+    n_clock += -(-last.n_recorded // n_channels) - last.n_pages // n_channels
     kept = np.ones(len(number), dtype=bool)
     if volumes.n_planes > 1 and len(number):
         stride = volumes.frames_per_volume
@@ -687,8 +787,7 @@ def _from_turns(
         file=file_index[kept],
         page=local[kept] * n_channels + channel,
         clock=clock[kept],
-        # A frame of which only some channels were written was counted as well.
-        n_clock=n_clock + (1 if files[-1].table.n_pages % n_channels else 0),
+        n_clock=n_clock,
     )
 
 
@@ -701,7 +800,13 @@ def _frame_numbers(
     the last number of each file are read unless these do not agree with its length.
     """
     header = files[0].header
-    in_order = np.arange(sum(n_frames), dtype=np.int64)
+    n_counted = [
+        max(n, file.table.n_recorded // n_channels) for n, file in zip(n_frames, files, strict=True)
+    ]
+    begins = np.cumsum([0, *n_counted[:-1]])
+    in_order = np.concatenate(
+        [begin + np.arange(n, dtype=np.int64) for begin, n in zip(begins, n_frames, strict=True)]
+    )
     if header is None or header.n_averaged > 1 or not all(n_frames):
         return in_order, in_order.copy()
     numbers, clocks = [], []
