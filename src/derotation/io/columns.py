@@ -19,7 +19,7 @@ __all__ = ["ForeignColumns", "column_index"]
 
 # A slow disk reads so much in a second; what a damaged file may take is bounded all the same.
 _BYTES_PER_S = 5e6
-_LEAST_S = 20.0
+_LEAST_S = 8.0
 # Variables of MATLAB files before version 7.3 are read whole, and have up to 2 GB.
 _MATLAB_FACTOR = 3
 
