@@ -1,8 +1,8 @@
 """Damage small files of every kind that is read, and see that nothing but our own errors comes out.
 
-Bytes are flipped, cut out, doubled and replaced by lying numbers; files are truncated and extended.
-Each reader may raise an error of `derotation.errors` or read the file. Anything else counts: another
-exception, a crash, more than 20 s, more than 2 GB. The file that did it is kept.
+Bytes are flipped, cut out, doubled and replaced by lying numbers; files are truncated and made
+longer. Each reader may raise an error of `derotation.errors` or read the file. Anything else
+counts: another exception, a crash, more than 20 s, more than 2 GB. The file that did it is kept.
 
     python benchmarks/fuzz_readers.py --seconds 60
     python benchmarks/fuzz_readers.py --seconds 3600 --seed 7 --only tif --keep found
