@@ -445,7 +445,9 @@ def _read_file(table: PageTable) -> _File:
     _try_first_page(table)
     # A description by another program means that ScanImage's header is only a copy.
     grid = read_grid(table)
-    header = parse_header(table.software, table.description) if grid is None else None
+    header = None
+    if grid is None:
+        header = parse_header(table.software, table.description, table.artist)
     return _File(table=table, grid=grid, header=header)
 
 
@@ -547,6 +549,8 @@ def _settle_single_time(
 def _arrange(files: list[_File], asked: _Asked) -> Movie:
     """Find the pages of the wanted channel and plane."""
     first = files[0]
+    if first.header is not None and first.header.problem is not None:
+        raise MovieError(f"{first.table.path}: {first.header.problem}.")
     notes = [note for file in files for note in _pages_notes(file)]
     _check_cut_files(files)
     notes += [note for file in files if file.grid is not None for note in file.grid.notes]
@@ -807,7 +811,7 @@ def _frame_numbers(
     in_order = np.concatenate(
         [begin + np.arange(n, dtype=np.int64) for begin, n in zip(begins, n_frames, strict=True)]
     )
-    if header is None or header.n_averaged > 1 or not all(n_frames):
+    if header is None or not all(n_frames):
         return in_order, in_order.copy()
     numbers, clocks = [], []
     next_clock, next_number = 0, None
@@ -889,10 +893,5 @@ def _note_header(first: _File, n_clock: int, notes: list[str]) -> None:
             f"The header says {lines} lines per frame, but images are {first.table.shape[0]} "
             "pixels high."
         )
-    if header.n_averaged > 1:
-        notes.append(
-            f"Each saved frame is the average of {header.n_averaged} recorded ones; lines of "
-            "different times are mixed, so that a rotating sample cannot be derotated."
-        )
-    if header.frames_planned is not None and n_clock * header.n_averaged < header.frames_planned:
+    if header.frames_planned is not None and n_clock < header.frames_planned:
         notes.append(f"The header planned {header.frames_planned} frames, {n_clock} were written.")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _SUBFILE_TYPE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _FILL_ORDER, _DESCRIPTION, _SAMPLES = 266, 270, 277
-_X_RESOLUTION, _SOFTWARE, _PREDICTOR, _SAMPLE_FORMAT = 282, 305, 317, 339
+_X_RESOLUTION, _SOFTWARE, _ARTIST, _PREDICTOR, _SAMPLE_FORMAT = 282, 305, 315, 317, 339
 _STRIP_OFFSETS, _STRIP_COUNTS = 273, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _DEPTH, _METAMORPH = 32997, 33629
@@ -109,6 +109,8 @@ class PageTable:
     """The first page's ImageDescription; empty where it was not asked for."""
     software: str
     """The first page's Software tag, or ScanImage's static header."""
+    artist: str
+    """The first page's Artist tag, in which ScanImage lists the regions that it scans."""
     x_resolution: float | None
     """Pixels per unit of length in a row, if the first page says."""
     notes: tuple[str, ...]
@@ -312,6 +314,7 @@ class _Walker:
             cut=self._cut,
             description=description,
             software=self.software(self._first),
+            artist=self.text(self._first, _ARTIST),
             x_resolution=self._x_resolution(self._first),
             notes=tuple(notes),
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from derotation.errors import InputError, MovieError
 from derotation.io.files import TiffStackWriter
-from derotation.io.movie import open_movie
+from derotation.io.movie import open_movie, recording_metadata
 
 HEADER = """SI.VERSION_MAJOR = '2016'
 SI.hChannels.channelSave = {channels}
@@ -552,14 +552,40 @@ def test_scanimage_numbers_that_make_no_sense_are_not_used(write_pages):
 
 def test_scanimage_contradictions_are_noted(write_pages):
     software = header(frames=100).replace("linesPerFrame = 6", "linesPerFrame = 512")
-    software += "SI.hScan2D.logAverageFactor = 2\n"
     path = write_pages("m.tif", movie_data(4), software=software)
     with open_movie(path, n_channels=2, channel=2) as movie:
         text = " ".join(movie.notes)
     assert "1 channels; n_channels = 2 was asked for" in text
     assert "512 lines per frame, but images are 6 pixels high" in text
-    assert "average of 2 recorded ones" in text
     assert "planned 100 frames, 2 were written" in text
+
+
+def test_scanimage_frames_that_cannot_be_derotated_are_refused(write_pages):
+    averaged = header() + "SI.hScan2D.logAverageFactor = 2\n"
+    path = write_pages("m.tif", movie_data(4), software=averaged)
+    with pytest.raises(MovieError, match=r"m\.tif: each saved frame is the average of 2 recorded"):
+        open_movie(path)
+    assert recording_metadata(path).frame_rate
+    regions = header() + "SI.hRoiManager.mroiEnable = 1\n"
+    path = write_pages("r.tif", movie_data(4), software=regions)
+    with pytest.raises(MovieError, match=r"r\.tif: several regions of interest were scanned"):
+        open_movie(path)
+
+
+@pytest.mark.parametrize(("rois", "n"), [("[{}, {}]", 2), ("[{}]", 1), ("{}", 1), ("7]", 2)])
+def test_scanimage_regions_are_counted(write_pages, rois, n):
+    path = write_pages(
+        "r.tif",
+        movie_data(4),
+        software=header() + "SI.hRoiManager.mroiEnable = 1\n",
+        extratags=[(315, 2, 0, '{"RoiGroups": {"imagingRoiGroup": {"rois": ' + rois + "}}}", True)],
+    )
+    if n == 1:
+        with open_movie(path) as movie:
+            assert len(movie) == 4
+    else:
+        with pytest.raises(MovieError, match="several regions"):
+            open_movie(path)
 
 
 def test_old_scanimage(write_pages):
