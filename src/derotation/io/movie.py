@@ -172,6 +172,10 @@ class Movie:
         """What a person should know about how the files were understood, in plain words."""
         return self._notes
 
+    def add_note(self, note: str) -> None:
+        """Add what a person should know, found by whoever looked at the frames."""
+        self._notes = (*self._notes, note)
+
     @property
     def frames_per_chunk(self) -> int:
         """Default number of frames in a chunk, about 64 MB."""
@@ -328,9 +332,38 @@ def open_movie(
     """
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
     movie = _open_tiffs(_find_files(pattern), asked)
+    movie = _with_gaps_noted(movie)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
+
+
+def _with_gaps_noted(movie: Movie) -> Movie:
+    """Say where a movie of floats has no values; its first frame tells, as gaps hardly change."""
+    if movie.dtype.kind != "f":
+        return movie
+    missing = np.isnan(movie.read(0)[0])
+    if missing.any():
+        columns, rows = np.flatnonzero(missing.all(axis=0)), np.flatnonzero(missing.all(axis=1))
+        whole = [
+            f"{name}s {_ranges(found)}" for name, found in (("column", columns), ("row", rows))
+            if 0 < len(found) < missing.size
+        ]  # fmt: skip
+        movie.add_note(
+            f"{np.count_nonzero(missing)} of {missing.size} pixels of the first frame are NaN or "
+            f"infinite{' (' + ', '.join(whole) + ')' if whole else ''}; such pixels count as never "
+            "recorded."
+        )
+    return movie
+
+
+def _ranges(numbers: NDArray[np.int64]) -> str:
+    """Write whole numbers down, counted from 0, as ranges."""
+    breaks = np.flatnonzero(np.diff(numbers) > 1)
+    firsts = numbers[np.concatenate([[0], breaks + 1])]
+    lasts = numbers[np.concatenate([breaks, [len(numbers) - 1]])]
+    shown = [f"{a}" if a == b else f"{a} to {b}" for a, b in zip(firsts, lasts, strict=True)]
+    return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
 
 
 def _open_tiffs(paths: list[Path], asked: "_Asked") -> Movie:
@@ -824,8 +857,9 @@ def _frame_numbers(
         if next_number is None:
             if first > 0:
                 notes.append(
-                    f"{file.table.path.name} begins with frame {first + 1} of the recording; the "
-                    "frame clock was taken to begin there as well."
+                    f"{file.table.path.name} begins with frame {first + 1} of the recording: "
+                    f"frames 1 to {first} are missing. The frame clock was taken to begin with "
+                    "the files; if it counted those frames, add the files that are missing."
                 )
         elif first < next_number:
             notes.append(

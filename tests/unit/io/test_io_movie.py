@@ -958,3 +958,28 @@ def test_memory_hardly_depends_on_the_number_of_frames(tmp_path, compression):
             tracemalloc.stop()
     # The longer movie has 3.7 MB more pixels; its pages cost some tens of bytes each.
     assert peaks[1] - peaks[0] < 100_000
+
+
+def test_what_is_nan_or_infinite_was_never_recorded_and_is_said(tmp_path):
+    data = movie_data(5).astype("f4")
+    data[:, :, 0] = np.nan
+    data[1, 2, 3] = np.inf
+    data[2, 4, 3] = -np.inf
+    tifffile.imwrite(tmp_path / "m.tif", data, photometric="minisblack")
+    with open_movie(tmp_path / "m.tif") as movie:
+        expected = np.where(np.isinf(data), np.nan, data)
+        np.testing.assert_array_equal(everything(movie), expected)
+        np.testing.assert_array_equal(movie.read([1, 2]), expected[[1, 2]])
+        (note,) = movie.notes
+    assert "6 of 24 pixels of the first frame are NaN or infinite (columns 0)" in note
+    data[0, :, 1:3] = np.inf
+    tifffile.imwrite(tmp_path / "m.tif", data, photometric="minisblack")
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert "(columns 0 to 2)" in movie.notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_integers_of_64_bits_are_refused(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "m.tif", movie_data(3).astype(dtype), photometric="minisblack")
+    with pytest.raises(MovieError, match=r"int64 pixels.* Save it as a 16-bit or 32-bit TIFF"):
+        open_movie(tmp_path / "m.tif")
