@@ -36,8 +36,6 @@ def checked_cohort():
     try:
         return load_cohort(
             config,
-            config_schema=workflow.source_path("../schemas/config.schema.yaml"),
-            sheet_schema=workflow.source_path("../schemas/sessions.schema.yaml"),
             files=configuration_files(),
             # Jobs on a cluster read this file again: what was found once is there.
             check_files=workflow.is_main_process,

@@ -16,7 +16,5 @@ with job_log(snakemake.log[0]):
         stimulus=snakemake.input.get("stimulus"),
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
-        events=snakemake.output.events,
-        summary=snakemake.output.summary,
-        plot=snakemake.output.plot,
+        outputs=parse_signals.Outputs.of(**dict(snakemake.output.items())),
     )

@@ -23,6 +23,7 @@ from typing import Any, Literal, Self
 
 from derotation.errors import InputError
 from derotation.io.files import natural_sort, write_text
+from derotation.settings.defaults import complete
 
 __all__ = ["Discovery", "FoundSession", "Patterns", "Unpaired", "discover_sessions", "write_sheet"]
 
@@ -47,18 +48,25 @@ class Patterns:
         Whether a session is called by its own folder, or by all folders that lead to it.
     """
 
-    movie: tuple[str, ...] = ("*.tif", "*.tiff")
-    signals: tuple[str, ...] = ("*.npy", "*.bin")
-    stimulus: tuple[str, ...] = ("*.csv", "*.mat")
-    incremental: tuple[str, ...] = ("*incremental*",)
-    exclude: tuple[str, ...] = (".*", "derivatives", "results", "logs", "suite2p")
-    name: Literal["folder", "path"] = "folder"
+    movie: tuple[str, ...]
+    signals: tuple[str, ...]
+    stimulus: tuple[str, ...]
+    incremental: tuple[str, ...]
+    exclude: tuple[str, ...]
+    name: Literal["folder", "path"]
 
     @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> Self:
-        """Take them from the section ``discover`` of a checked configuration."""
-        lists = {key: tuple(value) for key, value in section.items() if key != "name"}
-        return cls(name=section["name"], **lists)
+    def from_config(cls, section: Mapping[str, Any] | None = None) -> Self:
+        """Take them from the section ``discover`` of a configuration; what is missing, by default.
+
+        Raises
+        ------
+        ConfigError
+            If an option is not allowed.
+        """
+        given = complete("discover", section)
+        lists = {key: tuple(value) for key, value in given.items() if key != "name"}
+        return cls(name=given["name"], **lists)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +150,7 @@ def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = 
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give the folder that holds the recordings.")
-    rules = patterns or Patterns()
+    rules = patterns or Patterns.from_config()
     tree = _Tree(folder, rules)
     sessions: list[FoundSession] = []
     unpaired: list[Unpaired] = []

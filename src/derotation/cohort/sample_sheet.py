@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from derotation.cohort.schema import Schema, find_problems, load_schema, nearest
 from derotation.errors import ConfigError
+from derotation.settings.schema import Schema, find_problems, nearest, sheet_schema
 
 __all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet"]
 
@@ -129,7 +129,7 @@ class SampleSheet:
 
 def read_sample_sheet(
     path: str | Path,
-    schema_path: str | Path,
+    schema: Schema | None = None,
     *,
     simulated: Iterable[str] = (),
     check_files: bool = True,
@@ -140,8 +140,8 @@ def read_sample_sheet(
     ----------
     path : path
         The sheet.
-    schema_path : path
-        The JSON schema of a row, ``workflow/schemas/sessions.schema.yaml``.
+    schema : mapping, optional
+        The JSON schema of a row; by default that of this package.
     simulated : iterable of str
         Names of sessions whose files need not exist, since they are to be simulated.
     check_files : bool
@@ -158,9 +158,7 @@ def read_sample_sheet(
     ConfigError
         With everything that is wrong, one line each.
     """
-    sheet, errors = check_sample_sheet(
-        path, schema_path, simulated=simulated, check_files=check_files
-    )
+    sheet, errors = check_sample_sheet(path, schema, simulated=simulated, check_files=check_files)
     if errors:
         raise ConfigError("\n".join(errors))
     return sheet
@@ -168,7 +166,7 @@ def read_sample_sheet(
 
 def check_sample_sheet(
     path: str | Path,
-    schema_path: str | Path,
+    schema: Schema | None = None,
     *,
     simulated: Iterable[str] = (),
     check_files: bool = True,
@@ -179,8 +177,8 @@ def check_sample_sheet(
     ----------
     path : path
         The sheet.
-    schema_path : path
-        The JSON schema of a row.
+    schema : mapping, optional
+        The JSON schema of a row; by default that of this package.
     simulated : iterable of str
         Names of sessions whose files need not exist.
     check_files : bool
@@ -194,7 +192,7 @@ def check_sample_sheet(
         One line per error, with file, row and column.
     """
     path = Path(path)
-    schema = load_schema(Path(schema_path))
+    schema = sheet_schema() if schema is None else schema
     empty = SampleSheet(path=path, sessions={})
     try:
         columns, rows = _read_table(path)

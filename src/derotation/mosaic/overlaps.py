@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
-from derotation.images.registration import explain
+from derotation.images.comparison import explain
 from derotation.mosaic.resample import read_between
 from derotation.numerics.binning import binned
 

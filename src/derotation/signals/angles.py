@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
 from derotation.io.results import check_arrays
+from derotation.maps.resample import LineReference, LineTiming
+from derotation.settings.defaults import complete
 from derotation.signals import motor
 from derotation.signals.events import Events, open_result
 
@@ -21,27 +23,27 @@ __all__ = ["AngleFlag", "Angles", "interpolate_angles"]
 
 logger = logging.getLogger(__name__)
 
-LineReference = Literal["start", "middle", "end"]
-
 _KIND = "derotation angles"
 _VERSION = 1
-_DEFAULTS: dict[str, Any] = {
-    "line_reference": "middle",
-    "direction_sign": 1,
-    "degrees_per_step": 10,
-    "lag_ms": 0,
-}
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # The motor may have set off this long before rotation-on says so, and stop this much later (s).
 _LATENCY_S = 0.02
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
 # What a file has to hold; an angle that nobody knows is NaN.
-_FINITE = ("line_duty", "sampling_rate", "frame_rate", "line_start", "frame_start", "rotation")
+_FINITE = (
+    "line_duty",
+    "sampling_rate",
+    "frame_rate",
+    "lag_ms",
+    "line_start",
+    "frame_start",
+    "rotation",
+)
 _AXES = {
     **dict.fromkeys(("line_angles", "line_start", "line_usable", "flags"), ("frame", "line")),
     **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
-    **dict.fromkeys(("line_duty", "line_reference", "sampling_rate", "frame_rate"), ()),
+    **dict.fromkeys(("line_duty", "line_reference", "sampling_rate", "frame_rate", "lag_ms"), ()),
 }
 
 
@@ -80,7 +82,7 @@ class Angles:
     """Samples, shape (n_frames,)."""
     line_duty: float
     """Part of the line period in which pixels are recorded."""
-    line_reference: str
+    line_reference: LineReference
     """The moment of a line that its angle belongs to: start, middle or end of its active part."""
     sampling_rate: float
     """Samples per second, Hz."""
@@ -96,6 +98,63 @@ class Angles:
     """Direction of that rotation, NaN at rest, shape (n_frames,)."""
     speed: NDArray[np.float64]
     """Speed of that rotation in degrees per second, NaN at rest, shape (n_frames,)."""
+    lag_ms: float = 0.0
+    """The lag by which they have been shifted after they were told by the ticks, milliseconds."""
+
+    @property
+    def line_times_s(self) -> NDArray[np.float64]:
+        """The moment to which each line's angle belongs, seconds, shape (n_frames, n_lines)."""
+        period = float(np.median(np.diff(self.line_start, axis=1)))
+        late = _FRACTION[self.line_reference] * self.line_duty * period
+        return (self.line_start + late) / self.sampling_rate
+
+    @property
+    def at_rest(self) -> NDArray[np.bool_]:
+        """Which frames show the sample at rest at angle 0, or whole turns from it: (n_frames,)."""
+        known = self.line_usable.all(axis=1)
+        lines = np.nan_to_num(self.line_angles, nan=1.0)
+        return np.asarray(known & np.all(np.mod(lines, 360.0) == 0, axis=1))
+
+    @property
+    def turned(self) -> NDArray[np.bool_]:
+        """Which frames, all lines of them usable, show the sample turned, shape (n_frames,)."""
+        return np.asarray(self.line_usable.all(axis=1) & ~self.at_rest)
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """Angle of each frame's middle line, degrees, shape (n_frames,)."""
+        return self.line_angles[:, self.line_angles.shape[1] // 2]
+
+    def line_speeds(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Tell the speed at each line of some frames from its neighbors, degrees per second.
+
+        Parameters
+        ----------
+        frames : ndarray of shape (n,)
+            Numbers of frames.
+
+        Returns
+        -------
+        ndarray of shape (n, line)
+        """
+        step = np.mod(np.diff(self.line_angles[frames], axis=1) + 180.0, 360.0) - 180.0
+        speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
+        ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
+        return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
+
+    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+        """Tell when the samples within a line were recorded.
+
+        Parameters
+        ----------
+        bidirectional : bool
+            Whether odd lines were scanned from right to left.
+        """
+        return LineTiming(
+            line_duty=self.line_duty,
+            bidirectional=bidirectional,
+            line_reference=self.line_reference,
+        )
 
     def shifted(self, lag_ms: float) -> Self:
         """Give each line the angle that was told for a time later by a lag.
@@ -132,6 +191,7 @@ class Angles:
             frame_angles=np.asarray(angles)[:, self.line_angles.shape[1] // 2],
             line_usable=usable,
             flags=flags.astype(np.uint8),
+            lag_ms=self.lag_ms + lag_ms,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -151,7 +211,7 @@ class Angles:
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
         check_arrays(path, values, _AXES, _FINITE)
-        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference"):
+        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms"):
             values[name] = values[name].item()
         return cls(**values)
 
@@ -245,8 +305,8 @@ def interpolate_angles(
     does not change at all. Rotations of whole turns return to the angle from which they began,
     others add up. A rotation that is unusable counts as having turned as far as it should have.
     """
-    options = {**_DEFAULTS, **(config or {})}
-    reference, sign = _checked(options)
+    options = complete("angles", config)
+    reference, sign = options["line_reference"], options["direction_sign"]
     duty = _line_duty(events, line_duty)
     moves = _moves(events, sign)
     _check_steps(events, protocol, float(options["degrees_per_step"]))
@@ -276,26 +336,9 @@ def interpolate_angles(
     )
 
 
-def _checked(options: Mapping[str, Any]) -> tuple[LineReference, int]:
-    """Check the options that are choices."""
-    reference = options["line_reference"]
-    if reference not in _FRACTION:
-        raise ConfigError(
-            f"angles.line_reference is '{reference}'; allowed are {', '.join(_FRACTION)}."
-        )
-    sign = options["direction_sign"]
-    if sign not in (1, -1):
-        raise ConfigError(f"angles.direction_sign is {sign}; allowed are 1 and -1.")
-    return reference, int(sign)
-
-
 def _lag(asked: float | str) -> float:
     """Tell the lag to correct here, ms; "auto" is estimated from the movie, later."""
-    if asked == "auto":
-        return 0.0
-    if isinstance(asked, str) or not np.isfinite(asked):
-        raise ConfigError(f"angles.lag_ms is {asked!r}; give milliseconds, or auto.")
-    return float(asked)
+    return 0.0 if asked == "auto" else float(asked)
 
 
 def _line_duty(events: Events, asked: float | None) -> float:

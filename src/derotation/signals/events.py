@@ -15,6 +15,7 @@ from derotation.io.files import save_npz, write_json
 from derotation.io.results import check_arrays, read_npz
 from derotation.io.signals import ROLES, AnalogSignals
 from derotation.io.stimulus import Stimulus
+from derotation.settings.defaults import complete
 from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
 from derotation.signals.pulses import find_pulses
@@ -29,14 +30,6 @@ Protocol = Literal["full", "incremental"]
 
 _KIND = "derotation events"
 _VERSION = 1
-_DEFAULTS: dict[str, Any] = {
-    "recognize_clocks": True,
-    "thresholds": {},
-    "rotation_increment": 0.2,
-    "degrees_per_rotation": 360,
-    "max_off_glitch_ms": 60,
-    "max_missing_tick_fraction": 0.1,
-}
 _TEXT_FIELDS = ("repairs", "anomalies", "counts", "levels")
 
 
@@ -233,15 +226,17 @@ def parse_signals(
 
     Raises
     ------
+    ConfigError
+        If an option is not allowed.
     SignalError
         If the signals hold NaN, or too few levels or pulses; if clocks and movie or rotations and
         stimulus table disagree by more than can be repaired safely.
     """
-    options = {**_DEFAULTS, **(config or {})}
+    options = complete("signals", config)
     n_clock, index = _clock_frames(n_frames, clock_index, n_clock_frames)
     _check_arguments(sampling_rate, lines_per_frame, protocol)
     report = Report(sampling_rate=float(sampling_rate))
-    pulses = find_pulses(signals, ROLES, dict(options["thresholds"] or {}), sampling_rate)
+    pulses = find_pulses(signals, ROLES, options["thresholds"], sampling_rate)
     levels = {role: _shown(pulses[role].levels) for role in ROLES}
     counts = {f"{role}_pulses": len(pulses[role]) for role in ROLES}
     scan = read_scan(

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -14,11 +14,22 @@ from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.plots.signals import plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
+from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import open_session_movie, save_plot, settle
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    events: Annotated[Path, "events.npz"]
+    summary: Annotated[Path, "events.json"]
+    plot: Annotated[Path, "plots/signals.png"]
+
 
 # Frame rates in a file's metadata are often rounded; a wrong sampling rate is far off.
 _RATE_TOLERANCE = 0.02
@@ -26,21 +37,20 @@ _RATE_TOLERANCE = 0.02
 
 def run(
     *,
-    movie: str | Path,
+    movie: Movie | str | Path,
     signals: str | Path,
     stimulus: str | Path | None,
     protocol: Literal["full", "incremental"],
     config: Mapping[str, Any],
-    events: str | Path,
-    summary: str | Path,
-    plot: str | Path,
+    outputs: Outputs,
 ) -> Events:
     """Find all events of a session and bring them to agree with its movie.
 
     Parameters
     ----------
-    movie : path
-        The movie's TIFF, or a pattern for several. Only its size and metadata are read.
+    movie : Movie or path
+        The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
+        metadata are read.
     signals : path
         The analog signals.
     stimulus : path or None
@@ -50,8 +60,8 @@ def run(
     config : mapping
         The configuration; its sections ``signals``, ``scan`` and ``movie`` are read, and for the
         protocol incremental the key ``angles.degrees_per_step``.
-    events, summary, plot : path
-        Where ``events.npz``, ``events.json`` and ``signals.png`` go.
+    outputs : Outputs
+        Where files go.
 
     Returns
     -------
@@ -84,8 +94,8 @@ def run(
             ),
         )
         found = _with_frame_rate_checked(_rows_only(found, opened.shape[1]), opened)
-    found.save(events, summary)
-    save_plot(plot_signals(*_as_used(recorded, found)), plot)
+    found.save(outputs.events, outputs.summary)
+    save_plot(plot_signals(*_as_used(recorded, found)), outputs.plot)
     return found
 
 

@@ -123,7 +123,7 @@ def test_shared_names_are_errors(tmp_path):
     assert str(raw / "d1/rec") in found.errors[0]
     with pytest.raises(InputError, match="would be called"):
         write_sheet(found, tmp_path / "sheet.tsv")
-    by_path = discover_sessions(raw, Patterns(name="path"))
+    by_path = discover_sessions(raw, Patterns.from_config({"name": "path"}))
     assert [session.name for session in by_path.sessions] == ["d1_rec", "D2_rec"]
     assert not by_path.errors
 
@@ -156,7 +156,7 @@ def test_names_with_glob_characters(tmp_path):
 
 def test_files_with_the_same_beginning_stay_out_of_the_pattern(tmp_path):
     raw = tree(tmp_path / "raw", "a/m1.tif", "a/m2.tif", "a/mean.tif", "a/s.npy", "a/s.csv")
-    found = discover_sessions(raw, Patterns(movie=("m?.tif",)))
+    found = discover_sessions(raw, Patterns.from_config({"movie": ["m?.tif"]}))
     assert found.sessions[0].movie == str(raw / "a/m[0-9]*.tif")
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from test_calibration import SCHEMAS
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.simulate import simulate_session
 from derotation.steps import estimate_center, estimate_plane, interpolate_angles, parse_signals
@@ -14,7 +13,7 @@ SECTIONS = {"sessions": "sessions.tsv", "signals": {"sampling_rate": 20_000}}
 
 def calibrate(folder, files, protocol="full", **sections):
     """Run the steps from raw files to a calibration."""
-    config = validate_config(SECTIONS | sections, SCHEMAS / "config.schema.yaml")
+    config = validate_config(SECTIONS | sections)
     parse_signals.run(
         movie=files["movie"],
         signals=files["signals"],

@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError, InputError
 from derotation.signals.events import Events
@@ -23,7 +22,6 @@ from derotation.steps import (
 )
 from derotation.steps.inputs import settle
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 TINY = {
     "shape": [40, 56],
     "frame_rate": 10,
@@ -40,7 +38,7 @@ TINY = {
 
 
 def settings(**sections):
-    return validate_config({"signals": {"sampling_rate": 10000}} | sections, SCHEMA)
+    return validate_config({"signals": {"sampling_rate": 10000}} | sections)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from matplotlib.figure import Figure
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.movie import open_movie
