@@ -77,13 +77,12 @@ class Session:
             Sorted by the numbers in the names; a path without a pattern stands there even if
             nothing exists at it yet.
         """
-        if not is_pattern(self.movie):
-            return [self.movie]
-        from derotation.io.files import natural_sort
+        from derotation.io.movie import movie_files
 
-        # Path.glob takes no absolute patterns.
-        found = glob.glob(self.movie, recursive=True)  # noqa: PTH207
-        return [str(file) for file in natural_sort(found) if file.is_file()]
+        # A path without a pattern stays as it is written.
+        plain = not is_pattern(self.movie) and not Path(self.movie).is_dir()
+        files = [str(file) for file in movie_files(self.movie)]
+        return [self.movie] if plain and len(files) == 1 else files
 
     def as_row(self) -> dict[str, str | float]:
         """Give the row's cells by column, the empty ones left out."""
@@ -384,6 +383,10 @@ class _RowChecks:
         path = Path(text)
         if not path.exists():
             problem = f'there is no file "{text}" ({_where(text)}).'
+        elif path.is_dir() and column == "movie":
+            if any(path.iterdir()):
+                return
+            problem = f'the folder "{text}" is empty.'
         elif path.is_dir():
             problem = f'"{text}" is a folder, expected a file.'
         elif path.stat().st_size == 0:

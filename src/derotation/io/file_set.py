@@ -42,6 +42,8 @@ class FileSet:
     """What the files say besides."""
     n_recorded: int
     """Times that were recorded from the first one in the files on, as far as is known."""
+    clock_stride: int
+    """Frames of the clock from one time to the next: all planes, and those of the flyback."""
     notes: tuple[str, ...] = ()
     """What a person should know, in plain words."""
 
@@ -54,6 +56,7 @@ def file_set(
     channels: Sequence[int],
     metadata: MovieMetadata,
     n_more: int = 0,
+    clock_stride: int | None = None,
     notes: Sequence[str] = (),
 ) -> FileSet:
     """Put the pages of files in order, and count the times that are not whole.
@@ -72,6 +75,8 @@ def file_set(
         What the files say besides.
     n_more
         Times recorded after the last one of `where`.
+    clock_stride
+        Frames of the clock from one time to the next; the number of planes by default.
     notes
         What is known already.
 
@@ -115,6 +120,7 @@ def file_set(
         channels=tuple(channels),
         metadata=metadata,
         n_recorded=last - int(times[0]) + 1,
+        clock_stride=clock_stride or grid.shape[1],
         notes=tuple(notes),
     )
 

@@ -19,14 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError, MovieError
 from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
+from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
 from derotation.io.ome import is_ome, stub_target
+from derotation.io.prairie import find_prairie_xml, open_prairie, prairie_metadata
+from derotation.io.scanbox import open_scanbox
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
 from derotation.io.source import FrameReader, FrameSource
+from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
-__all__ = ["Movie", "MovieMetadata", "open_movie", "recording_metadata"]
+__all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_metadata"]
 
 logger = logging.getLogger(__name__)
 
@@ -300,6 +304,7 @@ def open_movie(
     plane: int | None = None,
     n_planes: int | None = None,
     n_channels: int | None = None,
+    dataset: str | None = None,
 ) -> Movie:
     """Open a movie without reading its pixels.
 
@@ -307,7 +312,8 @@ def open_movie(
     ----------
     pattern
         A TIFF file (plain, ImageJ, OME, BigTIFF or ScanImage), or a glob of files that make one
-        movie in natural order. A file whose name holds glob characters is taken literally.
+        movie in natural order; a folder as Prairie View or ThorImage write it; a `.sbx` of
+        Scanbox; an HDF5 or NWB file. A name that holds glob characters is taken literally.
     channel
         The channel to read: in ScanImage files the microscope's channel number, in others
         counted from 1. Needed where there are several.
@@ -317,6 +323,8 @@ def open_movie(
         Planes per volume, where the files do not say, or say it wrongly.
     n_channels
         Channels whose pages take turns, where the files do not say, or say it wrongly.
+    dataset
+        Where the frames are in an HDF5 or NWB file that holds several movies.
 
     Returns
     -------
@@ -331,11 +339,66 @@ def open_movie(
         the file and says what to do.
     """
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
-    movie = _open_tiffs(_find_files(pattern), asked)
+    found = _described(Path(pattern), dataset)
+    movie = (
+        _open_tiffs(_find_files(pattern), asked) if found is None else _movie_of_set(found, asked)
+    )
     movie = _with_gaps_noted(movie)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
+
+
+def _described(path: Path, dataset: str | None) -> FileSet | None:
+    """Open a recording that is no glob of TIFFs; None if it is one."""
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix in SUFFIXES:
+        return open_hdf5_movie(path, dataset)
+    if path.is_file() and suffix == ".sbx":
+        return open_scanbox(path)
+    folder = _recording_folder(path)
+    if folder is None:
+        return None
+    if (folder / EXPERIMENT).is_file():
+        return open_thor(folder)
+    description = find_prairie_xml(folder)
+    return None if description is None else open_prairie(folder, description)
+
+
+def _recording_folder(path: Path) -> Path | None:
+    """Return the folder that a recording fills: the path itself, or that of a file in it."""
+    if path.is_dir():
+        return path
+    if path.is_file() and path.suffix.lower() in (".xml", ".raw"):
+        return path.parent
+    return None
+
+
+def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
+    """List the files of a movie, those that describe it included, without opening any.
+
+    Parameters
+    ----------
+    pattern
+        As for :func:`open_movie`.
+
+    Returns
+    -------
+    list of Path
+        In natural order; nothing if no file matches a glob. A path that is neither a glob nor a
+        folder stands there even if nothing exists at it yet.
+    """
+    path = Path(pattern)
+    folder = _recording_folder(path)
+    if folder is not None:
+        kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
+        return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
+    if path.suffix.lower() == ".sbx" and path.with_suffix(".mat").exists():
+        return [path, path.with_suffix(".mat")]
+    if path.exists() or not glob.has_magic(str(pattern)):
+        return [path]
+    found = (Path(name) for name in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
+    return natural_sort(file for file in found if file.is_file())
 
 
 def _with_gaps_noted(movie: Movie) -> Movie:
@@ -374,12 +437,31 @@ def _open_tiffs(paths: list[Path], asked: "_Asked") -> Movie:
         _try_first_page(first)
         found = ome_set(first, paths)
         if found is not None:
-            return _movie_of_set(found, asked)
+            return _movie_of_set(_with_prairie(found), asked)
     files = [_read_file(first), *(_read_file(read_page_table(path)) for path in paths[1:])]
     files = _settle_grids(files, asked)
     for file in files[1:]:
         _check_alike(files[0], file)
     return _arrange(files, asked)
+
+
+def _with_prairie(found: FileSet) -> FileSet:
+    """Add what Prairie View wrote beside a recording whose files were given as a glob."""
+    description = find_prairie_xml(found.sources[0].path.parent)
+    if description is None:
+        return found
+    said = prairie_metadata(description)
+    metadata = replace(
+        found.metadata,
+        frame_rate=said.frame_rate or found.metadata.frame_rate,
+        lines_per_frame=said.lines_per_frame,
+        bidirectional=said.bidirectional,
+        line_period_s=said.line_period_s,
+        pixel_size_um=said.pixel_size_um or found.metadata.pixel_size_um,
+        stage_position_um=said.stage_position_um,
+        software=said.software,
+    )
+    return replace(found, metadata=metadata)
 
 
 def _refuse_projections(paths: Sequence[Path]) -> None:
@@ -400,7 +482,8 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
     Parameters
     ----------
     path
-        A TIFF file. Of one by ScanImage only the first page is looked at, however long it is.
+        A file of a movie, or its folder. Of one by ScanImage only the first page is looked at,
+        however long it is.
 
     Returns
     -------
@@ -413,6 +496,15 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
         If the file is missing or cannot be read.
     """
     path = Path(path)
+    folder = _recording_folder(path)
+    if folder is not None and (folder / EXPERIMENT).is_file():
+        return thor_metadata(folder / EXPERIMENT)
+    description = None if folder is None else find_prairie_xml(folder)
+    if description is not None:
+        return prairie_metadata(description)
+    found = _described(path, None)
+    if found is not None:
+        return found.metadata
     header = parse_header(*read_first_page(path))
     if header is not None:
         return header.metadata
@@ -653,7 +745,7 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
     """Take the frames of one plane and channel out of a recording that says where they are."""
     notes = list(found.notes)
     file, page, times, channels = found.file, found.page, found.times, found.channels
-    metadata, n_recorded = found.metadata, found.n_recorded
+    metadata, n_recorded, stride = found.metadata, found.n_recorded, found.clock_stride
     stated = file.shape[1:]
     wanted = (asked.n_planes or stated[0], asked.n_channels or stated[1])
     if wanted != stated:
@@ -664,6 +756,7 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
         n_used = file.size // math.prod(wanted) * math.prod(wanted)
         file, page = (a.ravel()[:n_used].reshape(-1, *wanted) for a in (file, page))
         times, n_recorded = np.arange(len(file), dtype=np.int64), len(file)
+        stride = wanted[0]
         channels = tuple(range(1, wanted[1] + 1))
         if metadata.frame_rate is not None:
             rate = metadata.frame_rate * wanted[0] / stated[0]
@@ -672,12 +765,12 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
     channel = _choose(path, "channel", channels, asked.channel)
     plane = _choose(path, "plane", tuple(range(1, n_planes + 1)), asked.plane)
     index = channels.index(channel)
-    n_clock = n_recorded * n_planes
+    n_clock = n_recorded * stride
     return Movie(
         sources=found.sources,
         frame_file=np.ascontiguousarray(file[:, plane - 1, index]),
         frame_page=np.ascontiguousarray(page[:, plane - 1, index]),
-        clock_index=(times - times[0]) * n_planes + plane - 1,
+        clock_index=(times - times[0]) * stride + plane - 1,
         n_clock_frames=n_clock,
         metadata=replace(
             metadata, frames_written=n_clock, channels_saved=channels, n_planes=n_planes

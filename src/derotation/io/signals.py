@@ -14,7 +14,7 @@ from derotation.errors import SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
 
-__all__ = ["ROLES", "AnalogSignals", "BinLayout", "open_signals"]
+__all__ = ["ROLES", "AnalogSignals", "BinLayout", "open_signals", "signal_options"]
 
 #: What the channels are for, in the documented order of a `.npy` file.
 ROLES = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")
@@ -243,7 +243,7 @@ class LazyRows:
         return self._array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BinLayout:
     """How a `.bin` holds its samples: interleaved integers, little-endian."""
 
@@ -342,6 +342,22 @@ def open_signals(
         f"{path}: analog signals are read from .npy, .bin, {', '.join(KINDS)}, not from "
         f"'{path.suffix}' files."
     )
+
+
+def signal_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what :func:`open_signals` needs out of the configuration's section ``signals``."""
+    layout = section.get("bin", {})
+    low, high = layout.get("range_v", BinLayout.range_v)
+    return {
+        "channel_order": section["channel_order"],
+        "channel_names": section["channel_names"],
+        "dataset": section.get("dataset"),
+        "layout": BinLayout(
+            dtype=layout.get("dtype", "int16"),
+            header_bytes=layout.get("header_bytes", 0),
+            range_v=(low, high),
+        ),
+    }
 
 
 def _open_foreign(

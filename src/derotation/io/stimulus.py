@@ -17,7 +17,7 @@ from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS, TABLE
 from derotation.io.text import decode_text
 
-__all__ = ["Stimulus", "read_stimulus"]
+__all__ = ["Stimulus", "read_stimulus", "stimulus_options"]
 
 _COLUMNS = ("speed", "direction")
 _MAT_NAME = "stimulus_random"
@@ -96,6 +96,13 @@ def read_stimulus(
         f"{path}: a stimulus table is read from .npy, {', '.join(KINDS)}, not from "
         f"'{path.suffix}' files."
     )
+
+
+def stimulus_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what :func:`read_stimulus` needs out of the configuration's section ``signals``."""
+    given = section.get("stimulus", {})
+    columns = {name: given[name] for name in _COLUMNS if given.get(name, name) != name}
+    return {"columns": columns, "dataset": given.get("dataset")}
 
 
 def _read_csv(path: Path, wanted: Mapping[str, str | int]) -> Stimulus:

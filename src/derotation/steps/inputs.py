@@ -73,6 +73,7 @@ def open_session_movie(pattern: Movie | str | Path, config: Mapping[str, Any]) -
         plane=chosen["plane"],
         n_planes=chosen["n_planes"],
         n_channels=chosen["n_channels"],
+        dataset=chosen.get("dataset"),
     ) as movie:
         yield movie
 
