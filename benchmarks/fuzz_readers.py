@@ -139,6 +139,36 @@ def tiff_kinds(folder: Path) -> Iterator[Kind]:
     yield Kind("tif several", several / names[0], read_glob)
 
 
+def movie_kinds(folder: Path) -> Iterator[Kind]:
+    """Write movies as other programs do; the description is damaged, or the frames."""
+    from derotation.errors import ConfigError
+    from derotation.simulate.formats import MoviePlan, write_movie
+
+    plan = MoviePlan(n_times=4, shape=(16, 20))
+    frames = np.random.default_rng(5).integers(0, 4000, (4, 1, 1, 16, 20)).astype("u2")
+    ways = {
+        "prairie": ("prairie", "prairie.xml", read_folder),
+        "prairie_frame": (
+            "prairie_frame", "prairie_frame_Cycle00001_Ch1_000001.ome.tif", read_folder,
+        ),
+        "thor_tif": ("thor_tif", "Experiment.xml", read_folder),
+        "thor_raw": ("thor_raw", "Experiment.xml", read_folder),
+        "scanbox": ("scanbox.sbx", "", read_movie),
+        "scanbox_mat": ("scanbox2.sbx", "", lambda path: read_movie(path.with_suffix(".sbx"))),
+        "h5": ("movie.h5", "", read_movie),
+        "nwb": ("movie.nwb", "", read_movie),
+    }  # fmt: skip
+    for name, (place, inside, read) in ways.items():
+        kind = name.removesuffix("_frame").removesuffix("_mat")
+        with contextlib.suppress(ConfigError):
+            path = write_movie(folder / place, kind, iter(frames), plan)  # type: ignore[arg-type]
+            if inside:
+                path = path / inside
+            elif name == "scanbox_mat":
+                path = path.with_suffix(".mat")
+            yield Kind(f"movie {name}", path, read)
+
+
 def signal_kinds(folder: Path) -> Iterator[Kind]:
     """Write analog signals in each format whose library is there."""
     from scipy.io import savemat
@@ -263,7 +293,7 @@ def _angles_and_events(folder: Path) -> Iterator[Kind]:
 def all_kinds(folder: Path) -> list[Kind]:
     """Write one valid file of every kind; each in a folder of its own group."""
     kinds: list[Kind] = []
-    for make in (tiff_kinds, signal_kinds, table_kinds, result_kinds):
+    for make in (tiff_kinds, movie_kinds, signal_kinds, table_kinds, result_kinds):
         place = folder / make.__name__
         place.mkdir(parents=True)
         kinds += make(place)
