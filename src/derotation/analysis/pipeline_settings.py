@@ -7,17 +7,16 @@ and its default, are those of the workflow's key that it stands for: two tables 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from derotation.errors import ConfigError
 from derotation.io.signals import ROLES
+from derotation.maps.corrections import registered, schema_with_corrections
 from derotation.settings.defaults import complete
 from derotation.settings.schema import (
     Problem,
     Schema,
-    config_schema,
     fill_defaults,
     find_problems,
     nearest,
@@ -83,10 +82,14 @@ def _or_null(rules: Schema) -> Config:
 _TEXT: Config = {"type": "string", "minLength": 1}
 
 
-@cache
+def _sections_here() -> tuple[str, ...]:
+    """List the sections that are the workflow's: also those that corrections bring along."""
+    return SECTIONS + tuple(c.section or c.name for c in registered() if c.schema is not None)
+
+
 def pipeline_schema() -> Schema:
-    """Give the JSON schema of the pipelines' configuration. It is shared: do not change it."""
-    workflow = config_schema()
+    """Give the JSON schema of the pipelines' configuration."""
+    workflow = schema_with_corrections()
     keys = {key: section_schema(name, workflow) for key, name in KEYS.items()}
     # That a rotation is as long as its ticks say is the key adjust_increment.
     keys["rot_deg"] = {**keys["rot_deg"], "type": "number"}
@@ -126,7 +129,7 @@ def pipeline_schema() -> Schema:
                 frame_use_start=_or_null({"type": "boolean"}),
             ),
             **keys,
-            **{name: section_schema(name, workflow) for name in SECTIONS},
+            **{name: section_schema(name, workflow) for name in _sections_here()},
         ),
         "$schema": workflow["$schema"],
     }
@@ -401,7 +404,7 @@ def _sections(config: Config) -> Config:
         "signals": complete("signals", signals),
         "angles": complete("angles", angles),
         "center": complete("center", _center(config)),
-        **{name: config[name] for name in SECTIONS},
+        **{name: config[name] for name in _sections_here()},
     }
 
 

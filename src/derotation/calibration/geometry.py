@@ -284,17 +284,19 @@ def refine(
     return refined
 
 
-def coarse_center(registration: Registration, geometry: Geometry) -> Geometry:
-    """Bring the center close, by the peaks of the correlation."""
+def coarse_center(
+    registration: Registration, geometry: Geometry, groups: tuple[str, ...] = ("center",)
+) -> Geometry:
+    """Bring the center (and other groups that shift the picture) close, by peaks of correlation."""
     sample = registration.sample
     blocks = contiguous_blocks(sample.time_s)
     unit = np.broadcast_to(np.eye(2), (len(sample.numbers), 2, 2))
     for _ in range(COARSE_ROUNDS):
         shifts, _ = registration.shifts(geometry)
-        design = jacobian(geometry, sample, ("center",))[:, :2]
+        design = jacobian(geometry, sample, groups)[:, :2]
         step = fit(design, shifts, unit, blocks=blocks, learn_scatter=False).parameters
-        geometry = geometry.moved(("center",), step)
-        if np.hypot(*step) < 1:
+        geometry = geometry.moved(groups, step)
+        if np.hypot(*step[:2]) < 1:
             break
     return geometry
 

@@ -39,6 +39,7 @@ from derotation.estimates import Verdict
 from derotation.images.registration import Registration
 from derotation.images.sample import Sample, most_turned, read_sample, spread
 from derotation.io.movie import Movie
+from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
@@ -257,7 +258,7 @@ def _conclude(
     angle, orientation = vector_to_tilt(h)
     sd = _angle_sd(h, covariance)
     limit = _upper_limit(h, covariance)
-    effect = 2 * float(np.hypot(*h)) * _disc_radius(geometry.center, calibration.image_shape)
+    effect = 2 * float(np.hypot(*h)) * seen_radius(geometry.center, calibration.image_shape)
     significant = significance(h, covariance, plane.fit.n_blocks) < LIMITS.significance
     inliers = plane.fit.weights > 0
     residual = residual_rms(residual_shifts(found.center), inliers)
@@ -342,12 +343,6 @@ def _verdicts(
         )
         for code, says in doubts
     )
-
-
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, int]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)
 
 
 def _angle_sd(h: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from derotation.calibration.lag import estimate_lag
 from derotation.calibration.plane import estimate_plane
 from derotation.calibration.wobble import estimate_wobble
 from derotation.io.movie import Movie
-from derotation.maps.corrections import Correction, registered
+from derotation.maps.corrections import Correction, registered, schema_with_corrections
 from derotation.maps.resample import LineTiming
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["estimate_corrections"]
@@ -84,7 +85,7 @@ def estimate_corrections(
         estimate = _estimator(correction)
         if estimate is None:
             continue
-        section = config.get(correction.section or correction.name, {})
+        section = _settings(correction, config)
         result = estimate(
             movie, angles, found, section, timing=timing, session=session, threads=threads
         )
@@ -94,6 +95,15 @@ def estimate_corrections(
         if result.corrected:
             waiting = [c for c in registered() if c.name in correction.repeats] + waiting
     return found, estimates
+
+
+def _settings(correction: Correction, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take a correction's section; one that it brought along is checked and completed here."""
+    name = correction.section or correction.name
+    given: Mapping[str, Any] = config.get(name, {})
+    if correction.schema is None:
+        return given
+    return complete(name, given, schema=schema_with_corrections())
 
 
 def _estimator(correction: Correction) -> Estimator | None:

@@ -11,13 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from derotation._optional import PYNWB_MISSING
-from derotation.errors import ConfigError
+from derotation.errors import PYNWB_MISSING, ConfigError
+from derotation.maps.corrections import schema_with_corrections
 from derotation.settings.schema import (
     Problem,
     Schema,
     canonical,
-    config_schema,
     fill_defaults,
     find_problems,
     plain,
@@ -111,7 +110,7 @@ def check_config(
     errors : list of str
         One line per error, with file, line, key, what was found and what is allowed.
     """
-    schema = config_schema() if schema is None else schema
+    schema = schema_with_corrections() if schema is None else schema
     given = plain(config)
     filled = fill_defaults(given, schema, schema)
     problems = find_problems(filled, schema)

@@ -28,6 +28,16 @@ from derotation.settings.defaults import complete
 __all__ = ["Discovery", "FoundSession", "Patterns", "Unpaired", "discover_sessions", "write_sheet"]
 
 COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "calibration")
+# As the sample sheet's schema allows.
+LONGEST_NAME = 100
+# What a cell cannot hold, and what Snakemake takes for a wildcard.
+_UNFIT = {
+    "\t": "a tab",
+    "\n": "a line break",
+    "\r": "a line break",
+    "{": "a brace",
+    "}": "a brace",
+}
 SUBJECT, SESSION = "sub-*", "ses-*"
 
 
@@ -277,6 +287,8 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
     whole = [*place.parts, *recording.relative_to(folder).parts, Path(movie).name]
     is_incremental = any(_matches(part, patterns.incremental) for part in whole)
     stimulus = [] if is_incremental else _stimulus(tree, files, folder, recording)
+    for file in (movie, str(signals[0]), *map(str, stimulus)):
+        _check_path(file)
     name, notes = _name(tree, folder, recording, patterns)
     found = FoundSession(
         name=name,
@@ -288,6 +300,19 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
         n_files=n_files,
     )
     return found, notes
+
+
+def _check_path(path: str) -> None:
+    """Refuse a path that a cell of the sample sheet cannot hold as it is."""
+    found = [word for mark, word in _UNFIT.items() if mark in path]
+    if path != path.strip():
+        found.append("a space at an end")
+    if path.encode(errors="replace") != path.encode(errors="surrogateescape"):
+        found.append("a character in no known encoding")
+    if found:
+        raise InputError(
+            f"{path!a} holds {', '.join(found)}; rename it, so that a sheet can name it."
+        )
 
 
 def _stimulus(tree: _Tree, files: list[Path], folder: Path, recording: Path) -> list[Path]:
@@ -366,6 +391,11 @@ def _name(tree: _Tree, folder: Path, recording: Path, patterns: Patterns) -> tup
         parts.append(recording.name)
     wanted = "_".join(parts)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", wanted).lstrip("_-") or "session"
+    if len(name) > LONGEST_NAME:
+        raise InputError(
+            f"its name would have {len(name)} characters, at most {LONGEST_NAME} are allowed: "
+            f"{name}; rename the folder, or set discover.name to folder in the configuration."
+        )
     said = (
         f'{folder}: the session is called "{name}", since a name consists of letters, digits, _ '
         "and -."

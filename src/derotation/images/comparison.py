@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from derotation.maps import transforms
+from derotation.numerics.parabola import top_offset
 
 __all__ = [
     "N_AFFINE",
@@ -243,6 +244,5 @@ def _top(values: NDArray[np.floating[Any]], peak: int) -> float:
     """Refine the place of a maximum by a parabola; places beyond the middle are negative."""
     n = len(values)
     before, here, after = (float(values[(peak + k) % n]) for k in (-1, 0, 1))
-    curvature = before - 2 * here + after
-    top = peak + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)
+    top = peak + float(top_offset(before, here, after))
     return top - n if top > n / 2 else top

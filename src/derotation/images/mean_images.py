@@ -17,6 +17,7 @@ from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
 from derotation.maps.resample import LineTiming
+from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -277,7 +278,7 @@ class DerotatedMeans:
 
 def difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Give a - b of angles in degrees, -180 <= difference < 180, broadcast."""
-    return np.asarray(np.mod(np.subtract(a, b, dtype=np.float64) + 180.0, 360.0) - 180.0)
+    return wrapped(np.subtract(a, b, dtype=np.float64))
 
 
 def _check_together(movie: Movie, angles: LineAngles) -> None:

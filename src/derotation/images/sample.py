@@ -16,6 +16,7 @@ from derotation.maps.corrections import registered
 from derotation.maps.line_maps import LineMaps, Placement
 from derotation.maps.resample import LineTiming
 from derotation.numerics.binning import binned
+from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -79,7 +80,7 @@ class Lines:
     @property
     def at_rest(self) -> NDArray[np.bool_]:
         """Which frames show the sample at rest at angle 0, shape (n,)."""
-        return np.asarray(np.all(np.mod(self.line_angles, 360.0) == 0, axis=1))
+        return np.asarray(is_whole_turn(self.line_angles).all(axis=1))
 
     @property
     def middle(self) -> NDArray[np.float64]:
@@ -129,17 +130,17 @@ class Lines:
 
     def binned(self, factor: int) -> Self:
         """Take the middles of so many lines each; the timing within a line is lost by that."""
-        n_lines = self.line_angles.shape[1] // factor
-        first = np.arange(n_lines) * factor
-        # Between the lines of a square the angle grows evenly; a mean would fail where it is reset.
-        step = np.mod(np.diff(self.line_angles, axis=1) + 180.0, 360.0) - 180.0
-        wait = np.diff(self.line_times_s, axis=1)
-        half = (factor - 1) / 2
+        n_lines = self.line_angles.shape[1] // factor * factor
+        first, last = slice(0, n_lines, factor), slice(factor - 1, n_lines, factor)
+        # Halfway, not the mean, which would fail where the angle is reset by whole turns.
+        turn = wrapped(self.line_angles[:, last] - self.line_angles[:, first])
+        speeds = self.line_speeds[:, :n_lines].reshape(len(self.line_speeds), -1, factor)
+        times = self.line_times_s
         return dataclasses.replace(
             self,
-            line_angles=self.line_angles[:, first] + step[:, first] * half,
-            line_speeds=self.line_speeds[:, first],
-            line_times_s=self.line_times_s[:, first] + wait[:, first] * half,
+            line_angles=self.line_angles[:, first] + turn / 2,
+            line_speeds=speeds.mean(axis=2),
+            line_times_s=(times[:, first] + times[:, last]) / 2,
             sample_timing=LineTiming(),
         )
 

@@ -352,9 +352,9 @@ def open_movie(
 def _described(path: Path, dataset: str | None) -> FileSet | None:
     """Open a recording that is no glob of TIFFs; None if it is one."""
     suffix = path.suffix.lower()
-    if path.is_file() and suffix in SUFFIXES:
+    if suffix in SUFFIXES and path.is_file():
         return open_hdf5_movie(path, dataset)
-    if path.is_file() and suffix == ".sbx":
+    if suffix == ".sbx" and path.is_file():
         return open_scanbox(path)
     folder = _recording_folder(path)
     if folder is None:
@@ -367,9 +367,10 @@ def _described(path: Path, dataset: str | None) -> FileSet | None:
 
 def _recording_folder(path: Path) -> Path | None:
     """Return the folder that a recording fills: the path itself, or that of a file in it."""
-    if path.is_dir():
+    # Unlike Path's, these take what no file can be called for no file.
+    if os.path.isdir(path):  # noqa: PTH112
         return path
-    if path.is_file() and path.suffix.lower() in (".xml", ".raw"):
+    if path.suffix.lower() in (".xml", ".raw") and os.path.isfile(path):  # noqa: PTH113
         return path.parent
     return None
 
@@ -385,17 +386,17 @@ def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     Returns
     -------
     list of Path
-        In natural order; nothing if no file matches a glob. A path that is neither a glob nor a
-        folder stands there even if nothing exists at it yet.
+        In natural order; nothing if no file matches a glob. A path that is neither a glob nor the
+        folder of a recording stands there even if nothing exists at it yet.
     """
     path = Path(pattern)
     folder = _recording_folder(path)
-    if folder is not None:
+    if folder is not None and ((folder / EXPERIMENT).is_file() or find_prairie_xml(folder)):
         kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
         return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
-    if path.suffix.lower() == ".sbx" and path.with_suffix(".mat").exists():
+    if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
         return [path, path.with_suffix(".mat")]
-    if path.exists() or not glob.has_magic(str(pattern)):
+    if not glob.has_magic(str(pattern)) or os.path.exists(path):  # noqa: PTH110
         return [path]
     found = (Path(name) for name in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
     return natural_sort(file for file in found if file.is_file())

@@ -26,8 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.maps import transforms
+from derotation.settings.schema import Schema, config_schema, with_section
 
-__all__ = ["Correction", "Side", "composed", "register", "registered", "unregister"]
+__all__ = [
+    "Correction",
+    "Side",
+    "composed",
+    "register",
+    "registered",
+    "schema_with_corrections",
+    "unregister",
+]
 
 Maps = NDArray[np.float64]
 NDFloat = NDArray[np.float64]
@@ -91,6 +100,15 @@ def registered() -> tuple[Correction, ...]:
         for point in entry_points(group=ENTRY_POINTS):
             register(point.load())
     return tuple(sorted(_REGISTERED.values(), key=lambda correction: correction.order))
+
+
+def schema_with_corrections() -> Schema:
+    """Give the JSON schema of the configuration, with the sections that corrections bring along."""
+    schema = config_schema()
+    for correction in registered():
+        if correction.schema is not None:
+            schema = with_section(schema, correction.section or correction.name, correction.schema)
+    return schema
 
 
 def composed(

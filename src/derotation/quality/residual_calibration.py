@@ -24,6 +24,7 @@ from derotation.calibration.geometry import (
 from derotation.errors import CenterError
 from derotation.images.registration import Registration
 from derotation.images.sample import MIN_FRAMES, Lines, Sample, most_turned
+from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
@@ -167,7 +168,7 @@ def find_residual(
         return None
     geometry, sd = found.geometry, found.fit.sd
     angle, orientation = vector_to_tilt(geometry.tilt)
-    reach = 2 * _disc_radius(given.center, sample.shape)
+    reach = 2 * seen_radius(given.center, sample.shape)
     return ResidualCalibration(
         center=geometry.center,
         center_error=np.asarray(calibration.center) - geometry.center,
@@ -247,9 +248,3 @@ def _with_angles_of(sample: Sample, angles: Angles, later: int) -> Sample:
     others = np.where(told, others, sample.numbers)
     lines = dataclasses.replace(sample.lines, line_angles=angles.line_angles[others])
     return dataclasses.replace(sample, lines=lines)
-
-
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape[-2:]
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)

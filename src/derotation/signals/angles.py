@@ -15,6 +15,7 @@ from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
 from derotation.io.results import check_arrays
 from derotation.maps.resample import LineReference, LineTiming
+from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
 from derotation.signals import motor
 from derotation.signals.events import Events, open_result
@@ -112,8 +113,7 @@ class Angles:
     def at_rest(self) -> NDArray[np.bool_]:
         """Which frames show the sample at rest at angle 0, or whole turns from it: (n_frames,)."""
         known = self.line_usable.all(axis=1)
-        lines = np.nan_to_num(self.line_angles, nan=1.0)
-        return np.asarray(known & np.all(np.mod(lines, 360.0) == 0, axis=1))
+        return np.asarray(known & is_whole_turn(self.line_angles).all(axis=1))
 
     @property
     def turned(self) -> NDArray[np.bool_]:
@@ -137,7 +137,7 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        step = np.mod(np.diff(self.line_angles[frames], axis=1) + 180.0, 360.0) - 180.0
+        step = wrapped(np.diff(self.line_angles[frames], axis=1))
         speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
         ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
         return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
-from derotation.io.files import TiffStackWriter, write_text
+from derotation.io.files import write_text
 from derotation.io.movie import Movie
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base

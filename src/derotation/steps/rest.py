@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 from derotation.images.mean_images import mean_images_at_rest, mean_images_of_derotated
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 

@@ -17,6 +17,7 @@ from derotation.images.sample import spread
 from derotation.io.movie import Movie
 from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
+from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
 
@@ -335,7 +336,7 @@ def _choose_kept(angles: Angles, movie: Movie) -> NDArray[np.int64]:
     n = min(N_KEPT, max(int(MAX_BYTES // frame_bytes), 1))
     usable = angles.line_usable.all(axis=1)
     middle = np.where(usable, angles.line_angles[:, angles.line_angles.shape[1] // 2], 0.0)
-    away = np.abs(np.mod(middle + 180.0, 360.0) - 180.0)
+    away = np.abs(wrapped(middle))
     turned = usable & (away > MIN_TURN)
     moved = np.where(usable, angles.line_angles[:, -1] - angles.line_angles[:, 0], 0.0)
     forward, backward = (np.flatnonzero(turned & (sign * moved > 0)) for sign in (1, -1))

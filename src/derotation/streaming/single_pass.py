@@ -14,11 +14,12 @@ from tqdm import tqdm
 from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.light.gain import evenly_lit
 from derotation.maps import transforms
+from derotation.maps.discs import disc
 from derotation.maps.line_maps import LineAngles, LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.prefetch import ahead
@@ -27,7 +28,7 @@ from derotation.signals.angles import Angles
 from derotation.streaming.collector import Collector
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["DerotationResult", "derotate_movie", "disc"]
+__all__ = ["DerotationResult", "derotate_movie"]
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +222,16 @@ def _mask(
     center = calibration.center
     if line_maps.movement is not None:
         center = tuple(transforms.apply(line_maps.movement, center))
-    return disc(shape, center, diameter)
+    mask = disc(shape, center, diameter)
+    if not mask.any():
+        x, y = center
+        msg = (
+            f"derotate.mask_diameter is {diameter:g}, but no pixel of the picture ({shape[1]} x "
+            f"{shape[0]}, width x height) lies within such a disc about the center of rotation, "
+            f"({x:.1f}, {y:.1f}): correct the center, or leave the mask out (null)"
+        )
+        raise InputError(msg)
+    return mask
 
 
 @contextlib.contextmanager
@@ -255,26 +265,6 @@ def _writing(
                 each(block)
 
         yield write
-
-
-def disc(
-    shape: tuple[int, int], center: tuple[float, float], diameter: float | None
-) -> NDArray[np.bool_]:
-    """Mark the pixels (y, x) within a disc about a center (x, y); all of them without a diameter.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width.
-    center : tuple of float
-        (x, y) in pixels.
-    diameter : float or None
-        Pixels.
-    """
-    if diameter is None:
-        return np.ones(shape, np.bool_)
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    return np.asarray((x - center[0]) ** 2 + (y - center[1]) ** 2 <= (diameter / 2) ** 2)
 
 
 def _check_together(

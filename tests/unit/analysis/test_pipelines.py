@@ -165,17 +165,43 @@ def test_full_session_stands_still(full_run, full_files):
 def test_full_session_writes_what_is_documented(full_run):
     _, folder = full_run
     assert names_in(folder / "out") == [
+        "derotated",
         "derotated.csv",
         "derotated.tif",
         "derotated_calibration.json",
     ]
+    assert names_in(folder / "out" / "derotated") == [
+        "angles.csv",
+        "angles.npz",
+        "calibration.json",
+        "center.csv",
+        "center.json",
+        "center_of_rotation.txt",
+        "coverage.csv",
+        "dark_angles.csv",
+        "events.npz",
+        "illumination.json",
+        "illumination.npz",
+        "images",
+        "quality.json",
+        "seen.npz",
+        "statistics.npz",
+    ]
     assert names_in(folder / "plots") == [
         "angles.png",
         "before_after.png",
+        "blob.png",
         "center.png",
         "contact_sheet.png",
+        "coverage.png",
+        "dark_angles.png",
+        "illumination.png",
+        "mean_by_angle.png",
         "optimal_center_of_rotation.txt",
+        "plane.png",
+        "residual_shift.png",
         "signals.png",
+        "wobble.png",
     ]
     logs = names_in(folder / "logs")
     assert len(logs) == 2
@@ -520,7 +546,7 @@ def test_the_recorded_movie_is_never_replaced(full_files, tmp_path):
 
 def test_folders_that_cannot_be_made_are_named(full_files, tmp_path):
     (tmp_path / "out").write_text("no folder")
-    with pytest.raises(ConfigError, match="out: nothing can be written there"):
+    with pytest.raises(ConfigError, match="out/derotated: nothing can be written there"):
         FullPipeline(lab_config(full_files, tmp_path))()
 
 

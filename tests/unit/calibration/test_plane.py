@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration import Calibration
+from derotation.calibration import Calibration, plane
 from derotation.calibration.geometry import tilt_to_vector, vector_to_tilt
 from derotation.calibration.plane import estimate_plane
 from derotation.errors import CenterError, ConfigError, InputError
@@ -109,6 +109,23 @@ def test_partial_turns(tmp_path):
     result = estimate(recording, tmp_path)
     assert result.corrected
     assert abs(result.plane_angle - 20) < max(4 * result.plane_sd[0], 0.5)
+
+
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
+    recording = simulate(plane_angle=25.0, plane_orientation=40.0)
+    whole = estimate(recording, tmp_path).calibration
+    measured = plane.residual_shifts
+
+    def without_some(refined):
+        shifts = measured(refined)
+        shifts[:3] = np.nan
+        return shifts
+
+    monkeypatch.setattr(plane, "residual_shifts", without_some)
+    result = estimate(recording, tmp_path).calibration
+    assert result.trusted
+    assert "nan" not in result.statement
+    assert result.residual_px == pytest.approx(whole.residual_px, rel=0.2)
 
 
 def test_a_given_center_stays(tmp_path):

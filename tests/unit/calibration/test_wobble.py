@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from derotation.calibration import Calibration
+from derotation.calibration import wobble as wobbles
 from derotation.calibration.wobble import estimate_wobble
 from derotation.errors import ConfigError
 from derotation.io.movie import open_movie
@@ -87,6 +88,23 @@ def test_what_belongs_to_the_center_is_no_wobble(tmp_path):
     recording = simulate(wobble=((-1.5, 0.0, 0.0, -1.5),))
     result = estimate(recording, tmp_path)
     assert not result.corrected
+
+
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
+    recording = simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
+    measured = wobbles.residual_shifts
+
+    def without_some(refined):
+        shifts = measured(refined)
+        shifts[:3] = np.nan
+        return shifts
+
+    monkeypatch.setattr(wobbles, "residual_shifts", without_some)
+    result = estimate(recording, tmp_path)
+    assert result.corrected
+    assert result.calibration.trusted
+    assert 0 < result.calibration.residual_px < 0.3
+    assert "nan" not in result.calibration.statement
 
 
 def test_a_given_center_stays(tmp_path):

@@ -169,3 +169,34 @@ def test_links_in_a_circle(tmp_path):
 def test_no_folder(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         discover_sessions(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        ("a\tb.npy", "a tab"),
+        ("a\nb.npy", "a line break"),
+        ("m{x}.npy", "a brace"),
+        (b"m\xfc.npy".decode(errors="surrogateescape"), "no known encoding"),
+    ],
+)
+def test_a_path_that_no_sheet_can_name_is_said_and_hides_no_other_session(tmp_path, file, word):
+    raw = tree(
+        tmp_path / "raw",
+        "one/m.tif", f"one/{file}", "one/s.csv", "two/m.tif", "two/s.npy", "two/s.csv",
+    )  # fmt: skip
+    found = discover_sessions(raw)
+    (unpaired,) = found.unpaired
+    assert unpaired.folder.name == "one"
+    assert word in unpaired.reason
+    assert unpaired.reason.isascii()
+    assert list(rows(raw, tmp_path)) == ["two"]
+
+
+def test_a_name_too_long_for_the_sheet_is_said(tmp_path):
+    folder = "x" * 60
+    files = [f"{folder}/{folder}/{name}" for name in ("m.tif", "s.npy", "s.csv")]
+    raw = tree(tmp_path / "raw", *files)
+    (unpaired,) = discover_sessions(raw, Patterns.from_config({"name": "path"})).unpaired
+    assert "121 characters, at most 100" in unpaired.reason
+    assert list(rows(raw, tmp_path)) == [folder]

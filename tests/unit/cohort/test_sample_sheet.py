@@ -1,8 +1,12 @@
 """The sample sheet's checks, against the schema that the workflow ships."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from derotation.cohort.cohort import load_cohort
 from derotation.cohort.sample_sheet import check_sample_sheet, read_sample_sheet
@@ -176,7 +180,15 @@ def test_a_misspelt_optional_column_is_kept_and_pointed_out(caplog):
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        ("session\tmovie\n".encode("utf-16"), "no plain text"),
+        ("session\tmovie\n".encode("utf-16"), "missing columns: protocol, signals"),
+        ("session\tmovie\n".encode("utf-16-le"), "row 1: there is a NUL character"),
+        (
+            f"{HEADER}\n{row()}\tM\xfcller".encode("latin-1"),
+            "row 2: this is no text in UTF-8; save",
+        ),
+        (f"{HEADER}\r{row()}\r{row()}\t\0".encode(), "row 3: there is a NUL character"),
+        (b"\xef\xbb\xbf" + f"{HEADER}\n".encode() + b"\xfc", "row 2: this is no text in UTF-8"),
+        (b"II*\0\x08\0\0\0\xff\xff", "row 1: this is no text in UTF-8"),
         (HEADER.encode(), "no session in it"),
     ],
 )
@@ -230,3 +242,101 @@ def test_simulated_sessions_must_name_the_files_that_the_workflow_makes():
         load_cohort(config)
     write(row("a", "full", "data/a/movie.tif", "data/a/signals.npy", "data/a/stimulus.csv"))
     assert load_cohort(config).simulated == ("a",)
+
+
+@pytest.mark.parametrize("column", ["movie", "signals", "stimulus", "calibration"])
+def test_braces_are_refused_since_snakemake_fills_them_in(column):
+    cells = dict(zip(HEADER.split("\t"), full_row("a", "raw/c.json").split("\t"), strict=True))
+    Path("raw/c.json").write_text("{}")
+    file = Path(cells[column])
+    cells[column] = str(file.rename(file.with_stem("m{x}")))
+    (error,) = errors_of("\t".join(cells.values()))
+    assert error.startswith(f"sheet.tsv, row 2 (session a), column {column}: found braces")
+    if column == "movie":
+        cells[column] = "raw/m?x?.tif"
+        (error,) = errors_of("\t".join(cells.values()))
+        assert 'column movie: found braces in "raw/m{x}.tif"' in error
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["m*.tif", "m?.tif", "m[1].tif", "m 'q' \"d\".tif", "-m.tif", "m\xfc.tif", "~$HOME`m`;&.tif"],
+)
+def test_an_existing_movie_may_be_called_as_one_likes(name):
+    Path("raw/m_1.tif").rename(name)
+    assert read_sample_sheet(write(row(movie=name)))["a"].movie_files() == [name]
+
+
+# Whatever a person may type into one line of a cell.
+CONTENT = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=["Cs"]))
+REPEATED = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def full_row(name, calibration="", mouse=""):
+    return row(name, "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", calibration, "", mouse)
+
+
+@REPEATED
+@given(st.lists(CONTENT, min_size=3, max_size=3))
+def test_no_content_of_a_free_cell_changes_a_session(cells):
+    """Above all no quotation mark, which a reader of quoted text would follow over all rows."""
+    rows = [full_row(name, mouse=cell) for name, cell in zip("abc", cells, strict=True)]
+    sheet = read_sample_sheet(write(*rows))
+    assert sheet.names == ["a", "b", "c"]
+    assert [session.movie for session in sheet] == ["raw/m_1.tif"] * 3
+
+
+@pytest.mark.parametrize("cell", ['"', '5" lens', '"open', 'shut"', "x" * 1_000_000, "a\x0bb\x85c"])
+def test_a_quotation_mark_and_any_length_are_content(cell):
+    sheet = read_sample_sheet(write(full_row("a", mouse=cell), full_row("b")))
+    assert sheet.names == ["a", "b"]
+    assert sheet["a"].extra == {"mouse": cell}
+
+
+@REPEATED
+@given(CONTENT)
+def test_cells_as_a_spreadsheet_quotes_them_are_read_as_they_were(cell):
+    written = io.StringIO()
+    quoted = csv.writer(written, dialect="excel-tab", quoting=csv.QUOTE_ALL)
+    quoted.writerow([*full_row("a").split("\t")[:-1], cell])
+    sheet = read_sample_sheet(write(written.getvalue().rstrip("\r\n")))
+    assert sheet["a"].extra == ({"mouse": cell.strip()} if cell.strip() else {})
+    assert sheet["a"].movie == "raw/m_1.tif"
+
+
+def test_a_line_break_within_a_cell_is_named():
+    (error,) = errors_of(full_row("a", mouse='"two'), 'lines"', full_row("b"))
+    assert error.startswith("sheet.tsv, row 2: ")
+    assert "take the line break out" in error
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("ending", ["\r", "\n", "\r\n"])
+def test_what_programs_write_as_text_is_read(encoding, ending):
+    rows = (full_row("a", mouse="M\xfcller"), "", row("b"))
+    sheet = read_sample_sheet(write(*rows, ending=ending, encoding=encoding))
+    assert [(session.name, session.row) for session in sheet] == [("a", 2), ("b", 4)]
+    assert sheet["a"].extra == {"mouse": "M\xfcller"}
+
+
+@pytest.mark.parametrize("name", ["007", "1e5", "True", "null", "NaN", "2026-01-01", "x" * 100])
+def test_a_name_stays_as_it_is_written(name):
+    assert read_sample_sheet(write(full_row(name))).names == [name]
+
+
+def test_a_name_too_long_for_a_folder_is_refused():
+    (error,) = errors_of(full_row("x" * 101))
+    assert "column session: found the text" in error
+    assert "at most 100" in error
+
+
+@pytest.mark.parametrize("column", ["movie", "signals", "stimulus", "calibration"])
+@pytest.mark.parametrize("stem", ["x" * 300, "x" * 10_000, "[x]" * 100])
+def test_a_path_that_no_file_can_have_is_one_short_line(column, stem):
+    cells = dict(zip(HEADER.split("\t"), full_row("a").split("\t"), strict=True))
+    cells[column] = "raw/" + stem + Path(cells[column]).suffix
+    (error,) = errors_of("\t".join(cells.values()))
+    assert error.startswith(f"sheet.tsv, row 2 (session a), column {column}: ")
+    assert len(error) < 1000

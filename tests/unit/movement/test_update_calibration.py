@@ -5,7 +5,7 @@ import pytest
 
 from derotation.calibration import Calibration
 from derotation.errors import InputError
-from derotation.io.files import TiffStackWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.movement import MovementCorrection, update_calibration
 from derotation.movement.carry import matters
 from derotation.simulate import plan_recording

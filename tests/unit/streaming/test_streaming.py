@@ -147,6 +147,23 @@ def test_nothing_is_left_after_an_error(recording, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
 
 
+@pytest.mark.parametrize("center", [(-40.0, 20.0), (20.0, 200.0)])
+def test_a_mask_beside_the_picture_is_refused(recording, tmp_path, center):
+    calibration = calibrate(recording).replace(center=center)
+    with (
+        open_movie(save_movie(recording, tmp_path)) as movie,
+        pytest.raises(InputError, match=r"derotate\.mask_diameter is 30, but no pixel"),
+    ):
+        derotate_movie(
+            movie,
+            true_angles(recording),
+            calibration,
+            tmp_path / "derotated.tif",
+            config={"mask_diameter": 30},
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
+
+
 def test_what_does_not_belong_together_is_refused(recording, tmp_path):
     angles = true_angles(recording)
     short = dataclasses.replace(angles, line_angles=angles.line_angles[:-1])
