@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import importlib.util
 import itertools
 import logging
 import math
@@ -20,6 +21,7 @@ from derotation.errors import InputError, MovieError
 from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
 from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
+from derotation.io.isolated import call_isolated
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
 from derotation.io.ome import is_ome, stub_target
@@ -579,11 +581,26 @@ def _read_file(table: PageTable) -> _File:
 
 def _try_first_page(table: PageTable) -> None:
     """Let a missing codec, or damage, show now and not within the work."""
-    if table.offsets is None:
-        with PageReader(table) as reader:
-            reader.read_into(
-                np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
-            )
+    if table.offsets is not None:
+        return
+    if importlib.util.find_spec("imagecodecs") is None:
+        decode_first_page(table)
+    else:
+        # Its codecs are written in C, and may crash.
+        call_isolated(try_file, table.path, error=MovieError, what="a TIFF")
+
+
+def try_file(path: Path) -> None:
+    """Decode the first page of a file; called where a crash of the library does no harm."""
+    decode_first_page(read_page_table(path, describe=False))
+
+
+def decode_first_page(table: PageTable) -> None:
+    """Decode the first page of a file and forget it."""
+    with PageReader(table) as reader:
+        reader.read_into(
+            np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
+        )
 
 
 def _check_alike(first: _File, other: _File) -> None:

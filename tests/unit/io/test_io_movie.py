@@ -983,3 +983,25 @@ def test_integers_of_64_bits_are_refused(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "m.tif", movie_data(3).astype(dtype), photometric="minisblack")
     with pytest.raises(MovieError, match=r"int64 pixels.* Save it as a 16-bit or 32-bit TIFF"):
         open_movie(tmp_path / "m.tif")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_codecs_in_c_are_tried_where_a_crash_does_no_harm(tmp_path, monkeypatch, damaged):
+    from derotation.io import movie as module
+
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, movie_data(), photometric="minisblack", compression="zlib")
+    if damaged:
+        with tifffile.TiffFile(path) as tif:
+            place = tif.pages[0].dataoffsets[0]
+        content = bytearray(path.read_bytes())
+        content[place : place + 8] = bytes(8)
+        path.write_bytes(bytes(content))
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(module, "decode_first_page", lambda table: pytest.fail("not isolated"))
+    if damaged:
+        with pytest.raises(MovieError, match=r"m\.tif: page 1 cannot be decoded"):
+            open_movie(path)
+    else:
+        with open_movie(path) as movie:
+            assert len(movie) == 12
