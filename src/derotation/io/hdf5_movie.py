@@ -3,7 +3,6 @@
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -91,12 +90,7 @@ class _Reader:
             raise MovieError(f"{self._source.path} cannot be opened any more ({error}).") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def read_into(self, pages: NDArray[np.int64], out: NDArray[Any]) -> None:

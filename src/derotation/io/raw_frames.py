@@ -4,13 +4,13 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import MovieError
+from derotation.io.source import fill
 
 __all__ = ["RawFrames"]
 
@@ -60,12 +60,7 @@ class _RawReader:
             raise MovieError(f"{self._source.path} cannot be opened ({error.strerror}).") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
 
     def read_into(self, pages: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -83,17 +78,13 @@ class _RawReader:
         """Read one frame with all channels that are interleaved in it."""
         view = frame.data.cast("B")
         try:
-            self._stream.seek(number * frame.nbytes)
-            done = 0
-            while done < len(view):
-                n_read = self._stream.readinto(view[done:])
-                if not n_read:
-                    raise MovieError(
-                        f"{self._source.path} has become shorter while it was read: frame "
-                        f"{number + 1} is not whole."
-                    )
-                done += n_read
+            done = fill(self._stream, number * frame.nbytes, view)
         except OSError as error:
             raise MovieError(
                 f"{self._source.path}: frame {number + 1} cannot be read ({error.strerror})."
             ) from error
+        if done < len(view):
+            raise MovieError(
+                f"{self._source.path} has become shorter while it was read: frame {number + 1} is "
+                "not whole."
+            )

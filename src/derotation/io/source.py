@@ -1,5 +1,6 @@
 """What a file of frames offers to the movie, whatever its format."""
 
+import io
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FrameReader", "FrameSource"]
+__all__ = ["FrameReader", "FrameSource", "fill"]
 
 
 class FrameReader(Protocol):
@@ -42,3 +43,26 @@ class FrameSource(Protocol):
 
     def reader(self) -> AbstractContextManager[FrameReader]:
         """Open the file for reading."""
+
+
+def fill(stream: io.FileIO, offset: int, view: memoryview) -> int:
+    """Fill a buffer from the bytes of an unbuffered file at an offset.
+
+    Returns
+    -------
+    int
+        Bytes read: fewer than the buffer has if the file ends before.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    stream.seek(offset)
+    done = 0
+    while done < len(view):
+        n_read = stream.readinto(view[done:])
+        if not n_read:
+            break
+        done += n_read
+    return done

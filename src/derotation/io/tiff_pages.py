@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import MovieError
+from derotation.io.source import fill
 
 if TYPE_CHECKING:
     import tifffile
@@ -708,21 +709,17 @@ class PageReader:
             raise MovieError(f"{self.table.path} is not open.")
         view = out.data.cast("B")
         try:
-            self._stream.seek(offset)
-            done = 0
-            while done < len(view):
-                n_read = self._stream.readinto(view[done:])
-                if not n_read:
-                    raise MovieError(
-                        f"{self.table.path} has become shorter while it was read: it ends within "
-                        f"page {page + 1 + done // self.table.page_bytes} of "
-                        f"{self.table.n_pages}. {_COPY_ADVICE}"
-                    )
-                done += n_read
+            done = fill(self._stream, offset, view)
         except OSError as error:
             raise MovieError(
                 f"{self.table.path}: page {page + 1} cannot be read ({error.strerror})."
             ) from error
+        if done < len(view):
+            raise MovieError(
+                f"{self.table.path} has become shorter while it was read: it ends within page "
+                f"{page + 1 + done // self.table.page_bytes} of {self.table.n_pages}. "
+                f"{_COPY_ADVICE}"
+            )
 
     def _decode(self, page: int) -> NDArray[Any]:
         """Return one page that is compressed, tiled or in pieces."""
