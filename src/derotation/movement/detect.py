@@ -59,7 +59,7 @@ class Detection(Estimate):
         """Put a movement and its evidence into the form of an estimate, and say what was found."""
         x, y = correction.center_shift
         turn = correction.rotation
-        figures = {
+        figures: dict[str, float | str] = {
             "reference": reference,
             "across": abs(x),
             "along": abs(y),
