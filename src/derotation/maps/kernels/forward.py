@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.compiling import FUSED, compiled
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _round_places(x0, x1, x2, y0, y1, y2, start, stop, height, width, pitch, place):
     """Round the places x0 + x1 i + x2 i^2 (y likewise) to flat indices; height * pitch: none."""
     nowhere, width, height = np.int32(height * pitch), np.int32(width), np.int32(height)
@@ -27,9 +27,10 @@ def _neighbor(j, last, earlier):
 
 
 @compiled
-def _along_x(row, j, shift):
-    """Give slope and start of a row of a map along line j, displaced by `shift` to the right."""
-    return row[0], row[1] * j + row[2] - row[0] * shift
+def _along_x(maps, f, m, k, j, shift):
+    """Give slope and start along line j, displaced by `shift`, of row k of the map of line m."""
+    a = maps[f, m, k, 0]
+    return a, maps[f, m, k, 1] * j + maps[f, m, k, 2] - a * shift
 
 
 @compiled
@@ -40,10 +41,10 @@ def _places_of_part(
     k = _neighbor(j, maps.shape[1] - 1, earlier)
     towards = np.float64(k - j)
     p, q = towards * (offset - slope * 0.5 * (place.shape[0] - 1)), towards * slope
-    (x1, x0), (y1, y0) = _along_x(maps[f, j, 0], j, shift), _along_x(maps[f, j, 1], j, shift)
+    (x1, x0), (y1, y0) = _along_x(maps, f, j, 0, j, shift), _along_x(maps, f, j, 1, j, shift)
     (x1_k, x0_k), (y1_k, y0_k) = (
-        _along_x(maps[f, k, 0], j, shift),
-        _along_x(maps[f, k, 1], j, shift),
+        _along_x(maps, f, k, 0, j, shift),
+        _along_x(maps, f, k, 1, j, shift),
     )
     dx1, dx0, dy1, dy0 = x1_k - x1, x0_k - x0, y1_k - y1, y0_k - y0
     _round_places(
@@ -85,7 +86,10 @@ def place_line(frames, maps, f, j, slope, offset, shift, shape, place, image):
     height, width = shape
     nowhere = np.uint32(image.shape[0] - 1)
     pitch = (image.shape[0] - 1) // height
-    if np.isnan(maps[f, j].sum()):
+    total = 0.0
+    for k in range(2):
+        total += maps[f, j, k, 0] + maps[f, j, k, 1] + maps[f, j, k, 2]
+    if np.isnan(total):
         return
     _places_of_line(maps, f, j, slope, offset, shift, height, width, pitch, place)
     for i in range(place.shape[0]):
@@ -98,13 +102,13 @@ def finish_image(image, blank, out):
     """Copy what was placed (not NaN) to `out` (Hout, Wout), the rest is blank; count the placed."""
     height, width = out.shape
     pitch = (image.shape[0] - 1) // height
-    n_placed = 0
+    n_placed = np.int32(0)
     for y in range(height):
-        row = image[y * pitch : y * pitch + width]
         for x in range(width):
-            placed = not np.isnan(row[x])
-            out[y, x] = row[x] if placed else blank
-            n_placed += np.int64(placed)
+            value = image[np.uint32(y * pitch + x)]
+            placed = not np.isnan(value)
+            out[y, x] = value if placed else blank
+            n_placed += np.int32(placed)
     return n_placed
 
 
