@@ -8,14 +8,16 @@ from derotation.maps.kernels.compiling import FUSED, compiled
 @compiled(fastmath=FUSED)
 def _round_places(x0, x1, x2, y0, y1, y2, start, stop, height, width, pitch, place):
     """Round the places x0 + x1 i + x2 i^2 (y likewise) to flat indices; height * pitch: none."""
-    nowhere, width, height = np.int32(height * pitch), np.int32(width), np.int32(height)
-    pitch = np.int32(pitch)
+    nowhere, pitch = np.int32(height * pitch), np.int32(pitch)
+    x_end, y_end = np.float64(width), np.float64(height)
     for i in range(start, stop):
         column = np.float64(i)
-        x = np.int32(np.floor(x0 + 0.5 + column * (x1 + column * x2)))
-        y = np.int32(np.floor(y0 + 0.5 + column * (y1 + column * y2)))
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        place[i] = y * pitch + x if inside else nowhere
+        x = np.floor(x0 + 0.5 + column * (x1 + column * x2))
+        y = np.floor(y0 + 0.5 + column * (y1 + column * y2))
+        # Compared before it is converted: what is NaN (beside a line without a map) has no integer.
+        inside = (x >= 0.0) & (x < x_end) & (y >= 0.0) & (y < y_end)
+        x, y = x if inside else 0.0, y if inside else 0.0
+        place[i] = np.int32(y) * pitch + np.int32(x) if inside else nowhere
 
 
 @compiled
