@@ -206,3 +206,27 @@ def test_scale(tmp_path):
     assert 50 < figures["dry_mb"] < 1000
     assert figures["wall_s"] > figures["computing_of_a_session_s"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_fuzz_readers(tmp_path):
+    figures = run("fuzz_readers", tmp_path, "--seconds", "6", "--keep", tmp_path, "--only", "tif")
+    assert figures["faults"] == []
+    assert len(figures["counts"]) >= 14
+    assert sum(figures["counts"].values()) > 50
+
+
+def test_fuzz_readers_finds_what_must_not_be(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    fuzz_readers = importlib.import_module("fuzz_readers")
+
+    def careless(path):
+        if b"center" not in path.read_bytes():
+            raise IndexError
+
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"center": 3}')
+    kind = fuzz_readers.Kind("careless", path, careless)
+    with pytest.raises(IndexError):
+        fuzz_readers._fuzz_kind(kind, 1, {"careless": 0}, tmp_path / "report")
+    assert path.read_bytes() == b'{"center": 3}'
+    assert b"center" not in path.with_name("a.json.last").read_bytes()

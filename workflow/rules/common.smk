@@ -58,7 +58,7 @@ MOSAICS = mosaic_groups(COHORT.sheet)
 ANY_SESSION = "[A-Za-z0-9][A-Za-z0-9_-]*"
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
-MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels")
+MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels", "movie.dataset")
 
 # The keys of the section movement that decide what is found; the others decide what is looked at.
 DETECTION_KEYS = (

@@ -177,8 +177,8 @@ class _Look:
         from derotation.io.movie import open_movie
 
         chosen = self.config["movie"]
-        keys = ("channel", "plane", "n_planes", "n_channels")
-        with open_movie(self.session.movie, **{key: chosen[key] for key in keys}) as movie:
+        keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
+        with open_movie(self.session.movie, **{key: chosen.get(key) for key in keys}) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"
@@ -209,21 +209,18 @@ class _Look:
         return int(np.prod(shape)) * sum(missing)
 
     def signals(self) -> None:
-        from derotation.io.signals import open_signals
+        from derotation.io.signals import open_signals, signal_options
 
         given = self.config["signals"]
-        signals = open_signals(
-            self.session.signals,
-            channel_order=given["channel_order"],
-            channel_names=given["channel_names"],
-        )
+        signals = open_signals(self.session.signals, **signal_options(given))
         self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
 
     def stimulus(self) -> None:
-        from derotation.io.stimulus import read_stimulus
+        from derotation.io.stimulus import read_stimulus, stimulus_options
 
         if self.session.stimulus:
-            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus).speed)
+            options = stimulus_options(self.config["signals"])
+            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus, **options).speed)
 
     def calibration(self) -> None:
         from derotation.calibration.calibration import Calibration

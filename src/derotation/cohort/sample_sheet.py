@@ -81,13 +81,13 @@ class Session:
             Sorted by the numbers in the names; a path without a pattern stands there even if
             nothing exists at it yet.
         """
-        if not is_pattern(self.movie):
-            return [self.movie]
-        from derotation.io.files import natural_sort
+        from derotation.io.movie import movie_files
 
-        # Path.glob takes no absolute patterns.
-        found = glob.glob(self.movie, recursive=True)  # noqa: PTH207
-        return [str(file) for file in natural_sort(found) if file.is_file()]
+        if not self.movie:
+            return [self.movie]
+        # A path without a pattern stays as it is written.
+        files = [str(file) for file in movie_files(self.movie)]
+        return files if len(files) != 1 or is_pattern(self.movie) else [self.movie]
 
     def as_row(self) -> dict[str, str | float]:
         """Give the row's cells by column, the empty ones left out."""

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
+from derotation.io.results import check_arrays
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
@@ -30,6 +31,21 @@ _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 _LATENCY_S = 0.02
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
+# What a file has to hold; an angle that nobody knows is NaN.
+_FINITE = (
+    "line_duty",
+    "sampling_rate",
+    "frame_rate",
+    "lag_ms",
+    "line_start",
+    "frame_start",
+    "rotation",
+)
+_AXES = {
+    **dict.fromkeys(("line_angles", "line_start", "line_usable", "flags"), ("frame", "line")),
+    **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
+    **dict.fromkeys(("line_duty", "line_reference", "sampling_rate", "frame_rate", "lag_ms"), ()),
+}
 
 
 class AngleFlag(enum.IntFlag):
@@ -197,6 +213,7 @@ class Angles:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
+        check_arrays(path, values, _AXES, _FINITE)
         for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms"):
             values[name] = values[name].item()
         return cls(**values)

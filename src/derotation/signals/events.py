@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
 from derotation.io.files import save_npz, write_json
+from derotation.io.results import check_arrays, read_npz
 from derotation.io.signals import ROLES, AnalogSignals
 from derotation.io.stimulus import Stimulus
 from derotation.settings.defaults import complete
@@ -127,17 +127,24 @@ class Events:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(npz_path, _KIND, _VERSION)
-        for name in ("sampling_rate", "n_samples", "line_duration", "line_period"):
-            values[name] = values[name].item()
-        values["line_duration_measured"] = bool(values["line_duration_measured"])
-        for name in _TEXT_FIELDS:
-            values[name] = json.loads(str(values[name]))
-        for name in ("repairs", "anomalies"):
-            values[name] = tuple(
-                Repair(**{**entry, "places": tuple(entry["places"])}) for entry in values[name]
-            )
-        values["levels"] = {role: tuple(found) for role, found in values["levels"].items()}
-        return cls(**values)
+        numbers = ("sampling_rate", "n_samples", "line_duration", "line_period")
+        check_arrays(npz_path, values, dict.fromkeys(numbers, ()), numbers)
+        try:
+            for name in numbers:
+                values[name] = values[name].item()
+            values["line_duration_measured"] = bool(values["line_duration_measured"])
+            for name in _TEXT_FIELDS:
+                values[name] = json.loads(str(values[name]))
+            for name in ("repairs", "anomalies"):
+                values[name] = tuple(
+                    Repair(**{**entry, "places": tuple(entry["places"])}) for entry in values[name]
+                )
+            values["levels"] = {role: tuple(found) for role, found in values["levels"].items()}
+            return cls(**values)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"{os.fspath(npz_path)} cannot be read as {_KIND} ({error!r}). Make it again."
+            ) from error
 
     def summary(self) -> dict[str, Any]:
         """Give what a person wants to know, ready for JSON; times in seconds."""
@@ -375,17 +382,11 @@ def open_result(path: str | os.PathLike[str], kind: str, version: int) -> dict[s
     InputError
         If it cannot be read, holds something else, or was written by a later version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(
-            f"{os.fspath(path)} cannot be read as {kind} ({error}). Make it again."
-        ) from error
+    values = read_npz(path, kind)
     if str(values.pop("kind", "")) != kind:
         raise InputError(f"{os.fspath(path)} holds no {kind}; it has {', '.join(values)}.")
-    found = int(values.pop("version", -1))
-    if found != version:
+    found = values.pop("version", -1)
+    if not np.array_equal(found, version):
         raise InputError(
             f"{os.fspath(path)} holds {kind} of version {found}; this software reads version "
             f"{version}. Make it again."

@@ -10,8 +10,8 @@ import numpy as np
 
 from derotation.errors import InputError
 from derotation.io.movie import Movie
-from derotation.io.signals import AnalogSignals, open_signals
-from derotation.io.stimulus import read_stimulus
+from derotation.io.signals import AnalogSignals, open_signals, signal_options
+from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.plots.signals import plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
 from derotation.steps import outputs as outputs_base
@@ -74,10 +74,8 @@ def run(
         If a file cannot be read, or signals and movie disagree by more than can be repaired.
     """
     chosen = config["signals"]
-    recorded = open_signals(
-        signals, channel_order=chosen["channel_order"], channel_names=chosen["channel_names"]
-    )
-    table = None if stimulus is None else read_stimulus(stimulus)
+    recorded = open_signals(signals, **signal_options(chosen))
+    table = None if stimulus is None else read_stimulus(stimulus, **stimulus_options(chosen))
     with open_session_movie(movie, config) as opened:
         found = parse_signals(
             recorded,

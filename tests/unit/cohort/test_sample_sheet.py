@@ -101,7 +101,7 @@ def test_stage_positions_are_numbers():
         (row(movie="rawr/x.tif"), "movie", 'the folder "rawr" does not exist'),
         (row(movie="raw/x*.tif"), "movie", 'no file matches "raw/x*.tif"'),
         (row(movie="raw"), "movie", "is a folder"),
-        (row(signals="raw/m_1.tif"), "signals", "a .npy or .bin file"),
+        (row(signals="raw/m_1.tif"), "signals", "the path of a .npy, .bin, .h5"),
         (row(signals="raw/s.bin"), "signals", 'there is no file "raw/s.bin"'),
         (row(stimulus=""), "stimulus", "the protocol full needs the table"),
         (row(stimulus="raw/none.csv"), "stimulus", "there is no file"),
