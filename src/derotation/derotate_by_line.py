@@ -56,7 +56,7 @@ def derotate_recording(
     Parameters
     ----------
     movie : Movie, path, or array_like of shape (frame, y, x)
-        The frames as recorded: a TIFF, a pattern for several, or what was opened or read.
+        The frames as recorded: a file or folder, a pattern for several, or what was opened or read.
     angles : Angles or path
         The angle of each line, as the signals tell it: ``angles.npz``.
     calibration : Calibration or path
