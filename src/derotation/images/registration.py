@@ -2,7 +2,7 @@
 
 Frames that were recorded while the sample was turned are derotated by the maps of a guess. What a
 frame is then still off says how far off the guess is; the package
-:mod:`derotation.calibration` explains it.
+:mod:`derotation.calibration.center` explains it.
 """
 
 from collections.abc import Callable

@@ -114,7 +114,7 @@ class LineMaps:
             As the signals tell them; the placement's lag is applied here, once. Angles that were
             shifted by a lag before are taken as they are.
         placement : Placement
-            A :class:`derotation.calibration.Calibration`, or a guess of one.
+            A :class:`~derotation.calibration.calibration.Calibration`, or a guess of one.
         timing : LineTiming, optional
             When the samples within a line are recorded; by default as `angles` says, in one
             direction.
