@@ -60,7 +60,8 @@ class WobbleEstimate(Corrected):
     order: int
     """Harmonics that predict frames best that were left out; 0: none."""
     wobble: Rows
-    """Rows (Cx, Cy, Sx, Sy) in pixels, see :class:`~derotation.calibration.calibration.Calibration`."""
+    """Rows (Cx, Cy, Sx, Sy) in pixels, as those of
+    :class:`~derotation.calibration.calibration.Calibration`."""
     wobble_sd: Rows
     """Their standard uncertainties."""
     probability: float
