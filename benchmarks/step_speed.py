@@ -135,6 +135,8 @@ def measure(
                     threads=given.threads,
                 )
                 seconds[step][which].append(took)
+            last = {which: f"{min(runs[-1][1:]):.2f}" for which, runs in seconds[step].items()}
+            print(f"round {k + 1}, {step}: {last} s", file=sys.stderr, flush=True)
     return seconds
 
 

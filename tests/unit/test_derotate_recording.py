@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_the_how_to_for_notebooks_holds_with_a_lag(session, monkeypatch):
     assert len(code) == 2
     monkeypatch.chdir(study)
     folder = "results/demo_offcenter"
-    found = {
+    found: dict[str, Any] = {
         "tifffile": tifffile,
         "angles": Angles.load(f"{folder}/angles.npz"),
         "calibration": Calibration.load(f"{folder}/calibration.json"),

@@ -32,7 +32,8 @@ def test_the_reference_lists_modules_that_exist_and_each_once():
 
 def test_the_reference_lists_modules_in_their_rooms_with_the_sentence_of_each():
     sections = re.split(r"^## ", (DOCS / "api.md").read_text(), flags=re.MULTILINE)
-    rooms = {room[1]: text for text in sections if (room := re.match(r".*: `(\w+)`\n", text))}
+    found = ((re.match(r".*: `(\w+)`\n", text), text) for text in sections)
+    rooms = {heading[1]: text for heading, text in found if heading}
     assert len(rooms) > 15
     for room, text in rooms.items():
         docstring = ast.get_docstring(
