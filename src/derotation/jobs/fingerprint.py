@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["code_fingerprint", "modules_behind"]
 
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 
 
 @cache
