@@ -35,12 +35,14 @@ class Session:
         The session's name, unique within the sheet.
     row : int
         The row in the sheet; the header is row 1.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     movie : str
         The path of a TIFF, or a pattern for several.
     signals : str
-        The path of the analog signals.
+        The path of the analog signals; empty if there are none.
+    angles : str or None
+        The path of a table of angles.
     stimulus : str or None
         The path of the table of speeds and directions.
     calibration : str or None
@@ -57,9 +59,10 @@ class Session:
 
     name: str
     row: int
-    protocol: Literal["full", "incremental"]
+    protocol: Literal["full", "incremental", "free"]
     movie: str
-    signals: str
+    signals: str = ""
+    angles: str | None = None
     stimulus: str | None = None
     calibration: str | None = None
     reference: str | None = None
@@ -90,7 +93,7 @@ class Session:
         columns = [item.name for item in fields(self) if item.name not in ("name", "row", "extra")]
         known = {column: getattr(self, column) for column in columns}
         cells = {"session": self.name} | known | dict(self.extra)
-        return {column: cell for column, cell in cells.items() if cell is not None}
+        return {column: cell for column, cell in cells.items() if cell not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -306,6 +309,9 @@ class _RowChecks:
         if values.get("protocol") == "full" and "stimulus" not in values:
             text = "nothing given, but the protocol full needs the table of speeds and directions."
             self.add(row, "stimulus", text, texts.get("session"))
+        if "signals" not in texts and "angles" not in texts:
+            text = "the cell is empty; a session needs analog signals, or a table of angles."
+            self.add(row, "signals", text, texts.get("session"))
         wrong = {problem.path[0] for problem in problems}
         return {column: value for column, value in values.items() if column not in wrong}
 
@@ -379,6 +385,8 @@ class _RowChecks:
                 self._check_file(session, "movie", session.movie)
             if session.signals:
                 self._check_file(session, "signals", session.signals)
+            if session.angles:
+                self._check_file(session, "angles", session.angles)
             if session.stimulus:
                 self._check_file(session, "stimulus", session.stimulus)
 

@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from derotation.errors import SignalError
 
-__all__ = ["ROLES", "AnalogSignals", "open_signals"]
+__all__ = ["OPTIONAL_ROLES", "ROLES", "AnalogSignals", "open_signals"]
 
 #: What the channels are for, in the documented order of a `.npy` file.
 ROLES = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")
+
+#: What further channels may be for; they are there if channel_order names them.
+OPTIONAL_ROLES = (
+    "direction",
+    "quadrature_a",
+    "quadrature_b",
+    "quadrature_index",
+    "angle_voltage",
+)
 
 # A 16-bit converter over -10 to 10 V: volts = -10 + 20 (v + 2**15) / 2**16.
 _BIN_DTYPE = np.dtype("<i2")
@@ -204,7 +213,8 @@ def open_signals(
     path: str | os.PathLike[str],
     *,
     channel_order: Sequence[str] = ROLES,
-    channel_names: Mapping[str, str] | None = None,
+    channel_names: Mapping[str, str | None] | None = None,
+    required: Sequence[str] = ROLES,
 ) -> AnalogSignals:
     """Open the analog signals of a recording.
 
@@ -216,8 +226,10 @@ def open_signals(
     channel_order
         Names of the file's channels, in the file's order; all of them, also those not needed.
     channel_names
-        Name of the channel for each of :data:`ROLES`. A role that is left out has the channel
-        of its own name.
+        Name of the channel for each of :data:`ROLES` and :data:`OPTIONAL_ROLES`. A role that is
+        left out has the channel of its own name; None: there is no such channel.
+    required
+        Roles that need a channel, unless `channel_names` says that there is none.
 
     Returns
     -------
@@ -231,7 +243,7 @@ def open_signals(
         `channel_order`, or if a channel's name is not in `channel_order`.
     """
     path = Path(path)
-    rows = _rows(path, tuple(channel_order), dict(channel_names or {}))
+    rows = _rows(path, tuple(channel_order), dict(channel_names or {}), required)
     if path.is_dir():
         raise SignalError(f"{path} is a folder; the analog signals are one .npy or .bin file.")
     if not path.exists():
@@ -247,7 +259,9 @@ def open_signals(
     )
 
 
-def _rows(path: Path, order: tuple[str, ...], names: dict[str, str]) -> dict[str, int]:
+def _rows(
+    path: Path, order: tuple[str, ...], names: dict[str, str | None], required: Sequence[str]
+) -> dict[str, int]:
     """Find the row of each role."""
     if not order:
         raise SignalError("signals.channel_order is empty; name every channel of the file.")
@@ -257,23 +271,27 @@ def _rows(path: Path, order: tuple[str, ...], names: dict[str, str]) -> dict[str
             f"signals.channel_order names {_listed(repeated)} more than once; "
             "each channel needs a name of its own."
         )
-    unknown = [role for role in names if role not in ROLES]
+    known = (*ROLES, *OPTIONAL_ROLES)
+    unknown = [role for role in names if role not in known]
     if unknown:
         raise SignalError(
             f"signals.channel_names has the unknown role {_listed(unknown)}; "
-            f"the roles are {_listed(ROLES)}."
+            f"the roles are {_listed(known)}."
         )
     rows: dict[str, int] = {}
-    for role in ROLES:
+    for role in known:
         name = names.get(role, role)
+        if name is None or (name not in order and name == role and role not in required):
+            continue
         if name not in order:
             raise SignalError(
                 f"{path}: the channel '{name}', wanted as {role}, is not among "
                 f"signals.channel_order: {_listed(order)}. Correct signals.channel_names or "
-                "signals.channel_order."
+                f"signals.channel_order; if there is none, set signals.channel_names.{role} to "
+                "null."
             )
         rows[role] = order.index(name)
-    shared = [role for role in ROLES if list(rows.values()).count(rows[role]) > 1]
+    shared = [role for role in rows if list(rows.values()).count(rows[role]) > 1]
     if shared:
         raise SignalError(
             f"signals.channel_names gives one channel to {_listed(shared)}; "

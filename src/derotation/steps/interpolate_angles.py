@@ -16,7 +16,7 @@ def run(
     *,
     events: str | Path,
     movie: str | Path,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     angles: str | Path,
     table: str | Path,
@@ -30,7 +30,7 @@ def run(
         The events that the step ``parse_signals`` wrote.
     movie : path
         The movie's TIFF, or a pattern for several. Only its metadata are read.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
         The configuration; its sections ``angles`` and ``movie`` are read, and the key
