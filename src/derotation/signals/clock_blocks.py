@@ -222,7 +222,7 @@ def _say(
     blocks: Sequence[Block], which: Sequence[int], frame: Pulses, n_frames: int, report: Report
 ) -> None:
     lengths = ", ".join(
-        f"{len(block)}{'*' if k in which else ''}" for k, block in enumerate(blocks)
+        f"{block.n_frames}{'*' if k in which else ''}" for k, block in enumerate(blocks)
     )
     left = [block for k, block in enumerate(blocks) if k not in which]
     n_left = sum(block.n_frames for block in left)

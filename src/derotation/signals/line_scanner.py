@@ -121,10 +121,11 @@ class LineScanner:
         wanted = self.n_lines * max(len(self.frame), self.n_frames - 1)
         if not self._gaps_are_hidden() or len(self.rises) >= MIN_LINES_IF_HIDDEN * wanted:
             return False
-        # Lines that have no pulse in any frame lie between frames, where a wide gap is no surprise.
+        # Lines that have no pulse in any frame make it wait longer between frames, nowhere else.
+        least = MIN_LINES_IF_HIDDEN * wanted * (1 - MAX_UNPULSED / self.n_lines)
         gaps = np.diff(self.rises)
         n_wide = np.count_nonzero(gaps > 1.5 * np.median(gaps))
-        return bool(n_wide > len(self.frame) + (1 - MIN_LINES_IF_HIDDEN) * wanted)
+        return bool(len(self.rises) < least or n_wide > len(self.frame) + 1 + 0.002 * wanted)
 
     def _gaps_are_hidden(self) -> bool:
         """Tell whether the line clock is low between lines for no longer than a sample or two."""
@@ -227,11 +228,11 @@ class LineScanner:
                 count=(usual - self.n_lines) * len(counts),
             )
             return 0
-        if self._gaps_are_hidden() and usual < self.n_lines:
-            return 0
         unpulsed = self.n_lines - usual
         if 0 < unpulsed <= MAX_UNPULSED and self._has_room(self.n_lines, period):
             return unpulsed
+        if self._gaps_are_hidden() and usual < self.n_lines:
+            return 0
         raise SignalError(
             f"line_clock: most frames ({share:.0%}) have {usual} line pulses, but the movie has "
             f"{self.n_lines} lines per frame. If the movie was cropped or binned, say which lines "
