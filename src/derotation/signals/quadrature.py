@@ -19,6 +19,8 @@ NDFloat = NDArray[np.float64]
 _STATE = np.array([[0, 3], [1, 2]], np.int64)
 # An interval that is this many times longer than the one beside it is a rest, or nearly.
 SLOW = 2.0
+# Fewer counts than this are no turn: the index pulse itself lasts for one or two.
+FEWEST_COUNTS = 16
 # Many missed edges are another fault than noise.
 MAX_MISSED_PART = 0.02
 
@@ -188,7 +190,7 @@ def quadrature_angle(
     marks = None if index is None or not len(index) else _index_marks(index, counts)
     per_turn = counts_per_turn or _counts_per_turn(marks)
     time, place = _with_rests(counts, n_samples)
-    if marks is not None:
+    if marks is not None and len(marks[0]) > 1:
         place = _corrected(time, place, marks, per_turn, report)
     scale = 360.0 / per_turn
     return MeasuredAngle(
@@ -220,17 +222,18 @@ def _report_edges(counts: Counts, report: Report) -> None:
 
 def _index_marks(index: Pulses, counts: Counts) -> tuple[NDFloat, NDFloat]:
     """Tell where the encoder was in the middle of each index pulse."""
-    middle = (index.start + index.stop) / 2.0
-    edges = np.interp(index.start, counts.time, counts.place)
-    others = np.interp(index.stop, counts.time, counts.place)
-    return middle, np.asarray((edges + others) / 2)
+    whole = slice(int(index.begins_high), len(index) - int(index.ends_high))
+    start, stop = index.start[whole], index.stop[whole]
+    edges = np.interp(start, counts.time, counts.place)
+    others = np.interp(stop, counts.time, counts.place)
+    return (start + stop) / 2.0, np.asarray((edges + others) / 2)
 
 
 def _counts_per_turn(marks: tuple[NDFloat, NDFloat] | None) -> int:
     """Tell the counts of a turn from one index pulse to the next."""
     if marks is not None and len(marks[1]) > 1:
         turns = np.abs(np.diff(marks[1]))
-        turns = turns[turns > 0.5 * turns.max()]
+        turns = turns[turns > max(0.5 * turns.max(), FEWEST_COUNTS)]
         if len(turns):
             return round(float(np.median(turns)))
     raise ConfigError(
@@ -288,8 +291,6 @@ def _corrected(
             f"({worst * 360 / per_turn:.3g} degrees): corrected evenly from one to the next.",
             count=int(np.count_nonzero(trusted)),
         )
-    elif len(at) < 2:
-        return place
     if worst <= 1:
         return place
     return np.asarray(place - np.interp(time, at[trusted], off[trusted]))

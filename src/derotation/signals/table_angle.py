@@ -58,6 +58,8 @@ def table_angle(
             f"{table.path} holds angles of the shape {table.angle.shape} without times; expected "
             f"are one per frame ({n_frames}), one per line ({n_frames} x {n_lines}), or times."
         )
+    if table.time is None:
+        time, angle = _until_the_ends(time, angle, line_start, line_duration)
     known = np.isfinite(angle)
     if np.count_nonzero(known) < 2:
         raise InputError(f"{table.path} holds fewer than two angles.")
@@ -69,3 +71,22 @@ def table_angle(
         known=np.diff(index) == 1,
         resolution=0.0,
     )
+
+
+def _until_the_ends(
+    time: NDFloat, angle: NDFloat, line_start: NDFloat, line_duration: float
+) -> tuple[NDFloat, NDFloat]:
+    """Go on straight to the first line's start and the last one's end: half a frame."""
+    if len(time) < 2:
+        return time, angle
+    begin, end = float(line_start[0, 0]), float(line_start[-1, -1] + line_duration)
+    first = angle[0] - _wrapped(angle[1] - angle[0]) / (time[1] - time[0]) * (time[0] - begin)
+    last = angle[-1] + _wrapped(angle[-1] - angle[-2]) / (time[-1] - time[-2]) * (end - time[-1])
+    return (
+        np.concatenate([[begin], time, [end]]),
+        np.concatenate([[first], angle, [last]]),
+    )
+
+
+def _wrapped(degrees: float) -> float:
+    return (degrees + 180) % 360 - 180

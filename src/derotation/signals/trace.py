@@ -1,6 +1,7 @@
 """The angle as a function of time, whatever told it: what all angle sources hand over."""
 
 import enum
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ __all__ = [
 NDFloat = NDArray[np.float64]
 
 # A sample rests if it turns by less than this within that time (degrees, s), and longer than that.
-REST_DEGREES = 0.1
+REST_DEGREES = 0.05
 REST_WINDOW_S = 0.1
 MIN_REST_S = 0.2
 # The grid on which rests are looked for (s).
@@ -172,8 +173,9 @@ def find_segments(
     half = max(1, round(REST_WINDOW_S / GRID_S / 2))
     padded = np.pad(on_grid, half, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    moving = np.ptp(windows, axis=1) > REST_DEGREES + 2 * resolution
-    moving = _without_short_rests(moving, round(MIN_REST_S / GRID_S))
+    moving = np.ptp(windows, axis=1) > REST_DEGREES + resolution
+    most = 2 * REST_DEGREES + 1.5 * resolution
+    moving = _without_brief_rests(moving, on_grid, round(MIN_REST_S / GRID_S), most)
     edges = np.diff(np.concatenate([[0], moving.astype(np.int8), [0]]))
     first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     ends = np.append(first, len(grid))
@@ -194,14 +196,18 @@ def find_segments(
     )
 
 
-def _without_short_rests(moving: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """Count rests that are shorter than `least` as motion, unless they are at an end."""
-    edges = np.flatnonzero(np.diff(moving)) + 1
-    bounds = np.concatenate([[0], edges, [len(moving)]])
+def _without_brief_rests(
+    moving: NDArray[np.bool_], angle: NDFloat, least: int, most: float
+) -> NDArray[np.bool_]:
+    """Count rests as motion that are shorter than `least`, or turn slowly by more than `most`.
+
+    Those at an end may be short.
+    """
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(moving)) + 1, [len(moving)]])
     filled = moving.copy()
-    for k in range(1, len(bounds) - 2):
-        a, b = bounds[k], bounds[k + 1]
-        if not moving[a] and b - a < least:
+    for k, (a, b) in enumerate(itertools.pairwise(bounds.tolist())):
+        at_end = k == 0 or k == len(bounds) - 2
+        if not moving[a] and ((b - a < least and not at_end) or np.ptp(angle[a:b]) > most):
             filled[a:b] = True
     return filled
 
