@@ -20,7 +20,7 @@ from derotation.signals.clock_frames import read_choice
 from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
 from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
-from derotation.signals.pulses import Pulses, find_pulses, no_pulses
+from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
 from derotation.signals.repairs import Repair, Report, counted
 from derotation.signals.roles import SOURCES, digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
@@ -456,15 +456,12 @@ def _rotations_of_ticks(
             "angles.direction is channel, but no channel is named direction in "
             "signals.channel_order."
         )
-    rules = _rules(options, protocol, degrees_per_step)
     if asked in (1, -1):
-        rules = replace(rules, direction=int(asked))
-        if protocol == "full" and stimulus is None:
-            direction = no_pulses("direction")
+        direction = always("direction", high=asked == 1, n_samples=n_samples)
     return find_rotations(
         on,
         ticks,
-        rules=rules,
+        rules=_rules(options, protocol, degrees_per_step),
         stimulus=stimulus if asked in ("auto", "table") else None,
         report=report,
         n_samples=n_samples,

@@ -189,6 +189,20 @@ def no_pulses(role: str) -> Pulses:
     )
 
 
+def always(role: str, *, high: bool, n_samples: int) -> Pulses:
+    """Give what a channel has that keeps one level throughout the recording."""
+    if not high:
+        return no_pulses(role)
+    return Pulses(
+        role=role,
+        start=np.zeros(1, np.int64),
+        stop=np.full(1, n_samples, np.int64),
+        levels=_flat_levels(0.0),
+        begins_high=True,
+        ends_high=True,
+    )
+
+
 def _read_edges(
     signals: AnalogSignals, levels: Mapping[str, Levels]
 ) -> dict[str, NDArray[np.int64]]:

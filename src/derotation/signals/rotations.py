@@ -40,6 +40,8 @@ LOOSE_MARGIN_S = 0.1
 # So many ticks outside rotations, no further apart than this, are a motor that turns.
 MANUAL_TICKS = 10
 MANUAL_INTERVAL_S = 0.2
+# Where ticks miss for more than this, the motor may have stalled (degrees).
+MAX_STALL_DEGREES = 1.0
 # A motor may have stood still if an interval is this many times longer than those beside it.
 PAUSE = 2.5
 # A rotation goes on if no interval about a gap of the on-signal is this much longer than usual.
@@ -100,8 +102,6 @@ class RotationRules:
     """Degrees of a step; None: as most steps say."""
     max_off_glitch_s: float
     max_missing_fraction: float
-    direction: int = -1
-    """Of rotations of which neither the table nor a channel tells it; +1 or -1."""
 
     def ticks_of(self, degrees: float | None) -> int | None:
         """Give the number of ticks of so many degrees."""
@@ -708,7 +708,13 @@ class _Finder:
             n_turned = expected if expected is not None else n_ticks
             nominal = n_turned * self.rules.increment
         lost = np.inf
-        if problem and not block.cut:
+        if train is not None and not block.cut:
+            lost = tick_faults.stalled_from(
+                train.time, train.inserted, MAX_STALL_DEGREES / self.rules.increment
+            )
+            if np.isfinite(lost):
+                problem = f"its ticks end, or pause, at {lost / self.rate:.3f} s"
+        elif problem and not block.cut:
             planned = None if self.stimulus is None else nominal / speed * self.rate
             lost = tick_faults.lost_from(block.ticks, expected, block.start, block.stop, planned)
         if np.isfinite(lost):
@@ -751,8 +757,8 @@ class _Finder:
             before = int(np.searchsorted(self.direction.start, middle, side="right")) - 1
             high = before >= 0 and middle < self.direction.stop[before]
             return (1 if high else -1), measured
-        # The turn of the incremental protocol goes up, like a direction of -1.
-        return (-1 if self.rules.protocol == "incremental" else self.rules.direction), measured
+        # Angles that nothing tells the sign of go up, as in the protocol incremental.
+        return -1, measured
 
     def _limits(
         self, block: Block, train: TickTrain | None, angle: NDFloat, turned: float

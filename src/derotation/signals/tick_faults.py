@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from derotation.signals.ticks import cruise_speed
 
-__all__ = ["debounced", "lost_from", "ringing_after"]
+__all__ = ["debounced", "lost_from", "ringing_after", "stalled_from"]
 
 NDFloat = NDArray[np.float64]
 
@@ -149,10 +149,41 @@ def lost_from(
     return float(ticks[longest])
 
 
+def stalled_from(time: NDFloat, inserted: NDArray[np.bool_], least: float) -> float:
+    """Tell from when on a rotation may have stalled, though few of its ticks are missing.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n,)
+        All ticks of the rotation, samples.
+    inserted : ndarray of bool, shape (n,)
+        Those that were missing.
+    least : float
+        Ticks that have to be missing in a row.
+
+    Returns
+    -------
+    float
+        The last tick before the first gap in which the motor may have stood still; else infinite.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], inserted.astype(np.int8), [0]])))
+    seen = time[~inserted]
+    if len(seen) < 2 * SPEED_TICKS:
+        return float("inf")
+    speed = cruise_speed(seen)
+    for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if stop - first <= least or first == 0:
+            continue
+        last = int(np.count_nonzero(~inserted[:first])) - 1
+        if not _turned_on(seen, last, speed):
+            return float(seen[last])
+    return float("inf")
+
+
 def _turned_on(ticks: NDFloat, last: int, speed: float) -> bool:
     """Tell whether ticks go on after a gap as fast as before: a motor cannot start so suddenly."""
     if last < SPEED_TICKS or last + 1 + SPEED_TICKS >= len(ticks):
         return False
     before = SPEED_TICKS / (ticks[last] - ticks[last - SPEED_TICKS])
     after = SPEED_TICKS / (ticks[last + 1 + SPEED_TICKS] - ticks[last + 1])
-    return bool(min(before, after) > 0.5 * speed and abs(after / before - 1) < SAME_SPEED)
+    return bool(min(before, after) > 0.3 * speed and abs(after / before - 1) < SAME_SPEED)

@@ -129,7 +129,9 @@ def test_missed_edges_are_counted_and_the_index_bounds_the_error():
     counts = 2000
 
     def channels(n):
-        pulses = quadrature_pulses(motion, counts_per_turn=counts, duration=n / RATE)
+        pulses = quadrature_pulses(
+            motion, counts_per_turn=counts, duration=n / RATE, offset_counts=100.3
+        )
         volts = pulse_volts(pulses, n_samples=n, sampling_rate=RATE)
         # One whole cycle of both channels is lost now and then: four counts each.
         rise = np.flatnonzero(np.diff(volts["quadrature_a"]) > 2.5)
@@ -155,7 +157,7 @@ def test_missed_edges_are_counted_and_the_index_bounds_the_error():
 
 
 def test_the_index_tells_the_counts_per_turn():
-    motion = Unwrapped()
+    motion = Unwrapped(stimulus=((200, 1), (150, 1)))
     _, angles, true = recorded(motion, encoder(motion, 1440, offset_counts=100.3))
     away = off(angles, true)
     assert rms(away - np.median(away)) <= 0.25 * 360 / 1440

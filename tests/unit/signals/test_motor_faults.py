@@ -48,7 +48,7 @@ def errors(source, angles, true=None):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.95])
 def test_after_a_stall_the_angle_is_not_known(which, part):
     source = rig()
     turn = source.turns[which]
@@ -159,9 +159,9 @@ def test_bounce_of_any_strength_in_linear_time(per_tick, spread):
     assert np.bincount(events.tick_rotation).tolist() == [1800] * 3
     angles = interpolate_angles(events, protocol="full")
     assert errors(source, angles).max() < 0.1
-    assert codes(events)["bounced_ticks_dropped"].count == pytest.approx(
-        (per_tick - 1) * 5400, rel=0.02
-    )
+    if spread > 2e-4:  # others melt into one pulse at this sampling rate
+        n_bounced = codes(events)["bounced_ticks_dropped"].count
+        assert n_bounced == pytest.approx((per_tick - 1) * 5400, rel=0.02)
 
 
 def test_debouncing_keeps_the_first_of_each_burst():
