@@ -344,8 +344,10 @@ def parse_signals(
     source = _source(angles)
     report = Report(sampling_rate=float(sampling_rate))
     roles = digital_roles(signals.roles, source)
+    # Nobody asks a sample that turns freely whether it is in a rotation.
+    may_be_flat = (*_MAY_BE_FLAT, "rotation_on") if protocol == "free" else _MAY_BE_FLAT
     pulses = find_pulses(
-        signals, roles, dict(options["thresholds"] or {}), sampling_rate, may_be_flat=_MAY_BE_FLAT
+        signals, roles, dict(options["thresholds"] or {}), sampling_rate, may_be_flat=may_be_flat
     )
     levels = {role: _shown(pulses[role].levels) for role in roles}
     counts = {f"{role}_pulses": len(pulses[role]) for role in roles}
@@ -447,6 +449,7 @@ def _rotations_of_ticks(
 ) -> list[Rotation]:
     """Find the rotations that the motor's ticks and its rotation-on signal tell."""
     on, ticks = pulses.get("rotation_on"), pulses["rotation_ticks"]
+    on = on if on is None or len(on) else None
     if on is not None and options["recognize_clocks"] and "rotation_on" not in options["invert"]:
         on = with_rotation_on_recognized(on, ticks, n_samples, report)
     asked = (angles or {}).get("direction") or "auto"

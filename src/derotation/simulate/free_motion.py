@@ -6,15 +6,16 @@ Each has the two methods of a :class:`~derotation.simulate.motor.Motor` that ren
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
 
-__all__ = ["FreeTurning", "Motion", "Sinusoid", "Stalled", "crossings"]
+__all__ = ["FreeTurning", "Motion", "Sinusoid", "Stalled", "crossings", "motion_of"]
 
 NDFloat = NDArray[np.float64]
 
@@ -190,3 +191,30 @@ def crossings(
         before = sign * (np.asarray(motion.angle(middle)) - target) < 0
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return high, sector[cell] + sign * (nth + 1)
+
+
+def motion_of(given: Mapping[str, Any]) -> Motion:
+    """Make the motion that a configuration names.
+
+    Parameters
+    ----------
+    given : mapping
+        One of ``sinusoid`` and ``free_turning``, with its parameters.
+
+    Returns
+    -------
+    Motion
+
+    Raises
+    ------
+    InputError
+        If there is no such motion, or a parameter is unknown.
+    """
+    kinds: dict[str, Any] = {"sinusoid": Sinusoid, "free_turning": FreeTurning}
+    if len(given) != 1 or next(iter(given)) not in kinds:
+        raise InputError(f"motion names one of {', '.join(kinds)}; found {', '.join(given)}")
+    ((name, parameters),) = given.items()
+    try:
+        return cast(Motion, kinds[name](**parameters))
+    except TypeError as error:
+        raise InputError(f"motion {name}: {error}") from error
