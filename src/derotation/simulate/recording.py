@@ -692,7 +692,8 @@ def _plan_motor(p: RecordingParameters) -> Motor:
 
 def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
     """Frames of the movie and samples of the signals."""
-    last = float(motor.end[-1]) if motor.end.size else p.lead_s + p.rest_before_s
+    rest = 0.0 if p.protocol == "free" else p.rest_before_s
+    last = float(motor.end[-1]) if motor.end.size else p.lead_s + rest
     if _faults(p).ends_within_rotation and motor.end.size:
         start = motor.start[motor.rotation == motor.rotation[-1]][0]
         stop = float(start + motor.end[-1]) / 2

@@ -330,7 +330,10 @@ def test_signal_noise_has_the_given_width():
     [
         ({"centre_offset": (0, 0)}, "unknown parameter 'centre_offset'.*'center_offset'"),
         ({"faults": {"dropped_tick": 0.1}}, "unknown faults 'dropped_tick'.*'dropped_ticks'"),
-        ({"protocol": "partial"}, "protocol must be one of full, incremental; found 'partial'"),
+        (
+            {"protocol": "partial"},
+            "protocol must be one of full, incremental, free; found 'partial'",
+        ),
         ({"dtype": "int64"}, "dtype must be one of"),
         ({"illumination": "dark"}, "illumination must be one of even, uneven"),
         ({"illumination_strength": 1}, "illumination_strength must be at least 0 and below 1"),
