@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG_SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 STEP = Path(__file__).with_name("_step.py")
 
 

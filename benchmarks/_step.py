@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal
 
-from _common import CONFIG_SCHEMA
-
 from derotation.cohort.config import load_config
 
 
@@ -186,7 +184,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    config = load_config(given.folder / "config.yaml", CONFIG_SCHEMA)
+    config = load_config(given.folder / "config.yaml")
     STEPS[given.step](given.folder, config, given.threads)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from _common import add_quick, options, print_table, write_json
 from skimage.registration import phase_cross_correlation
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.center import estimate_center
 from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
@@ -84,7 +84,7 @@ def residual_shifts(folder: Path, calibration: Calibration) -> list[tuple]:
         frames = movie.read(np.arange(len(movie)))
     derotated = derotate_frames(
         frames,
-        calibration.line_maps(angles.line_angles),
+        calibration.maps(angles.line_angles),
         timing=LineTiming(line_duty=angles.line_duty),
         dtype=np.float32,
         threads=2,

@@ -17,7 +17,6 @@ import _step
 import numpy as np
 import tifffile
 from _common import (
-    CONFIG_SCHEMA,
     add_quick,
     options,
     print_table,
@@ -180,7 +179,7 @@ def process(case: Case, folder: Path) -> None:
         true = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["center"]
         center = [float(c + off) for c, off in zip(true, case.center_off, strict=True)]
         sections["center"] = {"method": "fixed", "fixed": center}
-    config = validate_config(sections, CONFIG_SCHEMA)
+    config = validate_config(sections)
     for step in STEPS:
         _step.STEPS[step](folder, config, 2)
 

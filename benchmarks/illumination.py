@@ -23,7 +23,7 @@ from _common import add_quick, load, options, print_table, print_verdicts, write
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.center import estimate_center
 from derotation.calibration.plane import estimate_plane
 from derotation.calibration.wobble import estimate_wobble

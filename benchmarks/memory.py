@@ -46,7 +46,7 @@ def main() -> None:
     steps = STEPS[:2] if given.quick else STEPS
     found = [peaks(n, size, given.folder, steps, given.threads) for n in lengths]
     movie_mb = [n * size * size * 2 / 1e6 for n in lengths]
-    results = {
+    results: dict[str, Any] = {
         "load": load(),
         "frames": lengths,
         "movie_mb": movie_mb,

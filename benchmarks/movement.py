@@ -14,7 +14,9 @@ something else.
 import dataclasses
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -99,7 +101,7 @@ class Study:
     seconds: float
 
 
-def study(name: str, pairs: object, method: str, *, unrelated: bool) -> Study:
+def study(name: str, pairs: Iterable[Any], method: str, *, unrelated: bool) -> Study:
     errors, times, refused, wrong = [], [], 0, 0
     for pair in pairs:
         begun = time.process_time()

@@ -90,7 +90,7 @@ def main() -> None:
 
 def save_true_calibration(folder: Path, shape: tuple[int, int]) -> None:
     """Take the center from the truth."""
-    from derotation.calibration.calibration import Calibration
+    from derotation.calibration import Calibration
 
     x, y = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["center"]
     Calibration(center=(x, y), image_shape=shape, method="fixed").save(folder / "calibration.json")

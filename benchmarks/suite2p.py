@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from _common import (
-    CONFIG_SCHEMA,
     add_quick,
     elsewhere,
     load,
@@ -207,7 +206,7 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
     from derotation.streaming.statistics import Statistics
 
     turning = folder / "turning"
-    config = load_config(turning / "config.yaml", CONFIG_SCHEMA)
+    config = load_config(turning / "config.yaml")
     source = folder / "rest" if movie == "at rest" else turning
     files = {"movie": turning / "derotated.tif", "angles": turning / "angles.npz",
              "mean": turning / "mean.tif", "coverage": turning / "coverage.tif",

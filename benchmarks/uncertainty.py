@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 from _common import add_quick, options, print_table, print_verdicts, write_json
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.geometry import Geometry, locate_center
 from derotation.calibration.lag import estimate_lag
 from derotation.calibration.plane import estimate_plane
 from derotation.calibration.wobble import estimate_wobble
-from derotation.images.registration import Registration, read_sample
+from derotation.images.registration import Registration
+from derotation.images.sample import read_sample
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.maps.transforms import image_center, wobble_shifts
 from derotation.signals.angles import Angles, interpolate_angles
@@ -100,10 +102,10 @@ def _estimate(
     )
     plane = estimate_plane(movie, angles, start, timing=timing)
     lag = estimate_lag(movie, angles, plane.calibration, timing=timing)
-    angles = _angles(movie, files, lag.lag_ms)
-    plane = estimate_plane(movie, angles, plane.calibration, timing=timing)
+    plane = estimate_plane(movie, angles, lag.calibration, timing=timing)
     wobble = estimate_wobble(movie, angles, plane.calibration, timing=timing)
-    registration = Registration(read_sample(movie, angles, 170), timing, 1)
+    line_maps = LineMaps.of(angles, plane.calibration, timing=timing)
+    registration = Registration(read_sample(movie, line_maps, 170), 1)
     only_center = locate_center(registration, Geometry.of(plane.calibration))
 
     center = np.array(image_center(SHAPE)) + truth["center_offset"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.calibration.center import estimate_center
 from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie

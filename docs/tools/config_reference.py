@@ -11,12 +11,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from derotation.cohort.schema import Schema, describe, load_schema, resolve
+from derotation.settings.schema import Schema, config_schema, describe, resolve, sheet_schema
 from derotation.simulate import RecordingParameters
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "config" / "README.md"
-SCHEMAS = ROOT / "workflow" / "schemas"
 MARKS = "<!-- {name}: made by docs/tools/config_reference.py -->", "<!-- end of {name} -->"
 
 
@@ -38,8 +37,8 @@ def main() -> int:
 def with_tables(text: str) -> str:
     """Put the tables between their marks."""
     tables = {
-        "sheet": sheet_table(load_schema(SCHEMAS / "sessions.schema.yaml")),
-        "keys": key_tables(load_schema(SCHEMAS / "config.schema.yaml")),
+        "sheet": sheet_table(sheet_schema()),
+        "keys": key_tables(config_schema()),
     }
     for name, table in tables.items():
         begin, end = (mark.format(name=name) for mark in MARKS)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from derotation.quality.figures import SPECIFICATIONS, Specification
+from derotation.settings.defaults import section
 
 PAGE = Path(__file__).parents[1] / "quality_figures.md"
 HEAD = """\
@@ -68,7 +69,10 @@ def page() -> str:
 
 def _row(spec: Specification) -> str:
     sign = "above" if spec.worse == "high" else "below"
-    look, bad = ("" if limit is None else f"{sign} {limit:g}" for limit in (spec.look, spec.bad))
+    limits = section("quality")[spec.name]
+    look, bad = (
+        "" if limits[key] is None else f"{sign} {limits[key]:g}" for key in ("look", "bad")
+    )
     return f"| **{spec.title}** `{spec.name}` | {spec.unit} | {spec.meaning} | {look} | {bad} |\n"
 
 

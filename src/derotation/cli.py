@@ -12,7 +12,6 @@ from derotation.errors import ConfigError, DerotationError
 __all__ = ["main"]
 
 CONFIG = Path("config/config.yaml")
-SCHEMAS = Path("workflow/schemas")
 
 EPILOG = """\
 Both commands read config/config.yaml of the folder in which they are started, as Snakemake does.
@@ -119,15 +118,10 @@ def _discover(asked: argparse.Namespace) -> int:
 def _check(asked: argparse.Namespace) -> int:
     from derotation.cohort.check import check_cohort, format_table
     from derotation.cohort.cohort import load_cohort
+    from derotation.settings.yaml_files import merge_files
 
-    schemas, files = _schemas(), _files(asked.configfile)
-    cohort = load_cohort(
-        _merged(files),
-        config_schema=schemas / "config.schema.yaml",
-        sheet_schema=schemas / "sessions.schema.yaml",
-        files=files,
-    )
-    found = check_cohort(cohort)
+    files = _files(asked.configfile)
+    found = check_cohort(load_cohort(merge_files(files), files=files))
     print(format_table(found))
     return 1 if found.all_problems else 0
 
@@ -140,13 +134,7 @@ def _print_list(title: str, lines: Sequence[str]) -> None:
 def _config(given: Sequence[str]) -> dict[str, Any]:
     from derotation.cohort.config import load_config
 
-    return load_config(_files(given), _schemas() / "config.schema.yaml")
-
-
-def _merged(files: Sequence[Path]) -> dict[str, Any]:
-    from derotation.cohort.config import merge_files
-
-    return merge_files(files)
+    return load_config(_files(given))
 
 
 def _files(given: Sequence[str]) -> list[Path]:
@@ -159,18 +147,6 @@ def _files(given: Sequence[str]) -> list[Path]:
             "workflow, or name a configuration by --configfile."
         )
     return files
-
-
-def _schemas() -> Path:
-    """Find the schemas of the workflow: of this folder, else of the installed source tree."""
-    installed = Path(__file__).parents[2] / SCHEMAS
-    for folder in (SCHEMAS, installed):
-        if folder.is_dir():
-            return folder
-    raise ConfigError(
-        f"the workflow's folder {SCHEMAS} was not found; start the command in the folder of the "
-        "workflow (the one with the Snakefile)."
-    )
 
 
 if __name__ == "__main__":

@@ -31,3 +31,7 @@ class CenterError(DerotationError, ValueError):
 
 class DetectionFailedError(DerotationError, ValueError):
     """The movement between two images cannot be found, or none that was found can be trusted."""
+
+
+#: What is said where an export needs a package that is not installed.
+PYNWB_MISSING = "the package pynwb is not installed: pip install 'derotation-workflow[nwb]'"

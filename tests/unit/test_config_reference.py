@@ -4,7 +4,7 @@ import importlib.util
 from dataclasses import fields
 from pathlib import Path
 
-from derotation.cohort.schema import load_schema
+from derotation.settings.schema import config_schema
 from derotation.simulate import Faults, RecordingParameters
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +24,7 @@ def test_the_tables_are_up_to_date():
 
 
 def test_every_simulation_key_is_a_parameter_of_the_simulator():
-    session = load_schema(ROOT / "workflow/schemas/config.schema.yaml")["$defs"][
-        "simulated_session"
-    ]
+    session = config_schema()["$defs"]["simulated_session"]
     assert set(session["properties"]) <= {field.name for field in fields(RecordingParameters)}
     faults = session["properties"]["faults"]["properties"]
     assert set(faults) <= {field.name for field in fields(Faults)}

@@ -141,3 +141,17 @@ def test_snakemakes_own_report_holds_every_picture_and_this_page(first_run):
         packed = Counter(Path(name).name for name in archive.namelist() if "/data/raw/" in name)
     made = Counter(path.name for path in (cohort.folder / "results").glob("*/plots/*"))
     assert packed == made + Counter(["report.html", "cohort.tsv"])
+
+
+def test_a_damaged_result_hides_no_other_session_and_the_run_is_not_complete(finished):
+    quality = finished.folder / "results/b/quality.json"
+    quality.write_text("{")
+    result = finished.run()
+    assert result.returncode == 1
+    assert "\n  b: failed in report: results/b/quality.json cannot be read" in result.stdout
+    assert [row["status"] for row in table(finished).values()] == ["done", "failed"]
+    assert not (finished.folder / "results/run/complete.txt").exists()
+    quality.unlink()
+    result = finished.run()
+    assert result.returncode == 0, result.stdout
+    assert [row["status"] for row in table(finished).values()] == ["done", "done"]

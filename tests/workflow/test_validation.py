@@ -40,9 +40,11 @@ def test_all_mistakes_come_at_once(cohort):
     cohort.rows.append(("d", "full", "raw/*.tif", "s.npy", "t.csv", "e"))
     lines = complaints(cohort)
     config, sheet = cohort.folder / "config.yaml", "sessions.tsv"
+    written = config.read_text().splitlines()
+    typo = next(n for n, text in enumerate(written, 1) if "line_referense" in text)
     expected = [
-        f'{config}: angles.line_referense: there is no such key; did you mean "line_reference"?',
-        f'{config}: center.n_frames: found the text "many", allowed: a whole number',
+        f'{config}, line {typo}: angles.line_referense: there is no such key; did you mean "line_',
+        ' center.n_frames: found the text "many", allowed: a whole number',
         f'{sheet}, row 4, column session: "a" is also in row 2',
         f'{sheet}, row 5 (session c), column protocol: found the text "fulll", allowed: full or',
         f'{sheet}, row 6 (session d), column calibration: found "e"',
@@ -83,7 +85,7 @@ def test_later_configuration_files_override_earlier_ones(cohort):
     mine.write_text("center: {n_frames: many}\nderotate: {interpolation: cubic}\n")
     lab = cohort.folder / "config.yaml"
     result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
-    assert f"{mine}: center.n_frames: found the text" in result.stdout
+    assert f"{mine}, line 1: center.n_frames: found the text" in result.stdout
     mine.write_text("center: {n_frames: 21}\n")
     result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
     assert result.returncode == 0, result.stdout

@@ -11,10 +11,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from derotation.jobs.cluster import ClusterError, check_queue
+from derotation.cohort import calibrations
 from derotation.cohort.cohort import load_cohort, simulated_files
 from derotation.cohort.config import section
 from derotation.errors import ConfigError
 from derotation.jobs.fingerprint import code_fingerprint
+from derotation.jobs.submission import check_submission, merged_requests
 from derotation.cohort.groups import mosaic_groups
 
 min_version("9.19")
@@ -36,8 +38,6 @@ def checked_cohort():
     try:
         return load_cohort(
             config,
-            config_schema=workflow.source_path("../schemas/config.schema.yaml"),
-            sheet_schema=workflow.source_path("../schemas/sessions.schema.yaml"),
             files=configuration_files(),
             # Jobs on a cluster read this file again: what was found once is there.
             check_files=workflow.is_main_process,
@@ -141,17 +141,20 @@ def signal_files(wildcards):
 
 def given_calibration(name):
     """The calibration that a session's row stands for: its own, another's, or a given file."""
-    given = COHORT.sheet[name].calibration
-    if given is not None and given not in COHORT.sheet.names:
-        return given
-    return f"<results>/{given or name}/calibration.json"
+    return calibrations.given_calibration(
+        name, COHORT.sheet[name].calibration, COHORT.sheet.names, results="<results>"
+    )
 
 
 def calibration_of(name):
     """The calibration that holds for a session: that of another one may have to be carried over."""
-    if name in carried_over():
-        return f"<results>/{name}/calibration.json"
-    return given_calibration(name)
+    return calibrations.calibration_in_use(
+        name,
+        COHORT.sheet[name].calibration,
+        COHORT.sheet.names,
+        COHORT.config,
+        results="<results>",
+    )
 
 
 def calibration_file(wildcards):
@@ -165,9 +168,11 @@ def calibrated_by_themselves():
 
 def carried_over():
     """The names of the sessions to which a calibration has to be carried: the scanner may move."""
-    if COHORT.config["movement"]["what"] == "sample":
-        return []
-    return [session.name for session in COHORT.sheet if session.calibration is not None]
+    return [
+        session.name
+        for session in COHORT.sheet
+        if calibrations.is_carried_over(session.calibration, COHORT.config)
+    ]
 
 
 def aligned():
@@ -268,13 +273,20 @@ def final_files(session):
 
 
 def check_cluster():
-    """Submit nothing on which a job of a Snakemake that was killed still works."""
-    jobs = workflow.dag.needrun_jobs()
-    planned = {job.group or job.rule.name for job in jobs if not job.is_local}
+    """Submit nothing that SLURM refuses, or on which a job of a killed Snakemake still works."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    names = [job.group or job.rule.name for job in jobs]
+    asked = [(dict(job.resources.items()), job.threads) for job in jobs]
+    requests = merged_requests(
+        (name, *request) for name, request in zip(names, asked, strict=True)
+    )
     try:
         check_queue(
-            Path.cwd(), planned, workflow.executor_settings.status_command or "sacct"
+            Path.cwd(),
+            set(names),
+            workflow.executor_settings.status_command or "sacct",
         )
+        check_submission(requests)
     except ClusterError as error:
         raise WorkflowError(str(error)) from None
 

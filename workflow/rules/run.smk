@@ -7,9 +7,14 @@
 
 from pathlib import Path
 
+from snakemake.exceptions import print_exception
 from snakemake.logging import logger
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from derotation.errors import DerotationError
+from derotation.jobs.folders import check_temporary_folder
+from derotation.jobs.job_errors import JobErrors
+from derotation.jobs.submission import watch_queue
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS
 from derotation.report.progress import SessionProgress
 from derotation.report.states import RunJobs
@@ -23,6 +28,8 @@ FOLDERS = {
 PAGE = Path(FOLDERS["results"]) / "report.html"
 # Only there if the last run reached its end.
 COMPLETE = PAGE.parent / "run" / "complete.txt"
+# What Snakemake and SLURM say about jobs that fail.
+JOB_ERRORS = JobErrors()
 
 
 def caption_texts():
@@ -56,25 +63,83 @@ def report_inputs():
     }
 
 
-def named_jobs(jobs):
-    """Jobs, and those within groups of jobs, as pairs of session (or mosaic) and step."""
-    single = [job for one in jobs for job in (one.jobs if one.is_group() else [one])]
+def single_jobs(jobs):
+    """Jobs, and those within groups of jobs."""
+    return [job for one in jobs for job in (one.jobs if one.is_group() else [one])]
+
+
+def name_of(job):
+    """The session (or mosaic) and the step of a job; the session is None if it is of none."""
+    name = job.wildcards_dict.get("session", job.wildcards_dict.get("group"))
     # All rules that simulate are one step.
-    steps = [
-        re.sub(r"^simulate_.*", "simulate_session", job.rule.name) for job in single
-    ]
-    names = [
-        job.wildcards_dict.get("session", job.wildcards_dict.get("group"))
-        for job in single
-    ]
-    return frozenset(pair for pair in zip(names, steps) if pair[0] is not None)
+    return name, re.sub(r"^simulate_.*", "simulate_session", job.rule.name)
+
+
+def named_jobs(jobs):
+    names = [name_of(job) for job in single_jobs(jobs)]
+    return frozenset(name for name in names if name[0] is not None)
 
 
 def how_jobs_ended():
+    failed = workflow.scheduler.failed
+    outputs = {name_of(job): list(job.output) for job in single_jobs(failed)}
     return RunJobs(
-        failed=named_jobs(workflow.scheduler.failed),
+        failed=named_jobs(failed),
         unfinished=named_jobs(workflow.dag.needrun_jobs()),
+        said=JOB_ERRORS.reasons(outputs),
     )
+
+
+def listen_to_errors():
+    """Remember what is said when a job fails: of jobs in a group Snakemake itself does not show it."""
+    logger.addHandler(JOB_ERRORS)
+    scheduler = workflow.scheduler
+    for executor in filter(None, (scheduler._executor, scheduler._local_executor)):
+        overhear(executor)
+        keep_going(executor)
+
+
+def overhear(executor):
+    say_error = executor.print_job_error
+
+    def print_job_error(job_info, msg=None, **more):
+        logs = [log for log in more.get("aux_logs") or () if log]
+        JOB_ERRORS.job_failed(named_jobs([job_info.job]), msg, logs)
+        say_error(job_info, msg, **more)
+
+    executor.print_job_error = print_job_error
+
+
+def keep_going(executor):
+    """Let a job fail alone that cannot even be started, as when a raw file has vanished meanwhile.
+
+    Otherwise Snakemake itself would end there, with all other sessions and without a report.
+    """
+    start = executor.run_job
+
+    def run_job(job):
+        try:
+            start(job)
+        except (WorkflowError, OSError) as error:
+            print_exception(error, workflow.linemaps)
+            executor.report_job_error(SubmittedJobInfo(job=job))
+
+    executor.run_job = run_job
+
+
+def check_folders():
+    """Begin nothing if the temporary folder is full: Snakemake itself needs it to plan."""
+    try:
+        check_temporary_folder()
+    except DerotationError as error:
+        raise WorkflowError(f"Nothing was run: {error}") from None
+
+
+def forget_logs(jobs):
+    """Remove the logs of an earlier run, which would pass for those of jobs that say nothing."""
+    for job in jobs:
+        for log in job.log:
+            Path(log).unlink(missing_ok=True)
 
 
 def cores_here():
@@ -101,14 +166,18 @@ def say(lines):
 onstart:
     gc.freeze()
     gc.enable()
+    check_folders()
     if workflow.executor_plugin.name == "slurm":
         check_cluster()
+        watch_queue(Path.cwd(), logger)
     to_do = {
         job.jobid: job.wildcards.session
         for job in workflow.dag.needrun_jobs()
         if "session" in job.wildcards_dict
     }
     logger.addHandler(SessionProgress(to_do, logger))
+    listen_to_errors()
+    forget_logs(workflow.dag.needrun_jobs())
     if report_is_among(workflow.dag.needrun_jobs()):
         COMPLETE.unlink(missing_ok=True)
         from derotation.report.page import mark_outdated

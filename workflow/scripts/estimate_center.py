@@ -15,8 +15,6 @@ with job_log(snakemake.log[0]):
         angles=snakemake.input.angles,
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
-        center=snakemake.output.center,
-        table=snakemake.output.table,
-        plot=snakemake.output.plot,
+        outputs=estimate_center.Outputs.of(**dict(snakemake.output.items())),
         threads=snakemake.threads,
     )

@@ -15,10 +15,6 @@ with job_log(snakemake.log[0]):
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         config=snakemake.params.config,
-        illumination=snakemake.output.illumination,
-        summary=snakemake.output.summary,
-        dark_angles=snakemake.output.dark_angles,
-        plot=snakemake.output.plot,
-        dark_angles_plot=snakemake.output.dark_angles_plot,
+        outputs=estimate_illumination.Outputs.of(**dict(snakemake.output.items())),
         threads=snakemake.threads,
     )

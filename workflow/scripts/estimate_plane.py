@@ -16,10 +16,6 @@ with job_log(snakemake.log[0]):
         center=snakemake.input.center,
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
-        calibration=snakemake.output.calibration,
-        text=snakemake.output.text,
-        rest=snakemake.output.rest,
-        plane_plot=snakemake.output.plane,
-        wobble_plot=snakemake.output.wobble,
+        outputs=estimate_plane.Outputs.of(**dict(snakemake.output.items())),
         threads=snakemake.threads,
     )

@@ -15,7 +15,5 @@ with job_log(snakemake.log[0]):
         movie=snakemake.params.movie,
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
-        angles=snakemake.output.angles,
-        table=snakemake.output.table,
-        plot=snakemake.output.plot,
+        outputs=interpolate_angles.Outputs.of(**dict(snakemake.output.items())),
     )

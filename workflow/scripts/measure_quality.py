@@ -18,10 +18,6 @@ with job_log(snakemake.log[0]):
         session=snakemake.wildcards.session,
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
-        quality=snakemake.output.quality,
-        residual_shift=snakemake.output.residual_shift,
-        mean_by_angle=snakemake.output.mean_by_angle,
-        blob=snakemake.output.blob,
-        coverage=snakemake.output.coverage,
+        outputs=measure_quality.Outputs.of(**dict(snakemake.output.items())),
         threads=snakemake.threads,
     )

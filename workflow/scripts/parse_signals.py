@@ -17,7 +17,5 @@ with job_log(snakemake.log[0]):
         angle_table=snakemake.input.get("angles"),
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
-        events=snakemake.output.events,
-        summary=snakemake.output.summary,
-        plot=snakemake.output.plot,
+        outputs=parse_signals.Outputs.of(**dict(snakemake.output.items())),
     )

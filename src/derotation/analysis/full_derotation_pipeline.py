@@ -7,11 +7,11 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +24,37 @@ from derotation.analysis.pipeline_settings import (
     settings_from,
 )
 from derotation.analysis.run_log import run_log
-from derotation.calibration.calibration import Calibration
-from derotation.calibration.center import CenterEstimate, estimate_center
-from derotation.calibration.plane import PlaneEstimate, estimate_plane
+from derotation.calibration import Calibration
+from derotation.calibration.center import CenterEstimate
 from derotation.errors import CenterError, ConfigError, DerotationError
+from derotation.estimates import Verdict
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.signals.angles import Angles, interpolate_angles
+from derotation.light.illumination import IlluminationEstimate
+from derotation.quality import Quality
+from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.signals.frame_clock import find_sampling_rate
-from derotation.steps import parse_signals
-from derotation.steps.inputs import open_session_movie, save_plot, settle
-from derotation.steps.timing import line_timing
-from derotation.streaming.single_pass import DerotationResult, derotate_movie
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from derotation.calibration.wobble import WobbleEstimate, estimate_wobble
+from derotation.steps import (
+    derotate_movie,
+    estimate_center,
+    estimate_illumination,
+    estimate_plane,
+    interpolate_angles,
+    measure_quality,
+    parse_signals,
+)
+from derotation.steps.inputs import open_session_movie
+from derotation.steps.outputs import Outputs
+from derotation.streaming import DerotationResult
 
 __all__ = ["Center", "FullPipeline"]
 
 logger = logging.getLogger(__name__)
+
+AnyOutputs = TypeVar("AnyOutputs", bound=Outputs)
 
 #: What `FullPipeline.find_center` may return: all that is known, or just (x, y) in pixels.
 Center = CenterEstimate | Calibration | tuple[float, float]
@@ -71,9 +79,9 @@ _KEYS_HERE = {
 class FullPipeline:
     """Derotate a session with full rotations at various speeds and in both directions.
 
-    Make it from a configuration and call it: ``FullPipeline(config)()``. Each step is one method
-    that calls one function of the library and returns its result, so that a step is changed by
-    overriding its method in a subclass.
+    Make it from a configuration and call it: ``FullPipeline(config)()``. Each step of the workflow
+    is one method, which calls that step and returns its result, so that a step is changed by
+    overriding its method in a subclass. What comes out is what the workflow makes of the session.
 
     Parameters
     ----------
@@ -126,7 +134,7 @@ class FullPipeline:
         delta_center, init_points, n_iter
             For center_method bayesian: how far from the guess (pixels) it searches, with how many
             random and how many chosen trials.
-        movie, scan, derotate
+        movie, scan, plane, wobble, derotate
             As in the workflow's configuration.
     threads : int, optional
         Threads that share the work on frames; by default as many as there are cores to use.
@@ -148,11 +156,15 @@ class FullPipeline:
     rot_deg_frame : ndarray of shape (n_frames,)
         Angle of each frame, degrees.
     calibration : Calibration
-        Center with uncertainty and method.
+        Center, tilt, wobble and lag, with uncertainty and method.
     center_of_rotation : tuple of float
         (x, y) in pixels.
+    illumination : IlluminationEstimate
+        The microscope's light, and the brightness at each angle.
     result : DerotationResult
         Mean images, coverage and examples.
+    quality : Quality
+        Figures of merit, each ok, look or bad.
     derotated : Path
         The derotated movie.
 
@@ -165,9 +177,10 @@ class FullPipeline:
     -----
     Files that a run writes, each whole or not at all: ``<saving_name>.tif`` (derotated movie),
     ``<saving_name>.csv`` (angles, a row per frame) and ``<saving_name>_calibration.json`` in
-    `derotated_tiff_folder`; ``optimal_center_of_rotation.txt`` and plots in
-    `debug_plots_folder`; ``<saving_name>_events.json`` (what was found and repaired in the
-    signals) and a log file for each run in `logs_folder`.
+    `derotated_tiff_folder`, and there a folder ``<saving_name>`` with all that the workflow
+    writes into a session's folder, under the same names; ``optimal_center_of_rotation.txt`` and
+    plots in `debug_plots_folder`; ``<saving_name>_events.json`` (what was found and repaired in
+    the signals) and a log file for each run in `logs_folder`.
 
     Attributes but for `config` and `settings` exist after the run, each as soon as its step is
     done; no step reads them.
@@ -181,6 +194,7 @@ class FullPipeline:
         self.config, source = read_pipeline_config(config)
         self.settings: PipelineSettings = settings_from(self.config, self.protocol, source)
         self.threads = threads or _available_cores()
+        self._plots = self.settings.plots_folder
 
     def __call__(self) -> None:
         """Run all steps in order and write their results.
@@ -193,8 +207,14 @@ class FullPipeline:
         began = time.perf_counter()
         with _keys_of_this_configuration():
             self.check_inputs()
-        with run_log(self._log_path()), _keys_of_this_configuration():
+        with (
+            run_log(self._log_path()),
+            _keys_of_this_configuration(),
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             self._log_beginning()
+            # Steps draw as they go; without plots, what they draw is thrown away.
+            self._plots = self.settings.plots_folder if self.settings.plots else Path(scratch)
             self.run()
             logger.info("Done in %.1f s", time.perf_counter() - began)
 
@@ -202,26 +222,23 @@ class FullPipeline:
         """Do all steps: what comes after what; override it to add a step or leave one out."""
         self.sampling_rate = self.find_sampling_rate(self.open_signals())
         with self.open_movie() as movie:
-            self.events = self.parse_signals(self.sampling_rate)
+            self.events = self.parse_signals(movie, self.sampling_rate)
             self.angles = self.interpolate_angles(movie, self.events)
             self.rot_deg_line = self.angles.line_angles.ravel()
             self.rot_deg_frame = self.choose_frame_angles(self.angles)
-            self.save_angles(self.angles, self.rot_deg_frame)
+            self.save_angles(self.angles, self.events, self.rot_deg_frame)
 
             center = self.find_center(movie, self.angles)
             self.calibration = as_calibration(center, movie)
             if not isinstance(center, Calibration):  # which would be complete already
-                plane = self.find_plane(movie, self.angles, self.calibration)
-                self.calibration = plane.calibration
-                wobble = self.find_wobble(movie, self.angles, self.calibration)
-                self.calibration = wobble.calibration
+                self.calibration = self.find_corrections(movie, self.angles, self.calibration)
             self.center_of_rotation = self.calibration.center
             self.save_center(self.calibration)
 
+            self.illumination = self.estimate_illumination(movie, self.angles, self.calibration)
             self.result = self.derotate(movie, self.angles, self.calibration)
             self.derotated = self.settings.derotated
-        if self.settings.plots:
-            self.save_plots(self.events, self.angles, center, self.calibration, self.result)
+        self.quality = self.measure_quality(self.result, self.events, self.angles, self.calibration)
 
     # Steps, in the order in which they run.
 
@@ -239,15 +256,15 @@ class FullPipeline:
             read_stimulus(settings.stimulus)
         with self.open_movie() as movie:
             _refuse_to_overwrite(settings.derotated, movie.paths)
-        for folder in (settings.folder, settings.plots_folder, settings.logs_folder):
+        for folder in (settings.files, settings.plots_folder, settings.logs_folder):
             _make_folder(folder)
 
-    def open_movie(self) -> Movie:
-        """Open the recorded movie, to be closed by who opens it.
+    def open_movie(self) -> AbstractContextManager[Movie]:
+        """Open the recorded movie, for a ``with``.
 
         Returns
         -------
-        Movie
+        context manager of Movie
         """
         return open_session_movie(self.settings.movie, self.settings.sections)
 
@@ -284,11 +301,13 @@ class FullPipeline:
             thresholds=self.settings.sections["signals"]["thresholds"],
         )
 
-    def parse_signals(self, sampling_rate: float) -> Events:
+    def parse_signals(self, movie: Movie, sampling_rate: float) -> Events:
         """Find all events in the analog signals and bring them to agree with the movie.
 
         Parameters
         ----------
+        movie : Movie
+            Only its size and metadata are read.
         sampling_rate : float
             Of the analog signals, Hz.
 
@@ -299,18 +318,16 @@ class FullPipeline:
         """
         settings = self.settings
         signals = {**settings.sections["signals"], "sampling_rate": sampling_rate}
-        with tempfile.TemporaryDirectory() as scratch:
-            plots = settings.plots_folder if settings.plots else Path(scratch)
-            return parse_signals.run(
-                movie=settings.movie,
-                signals=settings.signals,
-                stimulus=settings.stimulus,
-                protocol=self.protocol,
-                config={**settings.sections, "signals": signals},
-                events=Path(scratch) / "events.npz",
-                summary=settings.events_summary,
-                plot=plots / "signals.png",
-            )
+        return parse_signals.run(
+            movie=movie,
+            signals=settings.signals,
+            stimulus=settings.stimulus,
+            protocol=self.protocol,
+            config={**settings.sections, "signals": signals},
+            outputs=parse_signals.Outputs.within(
+                settings.files, plots=self._plots, summary=settings.events_summary
+            ),
+        )
 
     def interpolate_angles(self, movie: Movie, events: Events) -> Angles:
         """Tell the angle of each line and frame.
@@ -325,14 +342,12 @@ class FullPipeline:
         -------
         Angles
         """
-        # Measured pulses say more than metadata: they come from the same clock as the ticks.
-        said = None if events.line_duration_measured else movie.metadata.line_duty
-        sections = self.settings.sections
-        return interpolate_angles(
-            events,
+        return interpolate_angles.run(
+            events=events,
+            movie=movie,
             protocol=self.protocol,
-            config=sections["angles"],
-            line_duty=settle("scan.line_duty", sections["scan"]["line_duty"], said, None),
+            config=self.settings.sections,
+            outputs=self._outputs(interpolate_angles.Outputs),
         )
 
     def choose_frame_angles(self, angles: Angles) -> NDArray[np.float64]:
@@ -355,15 +370,20 @@ class FullPipeline:
             case _:
                 return angles.line_angles[:, -1]
 
-    def save_angles(self, angles: Angles, frame_angles: NDArray[np.float64]) -> None:
-        """Write the table of angles, a row per frame.
+    def save_angles(
+        self, angles: Angles, events: Events, frame_angles: NDArray[np.float64]
+    ) -> None:
+        """Write the angles, and their table with a row per frame.
 
         Parameters
         ----------
         angles : Angles
+        events : Events
+            What they were told from.
         frame_angles : ndarray of shape (n_frames,)
             The column ``rotation_angle``, degrees.
         """
+        interpolate_angles.save(angles, events, self._outputs(interpolate_angles.Outputs))
         replace(angles, frame_angles=frame_angles).to_csv(self.settings.table)
 
     def find_center(self, movie: Movie, angles: Angles) -> Center:
@@ -380,17 +400,19 @@ class FullPipeline:
         CenterEstimate, Calibration, or tuple of float
             All that is known about the center, or only (x, y) in pixels.
         """
-        return estimate_center(
-            movie,
-            angles,
-            self.settings.sections["center"],
-            timing=line_timing(movie, angles, self.settings.sections),
+        return estimate_center.run(
+            movie=movie,
+            angles=angles,
             session=self.settings.name,
+            config=self.settings.sections,
+            outputs=self._outputs(estimate_center.Outputs),
             threads=self.threads,
         )
 
-    def find_plane(self, movie: Movie, angles: Angles, calibration: Calibration) -> PlaneEstimate:
-        """Find the tilt of the plane of rotation.
+    def find_corrections(
+        self, movie: Movie, angles: Angles, calibration: Calibration
+    ) -> Calibration:
+        """Find what the center does not explain: tilt, lag, wobble.
 
         Parameters
         ----------
@@ -402,42 +424,16 @@ class FullPipeline:
 
         Returns
         -------
-        PlaneEstimate
-            Its calibration corrects the tilt if it is significant.
+        Calibration
+            With all that is significant and matters.
         """
-        return estimate_plane(
-            movie,
-            angles,
-            calibration,
-            self.settings.sections["plane"],
-            timing=line_timing(movie, angles, self.settings.sections),
+        return estimate_plane.run(
+            movie=movie,
+            angles=angles,
+            center=calibration,
             session=self.settings.name,
-            threads=self.threads,
-        )
-
-    def find_wobble(self, movie: Movie, angles: Angles, calibration: Calibration) -> WobbleEstimate:
-        """Find the wobble of the axis of rotation.
-
-        Parameters
-        ----------
-        movie : Movie
-            The recorded movie.
-        angles : Angles
-        calibration : Calibration
-            With center and tilt.
-
-        Returns
-        -------
-        WobbleEstimate
-            Its calibration corrects the wobble if it is significant.
-        """
-        return estimate_wobble(
-            movie,
-            angles,
-            calibration,
-            self.settings.sections["wobble"],
-            timing=line_timing(movie, angles, self.settings.sections),
-            session=self.settings.name,
+            config=self.settings.sections,
+            outputs=self._outputs(estimate_plane.Outputs),
             threads=self.threads,
         )
 
@@ -448,8 +444,35 @@ class FullPipeline:
         ----------
         calibration : Calibration
         """
+        calibration.save(self.settings.files / "calibration.json")
         calibration.save(self.settings.calibration)
         write_text(self.settings.center_text, _center_for_people(calibration))
+
+    def estimate_illumination(
+        self, movie: Movie, angles: Angles, calibration: Calibration
+    ) -> IlluminationEstimate:
+        """Estimate the microscope's light, and the brightness of the sample at each angle.
+
+        Parameters
+        ----------
+        movie : Movie
+            The recorded movie.
+        angles : Angles
+        calibration : Calibration
+
+        Returns
+        -------
+        IlluminationEstimate
+            Its gain is used if ``illumination.correct`` is auto.
+        """
+        return estimate_illumination.run(
+            movie=movie,
+            angles=angles,
+            calibration=calibration,
+            config=self.settings.sections,
+            outputs=self._outputs(estimate_illumination.Outputs),
+            threads=self.threads,
+        )
 
     def derotate(self, movie: Movie, angles: Angles, calibration: Calibration) -> DerotationResult:
         """Put every line back in its place and write the movie that stands still.
@@ -465,57 +488,51 @@ class FullPipeline:
         -------
         DerotationResult
         """
-        sections = self.settings.sections
-        return derotate_movie(
-            movie,
-            angles,
-            calibration,
-            self.settings.derotated,
-            timing=line_timing(movie, angles, sections),
-            config=sections["derotate"],
+        sections, files = self.settings.sections, self.settings.files
+        lit = sections["illumination"]["correct"] == "auto"
+        return derotate_movie.run(
+            movie=movie,
+            angles=angles,
+            calibration=calibration,
+            config=sections,
+            illumination=files / "illumination.npz" if lit else None,
+            outputs=self._outputs(derotate_movie.Outputs, movie=self.settings.derotated),
             frames_per_chunk=sections["movie"]["frames_per_chunk"],
             threads=self.threads,
         )
 
-    def save_plots(
-        self,
-        events: Events,
-        angles: Angles,
-        center: Center,
-        calibration: Calibration,
-        result: DerotationResult,
-    ) -> None:
-        """Write the plots that a person looks at to trust the steps.
+    def measure_quality(
+        self, result: DerotationResult, events: Events, angles: Angles, calibration: Calibration
+    ) -> Quality:
+        """Judge the session by figures that need no truth.
 
         Parameters
         ----------
+        result : DerotationResult
         events : Events
         angles : Angles
-        center : CenterEstimate, Calibration, or tuple of float
-            What `find_center` returned; only an estimate can be plotted.
         calibration : Calibration
-        result : DerotationResult
+            The one that the movie was derotated with.
+
+        Returns
+        -------
+        Quality
         """
-        from derotation.plots.angles import plot_angles
-        from derotation.plots.center import plot_center
-        from derotation.plots.movie import plot_before_after, plot_contact_sheet
+        return measure_quality.run(
+            statistics=result.statistics,
+            events=events,
+            angles=angles,
+            calibration=calibration,
+            session=self.settings.name,
+            protocol=self.protocol,
+            config=self.settings.sections,
+            outputs=self._outputs(measure_quality.Outputs),
+            threads=self.threads,
+        )
 
-        self.save_plot(plot_angles(angles, events), "angles")
-        if isinstance(center, CenterEstimate):
-            self.save_plot(plot_center(center), "center")
-        self.save_plot(plot_before_after(result, calibration), "before_after")
-        self.save_plot(plot_contact_sheet(result, angles), "contact_sheet")
-
-    def save_plot(self, figure: "Figure", name: str) -> None:
-        """Write one plot to the folder of plots.
-
-        Parameters
-        ----------
-        figure : Figure
-        name : str
-            The file's name without ``.png``.
-        """
-        save_plot(figure, self.settings.plots_folder / f"{name}.png")
+    def _outputs(self, kind: type[AnyOutputs], **others: Path) -> AnyOutputs:
+        """Name the files of a step: those of the workflow, and plots where the user wants them."""
+        return kind.within(self.settings.files, plots=self._plots, **others)
 
     def _log_path(self) -> Path:
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -562,11 +579,12 @@ def as_calibration(center: Center, movie: Movie) -> Calibration:
             "center as two numbers (x, y) in pixels."
         )
         raise CenterError(msg)
+    says = "The center was given by a method of one's own; nothing is known about it."
     return Calibration(
         center=(x, y),
         image_shape=(movie.shape[1], movie.shape[2]),
         method="custom",
-        statement="The center was given by a method of one's own; nothing is known about it.",
+        verdicts=(Verdict(topic="center", code="given", says=says),),
     )
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.pipeline_settings import Protocol
 from derotation.images.mean_images import MeanImages, mean_images_at_rest
-from derotation.io.files import TiffStackWriter, write_text
+from derotation.io.files import write_text
 from derotation.io.movie import Movie
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.signals.angles import Angles
 
 __all__ = ["IncrementalPipeline"]

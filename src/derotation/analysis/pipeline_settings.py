@@ -1,7 +1,8 @@
 """The configuration of the pipelines: what it may hold, and what it means for the library.
 
 Labs have configurations with these names. They are kept here, and translated into the sections of
-the workflow's configuration, which is what the library's functions understand.
+the workflow's configuration, which is what the library's functions understand. What a key may be,
+and its default, are those of the workflow's key that it stands for: two tables say which.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.cohort.config import read_yaml
-from derotation.cohort.schema import Problem, fill_defaults, find_problems, nearest, plain
 from derotation.errors import ConfigError
 from derotation.io.signals import ROLES
+from derotation.maps.corrections import registered, schema_with_corrections
+from derotation.settings.defaults import complete
+from derotation.settings.schema import (
+    Problem,
+    Schema,
+    fill_defaults,
+    find_problems,
+    nearest,
+    plain,
+    section_schema,
+)
+from derotation.settings.yaml_files import locate, read_yaml
 
 __all__ = ["PipelineSettings", "read_pipeline_config", "settings_from"]
 
@@ -26,9 +37,25 @@ ALIASES = {
     "pi_roton": "rotation_on",
     "pi_rotticks": "rotation_ticks",
 }
-# The center found by these methods is that of the configuration; nothing is measured.
-_GIVEN = ("fixed", "image_center")
-_METHODS = ("registration", "bayesian", "ellipse", *_GIVEN)
+# The workflow's sections that are the same here, key by key.
+SECTIONS = ("movie", "scan", "plane", "wobble", "illumination", "derotate", "quality")
+# Keys of the pipelines, and the workflow's keys that they stand for.
+KEYS = {
+    "rotation_increment": "signals.rotation_increment",
+    "rot_deg": "signals.degrees_per_rotation",
+    "degrees_per_step": "angles.degrees_per_step",
+    "direction_sign": "angles.direction_sign",
+    "lag_ms": "angles.lag_ms",
+    "center_method": "center.method",
+    "biased_center": "center.biased_center",
+}
+# The same; null, their default, stands for that of the workflow's key.
+OPTIONAL_KEYS = {
+    "sampling_rate": "signals.sampling_rate",
+    "delta_center": "center.delta_center",
+    "init_points": "center.init_points",
+    "n_iter": "center.n_iter",
+}
 _SEARCH_KEYS = ("delta_center", "init_points", "n_iter")
 _NOT_NEEDED = (
     "find_rotation_ticks_peaks.distance",
@@ -48,105 +75,64 @@ def _section(required: Sequence[str] = (), **properties: Any) -> Config:
     }
 
 
-def _maybe(kind: str, **rules: Any) -> Config:
-    return {"type": [kind, "null"], "default": None, **rules}
+def _or_null(rules: Schema) -> Config:
+    return {**rules, "type": [rules["type"], "null"], "default": None}
 
 
 _TEXT: Config = {"type": "string", "minLength": 1}
-_POINT: Config = {"items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 
-# The sections movie, scan, plane, wobble and derotate are those of the workflow, key by key.
-SCHEMA: Config = {
-    **_section(
-        required=("paths_read", "paths_write"),
-        paths_read=_section(
-            required=("path_to_aux", "path_to_tif"),
-            path_to_randperm=_maybe("string"),
-            path_to_aux=_TEXT,
-            path_to_tif=_TEXT,
-        ),
-        paths_write=_section(
-            required=("derotated_tiff_folder", "saving_name"),
-            debug_plots_folder=_maybe("string", minLength=1),
-            logs_folder=_maybe("string", minLength=1),
-            derotated_tiff_folder=_TEXT,
-            saving_name=_TEXT,
-        ),
-        channel_names=_maybe("array", items=_TEXT, minItems=4, uniqueItems=True),
-        rotation_increment={
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": 90,
-            "default": 0.2,
-        },
-        adjust_increment={"type": "boolean", "default": True},
-        rot_deg={"type": "number", "exclusiveMinimum": 0, "default": 360},
-        degrees_per_step={
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": 360,
-            "default": 10,
-        },
-        direction_sign={"type": "integer", "enum": [1, -1], "default": 1},
-        debugging_plots={"type": "boolean", "default": True},
-        frame_rate=_maybe("number", exclusiveMinimum=0),
-        sampling_rate=_maybe("number", exclusiveMinimum=0),
-        analog_signals_processing=_section(
-            find_rotation_ticks_peaks=_section(
-                height=_maybe("number"), distance=_maybe("number", minimum=0)
+
+def _sections_here() -> tuple[str, ...]:
+    """List the sections that are the workflow's: also those that corrections bring along."""
+    return SECTIONS + tuple(c.section or c.name for c in registered() if c.schema is not None)
+
+
+def pipeline_schema() -> Schema:
+    """Give the JSON schema of the pipelines' configuration."""
+    workflow = schema_with_corrections()
+    keys = {key: section_schema(name, workflow) for key, name in KEYS.items()}
+    # That a rotation is as long as its ticks say is the key adjust_increment.
+    keys["rot_deg"] = {**keys["rot_deg"], "type": "number"}
+    for key, name in OPTIONAL_KEYS.items():
+        keys[key] = _or_null(section_schema(name, workflow))
+    return {
+        **_section(
+            required=("paths_read", "paths_write"),
+            paths_read=_section(
+                required=("path_to_aux", "path_to_tif"),
+                path_to_randperm=_or_null({"type": "string"}),
+                path_to_aux=_TEXT,
+                path_to_tif=_TEXT,
             ),
-            squared_pulse_k=_maybe("number"),
-            inter_rotation_interval_min_len=_maybe("number", minimum=0),
-            angle_interpolation_artifact_threshold=_maybe("number"),
+            paths_write=_section(
+                required=("derotated_tiff_folder", "saving_name"),
+                debug_plots_folder=_or_null(_TEXT),
+                logs_folder=_or_null(_TEXT),
+                derotated_tiff_folder=_TEXT,
+                saving_name=_TEXT,
+            ),
+            channel_names=_or_null(section_schema("signals.channel_order", workflow)),
+            adjust_increment={"type": "boolean", "default": True},
+            debugging_plots={"type": "boolean", "default": True},
+            frame_rate=_or_null({"type": "number", "exclusiveMinimum": 0}),
+            analog_signals_processing=_section(
+                find_rotation_ticks_peaks=_section(
+                    height=section_schema("signals.thresholds.rotation_ticks", workflow),
+                    distance=_or_null({"type": "number", "minimum": 0}),
+                ),
+                squared_pulse_k=_or_null({"type": "number"}),
+                inter_rotation_interval_min_len=_or_null({"type": "number", "minimum": 0}),
+                angle_interpolation_artifact_threshold=_or_null({"type": "number"}),
+            ),
+            interpolation=_section(
+                line_use_start=_or_null({"type": "boolean"}),
+                frame_use_start=_or_null({"type": "boolean"}),
+            ),
+            **keys,
+            **{name: section_schema(name, workflow) for name in _sections_here()},
         ),
-        interpolation=_section(line_use_start=_maybe("boolean"), frame_use_start=_maybe("boolean")),
-        center_method={"type": "string", "enum": list(_METHODS), "default": "registration"},
-        biased_center=_maybe("array", **_POINT),
-        delta_center=_maybe("number", exclusiveMinimum=0),
-        init_points=_maybe("integer", minimum=1),
-        n_iter=_maybe("integer", minimum=0),
-        movie=_section(
-            channel=_maybe("integer", minimum=1),
-            plane=_maybe("integer", minimum=1),
-            n_planes=_maybe("integer", minimum=1),
-            n_channels=_maybe("integer", minimum=1),
-            frames_per_chunk=_maybe("integer", minimum=1),
-        ),
-        scan=_section(
-            lines_per_frame=_maybe("integer", minimum=1),
-            bidirectional=_maybe("boolean"),
-            line_duty=_maybe("number", exclusiveMinimum=0, maximum=1),
-        ),
-        plane=_section(
-            correct={"type": "string", "enum": ["auto", "never", "fixed"], "default": "auto"},
-            plane_angle={
-                "type": "number",
-                "minimum": 0,
-                "exclusiveMaximum": 90,
-                "default": 0,
-            },
-            plane_orientation={"type": "number", "default": 0},
-            output={"type": "string", "enum": ["scan", "sample"], "default": "scan"},
-            n_frames={"type": "integer", "minimum": 8, "default": 80},
-        ),
-        wobble=_section(
-            correct={"type": "string", "enum": ["auto", "never"], "default": "auto"},
-            max_order={"type": "integer", "minimum": 1, "maximum": 8, "default": 4},
-            n_frames={"type": "integer", "minimum": 8, "default": 80},
-        ),
-        derotate=_section(
-            interpolation={
-                "type": "string",
-                "enum": ["linear", "cubic", "nearest"],
-                "default": "linear",
-            },
-            blank=_maybe("number"),
-            mask_diameter=_maybe("number", exclusiveMinimum=0),
-            dtype=_maybe("string", enum=[None, "uint8", "int16", "uint16", "float32"]),
-        ),
-    ),
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-}
+        "$schema": workflow["$schema"],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -180,10 +166,15 @@ class PipelineSettings:
     frame_use_start: bool | None
     """A frame's angle: at its start (True), at its end (False), in its middle (None)."""
     sections: Config
-    """Sections ``movie``, ``scan``, ``signals``, ``angles``, ``center`` and ``derotate`` as in the
-    workflow's configuration; the sampling rate is missing in ``signals``."""
+    """Sections ``signals``, ``angles``, ``center`` and those of :data:`SECTIONS` as in the
+    workflow's configuration, complete but for the sampling rate in ``signals``."""
     remarks: tuple[str, ...]
     """What the configuration asks for that is not needed here, in plain words."""
+
+    @property
+    def files(self) -> Path:
+        """The folder that holds what the workflow writes into a session's folder."""
+        return self.folder / self.name
 
     @property
     def derotated(self) -> Path:
@@ -270,11 +261,11 @@ def settings_from(
     ConfigError
         With everything that is wrong, one line each.
     """
-    filled = fill_defaults(plain(config), SCHEMA, SCHEMA)
-    problems = find_problems(filled, SCHEMA) or list(_contradictions(filled, protocol))
+    schema, given = pipeline_schema(), plain(config)
+    filled = fill_defaults(given, schema, schema)
+    problems = find_problems(filled, schema) or list(_contradictions(filled, protocol))
     if problems:
-        lines = (f"{source}: {'.'.join(map(str, p.path))}: {p.text}" for p in problems)
-        raise ConfigError("\n".join(lines))
+        raise ConfigError("\n".join(locate(problems, given, [source])))
     read, write = filled["paths_read"], filled["paths_write"]
     folder = _path(write["derotated_tiff_folder"])
     randperm = read["path_to_randperm"]
@@ -399,25 +390,21 @@ def _sections(config: Config) -> Config:
     """Translate into the sections of the workflow's configuration."""
     line_start = config["interpolation"]["line_use_start"]
     height = config["analog_signals_processing"]["find_rotation_ticks_peaks"]["height"]
+    signals = {
+        **_channels(config),
+        "thresholds": {"rotation_ticks": height},
+        "rotation_increment": config["rotation_increment"],
+        "degrees_per_rotation": config["rot_deg"] if config["adjust_increment"] else None,
+    }
+    angles = {
+        "line_reference": {None: "middle", True: "start", False: "end"}[line_start],
+        **{key: config[key] for key in ("direction_sign", "degrees_per_step", "lag_ms")},
+    }
     return {
-        "movie": config["movie"],
-        "scan": config["scan"],
-        "signals": {
-            **_channels(config),
-            "recognize_clocks": True,
-            "thresholds": dict.fromkeys(ROLES) | {"rotation_ticks": height},
-            "rotation_increment": config["rotation_increment"],
-            "degrees_per_rotation": config["rot_deg"] if config["adjust_increment"] else None,
-        },
-        "angles": {
-            "line_reference": {None: "middle", True: "start", False: "end"}[line_start],
-            "direction_sign": config["direction_sign"],
-            "degrees_per_step": config["degrees_per_step"],
-        },
-        "center": _center(config),
-        "plane": config["plane"],
-        "wobble": config["wobble"],
-        "derotate": config["derotate"],
+        "signals": complete("signals", signals),
+        "angles": complete("angles", angles),
+        "center": complete("center", _center(config)),
+        **{name: config[name] for name in _sections_here()},
     }
 
 
@@ -430,7 +417,7 @@ def _channels(config: Config) -> Config:
 
 
 def _center(config: Config) -> Config:
-    """Collect what the estimation of the center reads; what is not given has its defaults."""
+    """Collect what the estimation of the center reads; what has no effect is left out."""
     method, guess = config["center_method"], config["biased_center"]
     center: Config = {"method": method}
     if guess is not None:

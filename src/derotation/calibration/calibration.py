@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -12,11 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation import __version__
+from derotation.calibration import registry  # noqa: F401  (its corrections are to be known)
 from derotation.errors import InputError
+from derotation.estimates import Estimate, Verdict, say
 from derotation.io.files import write_json
 from derotation.maps import transforms
+from derotation.maps.corrections import composed, registered
 
-__all__ = ["Calibration"]
+__all__ = ["Calibration", "Corrected"]
 
 KIND = "derotation calibration"
 VERSION = 1
@@ -40,8 +44,8 @@ class Calibration:
     """Root mean square of the shifts that remain between frames and the sample at rest, pixels."""
     trusted: bool = True
     """False if the estimate contradicts itself or rests on too little."""
-    statement: str = ""
-    """In plain words, how much the estimate can be trusted and why."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What was decided about center, plane, lag and wobble, and why."""
     plane_angle: float = 0.0
     """Tilt of the rotation plane against the scanning plane, degrees."""
     plane_orientation: float = 0.0
@@ -57,10 +61,13 @@ class Calibration:
     wobble_sd: Rows | None = None
     """Standard uncertainties of `wobble`, pixels; None where nothing was measured."""
     lag_ms: float = 0.0
-    """Delay of the motor's signals against the scanner's, milliseconds. It belongs to the angles
-    (a line's angle is what the ticks say this much later); the maps do not use it."""
+    """Delay of the motor's signals against the scanner's, milliseconds: a line's angle is what the
+    ticks say this much later. :class:`derotation.maps.line_maps.LineMaps` applies it."""
     lag_sd_ms: float | None = None
     """Standard uncertainty of the lag, milliseconds; None where nothing was measured."""
+    corrections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What corrections have found that were registered from outside of this package, by name:
+    ``parameters`` and ``sd``, as (nested) lists of numbers."""
     image: Path | None = None
     """TIFF with the mean of the raw frames at rest, by which the calibration can be carried over to
     a session in which the picture has moved; in the file relative to its folder."""
@@ -71,32 +78,50 @@ class Calibration:
         """Make a copy with some values changed."""
         return dataclasses.replace(self, **changes)
 
-    def line_maps(
-        self, line_angles: ArrayLike, movement: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Make the maps that undo the rotation, see :func:`derotation.maps.transforms.line_maps`.
+    @property
+    def statement(self) -> str:
+        """What is known and how far it can be trusted, in plain words."""
+        return say(self.verdicts)
+
+    def with_verdicts(self, topic: str, verdicts: Iterable[Verdict]) -> Self:
+        """Put verdicts in the place of those about the same topic, or behind all others."""
+        new = list(verdicts)
+        topics = list(dict.fromkeys([v.topic for v in self.verdicts] + [topic]))
+        by_topic = {
+            t: new if t == topic else [v for v in self.verdicts if v.topic == t] for t in topics
+        }
+        return self.replace(verdicts=tuple(v for t in topics for v in by_topic[t]))
+
+    def maps(self, angles: ArrayLike, times_s: ArrayLike = 0.0) -> NDArray[np.float64]:
+        """Make the maps that undo the rotation, see :mod:`derotation.maps.line_maps`.
 
         Parameters
         ----------
-        line_angles : array_like of shape (...)
-            Angles of the lines in degrees; NaN where a line must not be used.
-        movement : array_like of shape (2, 3) or (3, 3), optional
-            Map (x, y) from this session's field of view to that of its reference, which follows
-            the rotation.
+        angles : array_like of shape (...)
+            Angles of lines in degrees, with the lag; NaN where a line must not be used.
+        times_s : array_like of shape (...), optional
+            The moments to which they belong, seconds from the first sample of the analog signals;
+            only corrections that change with time ask for them.
 
         Returns
         -------
         ndarray of shape (..., 2, 3)
         """
-        maps = transforms.line_maps(
-            line_angles,
-            self.center,
-            self.plane_angle,
-            self.plane_orientation,
-            self.plane_output,
-            self.wobble,
+        at = np.asarray(angles, np.float64)
+        rotation = transforms.line_maps(
+            at, self.center, self.plane_angle, self.plane_orientation, self.plane_output
         )
-        return maps if movement is None else transforms.compose(np.asarray(movement)[:2], maps)
+        times = np.broadcast_to(np.asarray(times_s, np.float64), at.shape)
+        return composed(rotation, self.parameters, at, times)
+
+    @property
+    def parameters(self) -> dict[str, NDArray[np.float64]]:
+        """Parameters of all corrections that have a map of their own, by name."""
+        others = {
+            name: np.asarray(found["parameters"], np.float64)
+            for name, found in self.corrections.items()
+        }
+        return {"wobble": np.asarray(self.wobble, np.float64).reshape(-1, 4)} | others
 
     def check_shape(self, shape: tuple[int, ...], source: str) -> None:
         """Refuse frames of another size.
@@ -124,6 +149,8 @@ class Calibration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file for people and programs."""
         content = {"kind": KIND, "version": VERSION} | dataclasses.asdict(self)
+        # For people; programs read the verdicts.
+        content["statement"] = self.statement
         if self.image is not None:
             content["image"] = os.path.relpath(self.image, Path(path).parent)
         content["provenance"] = {"software": f"derotation-workflow {__version__}"} | self.provenance
@@ -176,6 +203,9 @@ class Calibration:
             msg = f"{name} is a calibration of another version than {VERSION}; estimate it anew"
             raise InputError(msg)
         del content["kind"]
+        said = content.pop("statement", "")
+        content["verdicts"] = _verdicts(name, content.get("verdicts"), said)
+        content["corrections"] = _corrections(name, content.get("corrections", {}))
         known = {item.name for item in dataclasses.fields(cls)}
         required = {"center", "image_shape", "method"}
         if unknown := sorted(content.keys() - known):
@@ -208,6 +238,45 @@ class Calibration:
         return cls(**content)
 
 
+def _verdicts(name: Path, value: object, statement: object) -> tuple[Verdict, ...]:
+    """Read the verdicts; a file that people wrote may have a statement instead."""
+    if value is None:
+        if not statement:
+            return ()
+        text = {"text": str(statement)}
+        return (Verdict(topic="calibration", code="said", says="{text}", figures=text),)
+    try:
+        verdicts = tuple(Verdict(**item) for item in value)  # type: ignore[attr-defined]
+        say(verdicts)
+    except (TypeError, KeyError, ValueError, IndexError) as error:
+        msg = f"{name}: verdicts cannot be read ({error}); delete the key, or estimate it anew"
+        raise InputError(msg) from error
+    return verdicts
+
+
+def _corrections(name: Path, value: object) -> dict[str, dict[str, Any]]:
+    """Read what corrections from elsewhere have found; they have to be installed here, too."""
+    known = {correction.name for correction in registered()}
+    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+        msg = f"{name}: corrections is {value!r}; expected a mapping of names to mappings"
+        raise InputError(msg)
+    if missing := sorted(value.keys() - known):
+        msg = (
+            f"{name} holds the corrections {', '.join(missing)}, which nothing installed here "
+            "provides; install the package that they come from, or estimate the calibration anew"
+        )
+        raise InputError(msg)
+    for key, found in value.items():
+        try:
+            parameters = np.asarray(found["parameters"], np.float64)
+        except (KeyError, TypeError, ValueError):
+            parameters = np.full(1, np.nan)
+        if not np.isfinite(parameters).all():
+            msg = f"{name}: corrections.{key} is {found!r}; expected numbers in 'parameters'"
+            raise InputError(msg)
+    return value
+
+
 def _number(name: Path, key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         msg = f"{name}: {key} is {value!r}; expected a number"
@@ -229,3 +298,11 @@ def _pair(name: Path, key: str, value: object, size: int) -> tuple[Any, ...]:
         msg = f"{name}: {key} is {value!r}; expected a list of {size} numbers"
         raise InputError(msg)
     return tuple(value)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Corrected(Estimate):
+    """An estimate that ends in a calibration: with the correction if it is corrected."""
+
+    calibration: Calibration
+    """The calibration to use."""

@@ -17,14 +17,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from derotation.calibration.calibration import Calibration
-from derotation.calibration.geometry import Geometry, Refined, refine, residual_shifts
+from derotation.calibration import judge
+from derotation.calibration.calibration import Calibration, Corrected
+from derotation.calibration.geometry import (
+    Geometry,
+    Refined,
+    refine,
+    residual_rms,
+    residual_shifts,
+)
 from derotation.errors import CenterError
-from derotation.images.registration import Registration, Sample, read_sample
+from derotation.estimates import Verdict
+from derotation.images.registration import Registration
+from derotation.images.sample import Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import contiguous_blocks, fit
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -34,35 +45,17 @@ __all__ = ["CenterEstimate", "estimate_center"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "method": "registration",
-    "fixed": None,
-    "biased_center": None,
-    "n_frames": 170,
-    "iterations": 3,
-    "delta_center": 10.0,
-    "init_points": 2,
-    "n_iter": 10,
-    "seed": 0,
-}
 # Frames are smoothed by this (px) before their gradients are used; they find what is within a
 # pixel or two, and beyond COARSE_LIMIT (px) the peak of the correlation is looked for.
 SMOOTHING = 1.5
 COARSE_LIMIT = 1.0
 MAX_COARSE = 4
-# When an estimate is not trusted.
-MAX_SD = 0.5
-MAX_RESIDUAL = 1.0
-MIN_INLIERS = 0.5
-MIN_SPREAD = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CenterEstimate:
+class CenterEstimate(Corrected):
     """The center and what it was found from."""
 
-    calibration: Calibration
-    """The result."""
     frames: NDArray[np.int64]
     """Numbers of the frames that were used, shape (n,)."""
     angles: NDArray[np.float64]
@@ -71,8 +64,6 @@ class CenterEstimate:
     """Shift (x, y) of each frame against the sample at rest about the starting guess, pixels."""
     residuals: NDArray[np.float64]
     """Shift (x, y) that is left about the final center, pixels, shape (n, 2)."""
-    inliers: NDArray[np.bool_]
-    """Frames that agree with the result, shape (n,)."""
     path: NDArray[np.float64]
     """Centers (x, y) from the starting guess to the result."""
     reference: NDArray[np.float32]
@@ -85,16 +76,7 @@ class CenterEstimate:
         """What the center was found from, a row per frame, evaluation or place of a blob."""
         if self.details is not None:
             return self.details.table
-        columns = {
-            "frame": self.frames,
-            "angle": self.angles,
-            "shift_x": self.shifts[:, 0],
-            "shift_y": self.shifts[:, 1],
-            "residual_x": self.residuals[:, 0],
-            "residual_y": self.residuals[:, 1],
-            "used": self.inliers,
-        }
-        return pd.DataFrame(columns)
+        return pd.DataFrame(dict(self.found_from))
 
 
 def estimate_center(
@@ -135,6 +117,8 @@ def estimate_center(
 
     Raises
     ------
+    ConfigError
+        If an option is not allowed.
     CenterError
         If there are no frames at rest or no turned frames, or nothing in them to compare.
 
@@ -145,8 +129,8 @@ def estimate_center(
     frames (jackknife): neighboring frames share active cells, and resampling single frames
     (bootstrap) would call the center two to three times better known than it is.
     """
-    settings = DEFAULTS | dict(config or {})
-    timing = timing or LineTiming(line_duty=angles.line_duty)
+    settings = complete("center", config)
+    timing = timing or angles.timing()
     by_method = {"bayesian": _by_search, "ellipse": _by_ellipses, "registration": _by_registration}
     if settings["method"] not in by_method:
         return _given_center(settings, movie.shape[1:], session)
@@ -162,32 +146,48 @@ def _by_registration(
     threads: int,
 ) -> CenterEstimate:
     """Find the center by comparing turned frames with the sample at rest."""
-    sample = read_sample(movie, angles, int(settings["n_frames"]))
+    start = settings["biased_center"] or transforms.image_center(movie.shape)
+    guess = LineMaps.of(angles, Geometry.about(start), timing=timing)
+    sample = read_sample(movie, guess, int(settings["n_frames"]))
     logger.info(
         "Center: %d frames at rest and %d turned ones are compared",
         sample.n_rest,
         len(sample.numbers),
     )
-    start = settings["biased_center"] or transforms.image_center(movie.shape)
-    registration = Registration(sample, timing, threads)
+    registration = Registration(sample, threads)
     path = [np.asarray(start, dtype=np.float64)]
     shifts = _approach(registration, path)
     refined = refine(
         registration,
-        _turning_about(path[-1]),
+        Geometry.about(path[-1]),
         ("center",),
         (SMOOTHING,) * max(int(settings["iterations"]), 1),
     )
     path.append(refined.geometry.center)
     residuals = residual_shifts(refined)
     inliers = refined.fit.weights > 0
+    calibration = _judged(refined, sample, residual_rms(residuals, inliers), session)
+    found_from = {
+        "frame": sample.numbers,
+        "angle": sample.middle,
+        "shift_x": shifts[:, 0],
+        "shift_y": shifts[:, 1],
+        "residual_x": residuals[:, 0],
+        "residual_y": residuals[:, 1],
+        "used": inliers,
+    }
     return CenterEstimate(
-        calibration=_judge(refined, sample, residuals[inliers], session),
+        name="center",
+        value={"center": calibration.center},
+        sd={"center": calibration.center_sd},
+        found_from=found_from,
+        corrected=True,
+        verdicts=calibration.verdicts,
+        calibration=calibration,
         frames=sample.numbers,
         angles=sample.middle,
         shifts=shifts,
         residuals=residuals,
-        inliers=inliers,
         path=np.array(path),
         reference=sample.reference,
     )
@@ -237,31 +237,49 @@ def _from_details(
     path: NDArray[np.float64],
     residual_px: float,
 ) -> CenterEstimate:
+    verdict = Verdict(
+        topic="center",
+        code="known" if found.trusted else "untrusted",
+        says="{text}",
+        figures={"text": found.statement},
+        doubt=not found.trusted,
+    )
+    calibration = Calibration(
+        center=found.center,
+        image_shape=movie.shape[1:],
+        method=method,
+        center_sd=found.center_sd,
+        residual_px=residual_px,
+        trusted=found.trusted,
+        verdicts=(verdict,),
+        provenance={"session": session},
+    )
+    return _not_by_frames(calibration, path, found.image, found)
+
+
+def _not_by_frames(
+    calibration: Calibration,
+    path: NDArray[np.float64],
+    reference: NDArray[np.float32],
+    details: "BayesianCenter | EllipseCenter | None" = None,
+) -> CenterEstimate:
+    """Answer without anything that was measured in single frames."""
     none = np.empty((0, 2))
     return CenterEstimate(
-        calibration=Calibration(
-            center=found.center,
-            image_shape=movie.shape[1:],
-            method=method,
-            center_sd=found.center_sd,
-            residual_px=residual_px,
-            trusted=found.trusted,
-            statement=found.statement,
-            provenance={"session": session},
-        ),
+        name="center",
+        value={"center": calibration.center},
+        sd=calibration.center_sd and {"center": calibration.center_sd},
+        corrected=True,
+        verdicts=calibration.verdicts,
+        calibration=calibration,
         frames=np.empty(0, np.int64),
         angles=np.empty(0),
         shifts=none,
         residuals=none,
-        inliers=np.empty(0, np.bool_),
         path=path,
-        reference=found.image,
-        details=found,
+        reference=reference,
+        details=details,
     )
-
-
-def _turning_about(center: NDArray[np.float64]) -> Geometry:
-    return Geometry(center=center, tilt=np.zeros(2), wobble=np.zeros((0, 4)))
 
 
 def _approach(registration: Registration, path: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -269,7 +287,7 @@ def _approach(registration: Registration, path: list[NDArray[np.float64]]) -> ND
     sample = registration.sample
     first: NDArray[np.float64] | None = None
     for _ in tqdm(range(MAX_COARSE), desc="coarse center", disable=None, leave=False):
-        shifts, _ = registration.shifts(_turning_about(path[-1]).sample_maps(sample))
+        shifts, _ = registration.shifts(Geometry.about(path[-1]))
         first = shifts if first is None else first
         error = _center_error(sample, shifts)
         path.append(path[-1] - error)
@@ -303,85 +321,42 @@ def _given_center(
             msg = "center.method is fixed, but center.fixed is empty; give the center as [x, y]"
             raise CenterError(msg)
         center = np.asarray(settings["fixed"], dtype=np.float64)
-        statement = (
-            "The center was given in the configuration (center.fixed); nothing was measured."
-        )
-    elif method == "image_center":
-        center = np.asarray(transforms.image_center(shape))
-        statement = "The center of the image was taken; nothing was measured."
+        says = "The center was given in the configuration (center.fixed); nothing was measured."
     else:
-        msg = (
-            f"center.method is {method!r}; allowed are registration, ellipse, bayesian, "
-            "fixed and image_center"
-        )
-        raise CenterError(msg)
+        center = np.asarray(transforms.image_center(shape))
+        says = "The center of the image was taken; nothing was measured."
     calibration = Calibration(
         center=(float(center[0]), float(center[1])),
         image_shape=shape,
         method=method,
-        statement=statement,
+        verdicts=(Verdict(topic="center", code="given", says=says),),
         provenance={"session": session},
     )
-    none = np.empty((0, 2))
-    return CenterEstimate(
-        calibration=calibration,
-        frames=np.empty(0, np.int64),
-        angles=np.empty(0),
-        shifts=none,
-        residuals=none,
-        inliers=np.empty(0, np.bool_),
-        path=center[np.newaxis],
-        reference=np.zeros(shape, np.float32),
+    return _not_by_frames(calibration, center[np.newaxis], np.zeros(shape, np.float32))
+
+
+def _judged(refined: Refined, sample: Sample, residual: float, session: str) -> Calibration:
+    """Take over the center of a fit, and decide whether it can be trusted."""
+    center, sd = (
+        (float(pair[0]), float(pair[1])) for pair in (refined.geometry.center, refined.fit.sd)
     )
-
-
-def _judge(
-    refined: Refined, sample: Sample, residuals: NDArray[np.float64], session: str
-) -> Calibration:
-    """Say in plain words whether the center can be trusted."""
-    center, sd = refined.geometry.center, refined.fit.sd[:2]
     inliers = refined.fit.weights > 0
     share = float(np.mean(inliers))
-    residual = float(np.sqrt(np.mean(np.sum(residuals**2, axis=1))))
     turned = np.sort(np.deg2rad(np.mod(sample.middle[inliers], 360)))
     spread = float(np.rad2deg(np.ptp(np.unwrap(turned)))) if len(turned) else 0.0
-    height, width = sample.reference.shape
-    doubts = []
-    if spread < MIN_SPREAD:
-        doubts.append(
-            f"the sample was turned over only {spread:.0f} degrees, which hardly tells the center"
-        )
-    if float(sd.max()) > MAX_SD:
-        doubts.append(f"it is uncertain by {sd.max():.2f} px")
-    if residual > MAX_RESIDUAL:
-        doubts.append(
-            f"frames are still shifted by {residual:.2f} px (rms) about it: is there structure in "
-            "the picture, is the rotation plane tilted, do clocks and movie belong together?"
-        )
-    if share < MIN_INLIERS:
-        doubts.append(
-            f"only {100 * share:.0f} % of the frames agree with it; the sign of the "
-            "angles (angles.direction_sign) or the clocks may be wrong"
-        )
-    if not (0 <= center[0] < width and 0 <= center[1] < height):
-        doubts.append("it lies outside the picture")
-    if doubts:
-        statement = "The center cannot be trusted: " + "; ".join(doubts) + "."
-        logger.warning("%s", statement)
-    else:
-        statement = (
-            f"The center is known to {sd[0]:.3f} px (x) and {sd[1]:.3f} px (y); frames lie within "
-            f"{residual:.2f} px (rms) of the sample at rest."
-        )
-        logger.info("%s", statement)
+    verdicts = judge.center(
+        center, sd, residual=residual, share=share, shape=sample.shape, spread=spread
+    )
+    for verdict in verdicts:
+        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
     return Calibration(
-        center=(float(center[0]), float(center[1])),
-        image_shape=(height, width),
+        center=center,
+        image_shape=sample.shape,
         method="registration",
-        center_sd=(float(sd[0]), float(sd[1])),
+        center_sd=sd,
         residual_px=residual,
-        trusted=not doubts,
-        statement=statement,
+        trusted=not any(verdict.doubt for verdict in verdicts),
+        verdicts=verdicts,
         provenance={
             "session": session,
             "turned_frames": len(sample.numbers),

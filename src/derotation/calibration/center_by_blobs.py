@@ -8,17 +8,18 @@ ellipses needs the sample at rest at many angles (protocol ``incremental``) and 
 Centers are (x, y) in pixels and floats throughout.
 """
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from derotation.calibration.geometry import Geometry, tilt_to_vector
 from derotation.errors import CenterError, InputError
 from derotation.images.blobs import BlobDetection, Blobs, link_in_place
 from derotation.images.ellipses import (
@@ -355,16 +356,8 @@ class _Trials:
         return max(self._shares) > 0
 
     def images(self, center: Floats) -> MeanImages:
-        pivot = (float(center[0]), float(center[1]))
-        tilt, orientation = self.plane
-        return self.means(
-            partial(
-                transforms.line_maps,
-                center=pivot,
-                plane_angle=tilt,
-                plane_orientation=orientation,
-            )
-        )
+        tilt = tilt_to_vector(*self.plane)
+        return self.means(dataclasses.replace(Geometry.about(center), tilt=tilt))
 
     def evaluate(self, center: Floats, phase: str) -> float:
         """Try a center; returns its point-to-point distance."""

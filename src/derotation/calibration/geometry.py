@@ -10,39 +10,34 @@ harmonic turns against the sample, and belongs to the wobble: the rows (C, S) of
 """
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from derotation.calibration import judge
 from derotation.calibration.calibration import Calibration
 from derotation.errors import CenterError
-from derotation.images.registration import (
-    MIN_FRAMES,
-    Affine,
-    Maps,
-    Registration,
-    Sample,
-    affine_values,
-    binned_sample,
-    radius,
-)
+from derotation.images.comparison import affine_values, radius
+from derotation.images.registration import Affine, Registration
+from derotation.images.sample import MIN_FRAMES, Lines, Sample
 from derotation.maps import transforms
-from derotation.maps.resample import LineTiming
+from derotation.maps.corrections import composed, registered
+from derotation.maps.line_maps import LineMaps
 from derotation.numerics.robust import Fit, contiguous_blocks, fit
 
 __all__ = [
     "Geometry",
-    "Group",
     "Refined",
+    "best_correlated",
     "circle_seen",
     "coarse_center",
     "jacobian",
     "locate_center",
-    "most_alike",
     "refine",
+    "residual_rms",
     "residual_shifts",
     "tilt_to_vector",
     "vector_to_tilt",
@@ -50,11 +45,10 @@ __all__ = [
 ]
 
 NDFloat = NDArray[np.float64]
-Group = Literal["center", "plane", "wobble", "lag"]
 
 QUARTER = np.array([[0.0, -1.0], [1.0, 0.0]])
-# Steps for derivatives: pixels, h, pixels, seconds.
-STEPS: dict[Group, float] = {"center": 0.01, "plane": 1e-4, "wobble": 0.01, "lag": 1e-5}
+# Steps for derivatives: pixels, h, pixels, seconds; those of other corrections are their own.
+STEPS = {"center": 0.01, "plane": 1e-4, "wobble": 0.01, "lag": 1e-5}
 # Beyond (tilt of 60 degrees) half of the picture is gone.
 MAX_H = np.tan(np.deg2rad(30.0)) ** 2
 GRID = 12
@@ -67,12 +61,6 @@ WOBBLE_ORDER = 3
 # by gradients of pictures smoothed by so much (px).
 COARSE_ROUNDS = 4
 FINE_SMOOTHINGS = (2.5, 1.5, 1.5)
-# When a center is not trusted.
-MAX_RESIDUAL = 1.0
-MAX_CENTER_SD = 0.5
-MIN_INLIERS = 0.5
-# How the statement about the plane begins.
-PLANE_SENTENCE = "The plane of rotation"
 # Pictures are compared at half the size to begin with, if they are as large as this (px).
 BIN_ABOVE = 128
 
@@ -103,15 +91,29 @@ class Geometry:
     """Rows of a wobble, shape (order, 4), pixels."""
     lag_s: float = 0.0
     """Lines have the angle that the signals tell so much later, seconds."""
+    others: Mapping[str, NDFloat] = field(default_factory=dict)
+    """Parameters of corrections that were registered from elsewhere, by name."""
+
+    @classmethod
+    def about(cls, center: NDFloat | tuple[float, float]) -> "Geometry":
+        """Turn about a center, with nothing else to correct."""
+        place = np.asarray(center, np.float64)
+        return cls(center=place, tilt=np.zeros(2), wobble=np.zeros((0, 4)))
 
     @classmethod
     def of(cls, calibration: Calibration) -> "Geometry":
-        """Take over what a calibration says; its lag is in the angles already."""
+        """Take over what a calibration says; its lag is in the sample's angles already."""
         return cls(
             center=np.array(calibration.center),
             tilt=tilt_to_vector(calibration.plane_angle, calibration.plane_orientation),
             wobble=np.array(calibration.wobble, np.float64).reshape(-1, 4),
+            others={k: v for k, v in calibration.parameters.items() if k != "wobble"},
         )
+
+    @property
+    def lag_ms(self) -> float:
+        """The lag in milliseconds."""
+        return 1000 * self.lag_s
 
     def with_order(self, order: int) -> "Geometry":
         """Give the wobble so many harmonics; new ones are 0."""
@@ -120,43 +122,42 @@ class Geometry:
         wobble[:kept] = self.wobble[:kept]
         return dataclasses.replace(self, wobble=wobble)
 
-    def maps(self, line_angles: NDFloat, line_speeds: NDFloat) -> Maps:
+    def maps(self, angles: NDFloat, times_s: NDFloat) -> NDFloat:
         """Make the map of each line, shape (..., 2, 3)."""
-        if self.lag_s:
-            line_angles = line_angles + line_speeds * self.lag_s
         center = (float(self.center[0]), float(self.center[1]))
-        angle, orientation = vector_to_tilt(self.tilt)
-        return transforms.line_maps(line_angles, center, angle, orientation, wobble=self.wobble)
+        rotation = transforms.line_maps(angles, center, *vector_to_tilt(self.tilt))
+        return composed(rotation, {"wobble": self.wobble, **self.others}, angles, times_s)
 
-    def sample_maps(self, sample: Sample) -> Maps:
-        """Make the maps of all lines of all frames of a sample."""
-        return self.maps(sample.line_angles, sample.line_speeds)
-
-    def sizes(self, groups: tuple[Group, ...]) -> dict[Group, int]:
+    def sizes(self, groups: tuple[str, ...]) -> dict[str, int]:
         """Count the parameters of each group."""
         wobble = 0 if len(self.wobble) == 0 else 4 * len(self.wobble) - 2
-        count: dict[Group, int] = {"center": 2, "plane": 2, "wobble": wobble, "lag": 1}
+        count = {name: values.size for name, values in self.others.items()}
+        count |= {"center": 2, "plane": 2, "wobble": wobble, "lag": 1}
         return {group: count[group] for group in groups}
 
-    def moved(self, groups: tuple[Group, ...], step: NDFloat) -> "Geometry":
+    def moved(self, groups: tuple[str, ...], step: NDFloat) -> "Geometry":
         """Add a step to the parameters of some groups."""
         first, changed = 0, self
         for group, size in self.sizes(groups).items():
-            own = step[first : first + size]
+            changed = changed._moved(group, step[first : first + size])
             first += size
-            if group == "center":
-                changed = dataclasses.replace(changed, center=changed.center + own)
-            elif group == "plane":
-                h = changed.tilt + own
-                h = h * min(1.0, MAX_H / max(float(np.hypot(*h)), 1e-30))
-                changed = dataclasses.replace(changed, tilt=h)
-            elif group == "wobble":
-                free = np.delete(changed.wobble.ravel(), (2, 3)) + own if size else own
-                rows = wobble_rows(free, changed.tilt)
-                changed = dataclasses.replace(changed, wobble=rows)
-            else:
-                changed = dataclasses.replace(changed, lag_s=changed.lag_s + float(own[0]))
         return changed
+
+    def _moved(self, group: str, own: NDFloat) -> "Geometry":
+        if group == "center":
+            return dataclasses.replace(self, center=self.center + own)
+        if group == "plane":
+            h = self.tilt + own
+            h = h * min(1.0, MAX_H / max(float(np.hypot(*h)), 1e-30))
+            return dataclasses.replace(self, tilt=h)
+        if group == "wobble":
+            free = np.delete(self.wobble.ravel(), (2, 3)) + own if own.size else own
+            return dataclasses.replace(self, wobble=wobble_rows(free, self.tilt))
+        if group == "lag":
+            return dataclasses.replace(self, lag_s=self.lag_s + float(own[0]))
+        before = self.others[group]
+        others = {**self.others, group: before + own.reshape(before.shape)}
+        return dataclasses.replace(self, others=others)
 
 
 def wobble_rows(parameters: NDFloat, tilt: NDFloat) -> NDFloat:
@@ -170,7 +171,7 @@ def wobble_rows(parameters: NDFloat, tilt: NDFloat) -> NDFloat:
     return rows.reshape(*parameters.shape[:-1], -1, 4)
 
 
-def jacobian(geometry: Geometry, sample: Sample, groups: tuple[Group, ...]) -> NDFloat:
+def jacobian(geometry: Geometry, sample: Sample, groups: tuple[str, ...]) -> NDFloat:
     """Tell how frames would look displaced if the truth were other parameters than these.
 
     Derivative of the affine displacement of each derotated frame (see
@@ -181,21 +182,22 @@ def jacobian(geometry: Geometry, sample: Sample, groups: tuple[Group, ...]) -> N
     -------
     ndarray of shape (n, 6, p)
     """
-    height, width = sample.reference.shape
+    height, width = sample.shape
     lines = np.linspace(0, height - 1, GRID).round().astype(int)
-    line_angles, speeds = sample.line_angles[:, lines], sample.line_speeds[:, lines]
     y, x = np.meshgrid(lines, np.linspace(0, width - 1, GRID), indexing="ij")
     points = np.stack([x, y], axis=-1).astype(np.float64)
+    own_lines = sample.lines.columns(lines)
 
     def places(changed: Geometry) -> NDFloat:
-        maps = changed.maps(line_angles, speeds)[:, :, np.newaxis]
-        return np.asarray(transforms.apply(maps, points).reshape(len(line_angles), -1, 2))
+        maps = LineMaps.of(own_lines, changed)()[:, :, np.newaxis]
+        return np.asarray(transforms.apply(maps, points).reshape(len(maps), -1, 2))
 
     here = places(geometry)
     fitted = _affine_fit(here, (height, width))
     sizes = geometry.sizes(groups)
+    steps = {c.name: c.step for c in registered()} | STEPS
     columns = []
-    for k, step in enumerate(np.repeat([STEPS[g] for g in sizes], list(sizes.values()))):
+    for k, step in enumerate(np.repeat([steps[g] for g in sizes], list(sizes.values()))):
         change = np.zeros(sum(sizes.values()))
         change[k] = step
         ahead, behind = (places(geometry.moved(groups, s * change)) for s in (1, -1))
@@ -223,12 +225,11 @@ def _as_values(fitted: NDFloat) -> NDFloat:
     return np.concatenate([shift, np.swapaxes(slope, 1, 2).reshape(-1, 4)], axis=1)
 
 
-def displacement(guess: Geometry, truth: Geometry, sample: Sample) -> NDFloat:
+def displacement(guess: Geometry, truth: Geometry, lines: Lines, shape: tuple[int, ...]) -> NDFloat:
     """Give the affine displacement of frames derotated by a guess, at their middle line: (n, 6)."""
-    row = sample.line_angles.shape[1] // 2
-    angle, speed = sample.line_angles[:, row], sample.line_speeds[:, row]
-    left = transforms.compose(guess.maps(angle, speed), transforms.invert(truth.maps(angle, speed)))
-    return affine_values(left, sample.reference.shape)
+    middle = lines.columns(np.array([lines.line_angles.shape[1] // 2]))
+    guessed, true = (LineMaps.of(middle, geometry)()[:, 0] for geometry in (guess, truth))
+    return affine_values(transforms.compose(guessed, transforms.invert(true)), shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -248,7 +249,7 @@ class Refined:
 def refine(
     registration: Registration,
     geometry: Geometry,
-    groups: tuple[Group, ...],
+    groups: tuple[str, ...],
     smoothings: tuple[float, ...],
     *,
     iterations: int = 1,
@@ -258,9 +259,7 @@ def refine(
     blocks = contiguous_blocks(sample.time_s)
     refined: Refined | None = None
     for smoothing in smoothings:
-        affine = registration.affine(
-            geometry.sample_maps(sample), smoothing=smoothing, iterations=iterations
-        )
+        affine = registration.affine(geometry, smoothing=smoothing, iterations=iterations)
         known = np.asarray(np.isfinite(affine.values).all(axis=1))
         if known.sum() < MIN_FRAMES:
             msg = (
@@ -285,17 +284,19 @@ def refine(
     return refined
 
 
-def coarse_center(registration: Registration, geometry: Geometry) -> Geometry:
-    """Bring the center close, by the peaks of the correlation."""
+def coarse_center(
+    registration: Registration, geometry: Geometry, groups: tuple[str, ...] = ("center",)
+) -> Geometry:
+    """Bring the center (and other groups that shift the picture) close, by peaks of correlation."""
     sample = registration.sample
     blocks = contiguous_blocks(sample.time_s)
     unit = np.broadcast_to(np.eye(2), (len(sample.numbers), 2, 2))
     for _ in range(COARSE_ROUNDS):
-        shifts, _ = registration.shifts(geometry.sample_maps(sample))
-        design = jacobian(geometry, sample, ("center",))[:, :2]
+        shifts, _ = registration.shifts(geometry)
+        design = jacobian(geometry, sample, groups)[:, :2]
         step = fit(design, shifts, unit, blocks=blocks, learn_scatter=False).parameters
-        geometry = geometry.moved(("center",), step)
-        if np.hypot(*step) < 1:
+        geometry = geometry.moved(groups, step)
+        if np.hypot(*step[:2]) < 1:
             break
     return geometry
 
@@ -308,13 +309,13 @@ def locate_center(registration: Registration, geometry: Geometry) -> Refined:
 
 def circle_seen(sample: Sample) -> float:
     """Tell which part of the circle the lines of all frames cover, 0 to 1."""
-    sectors = np.floor(np.mod(sample.line_angles, 360.0) / (360.0 / SECTORS))
+    sectors = np.floor(np.mod(sample.lines.line_angles, 360.0) / (360.0 / SECTORS))
     # None of the frames that are compared lies near 0, where nothing is told.
     return len(np.unique(np.append(sectors, (0, SECTORS - 1)))) / SECTORS
 
 
-def most_alike(sample: Sample, trials: list[Geometry], threads: int) -> tuple[int, NDFloat]:
-    """Tell with which of some geometries frames look most like the sample at rest.
+def best_correlated(sample: Sample, trials: list[Geometry], threads: int) -> tuple[int, NDFloat]:
+    """Tell with which of some geometries frames correlate most with the sample at rest.
 
     The correlation is taken at its peak, wherever that is, so that the center does not matter.
 
@@ -322,19 +323,37 @@ def most_alike(sample: Sample, trials: list[Geometry], threads: int) -> tuple[in
     -------
     best : int
         Number of the best trial.
-    likeness : ndarray of shape (n_trials, n)
-        Correlation of each frame with the sample at rest.
+    correlation : ndarray of shape (n_trials, n)
+        Of each frame with the sample at rest.
     """
     # Half-size pictures mix two lines, so that the timing within a line is lost.
-    factor = 2 if min(sample.reference.shape) >= BIN_ABOVE else 1
-    small = binned_sample(sample, factor)
-    registration = Registration(small, LineTiming(), threads)
-    likeness = np.empty((len(trials), len(sample.numbers)))
+    small = sample.binned(2 if min(sample.shape) >= BIN_ABOVE else 1)
+    timeless = dataclasses.replace(small, lines=small.lines.without_timing())
+    registration = Registration(timeless, threads)
+    correlation = np.empty((len(trials), len(sample.numbers)))
     for k, trial in enumerate(tqdm(trials, desc="trials", disable=None, leave=False)):
-        center = (trial.center - (factor - 1) / 2) / factor
-        shrunk = dataclasses.replace(trial, center=center, wobble=trial.wobble / factor)
-        likeness[k] = registration.shifts(shrunk.sample_maps(small))[1]
-    return int(np.argmax(likeness.mean(axis=1))), likeness
+        correlation[k] = registration.shifts(trial)[1]
+    return int(np.argmax(correlation.mean(axis=1))), correlation
+
+
+def residual_rms(shifts: NDFloat, used: NDArray[np.bool_] | None = None) -> float:
+    """Give the root mean square of the length of shifts (x, y) that could be measured, pixels.
+
+    Parameters
+    ----------
+    shifts : ndarray of shape (n, 2)
+        NaN where a frame could not be compared.
+    used : ndarray of bool of shape (n,), optional
+        Frames that count; by default all.
+
+    Returns
+    -------
+    float
+        NaN if none is known.
+    """
+    squared = np.sum(shifts**2, axis=1)
+    known = np.isfinite(squared) if used is None else used & np.isfinite(squared)
+    return float(np.sqrt(np.mean(squared[known]))) if known.any() else float("nan")
 
 
 def residual_shifts(refined: Refined) -> NDFloat:
@@ -353,35 +372,18 @@ def residual_shifts(refined: Refined) -> NDFloat:
 
 def with_center(calibration: Calibration, found: Refined, residual: float) -> Calibration:
     """Take over the center of a fit; its first two parameters are those of the center."""
-    sd = found.fit.sd
-    x, y = found.geometry.center
-    height, width = calibration.image_shape
-    inside = bool(0 <= x < width and 0 <= y < height)
-    trusted = (
-        inside
-        and float(sd[:2].max()) <= MAX_CENTER_SD
-        and residual <= MAX_RESIDUAL
-        and float(np.mean(found.fit.weights > 0)) >= MIN_INLIERS
+    sd = (float(found.fit.sd[0]), float(found.fit.sd[1]))
+    center = (float(found.geometry.center[0]), float(found.geometry.center[1]))
+    verdicts = judge.center(
+        center,
+        sd,
+        residual=residual,
+        share=float(np.mean(found.fit.weights > 0)),
+        shape=calibration.image_shape,
     )
     return calibration.replace(
-        center=(float(x), float(y)),
-        center_sd=(float(sd[0]), float(sd[1])),
+        center=center,
+        center_sd=sd,
         residual_px=residual,
-        trusted=trusted,
-    )
-
-
-def center_statement(calibration: Calibration, earlier: str) -> str:
-    """Say how well the center is known now, in place of the sentences that said so earlier."""
-    if calibration.center_sd is None or calibration.residual_px is None:
-        return earlier
-    x, y = calibration.center_sd
-    known = (
-        f"The center is known to {x:.3f} px (x) and {y:.3f} px (y); frames lie within "
-        f"{calibration.residual_px:.2f} px (rms) of the sample at rest."
-    )
-    if not calibration.trusted:
-        known = "The center cannot be trusted. " + known
-    # What was said about the tilt follows the sentence about the center.
-    kept = earlier[earlier.index(PLANE_SENTENCE) :] if PLANE_SENTENCE in earlier else ""
-    return f"{known} {kept}".strip()
+        trusted=not any(verdict.doubt for verdict in verdicts),
+    ).with_verdicts("center", verdicts)

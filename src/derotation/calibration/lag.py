@@ -1,10 +1,11 @@
-"""Find the delay between the motor's signals and the scanner's, and the sign of the rotation.
+"""Find the delay between the motor's signals and the scanner's.
 
 Where the encoder's ticks arrive late, a turning sample is ahead of the angle that they tell: by the
 speed times the delay, in the direction of the turn. Turns in opposite directions are then left
 turned to opposite sides, each the more the faster it is.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,37 +14,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration.calibration import Calibration, Corrected
 from derotation.calibration.geometry import (
     MIN_CIRCLE,
     WOBBLE_ORDER,
     Geometry,
-    Group,
     Refined,
+    best_correlated,
     circle_seen,
-    most_alike,
     refine,
 )
-from derotation.errors import CenterError
-from derotation.images.registration import (
-    Registration,
-    Sample,
-    most_turned,
-    radius,
-    read_sample,
-    spread,
-)
+from derotation.calibration.judge import LIMITS
+from derotation.estimates import Verdict
+from derotation.images.comparison import radius
+from derotation.images.registration import Registration
+from derotation.images.sample import Sample, read_sample, spread
 from derotation.io.movie import Movie
-from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
-__all__ = ["LagEstimate", "SignCheck", "check_direction_sign", "estimate_lag"]
+__all__ = ["LagEstimate", "estimate_lag"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"n_frames": 170}
 # Delays that are tried to begin with reach this far (s), at distances that move the picture's
 # border by so much (px) at the highest speed.
 LARGEST_TRIED_S = 0.06
@@ -53,20 +49,14 @@ SMOOTHINGS = (4.0, 2.5, 1.5, 1.5)
 # Frames of either direction that are needed, and how fast they have to be against the fastest.
 MIN_FRAMES = 4
 MIN_SPEED = 0.3
-SIGNIFICANCE = 0.0027
-# When an estimate is not trusted.
-MAX_SD_MS = 5.0
-MIN_INLIERS = 0.5
-# A sign is wrong if frames look more like the sample at rest with the other one, by so much, and
-# by so many standard errors.
-SIGN_FRAMES = 24
-MIN_SIGN_DIFFERENCE = 0.05
-MIN_SIGN_ERRORS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LagEstimate:
-    """Delay of the motor's signals and what it was found from."""
+class LagEstimate(Corrected):
+    """Delay of the motor's signals and what it was found from.
+
+    Its calibration holds the lag if it is trusted and significant, and else none.
+    """
 
     lag_ms: float
     """The delay that is left in the angles, ms: a line's angle is what the ticks tell so much
@@ -75,10 +65,6 @@ class LagEstimate:
     """Its standard uncertainty; None if it cannot be told."""
     significant: bool
     """Whether chance would hardly give such a delay (3 sigma)."""
-    trusted: bool
-    """False if frames do not suffice to tell, or contradict each other."""
-    statement: str
-    """In plain words, what was found."""
     frames: NDArray[np.int64]
     """Numbers of the frames that were compared, shape (n,)."""
     angles: NDArray[np.float64]
@@ -87,24 +73,6 @@ class LagEstimate:
     """Change of the angle there, degrees per second, shape (n,)."""
     rotations: NDArray[np.float64]
     """By how much each derotated frame is left turned without correction, degrees, shape (n,)."""
-    inliers: NDArray[np.bool_]
-    """Frames that agree with the result, shape (n,)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SignCheck:
-    """How well frames fit with either sign of the angles."""
-
-    likeness: float
-    """Mean correlation of derotated frames with the sample at rest."""
-    likeness_flipped: float
-    """The same with the other sign."""
-    standard_errors: float
-    """Their difference in units of its standard error; negative if the other sign fits better."""
-    decided: bool
-    """False if frames fit equally well with either sign; then nothing is refused."""
-    statement: str
-    """In plain words."""
 
 
 def estimate_lag(
@@ -127,7 +95,7 @@ def estimate_lag(
     calibration : Calibration
         Center (known to about a pixel; it is found anew together with the lag), tilt, wobble.
     config : mapping, optional
-        ``n_frames``: frames to compare, by default 170.
+        Section ``center``, of which ``n_frames`` is read: frames to compare.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     threads : int
@@ -149,34 +117,30 @@ def estimate_lag(
     the one that the ticks tell L after it: line times are to be shifted by +L before the angles are
     interpolated.
     """
-    settings = DEFAULTS | dict(config or {})
-    timing = timing or LineTiming(line_duty=angles.line_duty)
+    settings = complete("center", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
-    sample = read_sample(movie, angles, int(settings["n_frames"]))
-    speeds = sample.line_speeds[:, sample.line_speeds.shape[1] // 2]
+    base = calibration.replace(lag_ms=0.0, lag_sd_ms=None)
+    line_maps = LineMaps.of(angles, base, timing=timing)
+    sample = read_sample(movie, line_maps, int(settings["n_frames"]))
+    speeds = sample.speeds
     forward, backward = _both_directions(speeds)
     if min(forward, backward) < MIN_FRAMES:
-        return _cannot_tell(
-            sample,
-            f"The lag cannot be told: {forward} frames were recorded while the sample turned "
-            f"clockwise and {backward} while it turned the other way, and {MIN_FRAMES} of either "
-            "are needed, at more than a third of the highest speed.",
-        )
-    start = Geometry.of(calibration)
+        return _cannot_tell(sample, base, forward, backward)
+    start = Geometry.of(base)
     trials = _trials(start, float(np.abs(speeds).max()), radius(movie.shape))
     fast = np.flatnonzero(np.abs(speeds) > MIN_SPEED * np.abs(speeds).max())
     few = sample.select(fast)
     few = few.select(spread(np.arange(len(fast)), few.middle, TRIAL_FRAMES))
-    best, _ = most_alike(few, trials, threads)
-    registration = Registration(sample, timing, threads)
+    best, _ = best_correlated(few, trials, threads)
+    registration = Registration(sample, threads)
     # A wobble left out would pass for a lag in part. It needs the whole circle to be told.
-    groups: tuple[Group, ...] = ("center", "lag")
+    groups: tuple[str, ...] = ("center", "lag")
     first = trials[best]
     if circle_seen(sample) >= MIN_CIRCLE:
         groups = ("center", "lag", "wobble")
         first = first.with_order(max(WOBBLE_ORDER, len(start.wobble)))
     found = refine(registration, first, groups, SMOOTHINGS)
-    return _conclude(found, sample, speeds)
+    return _conclude(found, sample, base)
 
 
 def _both_directions(speeds: NDArray[np.float64]) -> tuple[int, int]:
@@ -192,129 +156,120 @@ def _trials(start: Geometry, top_speed: float, reach: float) -> list[Geometry]:
     step = TRIAL_SHIFT / (np.deg2rad(top_speed) * reach)
     n = int(np.ceil(LARGEST_TRIED_S / step))
     delays = sorted(np.arange(-n, n + 1) * step, key=abs)
-    return [
-        Geometry(center=start.center, tilt=start.tilt, wobble=start.wobble, lag_s=float(delay))
-        for delay in delays
-    ]
+    return [dataclasses.replace(start, lag_s=float(delay)) for delay in delays]
 
 
-def _conclude(found: Refined, sample: Sample, speeds: NDArray[np.float64]) -> LagEstimate:
+def _conclude(found: Refined, sample: Sample, calibration: Calibration) -> LagEstimate:
     lag_s, sd_s = found.geometry.lag_s, float(found.fit.sd[2])
     variance = found.fit.covariance[2:3, 2:3]
-    significant = significance(np.array([lag_s]), variance, found.fit.n_blocks) < SIGNIFICANCE
-    inliers = found.fit.weights > 0
+    probability = significance(np.array([lag_s]), variance, found.fit.n_blocks)
+    significant = probability < LIMITS.significance
+    inliers, speeds = found.fit.weights > 0, sample.speeds
     # What is left of a rotation: the antisymmetric part of the affine displacement.
     left = (found.fit.residuals[:, 4] - found.fit.residuals[:, 3]) / 2
-    rotations = np.rad2deg(left / radius(sample.reference.shape)) + speeds * lag_s
-    doubts = []
-    if sd_s * 1e3 > MAX_SD_MS:
-        doubts.append(f"it is uncertain by {sd_s * 1e3:.1f} ms")
-    if np.mean(inliers) < MIN_INLIERS:
-        doubts.append(f"only {100 * np.mean(inliers):.0f} % of the frames agree with it")
-    if abs(lag_s) > LARGEST_TRIED_S:
-        doubts.append("so long a delay is not plausible; are the clocks those of this movie?")
-    value = f"{lag_s * 1e3:.2f} ± {sd_s * 1e3:.2f} ms"
-    if doubts:
-        statement = f"A lag of {value} cannot be trusted: {'; '.join(doubts)}."
-    elif not significant:
-        statement = f"The motor's signals show no lag against the scanner's: {value}."
-    else:
-        later = "later" if lag_s > 0 else "earlier"
-        turned = float(np.abs(speeds).max()) * abs(lag_s)
-        statement = (
-            f"The motor's signals come {later} than the scanner's: the lag is {value}, which turns "
-            f"frames at the highest speed by {turned:.2f} degrees."
-        )
-    logger.log(logging.WARNING if doubts else logging.INFO, "%s", statement)
+    rotations = np.rad2deg(left / radius(sample.shape)) + speeds * lag_s
+    figures = {
+        "lag_ms": lag_s * 1e3,
+        "sd_ms": sd_s * 1e3,
+        "share": 100 * float(np.mean(inliers)),
+        "turned": float(np.abs(speeds).max()) * abs(lag_s),
+    }
+    verdicts = _verdicts(figures, significant=significant)
+    for verdict in verdicts:
+        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
+    corrected = verdicts[0].code == "corrected"
+    result = calibration.replace(
+        lag_ms=figures["lag_ms"] if corrected else 0.0, lag_sd_ms=figures["sd_ms"]
+    )
     return LagEstimate(
-        lag_ms=lag_s * 1e3,
-        lag_sd_ms=sd_s * 1e3,
+        name="lag",
+        value={"lag_ms": figures["lag_ms"]},
+        sd={"lag_ms": figures["sd_ms"]},
+        found_from={
+            "frame": sample.numbers,
+            "angle": sample.middle,
+            "speed": speeds,
+            "rotation": rotations,
+            "used": inliers,
+        },
+        corrected=corrected,
+        verdicts=verdicts,
+        calibration=result.with_verdicts("lag", verdicts),
+        lag_ms=figures["lag_ms"],
+        lag_sd_ms=figures["sd_ms"],
         significant=significant,
-        trusted=not doubts,
-        statement=statement,
         frames=sample.numbers,
         angles=np.asarray(sample.middle),
         speeds=speeds,
         rotations=rotations,
-        inliers=inliers,
     )
 
 
-def _cannot_tell(sample: Sample, statement: str) -> LagEstimate:
-    logger.info("%s", statement)
+def _verdicts(figures: Mapping[str, float], *, significant: bool) -> tuple[Verdict, ...]:
+    """Decide whether there is a lag that can be trusted."""
+    doubts = {
+        "uncertain": (figures["sd_ms"] > LIMITS.max_lag_sd_ms, "it is uncertain by {sd_ms:.1f} ms"),
+        "few_agree": (
+            figures["share"] < 100 * LIMITS.min_inliers,
+            "only {share:.0f} % of the frames agree with it",
+        ),
+        "implausible": (
+            abs(figures["lag_ms"]) > LIMITS.max_lag_ms,
+            "so long a delay is not plausible; are the clocks those of this movie?",
+        ),
+    }
+    value = "{lag_ms:.2f} ± {sd_ms:.2f} ms"
+    against = tuple(
+        Verdict(
+            topic="lag",
+            code=code,
+            says=f"A lag of {value} cannot be trusted: {says}{'' if says.endswith('?') else '.'}",
+            figures=figures,
+            doubt=True,
+        )
+        for code, (holds, says) in doubts.items()
+        if holds
+    )
+    if against:
+        return against
+    if not significant:
+        code, says = "none", f"The motor's signals show no lag against the scanner's: {value}."
+    else:
+        later = "later" if figures["lag_ms"] > 0 else "earlier"
+        code = "corrected"
+        says = (
+            f"The motor's signals come {later} than the scanner's: the lag is {value}, which "
+            "turns frames at the highest speed by {turned:.2f} degrees."
+        )
+    return (Verdict(topic="lag", code=code, says=says, figures=figures),)
+
+
+def _cannot_tell(
+    sample: Sample, calibration: Calibration, forward: int, backward: int
+) -> LagEstimate:
+    verdict = Verdict(
+        topic="lag",
+        code="untold",
+        says="The lag cannot be told: {forward} frames were recorded while the sample turned "
+        "clockwise and {backward} while it turned the other way, and {needed} of either are "
+        "needed, at more than a third of the highest speed.",
+        figures={"forward": forward, "backward": backward, "needed": MIN_FRAMES},
+        doubt=True,
+    )
+    logger.warning("%s", verdict.sentence)
+    n = len(sample.numbers)
     return LagEstimate(
+        name="lag",
+        value={"lag_ms": 0.0},
+        sd=None,
+        found_from={"frame": sample.numbers, "used": np.zeros(n, np.bool_)},
+        verdicts=(verdict,),
+        calibration=calibration.with_verdicts("lag", [verdict]),
         lag_ms=0.0,
         lag_sd_ms=None,
         significant=False,
-        trusted=False,
-        statement=statement,
         frames=sample.numbers,
         angles=np.asarray(sample.middle),
-        speeds=np.zeros(len(sample.numbers)),
-        rotations=np.full(len(sample.numbers), np.nan),
-        inliers=np.zeros(len(sample.numbers), np.bool_),
-    )
-
-
-def check_direction_sign(
-    movie: Movie,
-    angles: Angles,
-    *,
-    center: tuple[float, float] | None = None,
-    threads: int = 1,
-) -> SignCheck:
-    """Refuse angles that have the wrong sign.
-
-    Frames are turned back with the angles as they are, and with the opposite ones, and correlated
-    with the sample at rest wherever that fits best, so that the center matters little. A plane that
-    is tilted by 40 degrees or more may leave the sign undecided, but never makes it seem wrong.
-
-    Parameters
-    ----------
-    movie : Movie
-        The recorded movie; a few dozen of its frames are read.
-    angles : Angles
-        Angles of all lines, of either protocol.
-    center : tuple of float, optional
-        Center (x, y) in pixels as far as it is known; by default that of the image.
-    threads : int
-        Number of threads for derotating.
-
-    Returns
-    -------
-    SignCheck
-
-    Raises
-    ------
-    CenterError
-        If frames fit far better with the other sign, or there are too few of them.
-    """
-    sample = read_sample(movie, angles, 4 * SIGN_FRAMES)
-    sample = sample.select(most_turned(sample, SIGN_FRAMES))
-    start = center or transforms.image_center(movie.shape)
-    geometry = Geometry(center=np.asarray(start, float), tilt=np.zeros(2), wobble=np.zeros((0, 4)))
-    _, given = most_alike(sample, [geometry], threads)
-    _, flipped = most_alike(sample.turned_over(), [geometry], threads)
-    gain = given[0] - flipped[0]
-    error = float(np.std(gain, ddof=1)) / np.sqrt(len(gain))
-    errors = float(np.mean(gain)) / max(error, 1e-12)
-    decided = abs(float(np.mean(gain))) > MIN_SIGN_DIFFERENCE and abs(errors) > MIN_SIGN_ERRORS
-    alike = f"{given.mean():.2f} as they are, {flipped.mean():.2f} with the other sign"
-    if decided and errors < 0:
-        msg = (
-            "frames look far more like the sample at rest if they are turned the other way "
-            f"(correlation {alike}): the angles have the wrong sign; flip angles.direction_sign"
-        )
-        raise CenterError(msg)
-    verdict = (
-        "The sign of the angles is right" if decided else "Frames do not tell the angles' sign"
-    )
-    statement = f"{verdict} (correlation with the sample at rest: {alike})."
-    logger.info("%s", statement)
-    return SignCheck(
-        likeness=float(given.mean()),
-        likeness_flipped=float(flipped.mean()),
-        standard_errors=errors,
-        decided=decided,
-        statement=statement,
+        speeds=np.zeros(n),
+        rotations=np.full(n, np.nan),
     )

@@ -12,48 +12,44 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration.calibration import Calibration, Corrected
 from derotation.calibration.geometry import (
     MIN_CIRCLE,
     WOBBLE_ORDER,
     Geometry,
-    Group,
     Refined,
-    center_statement,
+    best_correlated,
     circle_seen,
     coarse_center,
     displacement,
-    most_alike,
     refine,
+    residual_rms,
     residual_shifts,
     tilt_to_vector,
     vector_to_tilt,
     with_center,
 )
-from derotation.errors import ConfigError
-from derotation.images.registration import Registration, Sample, most_turned, read_sample, spread
+from derotation.calibration.judge import LIMITS
+from derotation.estimates import Verdict
+from derotation.images.registration import Registration
+from derotation.images.sample import Sample, most_turned, read_sample, spread
 from derotation.io.movie import Movie
-from derotation.maps import transforms
+from derotation.maps.discs import seen_radius
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["PlaneEstimate", "estimate_plane"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "correct": "auto",
-    "plane_angle": 0.0,
-    "plane_orientation": 0.0,
-    "output": "scan",
-    "n_frames": 80,
-}
 # Tilts that are tried to begin with: h = tan(t/2)^2 up to that of 45 degrees, at this distance; in
 # between the gradients find the way.
 LARGEST_TRIED = math.tan(math.radians(22.5)) ** 2
@@ -62,23 +58,12 @@ TRIAL_FRAMES = 14
 COARSE_FRAMES = 48
 COARSE_SMOOTHINGS = (4.0, 2.5, 1.5)
 FINE_SMOOTHINGS = (1.5, 1.5)
-# `auto` corrects a tilt that chance would give once in 370 times (3 sigma) or less, and that moves
-# something by more than this (px) at the edge of the disc that is always seen.
-SIGNIFICANCE = 0.0027
-MIN_EFFECT = 0.1
-# When an estimate is not trusted.
-MAX_ANGLE_SD = 3.0
-MIN_INLIERS = 0.5
-MAX_TILT = 50.0
-MAX_UNNOTICED = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlaneEstimate:
+class PlaneEstimate(Corrected):
     """Tilt and orientation of the plane of rotation, and what they were found from."""
 
-    calibration: Calibration
-    """The calibration to use: with the tilt if it is corrected, else without."""
     plane_angle: float
     """Tilt that was found or given, degrees, 0 on. Noise alone makes it larger than 0."""
     plane_orientation: float
@@ -89,12 +74,6 @@ class PlaneEstimate:
     """tan(tilt/2)^2 (cos 2o, sin 2o), o the orientation: its errors do not depend on the tilt."""
     vector_covariance: NDArray[np.float64]
     """Covariance of `vector`, shape (2, 2)."""
-    corrected: bool
-    """Whether the calibration corrects the tilt."""
-    trusted: bool
-    """False if the estimate contradicts itself or rests on too little."""
-    statement: str
-    """In plain words, what was found and what is done."""
     frames: NDArray[np.int64]
     """Numbers of the frames that were compared, shape (n,)."""
     angles: NDArray[np.float64]
@@ -104,8 +83,6 @@ class PlaneEstimate:
     pixels; B at a distance of half the picture's smaller side from its center. Shape (n, 6)."""
     after: NDArray[np.float64]
     """The same, derotated with the tilt found."""
-    inliers: NDArray[np.bool_]
-    """Frames that agree with the result, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -168,11 +145,12 @@ def estimate_plane(
     the vector is beyond 3 sigma, and the tilt shifts something by more than 0.1 px at the edge of
     the disc that is always seen (for a disc with a radius of 128 px: a tilt of 2.3 degrees).
     """
-    settings = _checked(DEFAULTS | dict(config or {}))
+    settings = complete("plane", config)
     base = calibration.replace(plane_output=settings["output"])
     if settings["correct"] == "never":
         return _not_measured(
             base.replace(plane_angle=0.0, plane_orientation=0.0, plane_sd=None),
+            "not_asked",
             "The plane of rotation was taken to be the plane scanned (plane.correct is never); "
             "nothing was measured.",
         )
@@ -184,92 +162,77 @@ def estimate_plane(
         )
         return _not_measured(
             given,
-            f"A tilt of {given.plane_angle:g} degrees along {given.plane_orientation:g} degrees "
-            "was given in the configuration (plane.correct is fixed); nothing was measured.",
+            "given",
+            "A tilt of {plane_angle:g} degrees along {plane_orientation:g} degrees was given in "
+            "the configuration (plane.correct is fixed); nothing was measured.",
         )
-    timing = timing or LineTiming(line_duty=angles.line_duty)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
-    sample = read_sample(movie, angles, int(settings["n_frames"]))
+    start = calibration.replace(plane_angle=0.0)
+    sample = read_sample(
+        movie, LineMaps.of(angles, start, timing=timing), int(settings["n_frames"])
+    )
     logger.info(
         "Plane: %d frames at rest and %d turned ones are compared",
         sample.n_rest,
         len(sample.numbers),
     )
-    start = Geometry.of(calibration.replace(plane_angle=0.0))
-    found = _find(sample, start, timing, threads)
+    found = _find(sample, Geometry.of(start), threads)
     return _conclude(found, sample, base, session)
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options that are not allowed."""
-    if settings["correct"] not in ("auto", "never", "fixed"):
-        msg = f"plane.correct is {settings['correct']!r}; allowed are auto, never and fixed"
-        raise ConfigError(msg)
-    if settings["output"] not in get_args(transforms.PlaneOutput):
-        msg = f"plane.output is {settings['output']!r}; allowed are scan and sample"
-        raise ConfigError(msg)
-    angle, orientation = settings["plane_angle"], settings["plane_orientation"]
-    if settings["correct"] == "fixed" and not (0 <= angle < 90 and math.isfinite(orientation)):
-        msg = (
-            f"plane.plane_angle is {angle} and plane.plane_orientation {orientation}; expected are "
-            "a tilt of 0 to below 90 degrees and an orientation in degrees"
-        )
-        raise ConfigError(msg)
-    return settings
-
-
-def _not_measured(calibration: Calibration, statement: str) -> PlaneEstimate:
-    logger.info("%s", statement)
+def _not_measured(calibration: Calibration, code: str, says: str) -> PlaneEstimate:
+    value = _value(calibration.plane_angle, calibration.plane_orientation)
+    verdict = Verdict(topic="plane", code=code, says=says, figures=value)
+    logger.info("%s", verdict.sentence)
     none = np.empty((0, 6))
     return PlaneEstimate(
-        calibration=calibration.replace(statement=_joined(calibration.statement, statement)),
+        name="plane",
+        value=value,
+        sd=None,
+        corrected=calibration.plane_angle != 0,
+        verdicts=(verdict,),
+        calibration=calibration.with_verdicts("plane", [verdict]),
         plane_angle=calibration.plane_angle,
         plane_orientation=calibration.plane_orientation,
         plane_sd=None,
         vector=tilt_to_vector(calibration.plane_angle, calibration.plane_orientation),
         vector_covariance=np.full((2, 2), np.nan),
-        corrected=calibration.plane_angle != 0,
-        trusted=True,
-        statement=statement,
         frames=np.empty(0, np.int64),
         angles=np.empty(0),
         before=none,
         after=none,
-        inliers=np.empty(0, np.bool_),
     )
 
 
-def _joined(*statements: str) -> str:
-    return " ".join(s for s in statements if s)
+def _value(angle: float, orientation: float) -> dict[str, float]:
+    return {"plane_angle": angle, "plane_orientation": orientation}
 
 
-def _find(sample: Sample, start: Geometry, timing: LineTiming, threads: int) -> _Found:
+def _find(sample: Sample, start: Geometry, threads: int) -> _Found:
     """Find tilt and center, from coarse to fine."""
     few = sample
     if len(sample.numbers) > COARSE_FRAMES:
         few = sample.select(spread(np.arange(len(sample.numbers)), sample.middle, COARSE_FRAMES))
-    coarse = Registration(few, timing, threads)
+    coarse = Registration(few, threads)
     tried = coarse_center(coarse, _try_tilts(sample, start, threads))
     # A wobble left out would be mistaken for a tilt. It needs the whole circle to be told.
-    groups: tuple[Group, ...] = ("center", "plane")
+    groups: tuple[str, ...] = ("center", "plane")
     if circle_seen(sample) >= MIN_CIRCLE:
         groups = ("center", "plane", "wobble")
         tried = tried.with_order(WOBBLE_ORDER)
     rough = refine(coarse, tried, groups, COARSE_SMOOTHINGS).geometry
-    registration = Registration(sample, timing, threads)
+    registration = Registration(sample, threads)
     plane = refine(registration, rough, groups, FINE_SMOOTHINGS)
     still = dataclasses.replace(plane.geometry, wobble=start.wobble)
     return _Found(plane=plane, center=refine(registration, still, ("center",), (1.5,)))
 
 
 def _try_tilts(sample: Sample, start: Geometry, threads: int) -> Geometry:
-    """Take the tilt, out of a few dozen, with which frames look most like the sample at rest."""
+    """Take the tilt, out of a few dozen, with which frames correlate most with those at rest."""
     # At 0 and 180 degrees a tilt does nothing.
     few = sample.select(most_turned(sample, TRIAL_FRAMES))
-    trials = [
-        Geometry(center=start.center, tilt=tilt, wobble=start.wobble) for tilt in _trial_vectors()
-    ]
-    best, _ = most_alike(few, trials, threads)
+    trials = [dataclasses.replace(start, tilt=tilt) for tilt in _trial_vectors()]
+    best, _ = best_correlated(few, trials, threads)
     return trials[best]
 
 
@@ -295,77 +258,91 @@ def _conclude(
     angle, orientation = vector_to_tilt(h)
     sd = _angle_sd(h, covariance)
     limit = _upper_limit(h, covariance)
-    effect = 2 * float(np.hypot(*h)) * _disc_radius(geometry.center, calibration.image_shape)
-    significant = significance(h, covariance, plane.fit.n_blocks) < SIGNIFICANCE
+    effect = 2 * float(np.hypot(*h)) * seen_radius(geometry.center, calibration.image_shape)
+    significant = significance(h, covariance, plane.fit.n_blocks) < LIMITS.significance
     inliers = plane.fit.weights > 0
-    shifts = residual_shifts(found.center)
-    residual = float(np.sqrt(np.mean(np.sum(shifts[inliers] ** 2, axis=1))))
-    matters = significant and effect >= MIN_EFFECT
-    doubts = _doubts(plane, sd[0], angle, float(np.mean(inliers))) if matters else []
-    corrected = matters and not doubts
-    if not matters and limit > MAX_UNNOTICED:
-        doubts = [f"the tilt may be anything up to {limit:.0f} degrees (95 %)"]
-        statement = f"Whether the plane is tilted cannot be told: {doubts[0]}. It is not corrected."
-    elif not matters:
-        statement = (
-            f"The plane of rotation is the plane scanned, as far as can be told: the tilt is below "
-            f"{limit:.1f} degrees (95 %). It is not corrected."
-        )
-    elif doubts:
-        statement = (
-            f"A tilt of {angle:.1f} degrees cannot be trusted: {'; '.join(doubts)}. It is not "
-            "corrected."
-        )
-    else:
-        statement = (
-            f"The plane of rotation is tilted by {angle:.2f} ± {sd[0]:.2f} degrees along "
-            f"{orientation:.1f} ± {sd[1]:.1f} degrees, which shifts the picture by up to "
-            f"{effect:.1f} px; it is corrected, and frames then lie within {residual:.2f} px (rms) "
-            "of the sample at rest."
-        )
+    residual = residual_rms(residual_shifts(found.center), inliers)
+    matters = significant and effect >= LIMITS.min_effect_px
+    figures = {
+        **_value(angle, orientation),
+        "angle_sd": sd[0],
+        "orientation_sd": sd[1],
+        "limit": limit,
+        "effect": effect,
+        "residual": residual,
+    }
+    verdicts = _verdicts(plane, figures, float(np.mean(inliers)), matters=matters)
+    corrected = any(verdict.code == "corrected" for verdict in verdicts)
+    for verdict in verdicts:
+        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
     if not matters:
         sd = (limit / 1.96, 180 / math.sqrt(12))
-    logger.log(logging.WARNING if doubts else logging.INFO, "%s", statement)
-    provenance = calibration.provenance | {
-        "plane_session": session,
-        "plane_frames": int(inliers.sum()),
-    }
     result = calibration.replace(
-        plane_angle=0.0, plane_orientation=0.0, plane_sd=sd, provenance=provenance
+        plane_angle=angle if corrected else 0.0,
+        plane_orientation=orientation if corrected else 0.0,
+        plane_sd=sd,
+        provenance=calibration.provenance
+        | {"plane_session": session, "plane_frames": int(inliers.sum())},
     )
-    if corrected:
-        result = result.replace(plane_angle=angle, plane_orientation=orientation)
-        if calibration.method not in ("fixed", "image_center"):
-            result = with_center(result, found.center, residual)
-            statement_before = center_statement(result, "")
-        else:
-            statement_before = calibration.statement
-        result = result.replace(statement=_joined(statement_before, statement))
-    else:
-        result = result.replace(statement=_joined(calibration.statement, statement))
+    if corrected and calibration.method not in ("fixed", "image_center"):
+        result = with_center(result, found.center, residual)
     flat = dataclasses.replace(geometry, tilt=np.zeros(2))
+    left = found.center.fit.residuals
     return PlaneEstimate(
-        calibration=result,
+        name="plane",
+        value=_value(angle, orientation),
+        sd=_value(*sd),
+        found_from={"frame": sample.numbers, "angle": sample.middle, "used": inliers},
+        corrected=corrected,
+        verdicts=verdicts,
+        calibration=result.with_verdicts("plane", verdicts),
         plane_angle=angle,
         plane_orientation=orientation,
         plane_sd=sd,
         vector=h,
         vector_covariance=covariance,
-        corrected=corrected,
-        trusted=not doubts,
-        statement=statement,
         frames=sample.numbers,
         angles=np.asarray(sample.middle),
-        before=found.center.fit.residuals + displacement(flat, geometry, sample),
-        after=found.center.fit.residuals,
-        inliers=inliers,
+        before=left + displacement(flat, geometry, sample.lines, sample.shape),
+        after=left,
     )
 
 
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, int]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)
+def _verdicts(
+    plane: Refined, figures: dict[str, float], share: float, *, matters: bool
+) -> tuple[Verdict, ...]:
+    """Decide whether there is a tilt, and whether it is corrected."""
+    if not matters:
+        unnoticed = figures["limit"] > LIMITS.max_unnoticed_tilt_deg
+        says = (
+            "Whether the plane is tilted cannot be told: the tilt may be anything up to "
+            "{limit:.0f} degrees (95 %). It is not corrected."
+            if unnoticed
+            else "The plane of rotation is the plane scanned, as far as can be told: the tilt is "
+            "below {limit:.1f} degrees (95 %). It is not corrected."
+        )
+        code = "untold" if unnoticed else "none"
+        return (Verdict(topic="plane", code=code, says=says, figures=figures, doubt=unnoticed),)
+    doubts = _doubts(plane, figures, share)
+    if not doubts:
+        says = (
+            "The plane of rotation is tilted by {plane_angle:.2f} ± {angle_sd:.2f} degrees along "
+            "{plane_orientation:.1f} ± {orientation_sd:.1f} degrees, which shifts the picture by "
+            "up to {effect:.1f} px; it is corrected, and frames then lie within {residual:.2f} px "
+            "(rms) of the sample at rest."
+        )
+        return (Verdict(topic="plane", code="corrected", says=says, figures=figures),)
+    return tuple(
+        Verdict(
+            topic="plane",
+            code=code,
+            says="A tilt of {plane_angle:.1f} degrees cannot be trusted and is not corrected: "
+            f"{says}.",
+            figures=figures | {"share": 100 * share},
+            doubt=True,
+        )
+        for code, says in doubts
+    )
 
 
 def _angle_sd(h: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[float, float]:
@@ -385,15 +362,25 @@ def _upper_limit(h: NDArray[np.float64], covariance: NDArray[np.float64]) -> flo
     return vector_to_tilt(np.array([float(np.hypot(*h)) + 1.645 * sd, 0.0]))[0]
 
 
-def _doubts(found: Refined, sd: float, angle: float, inlier_fraction: float) -> list[str]:
-    doubts = []
-    if sd > MAX_ANGLE_SD:
-        doubts.append(f"it is uncertain by {sd:.1f} degrees")
-    if inlier_fraction < MIN_INLIERS:
-        doubts.append(f"only {100 * inlier_fraction:.0f} % of the frames agree with it")
-    if angle > MAX_TILT:
-        doubts.append("so steep a plane can hardly be scanned")
+def _doubts(found: Refined, figures: dict[str, float], share: float) -> list[tuple[str, str]]:
+    """List what speaks against a tilt: a word for programs, and half a sentence."""
     step = float(np.hypot(*(found.geometry.tilt - found.before.tilt)))
-    if step > max(3 * float(found.fit.sd[2:4].max()), 1e-3):
-        doubts.append("repeating the estimate still changes it")
-    return doubts
+    doubts = {
+        "uncertain": (
+            figures["angle_sd"] > LIMITS.max_tilt_sd_deg,
+            "it is uncertain by {angle_sd:.1f} degrees",
+        ),
+        "few_agree": (
+            share < LIMITS.min_inliers,
+            "only {share:.0f} % of the frames agree with it",
+        ),
+        "steep": (
+            figures["plane_angle"] > LIMITS.max_tilt_deg,
+            "so steep a plane can hardly be scanned",
+        ),
+        "unsettled": (
+            step > max(3 * float(found.fit.sd[2:4].max()), 1e-3),
+            "repeating the estimate still changes it",
+        ),
+    }
+    return [(code, says) for code, (holds, says) in doubts.items() if holds]

@@ -7,6 +7,7 @@ center, by definition; the wobble has the rest of the first harmonic (which turn
 sample), and all of the higher ones. Together, center and wobble explain any such shift.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,26 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import cosdg, sindg
 
-from derotation.calibration.calibration import Calibration, Rows
+from derotation.calibration.calibration import Calibration, Corrected, Rows
 from derotation.calibration.geometry import (
     MIN_CIRCLE,
+    QUARTER,
     Geometry,
-    Group,
     Refined,
-    center_statement,
     circle_seen,
     refine,
+    residual_rms,
     residual_shifts,
     vector_to_tilt,
     with_center,
     wobble_rows,
 )
-from derotation.errors import ConfigError
-from derotation.images.registration import Registration, Sample, read_sample
+from derotation.calibration.judge import LIMITS
+from derotation.estimates import Verdict
+from derotation.images.registration import Registration
+from derotation.images.sample import Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import significance, solve
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["WobbleEstimate", "estimate_wobble"]
@@ -44,24 +49,14 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
-DEFAULTS: dict[str, Any] = {"correct": "auto", "max_order": 4, "n_frames": 80}
-MAX_ORDER = 8
 SMOOTHINGS = (2.5, 1.5, 1.5)
-# `auto` corrects a wobble that chance would give once in 370 times (3 sigma) or less, and that
-# shifts the picture by more than this (px) at some angle.
-SIGNIFICANCE = 0.0027
-MIN_EFFECT = 0.1
-# Beyond this (px) frames and the sample at rest were hardly compared rightly.
-MAX_WOBBLE = 10.0
 CURVE_ANGLES = np.arange(0.0, 361.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WobbleEstimate:
+class WobbleEstimate(Corrected):
     """Wobble of the axis and what it was found from."""
 
-    calibration: Calibration
-    """The calibration to use: with the wobble if it is corrected, else without."""
     order: int
     """Harmonics that predict frames best that were left out; 0: none."""
     wobble: Rows
@@ -70,12 +65,6 @@ class WobbleEstimate:
     """Their standard uncertainties."""
     probability: float
     """Probability of a wobble at least so large by chance."""
-    corrected: bool
-    """Whether the calibration corrects it."""
-    trusted: bool
-    """False if the angles or frames do not suffice to tell."""
-    statement: str
-    """In plain words, what was found and what is done."""
     losses: NDFloat
     """Misfit of left-out blocks of frames with 0, 1, 2, ... harmonics, less that with none, and its
     standard error; shape (n, 2), in units of squared standard deviations per frame."""
@@ -87,8 +76,6 @@ class WobbleEstimate:
     """Shift (x, y) of each recorded frame against a sample that turns about the center, (n, 2)."""
     residuals: NDFloat
     """What the wobble does not explain of it."""
-    inliers: NDArray[np.bool_]
-    """Frames that agree with the result, shape (n,)."""
     curve_angles: NDFloat
     """Angles at which the curve is given, degrees, shape (m,)."""
     curve: NDFloat
@@ -152,27 +139,27 @@ def estimate_wobble(
     .. [1] T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd ed.,
        Springer (2009), section 7.10.
     """
-    settings = _checked(DEFAULTS | dict(config or {}))
+    settings = complete("wobble", config)
     base = calibration.replace(wobble=(), wobble_sd=None)
     if settings["correct"] == "never":
-        return _not_measured(
-            base,
-            "The axis was taken not to wobble (wobble.correct is never); nothing was measured.",
-            trusted=True,
-        )
-    timing = timing or LineTiming(line_duty=angles.line_duty)
+        says = "The axis was taken not to wobble (wobble.correct is never); nothing was measured."
+        return _not_measured(base, Verdict(topic="wobble", code="not_asked", says=says))
     calibration.check_shape(movie.shape, str(movie.paths[0]))
-    sample = read_sample(movie, angles, int(settings["n_frames"]))
+    line_maps = LineMaps.of(angles, calibration, timing=timing)
+    sample = read_sample(movie, line_maps, int(settings["n_frames"]))
     seen = circle_seen(sample)
     if seen < MIN_CIRCLE:
-        return _not_measured(
-            base,
-            f"Whether the axis wobbles cannot be told: frames cover only {100 * seen:.0f} % of the "
-            f"circle, and {100 * MIN_CIRCLE:.0f} % are needed. No wobble is corrected.",
-            trusted=False,
+        untold = Verdict(
+            topic="wobble",
+            code="untold",
+            says="Whether the axis wobbles cannot be told: frames cover only {seen:.0f} % of the "
+            "circle, and {needed:.0f} % are needed. No wobble is corrected.",
+            figures={"seen": 100 * seen, "needed": 100 * MIN_CIRCLE},
+            doubt=True,
         )
+        return _not_measured(base, untold)
     logger.info("Wobble: %d turned frames are compared", len(sample.numbers))
-    registration = Registration(sample, timing, threads)
+    registration = Registration(sample, threads)
     groups = _groups(calibration)
     start = Geometry.of(base)
     full = refine(registration, start.with_order(int(settings["max_order"])), groups, SMOOTHINGS)
@@ -185,17 +172,7 @@ def estimate_wobble(
     return _conclude(best, plain, losses, order, sample, base, session)
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    if settings["correct"] not in ("auto", "never"):
-        msg = f"wobble.correct is {settings['correct']!r}; allowed are auto and never"
-        raise ConfigError(msg)
-    if not 1 <= settings["max_order"] <= MAX_ORDER:
-        msg = f"wobble.max_order is {settings['max_order']}; allowed are 1 to {MAX_ORDER}"
-        raise ConfigError(msg)
-    return settings
-
-
-def _groups(calibration: Calibration) -> tuple[Group, ...]:
+def _groups(calibration: Calibration) -> tuple[str, ...]:
     if calibration.plane_angle != 0 and calibration.plane_sd is not None:
         return ("center", "plane", "wobble")
     return ("center", "wobble")
@@ -205,7 +182,7 @@ def _keep(geometry: Geometry, start: Geometry, order: int) -> Geometry:
     """Keep so many harmonics; without any, the center is better sought from the start."""
     if order:
         return geometry.with_order(order)
-    return Geometry(center=start.center, tilt=geometry.tilt, wobble=np.zeros((0, 4)))
+    return dataclasses.replace(start, tilt=geometry.tilt, wobble=np.zeros((0, 4)))
 
 
 def _free_count(order: int) -> int:
@@ -213,7 +190,7 @@ def _free_count(order: int) -> int:
     return 4 * order - 2 if order else 0
 
 
-def _losses(full: Refined, groups: tuple[Group, ...], max_order: int) -> NDFloat:
+def _losses(full: Refined, groups: tuple[str, ...], max_order: int) -> NDFloat:
     """Cross-validate the number of harmonics: misfit against that of none, and standard error."""
     fitted, before = full.fit, full.before
     first = sum(size for group, size in before.sizes(groups).items() if group != "wobble")
@@ -273,56 +250,74 @@ def _conclude(
     curve, curve_sd = _curve(best.geometry.wobble, basis, covariance)
     probability = _probability(best, own)
     largest = float(np.hypot(*curve.T).max()) if order else 0.0
-    found = order > 0 and probability < SIGNIFICANCE and largest >= MIN_EFFECT
+    found = order > 0 and probability < LIMITS.significance and largest >= LIMITS.min_effect_px
     inliers = best.fit.weights > 0
     left = residual_shifts(best)
-    residual, plain_residual = _rms(left[inliers]), _rms(residual_shifts(plain)[inliers])
-    too_large = found and largest > MAX_WOBBLE
-    corrected = found and not too_large
     limit = 1.96 * float(curve_sd.max()) if order else _noise_limit(plain)
-    if too_large:
-        statement = (
-            f"A wobble of up to {largest:.1f} px cannot be trusted; do clocks and movie belong "
-            "together? It is not corrected."
-        )
-    elif corrected:
-        plural = "harmonic" if order == 1 else "harmonics"
-        statement = (
-            f"The axis wobbles by up to {largest:.2f} ± {float(curve_sd.max()):.2f} px ({order} "
-            f"{plural} of the angle); it is corrected, which brings frames from "
-            f"{plain_residual:.2f} to {residual:.2f} px (rms) of the sample at rest."
-        )
-    else:
-        statement = (
-            "No wobble of the axis was found; one that shifts the picture by more than "
-            f"{max(limit, MIN_EFFECT):.2f} px would have been. None is corrected."
-        )
-    logger.log(logging.WARNING if too_large else logging.INFO, "%s", statement)
+    figures = {
+        "order": order,
+        "largest": largest,
+        "largest_sd": float(curve_sd.max()),
+        "residual": residual_rms(left, inliers),
+        "residual_before": residual_rms(residual_shifts(plain), inliers),
+        "limit": max(limit, LIMITS.min_effect_px),
+    }
+    verdict = _verdict(figures, found=found)
+    logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
+    corrected = verdict.code == "corrected"
     wobble, wobble_sd = _as_rows(best.geometry.wobble), _as_rows(sd)
     result = calibration
     if corrected:
-        result = _corrected(calibration, best, residual, wobble, wobble_sd)
+        result = _corrected(calibration, best, figures["residual"], wobble, wobble_sd)
         result = result.replace(provenance=calibration.provenance | {"wobble_session": session})
+    recorded = _as_recorded(left, best.geometry, sample)
     return WobbleEstimate(
-        calibration=result.replace(statement=f"{result.statement} {statement}".strip()),
+        name="wobble",
+        value={"wobble": wobble},
+        sd={"wobble": wobble_sd},
+        found_from={"frame": sample.numbers, "angle": sample.middle, "used": inliers},
+        corrected=corrected,
+        verdicts=(verdict,),
+        calibration=result.with_verdicts("wobble", [verdict]),
         order=order,
         wobble=wobble,
         wobble_sd=wobble_sd,
         probability=probability,
-        corrected=corrected,
-        trusted=not too_large,
-        statement=statement,
         losses=losses,
         frames=sample.numbers,
         angles=np.asarray(sample.middle),
-        shifts=_as_recorded(left, best.geometry, sample)
-        + transforms.wobble_shifts(sample.middle, best.geometry.wobble),
-        residuals=_as_recorded(left, best.geometry, sample),
-        inliers=inliers,
+        shifts=recorded + transforms.wobble_shifts(sample.middle, best.geometry.wobble),
+        residuals=recorded,
         curve_angles=CURVE_ANGLES,
         curve=curve,
         curve_sd=curve_sd,
     )
+
+
+def _verdict(figures: Mapping[str, float], *, found: bool) -> Verdict:
+    """Decide whether the wobble is corrected."""
+    if found and figures["largest"] > LIMITS.max_wobble_px:
+        code = "too_large"
+        says = (
+            "A wobble of up to {largest:.1f} px cannot be trusted; do clocks and movie belong "
+            "together? It is not corrected."
+        )
+    elif found:
+        plural = "harmonic" if figures["order"] == 1 else "harmonics"
+        code = "corrected"
+        says = (
+            f"The axis wobbles by up to {{largest:.2f}} ± {{largest_sd:.2f}} px ({{order}} {plural}"
+            " of the angle); it is corrected, which brings frames from {residual_before:.2f} to "
+            "{residual:.2f} px (rms) of the sample at rest."
+        )
+    else:
+        code = "none"
+        says = (
+            "No wobble of the axis was found; one that shifts the picture by more than "
+            "{limit:.2f} px would have been. None is corrected."
+        )
+    doubt = code == "too_large"
+    return Verdict(topic="wobble", code=code, says=says, figures=figures, doubt=doubt)
 
 
 def _corrected(
@@ -337,13 +332,11 @@ def _corrected(
         moved = best.geometry.center - np.array(calibration.center)
         rows = best.geometry.wobble.copy()
         foreshorten = transforms.plane_matrix(*vector_to_tilt(best.geometry.tilt))
-        quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
         rows[0, :2] -= moved
-        rows[0, 2:] -= foreshorten @ quarter @ np.linalg.solve(foreshorten, moved)
+        rows[0, 2:] -= foreshorten @ QUARTER @ np.linalg.solve(foreshorten, moved)
         result = result.replace(wobble=_as_rows(rows))
     else:
         result = with_center(result, best, residual)
-        result = result.replace(statement=center_statement(result, calibration.statement))
     if calibration.plane_angle != 0 and calibration.plane_sd is not None:
         angle, orientation = vector_to_tilt(best.geometry.tilt)
         result = result.replace(plane_angle=angle, plane_orientation=orientation)
@@ -384,43 +377,39 @@ def _probability(best: Refined, own: slice) -> float:
 
 def _noise_limit(plain: Refined) -> float:
     """Tell about which wobble would be found, from the scatter of the frames (px)."""
-    shifts = residual_shifts(plain)[plain.fit.weights > 0]
-    return float(4 * _rms(shifts) / np.sqrt(max(plain.fit.n_blocks, 1)))
+    left = residual_rms(residual_shifts(plain), plain.fit.weights > 0)
+    return 4 * left / float(np.sqrt(max(plain.fit.n_blocks, 1)))
 
 
 def _as_recorded(shifts: NDFloat, geometry: Geometry, sample: Sample) -> NDFloat:
     """Turn shifts of derotated frames to those of the recorded picture."""
-    row = sample.line_angles.shape[1] // 2
-    maps = geometry.maps(sample.line_angles[:, row], sample.line_speeds[:, row])
+    row = sample.lines.line_angles.shape[1] // 2
+    maps = sample.line_maps(geometry)()[:, row]
     return np.asarray(np.linalg.solve(maps[..., :2], shifts[..., np.newaxis])[..., 0])
-
-
-def _rms(shifts: NDFloat) -> float:
-    return float(np.sqrt(np.mean(np.sum(shifts**2, axis=1)))) if len(shifts) else float("nan")
 
 
 def _as_rows(rows: NDFloat) -> Rows:
     return tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
 
 
-def _not_measured(calibration: Calibration, statement: str, *, trusted: bool) -> WobbleEstimate:
-    logger.log(logging.INFO if trusted else logging.WARNING, "%s", statement)
+def _not_measured(calibration: Calibration, verdict: Verdict) -> WobbleEstimate:
+    logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
     none = np.empty((0, 2))
     return WobbleEstimate(
-        calibration=calibration.replace(statement=f"{calibration.statement} {statement}".strip()),
+        name="wobble",
+        value={"wobble": ()},
+        sd=None,
+        verdicts=(verdict,),
+        calibration=calibration.with_verdicts("wobble", [verdict]),
         order=0,
         wobble=(),
         wobble_sd=(),
         probability=1.0,
-        corrected=False,
-        trusted=trusted,
-        statement=statement,
         losses=none,
         frames=np.empty(0, np.int64),
         angles=np.empty(0),
         shifts=none,
         residuals=none,
-        inliers=np.empty(0, np.bool_),
         curve_angles=CURVE_ANGLES,
         curve=np.zeros((len(CURVE_ANGLES), 2)),
         curve_sd=np.full((len(CURVE_ANGLES), 2), np.nan),

@@ -1,8 +1,11 @@
 """Look at a cohort's files before anything is run: headers only, so that it takes seconds."""
 
+import shlex
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ GIGA = 1e9
 SHORTEST = 0.98
 # Signals that last this much longer than the movie are worth a look.
 LONGEST = 3.0
+# Clocks of file servers differ by seconds; a file that is further ahead has a wrong time.
+CLOCK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +149,11 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
             part()
         except (DerotationError, OSError) as error:
             look.problems.append(str(error))
+        except Exception as error:
+            # Whatever one damaged file does, the other sessions are looked at.
+            look.problems.append(_unforeseen(part.__name__, session, error))
     look.durations()
+    look.times()
     return SessionCheck(
         name=session.name,
         protocol=session.protocol,
@@ -252,6 +261,22 @@ class _Look:
             if shape:
                 calibration.check_shape(shape, self.session.movie)
 
+    def times(self) -> None:
+        """Find files from the future: Snakemake takes what is made of them for outdated."""
+        session = self.session
+        files = [*session.movie_files(), session.signals, session.stimulus]
+        for file in filter(None, files):
+            try:
+                changed = Path(file).stat().st_mtime
+            except OSError:
+                continue  # said where it is read
+            if changed > time.time() + CLOCK_S:
+                when = datetime.fromtimestamp(changed).isoformat(" ", "minutes")
+                self.problems.append(
+                    f"{file} was changed at {when}, which is in the future: what is made of it "
+                    f"would always look outdated. Set its time: touch {shlex.quote(file)}"
+                )
+
     def durations(self) -> None:
         """Compare the lengths of movie and signals: the commonest mix-up of files."""
         signals_s, movie_s = self.found.get("signals_s"), self._movie_s
@@ -266,6 +291,15 @@ class _Look:
             self.problems.append(f"{said}, which is longer; {advice}")
         elif signals_s > LONGEST * movie_s:
             self.notes.append(f"{said}; {advice}")
+
+
+def _unforeseen(part: str, session: Session, error: Exception) -> str:
+    """Name the file behind an error that no reader has foreseen."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return (
+        f"{part} ({getattr(session, part)}): it cannot be read, for a reason that was not foreseen "
+        f"({said}); the file is likely damaged: copy it again from where it was recorded."
+    )
 
 
 def _disagreements(session: Session, checks: Mapping[str, SessionCheck]) -> Iterator[str]:

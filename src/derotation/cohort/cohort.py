@@ -9,6 +9,7 @@ from derotation.cohort.config import Config, check_config
 from derotation.cohort.groups import check_groups
 from derotation.cohort.sample_sheet import SampleSheet, Session, check_sample_sheet
 from derotation.errors import ConfigError
+from derotation.settings.schema import Schema
 
 __all__ = ["Cohort", "load_cohort", "simulated_files"]
 
@@ -35,8 +36,8 @@ class Cohort:
 def load_cohort(
     config: Mapping[str, Any],
     *,
-    config_schema: str | Path,
-    sheet_schema: str | Path,
+    config_schema: Schema | None = None,
+    sheet_schema: Schema | None = None,
     files: Iterable[str | Path] = (),
     check_files: bool = True,
 ) -> Cohort:
@@ -46,9 +47,9 @@ def load_cohort(
     ----------
     config : mapping
         The configuration as it was read.
-    config_schema, sheet_schema : path
-        The JSON schemas of the configuration and of a row of the sheet, which lie in
-        ``workflow/schemas``.
+    config_schema, sheet_schema : mapping, optional
+        The JSON schemas of the configuration and of a row of the sheet; by default those of this
+        package.
     files : iterable of paths
         The files that the configuration was read from, later ones overriding earlier ones.
     check_files : bool

@@ -1,29 +1,27 @@
-"""Read and check the configuration; ``workflow/schemas/config.schema.yaml`` says what it may hold.
+"""Read and check the configuration; ``settings/config.schema.yaml`` says what it may hold.
 
-All that is wrong is reported at once: which file, which key, what was found, what is allowed.
+All that is wrong is reported at once: which file, line and key, what was found, what is allowed.
 What comes back is canonical, so that equal settings are equal values: defaults filled in, keys
 sorted, numbers that are whole written as whole numbers.
 """
 
 import shutil
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from derotation._optional import PYNWB_MISSING
-from derotation.cohort.schema import (
-    KeyPath,
+from derotation.errors import PYNWB_MISSING, ConfigError
+from derotation.maps.corrections import schema_with_corrections
+from derotation.settings.schema import (
     Problem,
+    Schema,
     canonical,
     fill_defaults,
     find_problems,
-    load_schema,
     plain,
 )
-from derotation.errors import ConfigError
+from derotation.settings.yaml_files import locate, merge_files
 from derotation.signals.roles import REQUIRED_ROLES
 
 __all__ = ["check_config", "load_config", "merge_files", "section", "validate_config"]
@@ -31,15 +29,15 @@ __all__ = ["check_config", "load_config", "merge_files", "section", "validate_co
 Config = dict[str, Any]
 
 
-def load_config(paths: str | Path | Sequence[str | Path], schema_path: str | Path) -> Config:
+def load_config(paths: str | Path | Sequence[str | Path], schema: Schema | None = None) -> Config:
     """Read one or several configuration files and check what they say together.
 
     Parameters
     ----------
     paths : path or sequence of paths
         YAML files. Later files override earlier ones, key by key.
-    schema_path : path
-        The JSON schema, ``workflow/schemas/config.schema.yaml``.
+    schema : mapping, optional
+        The JSON schema; by default that of this package.
 
     Returns
     -------
@@ -52,19 +50,14 @@ def load_config(paths: str | Path | Sequence[str | Path], schema_path: str | Pat
         With everything that is wrong, one line each.
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    return validate_config(merge_files(files), schema_path, files=files)
-
-
-def merge_files(paths: Iterable[Path]) -> Config:
-    """Read configuration files, later ones overriding earlier ones, without checking them."""
-    merged: Config = {}
-    for path in paths:
-        merged = _merge(merged, read_yaml(path))
-    return merged
+    return validate_config(merge_files(files), schema, files=files)
 
 
 def validate_config(
-    config: Mapping[str, Any], schema_path: str | Path, *, files: Iterable[str | Path] = ()
+    config: Mapping[str, Any],
+    schema: Schema | None = None,
+    *,
+    files: Iterable[str | Path] = (),
 ) -> Config:
     """Check a configuration that was read already, and return it in canonical form.
 
@@ -72,8 +65,8 @@ def validate_config(
     ----------
     config : mapping
         The configuration, for instance Snakemake's ``config``.
-    schema_path : path
-        The JSON schema, ``workflow/schemas/config.schema.yaml``.
+    schema : mapping, optional
+        The JSON schema; by default that of this package.
     files : iterable of paths
         The files that it was read from, later ones overriding earlier ones: messages name the
         file in which a key stands.
@@ -88,14 +81,17 @@ def validate_config(
     ConfigError
         With everything that is wrong, one line each.
     """
-    checked, errors = check_config(config, schema_path, files=files)
+    checked, errors = check_config(config, schema, files=files)
     if errors:
         raise ConfigError("\n".join(errors))
     return checked
 
 
 def check_config(
-    config: Mapping[str, Any], schema_path: str | Path, *, files: Iterable[str | Path] = ()
+    config: Mapping[str, Any],
+    schema: Schema | None = None,
+    *,
+    files: Iterable[str | Path] = (),
 ) -> tuple[Config, list[str]]:
     """Check a configuration without raising, for callers that collect more errors.
 
@@ -103,8 +99,8 @@ def check_config(
     ----------
     config : mapping
         The configuration.
-    schema_path : path
-        The JSON schema.
+    schema : mapping, optional
+        The JSON schema; by default that of this package.
     files : iterable of paths
         The files that it was read from, later ones overriding earlier ones.
 
@@ -113,17 +109,15 @@ def check_config(
     config : dict
         The canonical configuration; use it only if there are no errors.
     errors : list of str
-        One line per error, with file, key, what was found and what is allowed.
+        One line per error, with file, line, key, what was found and what is allowed.
     """
-    schema = load_schema(Path(schema_path))
-    sources = [Path(file) for file in files]
-    contents = {path: read_yaml(path) for path in sources if path.is_file()}
-    filled = fill_defaults(plain(config), schema, schema)
+    schema = schema_with_corrections() if schema is None else schema
+    given = plain(config)
+    filled = fill_defaults(given, schema, schema)
     problems = find_problems(filled, schema)
     if not problems:
         problems = _contradictions(filled)
-    errors = [_locate(problem, contents) for problem in problems]
-    return canonical(filled), errors
+    return canonical(filled), locate(problems, given, files)
 
 
 def section(config: Mapping[str, Any], *names: str) -> Config:
@@ -213,81 +207,3 @@ def _contradicting_exports(export: Mapping[str, Any]) -> list[Problem]:
         text = "found false, and no export is wanted either: nothing would be left of the movie."
         problems.append(Problem(path=("export", "keep_derotated"), text=text))
     return problems
-
-
-def _locate(problem: Problem, contents: Mapping[Path, Config]) -> str:
-    """Put the file and the key in front of a problem's text."""
-    key = _dotted(problem.path)
-    homes = [path for path, content in contents.items() if _holds(content, problem.path)]
-    if homes:
-        return f"{homes[-1]}: {key}: {problem.text}"
-    if problem.text.startswith("is missing") and contents:
-        return f"{list(contents)[-1]}: {key} {problem.text}"
-    place = "command line (--config)" if contents else "configuration"
-    return f"{place}: {key}: {problem.text}"
-
-
-def _holds(content: Any, path: KeyPath) -> bool:
-    for part in path:
-        if isinstance(content, list):
-            return True  # a list is replaced as a whole
-        if not isinstance(content, Mapping) or part not in content:
-            return False
-        content = content[part]
-    return True
-
-
-def _dotted(path: KeyPath) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".") or "the whole file"
-
-
-def _merge(base: Config, top: Mapping[str, Any]) -> Config:
-    merged = dict(base)
-    for key, value in top.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def read_yaml(path: Path) -> Config:
-    try:
-        with path.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, Loader=_StrictLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: this is no UTF-8 text; save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: this is no valid YAML: {_yaml_reason(error)}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys with values at the top level.")
-    return content
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error)
-    return f"line {mark.line + 1}: {reason}." if mark else f"{reason}."
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, of which YAML would keep only the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a mapping after looking for repeated keys."""
-        lines: dict[object, int] = {}
-        for key_node, _ in node.value:
-            key = key_node.value
-            line = key_node.start_mark.line + 1
-            if key in lines and key != "<<":
-                reason = f'the key "{key}" stands there twice (first in line {lines[key]})'
-                raise yaml.MarkedYAMLError(problem=reason, problem_mark=key_node.start_mark)
-            if isinstance(key, str):
-                lines[key] = line
-        return super().construct_mapping(node, deep=deep)

@@ -23,10 +23,21 @@ from typing import Any, Literal, Self
 
 from derotation.errors import InputError
 from derotation.io.files import natural_sort, write_text
+from derotation.settings.defaults import complete
 
 __all__ = ["Discovery", "FoundSession", "Patterns", "Unpaired", "discover_sessions", "write_sheet"]
 
 COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "calibration")
+# As the sample sheet's schema allows.
+LONGEST_NAME = 100
+# What a cell cannot hold, and what Snakemake takes for a wildcard.
+_UNFIT = {
+    "\t": "a tab",
+    "\n": "a line break",
+    "\r": "a line break",
+    "{": "a brace",
+    "}": "a brace",
+}
 SUBJECT, SESSION = "sub-*", "ses-*"
 
 
@@ -47,18 +58,25 @@ class Patterns:
         Whether a session is called by its own folder, or by all folders that lead to it.
     """
 
-    movie: tuple[str, ...] = ("*.tif", "*.tiff")
-    signals: tuple[str, ...] = ("*.npy", "*.bin")
-    stimulus: tuple[str, ...] = ("*.csv", "*.mat")
-    incremental: tuple[str, ...] = ("*incremental*",)
-    exclude: tuple[str, ...] = (".*", "derivatives", "results", "logs", "suite2p")
-    name: Literal["folder", "path"] = "folder"
+    movie: tuple[str, ...]
+    signals: tuple[str, ...]
+    stimulus: tuple[str, ...]
+    incremental: tuple[str, ...]
+    exclude: tuple[str, ...]
+    name: Literal["folder", "path"]
 
     @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> Self:
-        """Take them from the section ``discover`` of a checked configuration."""
-        lists = {key: tuple(value) for key, value in section.items() if key != "name"}
-        return cls(name=section["name"], **lists)
+    def from_config(cls, section: Mapping[str, Any] | None = None) -> Self:
+        """Take them from the section ``discover`` of a configuration; what is missing, by default.
+
+        Raises
+        ------
+        ConfigError
+            If an option is not allowed.
+        """
+        given = complete("discover", section)
+        lists = {key: tuple(value) for key, value in given.items() if key != "name"}
+        return cls(name=given["name"], **lists)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +160,7 @@ def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = 
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give the folder that holds the recordings.")
-    rules = patterns or Patterns()
+    rules = patterns or Patterns.from_config()
     tree = _Tree(folder, rules)
     sessions: list[FoundSession] = []
     unpaired: list[Unpaired] = []
@@ -269,6 +287,8 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
     whole = [*place.parts, *recording.relative_to(folder).parts, Path(movie).name]
     is_incremental = any(_matches(part, patterns.incremental) for part in whole)
     stimulus = [] if is_incremental else _stimulus(tree, files, folder, recording)
+    for file in (movie, str(signals[0]), *map(str, stimulus)):
+        _check_path(file)
     name, notes = _name(tree, folder, recording, patterns)
     found = FoundSession(
         name=name,
@@ -280,6 +300,19 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
         n_files=n_files,
     )
     return found, notes
+
+
+def _check_path(path: str) -> None:
+    """Refuse a path that a cell of the sample sheet cannot hold as it is."""
+    found = [word for mark, word in _UNFIT.items() if mark in path]
+    if path != path.strip():
+        found.append("a space at an end")
+    if path.encode(errors="replace") != path.encode(errors="surrogateescape"):
+        found.append("a character in no known encoding")
+    if found:
+        raise InputError(
+            f"{path!a} holds {', '.join(found)}; rename it, so that a sheet can name it."
+        )
 
 
 def _stimulus(tree: _Tree, files: list[Path], folder: Path, recording: Path) -> list[Path]:
@@ -358,6 +391,11 @@ def _name(tree: _Tree, folder: Path, recording: Path, patterns: Patterns) -> tup
         parts.append(recording.name)
     wanted = "_".join(parts)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", wanted).lstrip("_-") or "session"
+    if len(name) > LONGEST_NAME:
+        raise InputError(
+            f"its name would have {len(name)} characters, at most {LONGEST_NAME} are allowed: "
+            f"{name}; rename the folder, or set discover.name to folder in the configuration."
+        )
     said = (
         f'{folder}: the session is called "{name}", since a name consists of letters, digits, _ '
         "and -."

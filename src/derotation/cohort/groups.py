@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derotation.cohort.sample_sheet import SampleSheet, Session
-from derotation.errors import InputError
 
 if TYPE_CHECKING:
     from derotation.io.movie import MovieMetadata
@@ -83,7 +82,7 @@ def _metadata(session: Session) -> "MovieMetadata | None":
     files = session.movie_files()
     try:
         return recording_metadata(files[0]) if files and Path(files[0]).is_file() else None
-    except InputError:
+    except Exception:  # whatever a damaged file does, the other sessions are looked at
         return None
 
 

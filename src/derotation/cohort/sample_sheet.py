@@ -4,25 +4,29 @@ All that is wrong is reported at once, with the file, the row as a spreadsheet o
 it (the header is row 1), and the column.
 """
 
-import csv
+import codecs
 import glob
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from derotation.cohort.schema import Schema, find_problems, load_schema, nearest
 from derotation.errors import ConfigError
+from derotation.settings.schema import Schema, find_problems, nearest, sheet_schema
 
-__all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet"]
+__all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet", "sheet_text"]
 
 logger = logging.getLogger(__name__)
 
 # A session's folder lies in results/ beside what the workflow makes for the whole cohort.
 RESERVED_NAMES = ("cohort", "mosaic", "report", "run")
+# An error quotes cells, which may be of any length.
+MAX_SENTENCE = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,7 +136,7 @@ class SampleSheet:
 
 def read_sample_sheet(
     path: str | Path,
-    schema_path: str | Path,
+    schema: Schema | None = None,
     *,
     simulated: Iterable[str] = (),
     check_files: bool = True,
@@ -143,8 +147,8 @@ def read_sample_sheet(
     ----------
     path : path
         The sheet.
-    schema_path : path
-        The JSON schema of a row, ``workflow/schemas/sessions.schema.yaml``.
+    schema : mapping, optional
+        The JSON schema of a row; by default that of this package.
     simulated : iterable of str
         Names of sessions whose files need not exist, since they are to be simulated.
     check_files : bool
@@ -161,9 +165,7 @@ def read_sample_sheet(
     ConfigError
         With everything that is wrong, one line each.
     """
-    sheet, errors = check_sample_sheet(
-        path, schema_path, simulated=simulated, check_files=check_files
-    )
+    sheet, errors = check_sample_sheet(path, schema, simulated=simulated, check_files=check_files)
     if errors:
         raise ConfigError("\n".join(errors))
     return sheet
@@ -171,7 +173,7 @@ def read_sample_sheet(
 
 def check_sample_sheet(
     path: str | Path,
-    schema_path: str | Path,
+    schema: Schema | None = None,
     *,
     simulated: Iterable[str] = (),
     check_files: bool = True,
@@ -182,8 +184,8 @@ def check_sample_sheet(
     ----------
     path : path
         The sheet.
-    schema_path : path
-        The JSON schema of a row.
+    schema : mapping, optional
+        The JSON schema of a row; by default that of this package.
     simulated : iterable of str
         Names of sessions whose files need not exist.
     check_files : bool
@@ -197,7 +199,7 @@ def check_sample_sheet(
         One line per error, with file, row and column.
     """
     path = Path(path)
-    schema = load_schema(Path(schema_path))
+    schema = sheet_schema() if schema is None else schema
     empty = SampleSheet(path=path, sessions={})
     try:
         columns, rows = _read_table(path)
@@ -220,21 +222,19 @@ def check_sample_sheet(
 
 def is_pattern(path: str) -> bool:
     """Tell whether a path stands for several files; an existing file is never a pattern."""
-    return glob.has_magic(path) and not Path(path).exists()
+    if not glob.has_magic(path):
+        return False
+    try:
+        return not Path(path).exists()
+    except OSError:
+        return True
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read the header and the rows that hold anything, with their numbers."""
-    try:
-        # utf-8-sig drops the mark that spreadsheets put before the first column's name.
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        advice = "save it as tab-separated text in UTF-8."
-        raise ConfigError(f"{path}: the sample sheet is no plain text; {advice}") from error
-    reader = csv.reader(text.splitlines(), delimiter="\t")
-    lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    rows = _rows(sheet_text(path))
+    _check_quotes(path, [row.split("\t") for row in rows])
+    lines = [(i, [_cell(cell) for cell in row.split("\t")]) for i, row in enumerate(rows, 1)]
     lines = [(row, cells) for row, cells in lines if any(cells)]
     if not lines:
         raise ConfigError(f"{path}: the sample sheet is empty; its first row names the columns.")
@@ -243,6 +243,75 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         header.pop()
     # A row may be kept without being used, by a # before it.
     return header, [(row, cells) for row, cells in lines[1:] if not cells[0].startswith("#")]
+
+
+def sheet_text(path: str | Path) -> str:
+    """Read the text of a sample sheet: in UTF-8, or in the UTF-16 that spreadsheets may write.
+
+    Parameters
+    ----------
+    path : path
+        The sheet.
+
+    Returns
+    -------
+    str
+        Without the mark that may stand before the first column's name.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no text in either; with the row.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
+    # Spreadsheets put a mark before the first column's name.
+    content = content.removeprefix(codecs.BOM_UTF8)
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    advice = "save the sample sheet as tab-separated text in UTF-8."
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8")
+    except UnicodeDecodeError as error:
+        before = "" if utf16 else content[: error.start].decode(errors="replace")
+        where = "" if utf16 else f", row {len(_rows(before))}"
+        raise ConfigError(f"{path}{where}: this is no text in UTF-8; {advice}") from error
+    if "\0" in text:
+        row = len(_rows(text[: text.index("\0")]))
+        raise ConfigError(
+            f"{path}, row {row}: there is a NUL character, which no text holds: the file is "
+            f"damaged, or in another encoding; {advice}"
+        )
+    return text
+
+
+def _rows(text: str) -> list[str]:
+    """Split where every editor does; splitlines() would cut cells at a form feed, too."""
+    return re.split("\r\n|\n|\r", text)
+
+
+def _cell(text: str) -> str:
+    """Take off the quotation marks that spreadsheets put around a cell; all others are content."""
+    text = text.strip()
+    inner = text[1:-1].replace('""', "")
+    if len(text) >= 2 and text[0] == text[-1] == '"' and '"' not in inner:
+        return text[1:-1].replace('""', '"').strip()
+    return text
+
+
+def _check_quotes(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse a cell that a spreadsheet has spread over several rows, since it holds line breaks."""
+    for number, (cells, following) in enumerate(pairwise(rows), 1):
+        opened = cells[-1].strip()
+        is_open = opened.startswith('"') and opened.count('"') % 2 == 1
+        if is_open and any(following) and len(following) < len(cells):
+            ends = any(cell.count('"') % 2 for row in rows[number:] for cell in row)
+            if ends:
+                raise ConfigError(
+                    f"{path}, row {number}: the last cell begins with a quotation mark and goes on "
+                    "in the next row; take the line break out of the cell, or the mark."
+                )
 
 
 def _check_columns(path: Path, columns: Sequence[str], schema: Schema) -> None:
@@ -287,9 +356,9 @@ class _RowChecks:
 
     def add(self, row: int, column: str | None, text: str, name: str | None = None) -> None:
         place = f"{self.path}, row {row}"
-        place += f" (session {name})" if name else ""
+        place += f" (session {_shortened(name)})" if name else ""
         place += f", column {column}" if column else ""
-        self.errors.append((row, f"{place}: {text}"))
+        self.errors.append((row, f"{place}: {_shortened(text)}"))
 
     def parse(self, row: int, cells: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
         """Turn one row's cells into typed values, and compare them with the schema."""
@@ -368,41 +437,69 @@ class _RowChecks:
             text = "names the session itself; leave the cell empty to calibrate it by itself."
         elif other is not None and other.calibration is not None:
             text = f"{name} is itself calibrated by {other.calibration}; name that one here."
-        elif other is None and not Path(name).is_file():
+        elif other is None and not _is_file(name):
             text = f'found "{name}", which is neither a session of this sheet nor a file'
             text += _guess(name, by_name)
+        elif other is None:
+            text = _file_problem(name)
         if text:
             self.add(session.row, "calibration", text, session.name)
 
     def files(self, sessions: Iterable[Session]) -> None:
         """Look for the raw files."""
         for session in sessions:
-            if is_pattern(session.movie):
-                if not session.movie_files():
-                    text = f'no file matches "{session.movie}" ({_where(session.movie)}).'
-                    self.add(session.row, "movie", text, session.name)
-            elif session.movie:
-                self._check_file(session, "movie", session.movie)
-            if session.signals:
-                self._check_file(session, "signals", session.signals)
-            if session.angles:
-                self._check_file(session, "angles", session.angles)
-            if session.stimulus:
-                self._check_file(session, "stimulus", session.stimulus)
+            if is_pattern(session.movie) and not session.movie_files():
+                text = f'no file matches "{session.movie}" ({_where(session.movie)}).'
+                self.add(session.row, "movie", text, session.name)
+            else:
+                for file in session.movie_files():
+                    self._check_file(session, "movie", file)
+            self._check_file(session, "signals", session.signals)
+            self._check_file(session, "angles", session.angles)
+            self._check_file(session, "stimulus", session.stimulus)
 
-    def _check_file(self, session: Session, column: str, text: str) -> None:
-        path = Path(text)
-        if not path.exists():
-            problem = f'there is no file "{text}" ({_where(text)}).'
-        elif path.is_dir():
-            problem = f'"{text}" is a folder, expected a file.'
-        elif path.stat().st_size == 0:
-            problem = f'the file "{text}" is empty.'
-        elif not os.access(path, os.R_OK):
-            problem = f'the file "{text}" may not be read by this user.'
-        else:
+    def _check_file(self, session: Session, column: str, text: str | None) -> None:
+        if not text:
             return
-        self.add(session.row, column, problem, session.name)
+        try:
+            problem = _file_problem(text)
+        except OSError as error:
+            problem = f'"{text}" cannot be looked at: {error.strerror}.'
+        if problem:
+            self.add(session.row, column, problem, session.name)
+
+
+def _file_problem(text: str) -> str | None:
+    """Say why a file cannot be read, or would not be; None if it can."""
+    path = Path(text)
+    if "{" in text or "}" in text:
+        # Snakemake fills them in, in the names of all files, and there is no way to tell it not to.
+        return f'found braces in "{text}", which Snakemake takes for a wildcard; rename it.'
+    if not path.exists():
+        return f'there is no file "{text}" ({_where(text)}).'
+    if path.is_dir():
+        return f'"{text}" is a folder, expected a file.'
+    if path.stat().st_size == 0:
+        return f'the file "{text}" is empty.'
+    if not os.access(path, os.R_OK):
+        return f'the file "{text}" may not be read by this user.'
+    return None
+
+
+def _is_file(text: str) -> bool:
+    """Tell whether there is such a file; what no file can be called is none."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
+
+
+def _shortened(text: str) -> str:
+    """Leave out the middle of a sentence that quotes a cell of any length."""
+    if len(text) <= MAX_SENTENCE:
+        return text
+    half = MAX_SENTENCE // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
 
 
 def _guess(name: str, choices: Iterable[str]) -> str:

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["bad_frames", "frame_speeds"]
-
-DEFAULTS: dict[str, Any] = {"min_coverage": 0.5, "max_speed": None}
 
 
 def frame_speeds(angles: Angles) -> NDArray[np.float64]:
@@ -56,7 +55,7 @@ def bad_frames(
     dict
         Per reason, in plain words, which frames it concerns (frame,).
     """
-    limits = DEFAULTS | dict(config or {})
+    limits = complete("export.bad_frames", config)
     lines_known = np.isfinite(angles.line_angles).all(axis=1)
     dark = np.isfinite(statistics.brightness) & ~statistics.lit
     found = {

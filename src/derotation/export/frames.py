@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenPixels
+from derotation.numerics.integers import clipped
 from derotation.numerics.prefetch import ahead
 
 __all__ = ["FilledFrames", "fill_image"]
@@ -184,5 +185,4 @@ class FilledFrames:
 
 
 def _rounded(fill: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
-    info = np.iinfo(kind)
-    return np.clip(np.rint(fill.astype(np.float64)), info.min, info.max).astype(kind)
+    return clipped(np.rint(fill.astype(np.float64)), kind)

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import __version__
-from derotation._optional import PYNWB_MISSING
 from derotation.calibration.calibration import Calibration
-from derotation.errors import InputError
+from derotation.errors import PYNWB_MISSING, InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
 from derotation.signals.angles import Angles

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from derotation.export.frames import FilledFrames
-from derotation.io.files import TiffStackWriter
+from derotation.io.tiff_writer import TiffStackWriter
 
 __all__ = ["export_tiff"]
 

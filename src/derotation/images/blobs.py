@@ -30,6 +30,7 @@ from derotation.images.ellipses import (
     foreshortening,
 )
 from derotation.maps import transforms
+from derotation.numerics.parabola import top_offset
 
 __all__ = [
     "BlobDetection",
@@ -651,9 +652,7 @@ def _quadratic_top(window: Floats) -> tuple[Floats, Floats]:
 
 
 def _parabola_top(before: Floats, here: Floats, after: Floats) -> Floats:
-    bend = before - 2 * here + after
-    top = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
-    return np.asarray(np.clip(top, -1, 1))
+    return np.asarray(np.clip(top_offset(before, here, after), -1, 1))
 
 
 def _inside(positions: Floats, sigmas: Floats, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:

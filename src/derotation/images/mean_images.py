@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
 from derotation.io.movie import Movie
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.line_maps import LineAngles, LineMaps, Placement
+from derotation.maps.resample import LineTiming
+from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -29,7 +31,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Missing = Literal["error", "skip"]
-LineMaps = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Lines of a frame at rest lie so close to its angle (degrees): half a tick of a usual encoder.
 TOLERANCE = 0.1
@@ -165,12 +166,10 @@ def mean_images_of_arrays(
 
 def mean_images_of_derotated(
     movie: Movie,
-    angles: Angles,
     line_maps: LineMaps,
     *,
     targets: ArrayLike | int = 36,
     half_width: float | None = None,
-    timing: LineTiming | None = None,
     max_frames: int | None = None,
     missing: Missing = "error",
     threads: int = 1,
@@ -181,19 +180,14 @@ def mean_images_of_derotated(
     ----------
     movie : Movie
         Only the frames that are used are read, block by block.
-    angles : Angles
-        Angles of all lines of the movie.
-    line_maps : callable
-        From line angles of shape (frame, y) to maps of shape (frame, y, 2, 3): a calibration's
-        ``line_maps``.
+    line_maps : LineMaps
+        Where all lines of the movie belong.
     targets : array_like of shape (n,), or int
         Angles in degrees, modulo 360: negative turns count for the same angles as positive ones.
         A number stands for so many angles evenly spaced over the turn, from 0 on.
     half_width : float, optional
         A frame belongs to the nearest target if the angle in its middle lies within so many
         degrees. None: half the smallest distance of two targets.
-    timing : LineTiming, optional
-        When the samples within a line are recorded; by default as `angles` says, in one direction.
     max_frames : int, optional
         Use at most so many frames per angle, spread over the session.
     missing : {"error", "skip"}
@@ -210,12 +204,8 @@ def mean_images_of_derotated(
     InputError
         If movie and angles do not belong together, or if there is no frame near a target.
     """
-    groups, wanted = _group(movie, angles, targets, half_width, max_frames, missing)
-    timing = timing or LineTiming(line_duty=angles.line_duty)
-    means = [
-        _derotated_mean(movie.read, frames, angles.line_angles, line_maps, timing, threads)
-        for frames in groups
-    ]
+    groups, wanted = _group(movie, line_maps.angles, targets, half_width, max_frames, missing)
+    means = [_derotated_mean(movie.read, frames, frames, line_maps, threads) for frames in groups]
     return _collect(means, groups, wanted)
 
 
@@ -226,8 +216,14 @@ class DerotatedMeans:
 
     Parameters
     ----------
-    movie, angles, timing, threads
-        As in :func:`mean_images_of_derotated`.
+    movie : Movie
+        The recorded movie.
+    angles : Angles
+        Angles of all its lines, as the signals tell them.
+    timing : LineTiming, optional
+        When the samples within a line are recorded; by default as `angles` says, in one direction.
+    threads : int
+        Threads that share the frames.
     n_angles : int
         Angles evenly spaced over the turn; those without any frame are left out.
     frames_per_angle : int
@@ -257,35 +253,35 @@ class DerotatedMeans:
         self.frames = np.concatenate(groups)
         """Numbers of the frames used, shape (n_frames,)."""
         self._recorded = movie.read(self.frames)
-        self._line_angles = angles.line_angles[self.frames]
+        self._all_angles = angles
         ends = np.cumsum([len(frames) for frames in groups])
         self._groups = [
             np.arange(end - len(frames), end) for end, frames in zip(ends, groups, strict=True)
         ]
-        self._timing = timing or LineTiming(line_duty=angles.line_duty)
+        self._timing = timing
         self._threads = threads
 
     def __len__(self) -> int:
         return len(self.angles)
 
-    def __call__(self, line_maps: LineMaps) -> MeanImages:
-        """Derotate and average; `line_maps` as in :func:`mean_images_of_derotated`."""
+    def __call__(self, placement: Placement) -> MeanImages:
+        """Derotate by a calibration, or by a guess of one, and average."""
+        line_maps = LineMaps.of(self._all_angles, placement, timing=self._timing)
         means = [
             _derotated_mean(
-                self._recorded.__getitem__, group, self._line_angles, line_maps, self._timing,
-                self._threads,
+                self._recorded.__getitem__, group, self.frames[group], line_maps, self._threads
             )
             for group in self._groups
-        ]  # fmt: skip
+        ]
         return _collect(means, self._groups, self.angles)
 
 
 def difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Give a - b of angles in degrees, -180 <= difference < 180, broadcast."""
-    return np.asarray(np.mod(np.subtract(a, b, dtype=np.float64) + 180.0, 360.0) - 180.0)
+    return wrapped(np.subtract(a, b, dtype=np.float64))
 
 
-def _check_together(movie: Movie, angles: Angles) -> None:
+def _check_together(movie: Movie, angles: LineAngles) -> None:
     if angles.line_angles.shape != movie.shape[:2]:
         raise InputError(
             f"{movie.paths[0]}: the movie has {movie.shape[0]} frames of {movie.shape[1]} lines, "
@@ -396,7 +392,7 @@ def _blocks(frames: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[NDArra
 
 def _group(
     movie: Movie,
-    angles: Angles,
+    angles: LineAngles,
     targets: ArrayLike | int,
     half_width: float | None,
     max_frames: int | None,
@@ -421,24 +417,18 @@ def _group(
 
 def _derotated_mean(
     read: Callable[[NDArray[np.intp]], NDArray[Any]],
+    places: NDArray[np.intp],
     frames: NDArray[np.intp],
-    line_angles: NDArray[np.float64],
     line_maps: LineMaps,
-    timing: LineTiming,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Average derotated frames where they saw something."""
+    """Average derotated frames, which `read` finds at some places, where they saw something."""
     total: NDArray[np.float64] | float = 0.0
     count: NDArray[np.float64] | float = 0.0
-    shape = (line_angles.shape[1], line_angles.shape[1])
-    for part in _blocks(frames, shape):
-        derotated = derotate_frames(
-            read(part),
-            line_maps(line_angles[part]),
-            timing=timing,
-            dtype=np.float32,
-            threads=threads,
-            keep_seen=True,
+    side = line_maps.angles.line_angles.shape[1]
+    for part in _blocks(np.arange(len(frames)), (side, side)):
+        derotated = line_maps.derotate(
+            read(places[part]), frames[part], dtype=np.float32, threads=threads, keep_seen=True
         )
         assert derotated.seen is not None
         known = derotated.seen & np.isfinite(derotated.frames)

@@ -1,7 +1,6 @@
 """Reading movies, analog signals and stimulus tables; writing files that are whole."""
 
 from derotation.io.files import (
-    TiffStackWriter,
     natural_sort,
     save_npz,
     whole_file,
@@ -12,6 +11,7 @@ from derotation.io.files import (
 from derotation.io.movie import Movie, MovieMetadata, open_movie
 from derotation.io.signals import ROLES, AnalogSignals, open_signals
 from derotation.io.stimulus import Stimulus, read_stimulus
+from derotation.io.tiff_writer import TiffStackWriter
 
 __all__ = [
     "ROLES",

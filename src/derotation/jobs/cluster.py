@@ -14,7 +14,7 @@ from time import monotonic, sleep
 
 from derotation.errors import DerotationError
 
-__all__ = ["ClusterError", "ClusterJob", "check_queue", "unfinished_jobs"]
+__all__ = ["ClusterError", "ClusterJob", "ask_slurm", "check_queue", "unfinished_jobs"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def unfinished_jobs(folder: str | os.PathLike[str]) -> list[ClusterJob]:
     """
     here = Path(folder).resolve()
     jobs = []
-    for line in _ask("squeue", "--me", "--noheader", f"--format={_FORMAT}").splitlines():
+    for line in ask_slurm("squeue", "--me", "--noheader", f"--format={_FORMAT}").splitlines():
         number, run, state, directory, task = line.split("|", maxsplit=4)
         if Path(directory).resolve() == here:
             jobs.append(ClusterJob(number=number, run=run, state=state, task=task))
@@ -128,7 +128,7 @@ def _in_the_way(folder: str | os.PathLike[str], names: Iterable[str]) -> list[Cl
 def _check_accounting() -> None:
     """Refuse to wait for ever: without accounting, sacct never says that a job has ended."""
     try:
-        _ask("sacct", "--allocations", "--noheader", "--starttime=now")
+        ask_slurm("sacct", "--allocations", "--noheader", "--starttime=now")
     except ClusterError as error:
         raise ClusterError(
             f"{error}\nSo Snakemake could not see how its jobs end. If this cluster keeps no "
@@ -137,8 +137,24 @@ def _check_accounting() -> None:
         ) from None
 
 
-def _ask(*command: str) -> str:
-    """Run a command of SLURM; returns what it says."""
+def ask_slurm(*command: str) -> str:
+    """Run a command of SLURM.
+
+    Parameters
+    ----------
+    *command : str
+        The command and its options.
+
+    Returns
+    -------
+    str
+        What it says on stdout.
+
+    Raises
+    ------
+    ClusterError
+        If it is not there, does not answer, or fails: with what it says on stderr.
+    """
     try:
         for _ in range(_TRIES):
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -1,16 +1,23 @@
 """What a job says: its log file, and an error that can be understood from its last line."""
 
+import faulthandler
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from derotation.errors import DerotationError
+from derotation.jobs.folders import use_writable_cache
 
 __all__ = ["job_log", "last_error"]
 
 _MARK = "ERROR: "
+_PACKAGE = Path(__file__).parents[1]
+# As Python's fault handler writes it, then the functions, the innermost first.
+_CRASH = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)
+_FUNCTION = re.compile(r'^  File "(.*)", line (\d+) in (\w+)', re.MULTILINE)
 
 
 @contextmanager
@@ -20,7 +27,7 @@ def job_log(path: str | Path) -> Iterator[None]:
     Log messages, warnings and whatever is printed to stderr go to the file. An error that this
     package raised on purpose becomes one last paragraph that begins with ``ERROR``; the job
     ends with exit code 1. Other errors keep their traceback, since they are bugs or trouble with
-    the computer.
+    the computer. A crash of a library that ends Python itself leaves the place where it happened.
 
     Parameters
     ----------
@@ -45,7 +52,12 @@ def job_log(path: str | Path) -> Iterator[None]:
         root.setLevel(logging.INFO)
         logging.captureWarnings(True)
         sys.stderr = stream
+        # Where somebody else listens for crashes, as a debugger does, it stays so.
+        watches = not faulthandler.is_enabled()
+        if watches:
+            faulthandler.enable(stream, all_threads=False)
         try:
+            use_writable_cache()
             yield
         except (DerotationError, OSError, MemoryError) as error:
             _say(error)
@@ -55,6 +67,8 @@ def job_log(path: str | Path) -> Iterator[None]:
             _say(error)
             raise SystemExit(1) from None
         finally:
+            if watches:
+                faulthandler.disable()
             sys.stderr = stderr
             logging.captureWarnings(False)
             root.removeHandler(handler)
@@ -78,11 +92,27 @@ def last_error(log: str | Path) -> str | None:
     Returns
     -------
     str or None
-        What the job said about its error, without the mark; None if it named none.
+        What the job said about its error, without the mark, or that a library crashed; None if
+        there is neither.
     """
     try:
         text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     _, mark, error = f"\n{text}".rpartition(f"\n{_MARK}")
-    return error.strip() or None if mark else None
+    if mark:
+        return error.strip() or None
+    if crash := _CRASH.search(text):
+        return (
+            f"a library crashed ({crash[1]}){_place(text[crash.end() :])}: most likely a file that "
+            "it read is damaged; copy it again from where it was recorded."
+        )
+    return None
+
+
+def _place(frames: str) -> str:
+    """Name the function of this package in which a crash happened."""
+    for file, line, function in _FUNCTION.findall(frames):
+        if Path(file).is_relative_to(_PACKAGE):
+            return f" in {function} ({Path(file).name}, line {line})"
+    return ""

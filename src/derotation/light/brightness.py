@@ -9,14 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration.calibration import Calibration
 from derotation.io.movie import Movie
-from derotation.maps import transforms
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.signals.angles import Angles
 
-__all__ = ["ANGLE_BINS", "Looks", "Parts", "angle_bins", "look", "measure_parts", "raw_places"]
+__all__ = ["ANGLE_BINS", "Looks", "Parts", "angle_bins", "look", "measure_parts"]
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +27,6 @@ FRAMES_AT_ONCE = 8
 PARTS = 20
 # Of the frames at an angle, this part is slow enough to be chosen.
 SLOW = 0.5
-# Steps that find the line which saw a place; each leaves a quarter of the error at usual speeds.
-LINE_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,8 +35,8 @@ class Looks:
 
     numbers: NDArray[np.int64]
     """Numbers of the frames in the movie, ascending, shape (n,)."""
-    line_angles: Floats
-    """Degrees, shape (n, y)."""
+    line_maps: LineMaps
+    """Where the lines of the movie belong."""
     time_s: Floats
     """When each frame began, seconds, shape (n,)."""
     binning: int
@@ -63,7 +59,7 @@ class Looks:
     @property
     def middle(self) -> Floats:
         """Angle of each frame's middle line, degrees."""
-        return self.line_angles[:, self.line_angles.shape[1] // 2]
+        return self.line_maps.angles.middle[self.numbers]
 
     @property
     def n_angles(self) -> int:
@@ -83,15 +79,15 @@ class Parts:
 
 def look(
     movie: Movie,
-    angles: Angles,
-    calibration: Calibration,
+    line_maps: LineMaps,
     offset: float,
     n_frames: int,
     *,
-    timing: LineTiming,
     threads: int = 1,
 ) -> Looks:
     """Read up to `n_frames` frames at all angles and derotate them, block by block."""
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
     chosen = choose_frames(angles, n_frames)
     height, width = movie.shape[1:]
     binning = max(1, round(max(height, width) / KEPT_SIDE))
@@ -105,14 +101,7 @@ def look(
         raw = movie.read(part)
         np.fmax(highest, raw.max(axis=0), out=highest)
         saturated += int(np.count_nonzero(raw >= limit))
-        derotated = derotate_frames(
-            raw,
-            calibration.line_maps(angles.line_angles[part]),
-            timing=timing,
-            dtype=np.float32,
-            threads=threads,
-            keep_seen=True,
-        )
+        derotated = line_maps.derotate(raw, part, dtype=np.float32, threads=threads, keep_seen=True)
         assert derotated.seen is not None
         known = derotated.seen & np.isfinite(derotated.frames)
         values = np.where(known, derotated.frames - np.float32(offset), np.float32(np.nan))
@@ -122,7 +111,7 @@ def look(
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
     return Looks(
         numbers=chosen,
-        line_angles=np.asarray(angles.line_angles[chosen]),
+        line_maps=line_maps,
         time_s=angles.frame_start[chosen] / angles.sampling_rate,
         binning=binning,
         frames=kept,
@@ -157,7 +146,7 @@ def angle_bins(degrees: Floats) -> NDArray[np.int64]:
     return np.asarray(np.rint(degrees * ANGLE_BINS / 360.0).astype(np.int64) % ANGLE_BINS)
 
 
-def measure_parts(looks: Looks, calibration: Calibration) -> Parts:
+def measure_parts(looks: Looks) -> Parts:
     """Average the frames in squares, and tell where each was seen."""
     n, height, width = looks.frames.shape
     side = max(1, round(max(height, width) / PARTS))
@@ -170,37 +159,5 @@ def measure_parts(looks: Looks, calibration: Calibration) -> Parts:
     y, x = np.mgrid[:rows, :columns]
     total = binned(weight, square).ravel()
     middle = np.stack([binned(weight * k, square).ravel() / total for k in (x, y)], axis=1)
-    places, _ = raw_places(middle, looks.line_angles, calibration)
+    places, _ = looks.line_maps.recorded_at(middle, looks.numbers)
     return Parts(values=values, places=places)
-
-
-def raw_places(
-    points: Floats, line_angles: Floats, calibration: Calibration
-) -> tuple[Floats, Floats]:
-    """Tell where in each recorded frame places of the sample were seen, and at which angle.
-
-    Parameters
-    ----------
-    points : ndarray of shape (p, 2)
-        Places (x, y) in the derotated picture.
-    line_angles : ndarray of shape (n, y)
-        Degrees.
-    calibration : Calibration
-
-    Returns
-    -------
-    places : ndarray of shape (n, p, 2)
-        (x, y) in the recorded frame; may lie outside of it.
-    angles : ndarray of shape (n, p)
-        Angle of the line that saw it (or the nearest one), degrees.
-    """
-    back = transforms.invert(calibration.line_maps(line_angles))
-    n, height = line_angles.shape
-    frame = np.arange(n)[:, np.newaxis]
-    line = np.broadcast_to(
-        np.clip(np.rint(points[:, 1]), 0, height - 1).astype(int), (n, len(points))
-    )
-    for _ in range(LINE_STEPS):
-        places = transforms.apply(back[frame, line], points)
-        line = np.clip(np.rint(places[..., 1]), 0, height - 1).astype(int)
-    return places, line_angles[frame, line]

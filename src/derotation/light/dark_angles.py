@@ -17,7 +17,7 @@ from scipy import ndimage
 from derotation.calibration.calibration import Calibration
 from derotation.images.blobs import detect_blobs
 from derotation.io.files import write_text
-from derotation.light.brightness import ANGLE_BINS, Looks, Parts, angle_bins, raw_places
+from derotation.light.brightness import ANGLE_BINS, Looks, Parts, angle_bins
 
 __all__ = ["DarkAngles", "find_dark_angles"]
 
@@ -134,7 +134,7 @@ def find_dark_angles(
     have the angle of the line that saw them.
     """
     positions, radii, values = _measure_blobs(looks, calibration.center)
-    places, angles = raw_places(positions, looks.line_angles, calibration)
+    places, angles = looks.line_maps.recorded_at(positions, looks.numbers)
     field, field_light = _measure_field(parts, light, level)
     traces = np.column_stack([field, values - level]) if len(positions) else field[:, None]
     bins = np.column_stack([angle_bins(looks.middle), angle_bins(angles)])

@@ -10,6 +10,7 @@ mean of the light is 1. A point of the sample then has the same brightness at al
 what matters for activity; its brightness against points of other circles is as recorded.
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import Mapping
@@ -21,22 +22,23 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
-from derotation.errors import ConfigError
+from derotation.estimates import Estimate, Verdict
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.files import whole_file, write_json
 from derotation.io.movie import Movie
 from derotation.light.brightness import Looks, Parts, look, measure_parts
 from derotation.light.dark_angles import DarkAngles, find_dark_angles
 from derotation.light.light_fit import Field, LightFit, fit_light
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming
 from derotation.numerics.robust import contiguous_blocks
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 __all__ = ["IlluminationEstimate", "estimate_illumination"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {"correct": "never", "n_frames": 180}
 KIND, VERSION = "illumination", 1
 # Light is uneven if it differs by more than this many of its standard uncertainties and by more
 # than this (root mean square over the disc that is always seen).
@@ -51,7 +53,7 @@ MAP_SIDE = 96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class IlluminationEstimate:
+class IlluminationEstimate(Estimate):
     """The light over the field, how well it is known, and what it accounts for."""
 
     light: NDArray[np.float32]
@@ -70,8 +72,6 @@ class IlluminationEstimate:
     """Standard uncertainty of the light within that disc, relative (root mean square)."""
     uneven: bool
     """Whether the light is uneven beyond doubt, so that correcting it is worth it."""
-    statement: str
-    """In plain words, what was found."""
     frames: NDArray[np.int64]
     """Numbers of the frames that were looked at, shape (n,)."""
     compared: NDArray[np.float64]
@@ -99,6 +99,7 @@ class IlluminationEstimate:
             "kind": KIND,
             "version": VERSION,
             "statement": self.statement,
+            "verdicts": [dataclasses.asdict(verdict) for verdict in self.verdicts],
             "uneven": self.uneven,
             "deviation_rms": round(self.effect, 5),
             "deviation_sd": round(self.effect_sd, 5),
@@ -132,7 +133,7 @@ def estimate_illumination(
     movie : Movie
         The recorded movie; some of its frames are read.
     angles : Angles
-        Angles of all lines, of either protocol, with the calibration's lag.
+        Angles of all lines, of either protocol, as the signals tell them.
     calibration : Calibration
         Of this session or of another one with the same center.
     config : mapping, optional
@@ -151,7 +152,7 @@ def estimate_illumination(
     Raises
     ------
     ConfigError
-        If `n_frames` is not positive.
+        If an option is not allowed.
     InputError
         If movie and calibration do not belong together.
 
@@ -165,21 +166,17 @@ def estimate_illumination(
     light must not be amplified. The light is uneven if its deviation exceeds 1 % and 3 times its
     standard uncertainty (root mean squares over the disc that is always seen).
     """
-    settings = DEFAULTS | dict(config or {})
-    if settings["n_frames"] < 1:
-        raise ConfigError(f"illumination.n_frames is {settings['n_frames']}; at least 1 is needed")
+    settings = complete("illumination", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
     looks = look(
         movie,
-        angles,
-        calibration,
+        LineMaps.of(angles, calibration, timing=timing),
         estimate_pmt_offset(movie),
         int(settings["n_frames"]),
-        timing=timing or LineTiming(line_duty=angles.line_duty),
         threads=threads,
     )
     logger.info("Illumination: %d frames are looked at", len(looks.numbers))
-    parts = measure_parts(looks, calibration)
+    parts = measure_parts(looks)
     field, fit = Field(calibration), None
     if looks.n_angles >= MIN_ANGLES:
         fit = fit_light(parts.values, parts.places, field, contiguous_blocks(looks.time_s))
@@ -213,36 +210,25 @@ def _conclude(
     limit = float(np.iinfo(kind).max) if kind.kind in "iu" else np.inf
     clipped = uneven & (offset + gain * (looks.highest - offset) > limit)
     clipped_part = float(np.mean(clipped & (looks.highest < limit)))
-    if fit is None:
-        statement = (
-            f"Whether the light is even cannot be told: the frames looked at show the sample at "
-            f"{looks.n_angles} of 36 angles, or too little of it. It is taken to be even."
-        )
-    elif not uneven and effect >= MIN_EFFECT:
-        statement = (
-            f"Whether the light is even cannot be told: it seems to deviate by {100 * effect:.1f} "
-            f"%, but {100 * chance:.1f} % would be chance. It is taken to be even."
-        )
-    elif not uneven:
-        statement = (
-            "The light is even, as far as can be told: apart from what is the same all around the "
-            f"center, it deviates by {100 * effect:.1f} % ({100 * chance:.1f} % would be chance). "
-            "There is nothing to correct."
-        )
-    else:
-        low, high = np.quantile(light[inside], [0.01, 0.99])
-        statement = (
-            f"The light is uneven: the same part of the sample is recorded with {100 * low:.0f} to "
-            f"{100 * high:.0f} % of its brightness, depending on where in the field it is "
-            f"({100 * effect:.1f} ± {100 * doubt:.1f} % rms). The correction (illumination.correct:"
-            " auto) makes up for it, except for what is the same all around the center."
-        )
-        if clipped_part:
-            statement += (
-                f" In {100 * clipped_part:.2g} % of the field the brightest samples would exceed "
-                f"what {kind} can hold, and be clipped; derotate.dtype: float32 avoids that."
-            )
+    low, high = np.quantile(light[inside], [0.01, 0.99])
+    figures: dict[str, float | str] = {
+        "angles": looks.n_angles,
+        "effect": 100 * effect,
+        "effect_sd": 100 * doubt,
+        "chance": 100 * chance,
+        "low": 100 * float(low),
+        "high": 100 * float(high),
+        "clipped": 100 * clipped_part,
+        "dtype": str(kind),
+    }
+    verdicts = _verdicts(figures, told=fit is not None, uneven=uneven)
     return IlluminationEstimate(
+        name="illumination",
+        value={"deviation_rms": effect},
+        sd=None if fit is None else {"deviation_rms": doubt},
+        found_from={"frame": looks.numbers, "angle": looks.middle},
+        corrected=uneven,
+        verdicts=verdicts,
         light=light.astype(np.float32),
         light_sd=sd.astype(np.float32),
         gain=gain.astype(np.float32),
@@ -250,7 +236,6 @@ def _conclude(
         effect=effect,
         effect_sd=doubt,
         uneven=uneven,
-        statement=statement,
         frames=looks.numbers,
         compared=_compared(parts, field, fit),
         limited=float(np.mean(gain >= MAX_GAIN)),
@@ -258,6 +243,50 @@ def _conclude(
         saturated=looks.saturated,
         dark_angles=find_dark_angles(looks, parts, calibration, light if uneven else None, level),
     )
+
+
+def _verdicts(
+    figures: Mapping[str, float | str], *, told: bool, uneven: bool
+) -> tuple[Verdict, ...]:
+    """Decide what is to be said about the light."""
+    if not told:
+        code = "untold"
+        says = (
+            "Whether the light is even cannot be told: the frames looked at show the sample at "
+            "{angles} of 36 angles, or too little of it. It is taken to be even."
+        )
+    elif not uneven and float(figures["effect"]) >= 100 * MIN_EFFECT:
+        code = "untold"
+        says = (
+            "Whether the light is even cannot be told: it seems to deviate by {effect:.1f} %, but "
+            "{chance:.1f} % would be chance. It is taken to be even."
+        )
+    elif not uneven:
+        code = "even"
+        says = (
+            "The light is even, as far as can be told: apart from what is the same all around the "
+            "center, it deviates by {effect:.1f} % ({chance:.1f} % would be chance). There is "
+            "nothing to correct."
+        )
+    else:
+        code = "uneven"
+        says = (
+            "The light is uneven: the same part of the sample is recorded with {low:.0f} to "
+            "{high:.0f} % of its brightness, depending on where in the field it is ({effect:.1f} ± "
+            "{effect_sd:.1f} % rms). The correction (illumination.correct: auto) makes up for it, "
+            "except for what is the same all around the center."
+        )
+    verdict = Verdict(topic="illumination", code=code, says=says, figures=figures)
+    if not (uneven and figures["clipped"]):
+        return (verdict,)
+    clipped = Verdict(
+        topic="illumination",
+        code="clipped",
+        says="In {clipped:.2g} % of the field the brightest samples would exceed what {dtype} can "
+        "hold, and be clipped; derotate.dtype: float32 avoids that.",
+        figures=figures,
+    )
+    return (verdict, clipped)
 
 
 def _maps(field: Field, fit: LightFit) -> tuple[NDArray[np.float64], ...]:

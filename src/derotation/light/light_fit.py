@@ -51,6 +51,8 @@ LEVEL_ROUND = 4
 LEAST_UNEVEN = 0.03
 # Nothing is darker than this part of the usual brightness.
 DARKEST = 1e-3
+# With angles or a center that are wrong nothing fits, and steps may lead anywhere.
+BRIGHTEST = 1e3
 SMOOTHNESS = 10.0
 SMOOTHEST = 1e9
 
@@ -331,7 +333,8 @@ class _Problem:
     def _predict(self, state: _State) -> Floats:
         light = (self._design @ state.light[:-1]).reshape(self._values.shape)
         exponent = state.parts + state.drift[:, None] + light
-        return np.asarray(np.maximum(exponent, math.log(DARKEST * self._unit)))
+        low, high = (math.log(bound * self._unit) for bound in (DARKEST, BRIGHTEST))
+        return np.asarray(np.clip(exponent, low, high))
 
     def _solve(self, state: _State) -> _State:
         """Solve for the light after parts, then frames, were eliminated."""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from derotation.errors import InputError
 from derotation.maps import transforms
+from derotation.numerics.integers import clipped
 
 __all__ = [
     "Derotated",
@@ -215,9 +216,8 @@ def _cast(
     """Cast a frame to integers: rounded, clipped, and blank where nothing is known."""
     if frame.dtype == kind:
         return frame
-    info = np.iinfo(kind)
     rounded = np.where(known, np.floor(frame + 0.5), blank) if frame.dtype.kind == "f" else frame
-    return np.clip(rounded, info.min, info.max).astype(kind)
+    return clipped(rounded, kind)
 
 
 def _worker(

@@ -15,6 +15,7 @@ from scipy.special import cosdg, sindg
 __all__ = [
     "PlaneOutput",
     "apply",
+    "binned",
     "compose",
     "identity_lines",
     "image_center",
@@ -22,6 +23,7 @@ __all__ = [
     "line_maps",
     "plane_matrix",
     "rotation_matrices",
+    "translations",
     "wobble_shifts",
 ]
 
@@ -80,14 +82,12 @@ def line_maps(
     plane_angle: float = 0.0,
     plane_orientation: float = 0.0,
     plane_output: PlaneOutput = "scan",
-    wobble: ArrayLike = (),
 ) -> Maps:
     """Make the maps that undo a rotation about a center, in a plane that may be tilted.
 
     With P the foreshortening of the plane and R(a) the matrix that turns a line back, a recorded
     sample goes to ``P R(a) P^-1 (p - c) + c`` (`plane_output` "scan", the picture as it was at
-    rest) or to ``R(a) P^-1 (p - c) + c`` ("sample", the picture as seen along the axis). If the
-    axis wobbles, its shift at the line's angle is subtracted from p before.
+    rest) or to ``R(a) P^-1 (p - c) + c`` ("sample", the picture as seen along the axis).
 
     Parameters
     ----------
@@ -99,8 +99,6 @@ def line_maps(
         Tilt and orientation of the rotation plane in degrees, see :func:`plane_matrix`.
     plane_output : {"scan", "sample"}
         The plane in which the output is drawn.
-    wobble : array_like of shape (n, 4)
-        Wobble of the axis, see :func:`wobble_shifts`; by default none.
 
     Returns
     -------
@@ -120,10 +118,7 @@ def line_maps(
             matrices[at_rest] = np.eye(2)
     pivot = np.asarray(center, dtype=np.float64)
     shifts = pivot - matrices @ pivot
-    turned_back = np.concatenate([matrices, shifts[..., np.newaxis]], axis=-1)
-    if np.size(wobble) == 0:
-        return turned_back
-    return compose(turned_back, _translations(-wobble_shifts(line_angles, wobble)))
+    return np.concatenate([matrices, shifts[..., np.newaxis]], axis=-1)
 
 
 def wobble_shifts(angles: ArrayLike, wobble: ArrayLike) -> NDArray[np.float64]:
@@ -151,13 +146,6 @@ def wobble_shifts(angles: ArrayLike, wobble: ArrayLike) -> NDArray[np.float64]:
     return shifts
 
 
-def _translations(shifts: NDArray[np.float64]) -> Maps:
-    maps = np.zeros((*shifts.shape, 3))
-    maps[..., :2] = np.eye(2)
-    maps[..., 2] = shifts
-    return maps
-
-
 def identity_lines(n_lines: int) -> Maps:
     """Give identity maps for a frame at rest, shape (n_lines, 2, 3)."""
     return line_maps(np.zeros(n_lines), (0.0, 0.0))
@@ -178,6 +166,24 @@ def compose(outer: ArrayLike, inner: ArrayLike) -> Maps:
     composed = second[..., :2] @ first
     composed[..., 2] += second[..., 2]
     return composed
+
+
+def binned(maps: ArrayLike, factor: int) -> Maps:
+    """Express maps in pixels that are averages of squares of `factor` x `factor` pixels."""
+    full = np.asarray(maps, dtype=np.float64)
+    corner = np.full(2, (factor - 1) / 2)
+    small = full.copy()
+    small[..., 2] = (apply(full, corner) - corner) / factor
+    return small
+
+
+def translations(shifts: ArrayLike) -> Maps:
+    """Make maps of shape (..., 2, 3) that shift by (x, y), pixels, shape (..., 2)."""
+    moved = np.asarray(shifts, dtype=np.float64)
+    maps = np.zeros((*moved.shape, 3))
+    maps[..., :2] = np.eye(2)
+    maps[..., 2] = moved
+    return maps
 
 
 def invert(maps: ArrayLike) -> Maps:

@@ -16,6 +16,7 @@ from derotation.mosaic.blend import Mosaic, blend_tiles, feather, seam_ratio
 from derotation.mosaic.overlaps import Picture, blank_pixels
 from derotation.mosaic.stage import stage_angles
 from derotation.mosaic.tiles import Placement, find_neighbors, measure_overlaps, place_tiles
+from derotation.settings.defaults import complete
 
 __all__ = ["DIRECTIONS", "MosaicResult", "Tile", "build_mosaic", "stage_to_pixels"]
 
@@ -31,14 +32,6 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
     "left": (0.0, -1.0),
     "down": (1.0, 0.0),
     "up": (-1.0, 0.0),
-}
-DEFAULTS: dict[str, Any] = {
-    "x_axis": "right",
-    "y_axis": "down",
-    "search_um": None,
-    "min_overlap": 0.07,
-    "min_coverage": 0.1,
-    "illumination": "auto",
 }
 # Other directions of the stage are tried on so many pairs at most.
 PAIRS_TRIED = 8
@@ -180,7 +173,7 @@ def build_mosaic(
         If there are fewer than two tiles, if they differ in shape, if one of them shows nothing, or
         if they only match with the stage's axes the other way round.
     """
-    settings = DEFAULTS | dict(config or {})
+    settings = complete("mosaic", config)
     shape = _common_shape(tiles)
     usable = [_usable(tile, settings["min_coverage"]) for tile in tiles]
     stage_um = np.array([tile.stage_um for tile in tiles], np.float64)

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
-from derotation.images.registration import explain
+from derotation.images.comparison import explain
 from derotation.mosaic.resample import read_between
 from derotation.numerics.binning import binned
+from derotation.numerics.parabola import top_offset
 
 __all__ = ["Overlap", "Picture", "blank_pixels", "measure_overlap", "overlap_area"]
 
@@ -318,8 +319,7 @@ def _top(values: Floats, peak: int) -> float:
     if not 0 < peak < len(values) - 1 or values[peak - 1] <= -1 or values[peak + 1] <= -1:
         return float(peak)
     before, here, after = (float(value) for value in values[peak - 1 : peak + 2])
-    curvature = before - 2 * here + after
-    return peak + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)
+    return peak + float(top_offset(before, here, after))
 
 
 def _refine(one: Picture, other: Picture, start: Floats) -> tuple[Floats, Floats, float] | None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.numerics import robust
+from derotation.numerics.degrees import wrapped
 
 __all__ = ["StageFit", "fit_stage", "stage_angles"]
 
@@ -100,7 +101,7 @@ def stage_angles(matrix: ArrayLike) -> dict[str, float]:
     """
     (a, b), (c, d) = np.asarray(matrix, np.float64)
     theta = np.degrees(np.arctan2(-b, d))
-    phi = (np.degrees(np.arctan2(a, c)) + theta + 180.0) % 360.0 - 180.0
+    phi = wrapped(np.degrees(np.arctan2(a, c)) + theta)
     return {
         "theta_deg": float(theta),
         "phi_deg": float(phi),

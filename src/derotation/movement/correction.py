@@ -14,6 +14,7 @@ from derotation.errors import InputError
 from derotation.io.files import write_json
 from derotation.maps import transforms
 from derotation.movement.images import in_8_bits
+from derotation.numerics.integers import clipped
 
 __all__ = ["Interp", "MovementCorrection"]
 
@@ -485,8 +486,7 @@ def _resample(
     if not fill_edges:
         warped[~mask] = 0
     if image.dtype.kind in "iu":
-        limits = np.iinfo(image.dtype)
-        warped = np.clip(np.rint(warped), limits.min, limits.max)
+        return clipped(np.rint(warped), image.dtype), mask
     if image.dtype.kind == "b":
         return warped >= 0.5, mask
     return warped.astype(image.dtype), mask

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.errors import DetectionFailedError
-from derotation.images.registration import affine_maps, explain, radius
+from derotation.images.comparison import affine_maps, explain, radius
 from derotation.maps import transforms
 from derotation.movement.images import Picture
 

@@ -1,6 +1,7 @@
-"""The figures by which a derotated session is judged: what they are, thresholds, and what to do.
+"""The figures by which a derotated session is judged: what they are and what to do.
 
-They stand in the order of causes: a wrong sign of the angles spoils all that come after it.
+They stand in the order of causes: a wrong sign of the angles spoils all that come after it. Their
+thresholds are settings: section ``quality`` of the configuration.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,6 @@ class Specification:
     unit: str
     worse: Literal["high", "low"]
     """Which values are the worse ones."""
-    look: float
-    """Somebody should look if the value is worse than this."""
-    bad: float | None
-    """It is bad if the value is worse than this; None: never."""
     meaning: str
     """What it is."""
     advice: str
@@ -35,8 +32,6 @@ SPECIFICATIONS = (
         title="Sign of the angles",
         unit="",
         worse="low",
-        look=0,
-        bad=0,
         meaning="1 if turned frames fit with the sample at rest, -1 if they clearly fit better "
         "when they are turned the other way.",
         advice="The angles have the wrong sign: the picture turns twice as far instead of "
@@ -47,8 +42,6 @@ SPECIFICATIONS = (
         title="Shift of the clock",
         unit="frames",
         worse="high",
-        look=0,
-        bad=0,
         meaning="By how many frames earlier or later the angles have to be taken for turned "
         "frames to fit best; 0 unless that is clearly better.",
         advice="The frame clock and the movie do not belong together: the movie lacks frames "
@@ -61,8 +54,6 @@ SPECIFICATIONS = (
         title="Dark frames",
         unit="%",
         worse="high",
-        look=1,
-        bad=20,
         meaning="Frames that are less than 0.3 times as bright as the brightest ones.",
         advice="Was the laser off, or the shutter closed? These frames show nothing of the "
         "sample; look at plots/coverage.png, and leave them out of the analysis.",
@@ -72,8 +63,6 @@ SPECIFICATIONS = (
         title="Unusable frames",
         unit="%",
         worse="high",
-        look=0.1,
-        bad=10,
         meaning="Frames in which some line has no angle; these lines stay blank.",
         advice="The ticks of a whole rotation could not be understood, or the recording cuts a "
         "rotation off: events.json names the rotation and says why; look at plots/signals.png.",
@@ -83,8 +72,6 @@ SPECIFICATIONS = (
         title="Missing ticks",
         unit="%",
         worse="high",
-        look=1,
-        bad=10,
         meaning="Ticks of the motor that were missing in the signal and were inserted.",
         advice="Angles next to missing ticks are interpolated. Check the cable of "
         "rotation_ticks, signals.thresholds.rotation_ticks, and the sampling rate; the red "
@@ -95,8 +82,6 @@ SPECIFICATIONS = (
         title="Repaired lines",
         unit="%",
         worse="high",
-        look=1,
-        bad=10,
         meaning="Lines whose time was computed, since the line clock did not tell it.",
         advice="Look at the repairs of line_clock in events.json and at plots/signals.png.",
     ),
@@ -105,8 +90,6 @@ SPECIFICATIONS = (
         title="Degrees per rotation",
         unit="degrees",
         worse="high",
-        look=0.5,
-        bad=5,
         meaning="By how much the degrees that the ticks tell differ from those asked for, in the"
         " worst rotation (of the protocol incremental: in the whole turn).",
         advice="Are signals.degrees_per_rotation and signals.rotation_increment those of the "
@@ -117,8 +100,6 @@ SPECIFICATIONS = (
         title="Oddities of the signals",
         unit="",
         worse="high",
-        look=0,
-        bad=None,
         meaning="Kinds of oddities in the signals that were left as they are.",
         advice="They are listed under anomalies in events.json.",
     ),
@@ -127,8 +108,6 @@ SPECIFICATIONS = (
         title="Error of the center",
         unit="px",
         worse="high",
-        look=0.3,
-        bad=1,
         meaning="Distance of the center that was used from the one that fits best to some turned"
         " frames, if it is significant.",
         advice="Use center.method: registration, or a calibration of this very session.",
@@ -138,8 +117,6 @@ SPECIFICATIONS = (
         title="Tilt left",
         unit="px",
         worse="high",
-        look=1,
-        bad=3,
         meaning="By how much a tilt of the plane of rotation that is not corrected displaces "
         "points at the edge of the disc that is always seen, if it is significant.",
         advice="Set plane.correct: auto, or carry the calibration of an incremental session of "
@@ -150,8 +127,6 @@ SPECIFICATIONS = (
         title="Turn left in fast frames",
         unit="degrees",
         worse="high",
-        look=0.3,
-        bad=1,
         meaning="By how much the fastest frames are left turned by a lag of the signals that is "
         "not corrected, if it is significant.",
         advice="The motor's signals come later (or earlier) than the motor moves: set "
@@ -162,8 +137,6 @@ SPECIFICATIONS = (
         title="Residual shift",
         unit="px",
         worse="high",
-        look=0.3,
-        bad=1,
         meaning="Root mean square of the shift of the mean images at different angles against "
         "the sample at rest; before: of raw mean images turned back as a whole about the middle "
         "of the picture.",
@@ -176,8 +149,6 @@ SPECIFICATIONS = (
         title="Likeness of rotating frames",
         unit="",
         worse="low",
-        look=0.9,
-        bad=0.7,
         meaning="Correlation of turned frames with the sample at rest, in units of that of "
         "frames at rest (medians); before: of raw frames.",
         advice="Turned frames do not show what frames at rest show: look at "
@@ -188,8 +159,6 @@ SPECIFICATIONS = (
         title="Spread of the most detected blob",
         unit="px",
         worse="high",
-        look=1.5,
-        bad=4,
         meaning="Point-to-point distance (PTD) of the blob that is seen in most of the mean "
         "images by angle; before: in the raw ones.",
         advice="Cells do not stay in their places: look at plots/blob.png.",
@@ -199,8 +168,6 @@ SPECIFICATIONS = (
         title="Sharpness gain",
         unit="",
         worse="low",
-        look=1.1,
-        bad=0.9,
         meaning="Mean squared slope of the mean of all turned frames, derotated, in units of the"
         " raw one's.",
         advice="The mean image is hardly sharper than before: compare both in "
@@ -211,8 +178,6 @@ SPECIFICATIONS = (
         title="Coverage",
         unit="",
         worse="low",
-        look=0.65,
-        bad=0.4,
         meaning="Part of the picture that a turned frame sees (median).",
         advice="Much of the picture turns out of the field of view: the center of rotation lies "
         "far from its middle. Bring the axis to the middle of the field, or analyze only what is "
@@ -223,8 +188,6 @@ SPECIFICATIONS = (
         title="Doubts about the calibration",
         unit="",
         worse="high",
-        look=0,
-        bad=None,
         meaning="1 if the calibration says itself that it is not to be trusted.",
         advice="Look at plots/center.png, plots/plane.png and plots/wobble.png, or take the "
         "calibration of another session of the same day.",

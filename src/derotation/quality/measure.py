@@ -24,17 +24,18 @@ from derotation.images.ptd import (
     most_detected_blob,
 )
 from derotation.io.files import write_json
-from derotation.maps.resample import LineTiming
+from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.quality.figures import SPECIFICATIONS, Specification
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
-    Leftover,
+    ResidualCalibration,
     Trials,
-    find_leftover,
+    find_residual,
     sample_from,
     try_angles,
 )
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
@@ -159,7 +160,7 @@ def measure_quality(
     events : Events
         What was found in the signals.
     angles : Angles
-        Angles of all lines, as the movie was derotated (with the calibration's lag).
+        Angles of all lines, as the signals tell them; the calibration's lag is applied here.
     calibration : Calibration
         The one that the movie was derotated with.
     session : str
@@ -167,7 +168,7 @@ def measure_quality(
     protocol : {"full", "incremental"}
     config : mapping, optional
         Section ``quality`` of the configuration: for the names of figures, ``look`` and ``bad``.
-        What is missing has its default, see :data:`SPECIFICATIONS`.
+        What is missing has its default.
     degrees_per_rotation : float, optional
         What one rotation, or the whole turn of the protocol incremental, was asked to turn; None
         if that is not known.
@@ -177,14 +178,24 @@ def measure_quality(
     Returns
     -------
     Quality
+
+    Raises
+    ------
+    ConfigError
+        If there is no such figure, or a threshold is no number.
     """
+    timing = angles.timing(bidirectional=statistics.bidirectional)
+    line_maps = LineMaps.of(angles, calibration, timing=timing)
+    lines = line_maps.angles
+    assert isinstance(lines, Angles)
+    thresholds = complete("quality", config)
     residual = measure_residual_shift(statistics, threads=threads)
     blob, raw_blob = _blobs(statistics, threads)
-    turned = _turned(angles)
+    turned = lines.turned
     measured = {
-        **_of_the_fit(statistics, angles, calibration, threads),
-        "dark_frames_pct": _dark_frames(statistics, angles),
-        "unusable_frames_pct": _unusable_frames(angles),
+        **_of_the_fit(statistics, line_maps, calibration, threads),
+        "dark_frames_pct": _dark_frames(statistics, lines),
+        "unusable_frames_pct": _unusable_frames(lines),
         "ticks_inserted_pct": _ticks_inserted(events),
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
@@ -200,8 +211,7 @@ def measure_quality(
         session=session,
         protocol=protocol,
         figures=tuple(
-            _judged(spec, measured[spec.name], (config or {}).get(spec.name, {}))
-            for spec in SPECIFICATIONS
+            _judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS
         ),
         residual=residual,
         blob=blob,
@@ -217,7 +227,7 @@ def _judged(
     spec: Specification, measured: _Measured, thresholds: Mapping[str, float | None]
 ) -> Figure:
     """Compare a figure with its thresholds and say what that means."""
-    look, bad = (thresholds.get(key, getattr(spec, key)) for key in ("look", "bad"))
+    look, bad = (thresholds[key] for key in ("look", "bad"))
     flag: Flag = "none"
     if measured.value is not None:
         flag = "ok"
@@ -247,21 +257,17 @@ def _worse(spec: Specification, value: float, threshold: float | None) -> bool:
     return value > threshold if spec.worse == "high" else value < threshold
 
 
-def _turned(angles: Angles) -> NDArray[np.bool_]:
-    """Mark frames that were recorded while the sample was turned, all lines of them usable."""
-    turned = np.any(np.mod(np.nan_to_num(angles.line_angles), 360.0) != 0, axis=1)
-    return np.asarray(turned & angles.line_usable.all(axis=1))
-
-
 # What the calibration and the angles leave
 
 
 def _of_the_fit(
-    statistics: Statistics, angles: Angles, calibration: Calibration, threads: int
+    statistics: Statistics, line_maps: LineMaps, calibration: Calibration, threads: int
 ) -> dict[str, _Measured]:
     """Measure what some turned frames say about angles and calibration."""
-    names = ("direction_sign", "clock_shift_frames", *_FROM_LEFTOVER)
-    sample = sample_from(statistics, angles)
+    names = ("direction_sign", "clock_shift_frames", *_FROM_RESIDUAL)
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
+    sample = sample_from(statistics, line_maps)
     if sample is None:
         reason = (
             "Not measured: there is no frame at rest"
@@ -276,22 +282,17 @@ def _of_the_fit(
     }
     if trials.flip_fits or trials.best_shift:
         said = "Not measured: the angles do not belong to the frames."
-        return found | {name: _Measured(said=said) for name in _FROM_LEFTOVER}
-    timing = LineTiming(
-        line_duty=angles.line_duty,
-        bidirectional=statistics.bidirectional,
-        line_reference=angles.line_reference,  # type: ignore[arg-type]
-    )
-    left = find_leftover(sample, calibration, timing, threads=threads)
+        return found | {name: _Measured(said=said) for name in _FROM_RESIDUAL}
+    left = find_residual(sample, calibration, threads=threads)
     if left is None:
-        said = "Not measured: turned frames are not alike enough to the sample at rest."
-        return found | {name: _Measured(said=said) for name in _FROM_LEFTOVER}
-    return found | {name: measure(left) for name, measure in _FROM_LEFTOVER.items()}
+        said = "Not measured: turned frames do not correlate enough with the sample at rest."
+        return found | {name: _Measured(said=said) for name in _FROM_RESIDUAL}
+    return found | {name: measure(left) for name, measure in _FROM_RESIDUAL.items()}
 
 
 def _direction_sign(trials: Trials) -> _Measured:
     alike = (
-        f"correlation with the sample at rest: {trials.likeness:.2f} as they are, "
+        f"correlation with the sample at rest: {trials.correlation:.2f} as they are, "
         f"{trials.flipped:.2f} turned the other way"
     )
     if trials.flip_fits:
@@ -308,18 +309,18 @@ def _clock_shift(trials: Trials, angles: Angles) -> _Measured:
         return _Measured(
             value=0,
             said="No other frame's angles fit better (correlation with the sample at rest: "
-            f"{trials.likeness:.2f}, with the angles of other frames up to {best:.2f}).",
+            f"{trials.correlation:.2f}, with the angles of other frames up to {best:.2f}).",
         )
     when = "later" if shift > 0 else "earlier"
     return _Measured(
         value=abs(shift),
         said=f"Frames fit best with the angles of {_counted(abs(shift), 'frame')} {when} "
         f"({abs(shift) / angles.frame_rate * 1e3:.0f} ms): correlation with the sample at rest "
-        f"{trials.shifted[shift]:.2f} instead of {trials.likeness:.2f}.",
+        f"{trials.shifted[shift]:.2f} instead of {trials.correlation:.2f}.",
     )
 
 
-def _center_error(left: Leftover) -> _Measured:
+def _center_error(left: ResidualCalibration) -> _Measured:
     error = float(np.hypot(*left.center_error))
     sd = float(np.hypot(*left.center_sd))
     x, y = left.center
@@ -337,7 +338,7 @@ def _center_error(left: Leftover) -> _Measured:
     )
 
 
-def _tilt_left(left: Leftover) -> _Measured:
+def _tilt_left(left: ResidualCalibration) -> _Measured:
     if left.tilt_px < SIGNIFICANT * left.tilt_sd_px:
         return _Measured(
             value=0.0,
@@ -352,7 +353,7 @@ def _tilt_left(left: Leftover) -> _Measured:
     )
 
 
-def _turn_left(left: Leftover) -> _Measured:
+def _turn_left(left: ResidualCalibration) -> _Measured:
     if left.lag_ms is None or left.lag_sd_ms is None:
         return _Measured(said="Not measured: no frame was recorded while the sample turned.")
     turn, sd = left.lag_ms / 1e3 * left.top_speed, left.lag_sd_ms / 1e3 * left.top_speed
@@ -369,7 +370,7 @@ def _turn_left(left: Leftover) -> _Measured:
     )
 
 
-_FROM_LEFTOVER = {
+_FROM_RESIDUAL = {
     "center_error_px": _center_error,
     "tilt_left_px": _tilt_left,
     "turn_left_deg": _turn_left,

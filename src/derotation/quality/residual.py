@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.images.registration import Registration, Sample
+from derotation.images.comparison import Comparison
 from derotation.maps import transforms
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.resample import derotate_frames
 from derotation.numerics.binning import binned
 from derotation.streaming.statistics import Statistics
 
@@ -83,9 +83,7 @@ def measure_residual_shift(statistics: Statistics, *, threads: int = 1) -> Resid
     if n == 0 or statistics.n_rest == 0:
         return ResidualShift(angle=statistics.angle, shift=unknown, raw_shift=unknown)
     factor = max(min(statistics.rest.shape) // SIZE, 1)
-    derotated, raw = (
-        _Comparison(image, factor) for image in (statistics.rest, statistics.raw_rest)
-    )
+    derotated, raw = (_Reference(image, factor) for image in (statistics.rest, statistics.raw_rest))
 
     def measure(k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         known = statistics.seen[k] & np.isfinite(statistics.mean[k])
@@ -120,10 +118,10 @@ def shift_between(
         (x, y) in pixels: what lies at q in the reference lies at q + shift in the image. NaN if
         the pictures are not alike enough to tell.
     """
-    return _Comparison(reference, max(min(reference.shape) // SIZE, 1)).shift(image, seen)
+    return _Reference(reference, max(min(reference.shape) // SIZE, 1)).shift(image, seen)
 
 
-class _Comparison:
+class _Reference:
     """Compares pictures, a few pixels averaged to one, with a reference."""
 
     def __init__(self, reference: NDArray[np.floating], factor: int) -> None:
@@ -131,17 +129,7 @@ class _Comparison:
         self._known = binned(np.isfinite(reference), factor) == 1
         image = binned(np.where(np.isfinite(reference), reference, 0), factor)
         image = np.where(self._known, image, image[self._known].mean() if self._known.any() else 0)
-        sample = Sample(
-            reference=image.astype(np.float32),
-            parts=np.zeros((1, *image.shape), np.float32),
-            numbers=np.empty(0, np.int64),
-            frames=np.empty((0, *image.shape), np.float32),
-            line_angles=np.empty((0, image.shape[0])),
-            line_speeds=np.empty((0, image.shape[0])),
-            time_s=np.empty(0),
-            n_rest=1,
-        )
-        self._registration = Registration(sample, LineTiming(), 1)
+        self._comparison = Comparison(image.astype(np.float32))
 
     def shift(self, image: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Give the shift (x, y) of a picture in pixels, or NaN."""
@@ -150,13 +138,13 @@ class _Comparison:
         if known.mean() < MIN_SEEN:
             return unknown
         small = binned(np.where(seen, image, 0), self._factor).astype(np.float32)
-        coarse, _, distinction = self._registration.peak(small, known)
+        coarse, _, distinction = self._comparison.peak(small, known)
         if distinction < MIN_PEAK:
             return unknown
         whole = np.round(coarse)
         moved = _rolled(small, whole)
         still_known = _rolled(known, whole) & self._known
-        step, information, _ = self._registration.gradients(moved, still_known, SMOOTHING)
+        step, information, _ = self._comparison.gradients(moved, still_known, SMOOTHING)
         if not np.isfinite(step).all() or np.hypot(*step[:2]) > MAX_STEP:
             return unknown
         sd = np.sqrt(np.diag(np.linalg.pinv(information))[:2].max())

@@ -16,26 +16,20 @@ from numpy.typing import NDArray
 from derotation.calibration.calibration import Calibration
 from derotation.calibration.geometry import (
     Geometry,
-    Group,
+    best_correlated,
     coarse_center,
-    most_alike,
     refine,
     vector_to_tilt,
 )
 from derotation.errors import CenterError
-from derotation.images.registration import (
-    MIN_FRAMES,
-    Registration,
-    Sample,
-    binned_sample,
-    line_speeds,
-    most_turned,
-)
-from derotation.maps.resample import LineTiming
+from derotation.images.registration import Registration
+from derotation.images.sample import MIN_FRAMES, Lines, Sample, most_turned
+from derotation.maps.discs import seen_radius
+from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["Leftover", "Trials", "find_leftover", "try_angles"]
+__all__ = ["ResidualCalibration", "Trials", "find_residual", "sample_from", "try_angles"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +50,7 @@ MIN_ERRORS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Leftover:
+class ResidualCalibration:
     """What fits better than the calibration, with standard uncertainties."""
 
     center: NDArray[np.float64]
@@ -98,7 +92,7 @@ class Leftover:
 class Trials:
     """How well frames fit with their own and with other angles."""
 
-    likeness: float
+    correlation: float
     """Mean correlation of derotated frames with the sample at rest, with their own angles."""
     flipped: float
     """With the opposite angles."""
@@ -110,37 +104,37 @@ class Trials:
     """Which shift of the angles fits clearly better, and best; 0 if none does."""
 
 
-def sample_from(statistics: Statistics, angles: Angles) -> Sample | None:
+def sample_from(statistics: Statistics, line_maps: LineMaps) -> Sample | None:
     """Put together what is compared; None if there is too little.
 
     Parameters
     ----------
     statistics : Statistics
-    angles : Angles
+    line_maps : LineMaps
         As the movie was derotated.
     """
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
     numbers = statistics.kept[statistics.lit[statistics.kept]]
     known = np.isfinite(angles.line_angles[numbers]).all(axis=1)
     numbers = numbers[known]
     if statistics.n_rest == 0 or len(numbers) < MIN_FRAMES:
         return None
-    where = np.isin(statistics.kept, numbers)
-    reference = np.nan_to_num(statistics.raw_rest)
+    reference = np.nan_to_num(statistics.own_rest)
     return Sample(
         reference=reference,
         parts=np.zeros((1, *reference.shape), np.float32),
         numbers=numbers,
-        frames=statistics.kept_frames[where],
-        line_angles=np.asarray(angles.line_angles[numbers]),
-        line_speeds=np.nan_to_num(line_speeds(angles, numbers)),
+        frames=statistics.kept_frames[np.isin(statistics.kept, numbers)],
+        lines=Lines.of(line_maps, numbers),
         time_s=angles.frame_start[numbers] / angles.sampling_rate,
         n_rest=statistics.n_rest,
     )
 
 
-def find_leftover(
-    sample: Sample, calibration: Calibration, timing: LineTiming, *, threads: int = 1
-) -> Leftover | None:
+def find_residual(
+    sample: Sample, calibration: Calibration, *, threads: int = 1
+) -> ResidualCalibration | None:
     """Explain what the calibration leaves by center, tilt and lag.
 
     Parameters
@@ -149,40 +143,36 @@ def find_leftover(
         See :func:`sample_from`.
     calibration : Calibration
         The one that the movie was derotated with.
-    timing : LineTiming
     threads : int
         Threads that share the frames.
 
     Returns
     -------
-    Leftover or None
+    ResidualCalibration or None
         None if frames cannot be compared with the sample at rest.
     """
-    factor = max(min(sample.reference.shape) // SIZE, 1)
-    small = binned_sample(sample, factor)
-    # Squares of pixels mix lines, so that the timing within a line is lost.
-    registration = Registration(small, timing if factor == 1 else LineTiming(), threads)
-    given = _shrunk(Geometry.of(calibration), factor)
-    groups: tuple[Group, ...] = ("center", "plane")
-    speeds = sample.line_speeds[:, sample.line_speeds.shape[1] // 2]
+    small = sample.binned(max(min(sample.shape) // SIZE, 1))
+    registration = Registration(small, threads)
+    given = Geometry.of(calibration)
+    groups: tuple[str, ...] = ("center", "plane")
+    speeds = sample.speeds
     moving = np.count_nonzero(np.abs(speeds) > SLOW) >= MIN_FRAMES
     if moving:
         groups = ("center", "plane", "lag")
     try:
         near = coarse_center(registration, given)
-        start = near if np.hypot(*(near.center - given.center)) > NEAR else given
+        start = near if np.hypot(*(near.center - given.center)) > NEAR * small.binning else given
         found = refine(registration, start, groups, SMOOTHINGS)
     except (CenterError, np.linalg.LinAlgError) as error:
         logger.info("What the calibration leaves cannot be told: %s", error)
         return None
     geometry, sd = found.geometry, found.fit.sd
     angle, orientation = vector_to_tilt(geometry.tilt)
-    reach = 2 * factor * _disc_radius(given.center, small.reference.shape)
-    center = geometry.center * factor + (factor - 1) / 2
-    return Leftover(
-        center=center,
-        center_error=np.asarray(calibration.center) - center,
-        center_sd=sd[:2] * factor,
+    reach = 2 * seen_radius(given.center, sample.shape)
+    return ResidualCalibration(
+        center=geometry.center,
+        center_error=np.asarray(calibration.center) - geometry.center,
+        center_sd=sd[:2],
         plane_angle=angle,
         plane_orientation=orientation,
         tilt_px=reach * float(np.hypot(*(geometry.tilt - given.tilt))),
@@ -216,26 +206,27 @@ def try_angles(
     -------
     Trials
     """
-    factor = max(min(sample.reference.shape) // SIZE, 1)
-    few = binned_sample(sample.select(most_turned(sample, N_TRIED)), factor)
-    given = _shrunk(Geometry.of(calibration), factor)
+    factor = max(min(sample.shape) // SIZE, 1)
+    turned = sample.select(most_turned(sample, N_TRIED))
+    few = turned.binned(factor)
+    given = Geometry.of(calibration)
     # A tilt found with wrong angles is wrong itself.
-    plain = Geometry(center=given.center, tilt=np.zeros(2), wobble=np.zeros((0, 4)))
+    plain = Geometry.about(given.center)
     geometries = [given, plain] if np.any(given.tilt) or len(given.wobble) else [given]
 
-    def likeness(tried: Sample) -> NDArray[np.float64]:
-        found = most_alike(tried, geometries, threads)[1]
+    def correlation(tried: Sample) -> NDArray[np.float64]:
+        found = best_correlated(tried, geometries, threads)[1]
         return np.asarray(found[np.argmax(found.mean(axis=1))])
 
-    own = most_alike(few, [given], threads)[1][0]
-    flipped = likeness(few.turned_over())
+    own = best_correlated(few, [given], threads)[1][0]
+    flipped = correlation(few.turned_over())
     shifts = [k for k in range(-MAX_CLOCK_SHIFT, MAX_CLOCK_SHIFT + 1) if k]
-    shifted = {k: likeness(_with_angles_of(few, angles, k, factor)) for k in shifts}
+    shifted = {k: correlation(_with_angles_of(turned, angles, k).binned(factor)) for k in shifts}
     every = {"flipped": flipped, **{str(k): found for k, found in shifted.items()}}
     best = max(every, key=lambda name: float(every[name].mean()))
     clear = _clearly_better(every[best], own)
     return Trials(
-        likeness=float(own.mean()),
+        correlation=float(own.mean()),
         flipped=float(flipped.mean()),
         shifted={k: float(found.mean()) for k, found in shifted.items()},
         flip_fits=clear and best == "flipped",
@@ -244,28 +235,16 @@ def try_angles(
 
 
 def _clearly_better(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Tell whether frames are more alike, and by more than chance."""
+    """Tell whether frames correlate more, and by more than chance."""
     gain = one - other
     error = float(np.std(gain, ddof=1)) / np.sqrt(len(gain))
     return bool(gain.mean() > MIN_DIFFERENCE and gain.mean() > MIN_ERRORS * error)
 
 
-def _with_angles_of(small: Sample, angles: Angles, later: int, factor: int) -> Sample:
+def _with_angles_of(sample: Sample, angles: Angles, later: int) -> Sample:
     """Give frames the angles of frames so many later; at the session's ends those of the ends."""
-    others = np.clip(small.numbers + later, 0, len(angles.line_angles) - 1)
+    others = np.clip(sample.numbers + later, 0, len(angles.line_angles) - 1)
     told = np.isfinite(angles.line_angles[others]).all(axis=1)
-    others = np.where(told, others, small.numbers)
-    lines = np.arange(small.line_angles.shape[1]) * factor
-    return dataclasses.replace(small, line_angles=angles.line_angles[others][:, lines])
-
-
-def _shrunk(geometry: Geometry, factor: int) -> Geometry:
-    """Express a geometry in pixels that are averages of squares."""
-    center = (geometry.center - (factor - 1) / 2) / factor
-    return dataclasses.replace(geometry, center=center, wobble=geometry.wobble / factor)
-
-
-def _disc_radius(center: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Give the radius of the disc that every frame sees, pixels."""
-    (x, y), (height, width) = center, shape[-2:]
-    return max(float(min(x, y, width - 1 - x, height - 1 - y)), 1.0)
+    others = np.where(told, others, sample.numbers)
+    lines = dataclasses.replace(sample.lines, line_angles=angles.line_angles[others])
+    return dataclasses.replace(sample, lines=lines)

@@ -1,6 +1,7 @@
 """Pictures as text within a page: smaller than their files, and without need of these."""
 
 import base64
+import html
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,30 @@ def embed(path: str | Path) -> EmbeddedPicture:
     Returns
     -------
     EmbeddedPicture
+        In place of a file that is no picture any more, a sentence that says so.
     """
+    try:
+        return _embedded(Path(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        return _sentence(f"{path} cannot be read ({error}). Delete it to have it made anew.")
+
+
+def _sentence(text: str) -> EmbeddedPicture:
+    """Draw a sentence."""
+    width, height = 9 * len(text) + 20, 40
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        '<text x="10" y="25" font-family="monospace" font-size="14">'
+        f"{html.escape(text)}</text></svg>"
+    )
+    return EmbeddedPicture(
+        uri=_data_uri("image/svg+xml", drawn.encode()), width=width, height=height
+    )
+
+
+def _embedded(path: Path) -> EmbeddedPicture:
     from PIL import Image
 
-    path = Path(path)
     with Image.open(path) as image:
         if image.format == "GIF":
             width, height = image.size

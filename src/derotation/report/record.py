@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import derotation
+from derotation.cohort.sample_sheet import sheet_text
 from derotation.io.files import write_json, write_text
 
 __all__ = ["config_text", "software_versions", "write_record"]
@@ -36,11 +37,11 @@ def write_record(folder: str | Path, *, config: Mapping[str, Any], sheet: str | 
     config : mapping
         The configuration with all defaults.
     sheet : path
-        The sample sheet, which is copied as it is.
+        The sample sheet, which is copied as it is, in UTF-8.
     """
     folder = Path(folder)
     write_text(folder / "config.yaml", config_text(config))
-    write_text(folder / "sessions.tsv", Path(sheet).read_text(encoding="utf-8-sig"))
+    write_text(folder / "sessions.tsv", sheet_text(sheet))
     write_json(folder / "versions.json", software_versions())
 
 

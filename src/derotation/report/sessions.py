@@ -166,7 +166,12 @@ def collect_mosaic(group: str, state: State, *, results: str | Path) -> MosaicRe
 
 
 def collect_session(
-    row: Row, state: State, *, results: str | Path, benchmarks: str | Path
+    row: Row,
+    state: State,
+    *,
+    results: str | Path,
+    benchmarks: str | Path,
+    calibration: str | Path,
 ) -> SessionReport:
     """Collect what is known of a session from its files, those that exist.
 
@@ -178,23 +183,61 @@ def collect_session(
         What became of the session.
     results, benchmarks : path
         The folders with a folder per session.
+    calibration : path
+        The calibration that the session is derotated with, see
+        :func:`derotation.cohort.calibrations.calibration_in_use`.
 
     Returns
     -------
     SessionReport
-
-    Raises
-    ------
-    InputError
-        If one of the files does not hold what it should.
+        If one of the files does not hold what it should, the session failed in the step ``report``:
+        it keeps no other from being reported.
     """
+    try:
+        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration))
+    except (InputError, OSError) as error:
+        reason = str(error)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = (
+            f"a file in {Path(results, str(row['session']))} does not hold what it should "
+            f"({type(error).__name__}: {error}). Delete the damaged one to have it made anew."
+        )
+    # What kept it from being done weighs more than that not all of its files can be read.
+    if state.status == "done":
+        state = State(
+            status="failed",
+            failed_step="report",
+            reason=reason.splitlines()[0],
+            details=reason,
+        )
+    return SessionReport(
+        row=row,
+        state=state,
+        flag="none",
+        figures=(),
+        advice=(),
+        signals_read=False,
+        repairs=(),
+        anomalies=(),
+        calibration="",
+        calibration_from=str(row.get("calibration", "")),
+        trusted=True,
+        statements={},
+        plots={},
+        times=(),
+    )
+
+
+def _collect(
+    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path
+) -> SessionReport:
+    """Collect what is known of a session; an error if one of its files is damaged."""
     name = str(row["session"])
     folder = Path(results, name)
     # What is left of an earlier run says nothing about a session that failed in this one.
     quality = _read(folder / "quality.json") if state.status == "done" else {}
     events = _read(folder / "events.json")
-    source = str(row.get("calibration", ""))
-    calibration = _read(_calibration_file(Path(results), name, source))
+    known = _read(calibration)
     return SessionReport(
         row=row,
         state=state,
@@ -204,9 +247,9 @@ def collect_session(
         signals_read=bool(events),
         repairs=tuple(_sentences(events.get("repairs", ()))),
         anomalies=tuple(_sentences(events.get("anomalies", ()))),
-        calibration=str(calibration.get("statement", "")),
-        calibration_from=source,
-        trusted=bool(calibration.get("trusted", True)),
+        calibration=str(known.get("statement", "")),
+        calibration_from=str(row.get("calibration", "")),
+        trusted=bool(known.get("trusted", True)),
         statements=_statements(folder),
         plots=_plots(folder / "plots"),
         times=tuple(_times(Path(benchmarks, name))),
@@ -226,11 +269,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no keys. Delete it to have it made anew.")
     return content
-
-
-def _calibration_file(results: Path, name: str, source: str) -> Path:
-    own = results / (source or name) / "calibration.json"
-    return Path(source) if source and not own.exists() else own
 
 
 def _statements(folder: Path) -> dict[str, str]:
@@ -254,7 +292,9 @@ def _figures(quality: Mapping[str, Any], path: Path) -> list[Figure]:
             for figure in quality.get("figures", ())
         ]
     except TypeError as error:
-        raise InputError(f"{path}: a figure lacks a key: {error}.") from error
+        raise InputError(
+            f"{path}: a figure lacks a key: {error}. Delete the file to have it made anew."
+        ) from error
 
 
 def _sentences(notes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """What became of each session and mosaic: done, failed for a reason, or not processed."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,10 +33,7 @@ STEPS = (
 # The step of which a job belongs to a group of sessions instead of one.
 MOSAIC_STEP = "build_mosaic"
 
-_SILENT = (
-    "the job was killed, or ended without saying why: the run was stopped, or the job needed more "
-    "memory or time than it had"
-)
+_SILENT = "the job ended without saying why: it was killed, or the run was stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +44,8 @@ class RunJobs:
     """Jobs that ended with an error or were killed."""
     unfinished: frozenset[Job] = frozenset()
     """Jobs that should have been done and were not, the failed ones included."""
+    said: Mapping[Job, str] = field(default_factory=dict)
+    """What Snakemake and SLURM said about failed jobs, in one line each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class State:
     details: str = ""
     """All that the failed job said about its error."""
     log: str = ""
-    """The failed job's log."""
+    """The failed job's log; empty if it has not begun to write one."""
 
 
 def session_states(
@@ -133,7 +132,7 @@ def mosaic_states(
         log = Path(logs, "mosaic", f"{group}.log")
         error = last_error(log) if missing or job in jobs.failed else None
         if error is not None or job in jobs.failed:
-            states[group] = _failed(MOSAIC_STEP, log, error or _SILENT)
+            states[group] = _failed(MOSAIC_STEP, log, error or jobs.said.get(job, _SILENT))
         elif missing or job in jobs.unfinished:
             reason = "it was not built in this run; each of its sessions has to be done first"
             states[group] = State(status="missing", reason=reason)
@@ -142,13 +141,13 @@ def mosaic_states(
     return states
 
 
-def _failed(step: str, log: Path, error: str) -> State:
+def _failed(step: str, log: Path | None, error: str) -> State:
     return State(
         status="failed",
         failed_step=step,
         reason=error.splitlines()[0],
         details=error,
-        log=str(log),
+        log=str(log or ""),
     )
 
 
@@ -163,10 +162,25 @@ def _failure(session: str, logs: Path, jobs: RunJobs, *, look_at_logs: bool) -> 
             return _failed(step, log, error)
     if not ordered:
         return None
-    # Of jobs that were submitted as one, the last that began is the one that was killed.
-    begun = [step for step in ordered if (logs / session / f"{step}.log").exists()]
-    step = begun[-1] if begun else ordered[0]
-    return _failed(step, logs / session / f"{step}.log", _SILENT)
+    step = _to_blame(session, ordered, logs, jobs)
+    log = logs / session / f"{step}.log"
+    said = jobs.said.get((session, step), _SILENT)
+    return _failed(step, log if _is_written(log) else None, said)
+
+
+def _to_blame(session: str, steps: Sequence[str], logs: Path, jobs: RunJobs) -> str:
+    """Of jobs that were submitted as one, find the one that failed and named no error."""
+    named = [step for step in steps if (session, step) in jobs.said]
+    if len(named) == 1:
+        return named[0]
+    # The last that began is the one that was killed.
+    begun = [step for step in steps if _is_written(logs / session / f"{step}.log")]
+    return begun[-1] if begun else steps[0]
+
+
+def _is_written(log: Path) -> bool:
+    """Tell whether a job has begun: of one that has not, Snakemake makes an empty log."""
+    return log.exists() and log.stat().st_size > 0
 
 
 def _steps_with_logs(session: str, logs: Path) -> list[str]:

@@ -56,7 +56,7 @@ def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
             step, reason, log = (
                 getattr(session.state, key) for key in ("failed_step", "reason", "log")
             )
-            lines.append(f"{words} in {step}: {reason} ({log})")
+            lines.append(f"{words} in {step}: {reason}" + (f" ({log})" if log else ""))
         else:
             reason = session.state.reason or _figures(session)
             lines.append(f"{words}: {reason}" if reason else words)

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
+from derotation.maps.resample import LineReference, LineTiming
+from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.settings.defaults import complete
 from derotation.signals.events import Events, open_result
 from derotation.signals.tick_trace import trace_of_ticks
 from derotation.signals.trace import AngleFlag, AngleTrace, find_segments, trace_of_knots
@@ -20,17 +23,8 @@ __all__ = ["AngleFlag", "Angles", "angle_trace", "interpolate_angles"]
 
 logger = logging.getLogger(__name__)
 
-LineReference = Literal["start", "middle", "end"]
-
 _KIND = "derotation angles"
 _VERSION = 1
-_DEFAULTS: dict[str, Any] = {
-    "line_reference": "middle",
-    "direction_sign": 1,
-    "degrees_per_step": 10,
-    "lag_ms": 0,
-    "zero": None,
-}
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # Lines whose angles are worked out at a time, so that memory stays bounded.
 _LINES_AT_A_TIME = 1 << 18
@@ -56,7 +50,7 @@ class Angles:
     """Samples, shape (n_frames,)."""
     line_duty: float
     """Part of the line period in which pixels are recorded."""
-    line_reference: str
+    line_reference: LineReference
     """The moment of a line that its angle belongs to: start, middle or end of its active part."""
     sampling_rate: float
     """Samples per second, Hz."""
@@ -72,6 +66,62 @@ class Angles:
     """Direction of that rotation, NaN at rest, shape (n_frames,)."""
     speed: NDArray[np.float64]
     """Speed of that rotation in degrees per second, NaN at rest, shape (n_frames,)."""
+    lag_ms: float = 0.0
+    """The lag by which they have been shifted after they were told by the ticks, milliseconds."""
+
+    @property
+    def line_times_s(self) -> NDArray[np.float64]:
+        """The moment to which each line's angle belongs, seconds, shape (n_frames, n_lines)."""
+        period = float(np.median(np.diff(self.line_start, axis=1)))
+        late = _FRACTION[self.line_reference] * self.line_duty * period
+        return (self.line_start + late) / self.sampling_rate
+
+    @property
+    def at_rest(self) -> NDArray[np.bool_]:
+        """Which frames show the sample at rest at angle 0, or whole turns from it: (n_frames,)."""
+        known = self.line_usable.all(axis=1)
+        return np.asarray(known & is_whole_turn(self.line_angles).all(axis=1))
+
+    @property
+    def turned(self) -> NDArray[np.bool_]:
+        """Which frames, all lines of them usable, show the sample turned, shape (n_frames,)."""
+        return np.asarray(self.line_usable.all(axis=1) & ~self.at_rest)
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """Angle of each frame's middle line, degrees, shape (n_frames,)."""
+        return self.line_angles[:, self.line_angles.shape[1] // 2]
+
+    def line_speeds(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Tell the speed at each line of some frames from its neighbors, degrees per second.
+
+        Parameters
+        ----------
+        frames : ndarray of shape (n,)
+            Numbers of frames.
+
+        Returns
+        -------
+        ndarray of shape (n, line)
+        """
+        step = wrapped(np.diff(self.line_angles[frames], axis=1))
+        speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
+        ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
+        return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
+
+    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+        """Tell when the samples within a line were recorded.
+
+        Parameters
+        ----------
+        bidirectional : bool
+            Whether odd lines were scanned from right to left.
+        """
+        return LineTiming(
+            line_duty=self.line_duty,
+            bidirectional=bidirectional,
+            line_reference=self.line_reference,
+        )
 
     def shifted(self, lag_ms: float) -> Self:
         """Give each line the angle that was told for a time later by a lag.
@@ -108,6 +158,7 @@ class Angles:
             frame_angles=np.asarray(angles)[:, self.line_angles.shape[1] // 2],
             line_usable=usable,
             flags=flags.astype(np.uint8),
+            lag_ms=self.lag_ms + lag_ms,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -126,7 +177,7 @@ class Angles:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference"):
+        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms"):
             values[name] = values[name].item()
         return cls(**values)
 
@@ -193,8 +244,8 @@ def interpolate_angles(
     not known. In the protocol ``free`` the angle of the first frame is 0, or that at the reading
     ``zero`` of a source that measures the angle.
     """
-    options = {**_DEFAULTS, **(config or {})}
-    reference, sign = _checked(options)
+    options = complete("angles", config)
+    reference, sign = options["line_reference"], options["direction_sign"]
     duty = _line_duty(events, line_duty)
     trace = angle_trace(events, sign, options["zero"])
     _check_steps(events, protocol, float(options["degrees_per_step"]))
@@ -264,26 +315,9 @@ def _of_rotation(values: NDArray[Any], rotation: NDArray[np.int32]) -> NDArray[n
     return np.where(rotation >= 0, values[rotation].astype(np.float64), np.nan)
 
 
-def _checked(options: Mapping[str, Any]) -> tuple[LineReference, int]:
-    """Check the options that are choices."""
-    reference = options["line_reference"]
-    if reference not in _FRACTION:
-        raise ConfigError(
-            f"angles.line_reference is '{reference}'; allowed are {', '.join(_FRACTION)}."
-        )
-    sign = options["direction_sign"]
-    if sign not in (1, -1):
-        raise ConfigError(f"angles.direction_sign is {sign}; allowed are 1 and -1.")
-    return reference, int(sign)
-
-
 def _lag(asked: float | str) -> float:
     """Tell the lag to correct here, ms; "auto" is estimated from the movie, later."""
-    if asked == "auto":
-        return 0.0
-    if isinstance(asked, str) or not np.isfinite(asked):
-        raise ConfigError(f"angles.lag_ms is {asked!r}; give milliseconds, or auto.")
-    return float(asked)
+    return 0.0 if asked == "auto" else float(asked)
 
 
 def _line_duty(events: Events, asked: float | None) -> float:

@@ -16,13 +16,14 @@ from derotation.io.angle_table import AngleTable
 from derotation.io.files import save_npz, write_json
 from derotation.io.signals import AnalogSignals
 from derotation.io.stimulus import Stimulus
+from derotation.settings.defaults import complete
 from derotation.signals.clock_frames import read_choice
 from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
 from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
 from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
 from derotation.signals.repairs import Repair, Report, counted
-from derotation.signals.roles import SOURCES, digital_roles
+from derotation.signals.roles import digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
 from derotation.signals.rows import Rows
 from derotation.signals.sources import knot_arrays, measured_angle, segment_arrays
@@ -36,16 +37,6 @@ Protocol = Literal["full", "incremental", "free"]
 
 _KIND = "derotation events"
 _VERSION = 2
-_DEFAULTS: dict[str, Any] = {
-    "recognize_clocks": True,
-    "thresholds": {},
-    "rotation_increment": 0.2,
-    "degrees_per_rotation": 360,
-    "max_off_glitch_ms": 60,
-    "max_missing_tick_fraction": 0.1,
-    "invert": (),
-    "frames": "auto",
-}
 # Of these a channel without pulses counts as one that is not there.
 _MAY_BE_FLAT = ("line_clock", "frame_clock", "direction", "quadrature_index")
 
@@ -334,27 +325,30 @@ def parse_signals(
 
     Raises
     ------
+    ConfigError
+        If an option is not allowed.
     SignalError
         If the signals hold NaN, or too few levels or pulses; if clocks and movie or rotations and
         stimulus table disagree by more than can be repaired safely.
     """
-    options = {**_DEFAULTS, **(config or {})}
+    options = complete("signals", config)
     n_clock, index = _clock_frames(n_frames, clock_index, n_clock_frames)
     _check_arguments(sampling_rate, lines_per_frame, protocol)
-    source = _source(angles)
+    angles = complete("angles", angles)
+    source = str(angles["source"])
     report = Report(sampling_rate=float(sampling_rate))
     roles = digital_roles(signals.roles, source)
     # Nobody asks a sample that turns freely whether it is in a rotation.
     may_be_flat = (*_MAY_BE_FLAT, "rotation_on") if protocol == "free" else _MAY_BE_FLAT
     pulses = find_pulses(
-        signals, roles, dict(options["thresholds"] or {}), sampling_rate, may_be_flat=may_be_flat
+        signals, roles, options["thresholds"], sampling_rate, may_be_flat=may_be_flat
     )
     levels = {role: _shown(pulses[role].levels) for role in roles}
     counts = {f"{role}_pulses": len(pulses[role]) for role in roles}
     recognize = bool(options["recognize_clocks"])
     pulses = with_polarity(
         pulses,
-        invert=options["invert"] or (),
+        invert=options["invert"],
         recognize=recognize,
         n_samples=signals.n_samples,
         report=report,
@@ -392,7 +386,7 @@ def parse_signals(
         _check_rotations_within_scan(scan, rotations, report)
     else:
         measured = measured_angle(
-            source, angles or {}, signals, pulses, table, line_start, scan.line_duration, report
+            source, angles, signals, pulses, table, line_start, scan.line_duration, report
         )
     return Events(
         sampling_rate=float(sampling_rate),
@@ -429,14 +423,6 @@ def parse_signals(
     )
 
 
-def _source(angles: Mapping[str, Any] | None) -> str:
-    """Read ``angles.source``."""
-    source = str((angles or {}).get("source") or "ticks")
-    if source not in SOURCES:
-        raise ConfigError(f"angles.source is '{source}'; allowed are {', '.join(SOURCES)}.")
-    return source
-
-
 def _rotations_of_ticks(
     pulses: Mapping[str, Pulses],
     n_samples: int,
@@ -444,7 +430,7 @@ def _rotations_of_ticks(
     protocol: Protocol,
     stimulus: Stimulus | None,
     degrees_per_step: float | None,
-    angles: Mapping[str, Any] | None,
+    angles: Mapping[str, Any],
     report: Report,
 ) -> list[Rotation]:
     """Find the rotations that the motor's ticks and its rotation-on signal tell."""
@@ -452,7 +438,7 @@ def _rotations_of_ticks(
     on = on if on is None or len(on) else None
     if on is not None and options["recognize_clocks"] and "rotation_on" not in options["invert"]:
         on = with_rotation_on_recognized(on, ticks, n_samples, report)
-    asked = (angles or {}).get("direction") or "auto"
+    asked = angles["direction"]
     direction = pulses.get("direction") if asked in ("auto", "channel") else None
     if asked == "channel" and direction is None:
         raise ConfigError(

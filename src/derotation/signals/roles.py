@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from derotation.errors import ConfigError
 
-__all__ = ["REQUIRED_ROLES", "SOURCES", "digital_roles"]
-
-SOURCES = ("ticks", "quadrature", "voltage", "table")
+__all__ = ["REQUIRED_ROLES", "digital_roles"]
 
 #: Channels that a source reads unless ``signals.channel_names`` says that there is none.
 REQUIRED_ROLES: Mapping[str, tuple[str, ...]] = {

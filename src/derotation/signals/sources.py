@@ -18,8 +18,6 @@ from derotation.signals.voltage import voltage_angle
 
 __all__ = ["knot_arrays", "measured_angle", "segment_arrays"]
 
-_MAX_ACCELERATION = 1000.0
-
 
 def measured_angle(
     source: str,
@@ -37,7 +35,7 @@ def measured_angle(
     ----------
     source : {"quadrature", "voltage", "table"}
     angles : mapping
-        The section ``angles`` of the configuration.
+        The section ``angles`` of the configuration, complete.
     signals : AnalogSignals
     pulses : mapping of str to Pulses
         Of the digital channels.
@@ -54,22 +52,21 @@ def measured_angle(
     -------
     MeasuredAngle
     """
-    given = dict(angles.get(source) or {})
     if source == "quadrature":
         return quadrature_angle(
             pulses["quadrature_a"],
             pulses["quadrature_b"],
             pulses.get("quadrature_index"),
-            counts_per_turn=given.get("counts_per_turn"),
+            counts_per_turn=angles["quadrature"]["counts_per_turn"],
             n_samples=signals.n_samples,
             report=report,
         )
     if source == "voltage":
         return voltage_angle(
             signals,
-            degrees_per_volt=given.get("degrees_per_volt"),
-            offset_v=given.get("offset"),
-            max_acceleration=float(given.get("max_acceleration") or _MAX_ACCELERATION),
+            degrees_per_volt=angles["voltage"]["degrees_per_volt"],
+            offset_v=angles["voltage"]["offset"],
+            max_acceleration=float(angles["voltage"]["max_acceleration"]),
             sampling_rate=report.sampling_rate,
             report=report,
         )

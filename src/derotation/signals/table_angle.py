@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 from derotation.io.angle_table import AngleTable
+from derotation.numerics.degrees import wrapped
 from derotation.signals.trace import MeasuredAngle
 
 __all__ = ["table_angle"]
@@ -80,13 +81,10 @@ def _until_the_ends(
     if len(time) < 2:
         return time, angle
     begin, end = float(line_start[0, 0]), float(line_start[-1, -1] + line_duration)
-    first = angle[0] - _wrapped(angle[1] - angle[0]) / (time[1] - time[0]) * (time[0] - begin)
-    last = angle[-1] + _wrapped(angle[-1] - angle[-2]) / (time[-1] - time[-2]) * (end - time[-1])
+    first_speed, last_speed = wrapped(np.diff(angle)[[0, -1]]) / np.diff(time)[[0, -1]]
+    first = angle[0] - first_speed * (time[0] - begin)
+    last = angle[-1] + last_speed * (end - time[-1])
     return (
         np.concatenate([[begin], time, [end]]),
         np.concatenate([[first], angle, [last]]),
     )
-
-
-def _wrapped(degrees: float) -> float:
-    return (degrees + 180) % 360 - 180

@@ -71,7 +71,13 @@ def number_ticks(
         for dropped in range(min(MAX_DROPPED, i - 1) + 1):
             j = i - 1 - dropped
             interval = times[i] - times[j]
-            is_gap = interval > 3.0 * local_interval[i - 1]
+            # With pulses left out in between, the longest part tells what the motor may do: beside
+            # a hole a pulse would be left out only because it brings laxer limits.
+            part = i - 1
+            for m in range(j, i - 1):
+                if times[m + 1] - times[m] > times[part + 1] - times[part]:
+                    part = m
+            is_gap = interval > 3.0 * local_interval[part]
             for k in range(width):
                 if k == 0 and not is_gap:
                     continue
@@ -95,9 +101,9 @@ def number_ticks(
                         speed = k_before / previous
                         lever = 0.5 * interval * (interval + previous)
                         allowed = ripple**2 + 3.0 * (jitter * max(speed, k / interval)) ** 2
-                        jump = k - speed * interval - acceleration[i - 1] * lever
-                        if abs(acceleration[i - 1]) > uncertainty[i - 1]:
-                            allowed += (uncertainty[i - 1] * lever) ** 2
+                        jump = k - speed * interval - acceleration[part] * lever
+                        if abs(acceleration[part]) > uncertainty[part]:
+                            allowed += (uncertainty[part] * lever) ** 2
                         elif i == n - 1:
                             jump = _beyond(speed * interval, k, STOP_SLOPE, STOP_OFFSET)
                         elif h == 0:
@@ -105,7 +111,7 @@ def number_ticks(
                                 k * previous / interval, k_before, START_SLOPE, START_OFFSET
                             )
                         else:
-                            allowed += (uncertainty[i - 1] * lever) ** 2
+                            allowed += (uncertainty[part] * lever) ** 2
                         total += min(jump**2 / (2.0 * allowed), MAX_COST_JUMP)
                     if total < cost[i, state]:
                         cost[i, state] = total

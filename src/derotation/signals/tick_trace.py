@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.numerics.degrees import is_whole_turn
 from derotation.signals import motor
 from derotation.signals.events import Events
 from derotation.signals.trace import AngleFlag, AngleTrace
@@ -53,7 +54,9 @@ def trace_of_ticks(events: Events, direction_sign: int = 1) -> AngleTrace:
             chain.add(k, knots, base, sign, inserted)
         else:
             chain.add_unusable(k, _unusable_span(events, k), base)
-        after = base if _is_whole_turn(total) else base + sign * total
+        after = (
+            base if total > 0 and bool(is_whole_turn(np.asarray(total))) else base + sign * total
+        )
         chain.end_at(after)
         base, stop = after, chain.stop
     return chain.trace()
@@ -173,7 +176,3 @@ def _unusable_span(events: Events, k: int) -> NDFloat:
             end + latency if end < events.n_samples else np.inf,
         ]
     )
-
-
-def _is_whole_turn(degrees: float) -> bool:
-    return degrees > 0 and abs(degrees / 360 - round(degrees / 360)) < 1e-6

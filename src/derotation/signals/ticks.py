@@ -31,6 +31,8 @@ REGULAR = 1.6
 # An interval this many times longer than one beside it may hold any number of missing ticks; those
 # next to standstill are up to 3.8 times as long.
 GAP = 5.0
+# So many ticks from one pulse to the next are told from the speed on both sides, not by rhythm.
+LONG_STEP = 4
 # Variation of the speed from tick to tick that is ordinary for a motor and its encoder.
 RIPPLE = 0.08
 # Ticks at either end from which the acceleration is told.
@@ -280,7 +282,12 @@ def _steep_ends(times: NDFloat, acceleration: NDFloat, least: float) -> None:
 
 
 def _mark_gaps(times: NDFloat, is_tick: NDArray[np.bool_], step: NDArray[np.int64]) -> None:
-    """Set steps to 0 that rhythm took for one tick because the motor might just have paused."""
+    """Set steps to 0 that rhythm cannot tell.
+
+    Those that it took for one tick because the motor might just have paused, and long ones: over
+    these a strong motor might change its speed so much that one tick more or less hardly shows.
+    """
+    step[step >= LONG_STEP] = 0
     index = np.flatnonzero(is_tick)
     intervals = np.diff(times[index])
     if len(intervals) < 3:

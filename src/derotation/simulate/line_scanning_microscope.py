@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from derotation.errors import InputError
+from derotation.numerics.integers import clipped
 
 __all__ = ["Rotator"]
 
@@ -162,8 +163,7 @@ class Rotator:
             cval=self.blank_pixel_val,
         )
         if image.dtype.kind in "iu":
-            limits = np.iinfo(image.dtype)
-            values = np.clip(np.rint(values), limits.min, limits.max)
+            return clipped(np.rint(values), image.dtype)
         return np.asarray(values.astype(image.dtype))
 
     def _places(

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
+from derotation.numerics.degrees import wrapped
+from derotation.numerics.integers import clipped
 from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import Motion, crossings, motion_of
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
@@ -495,8 +497,7 @@ class RecordingPlan:
             counts += p.read_noise * rng.standard_normal(counts.shape)
         dtype = np.dtype(p.dtype)
         if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            counts = np.clip(np.rint(counts), limits.min, limits.max)
+            return clipped(np.rint(counts), dtype)
         return counts.astype(dtype)
 
     def chunks(self, frames_per_chunk: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -805,8 +806,7 @@ def _plan_illumination(p: RecordingParameters) -> NDArray[np.float64]:
         case "shadow":
             missing = np.exp(-((x - 0.2) ** 2 + (y + 0.15) ** 2) / (2 * 0.13**2))
         case "sector":
-            away = np.degrees(np.arctan2(y, x)) - 35.0
-            away = np.abs((away + 180.0) % 360.0 - 180.0)
+            away = np.abs(wrapped(np.degrees(np.arctan2(y, x)) - 35.0))
             missing = (
                 1 / (1 + np.exp((away - 30.0) / 6.0)) / (1 + np.exp((0.15 - np.hypot(x, y)) / 0.03))
             )

@@ -8,7 +8,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.io.movie import open_movie
 from derotation.plots.animation import SideBySide, choose_frames, save_animation
 from derotation.signals.angles import Angles
-from derotation.steps.inputs import open_session_movie
+from derotation.steps.inputs import angles_as_used, open_session_movie
 
 __all__ = ["run"]
 
@@ -50,7 +50,7 @@ def run(
         If a file cannot be read.
     """
     found = Calibration.load(calibration)
-    lines = Angles.load(angles).shifted(found.lag_ms)
+    lines = angles_as_used(Angles.load(angles), found)
     chosen = choose_frames(lines)
     with open_session_movie(movie, config) as raw, open_movie(derotated) as still:
         frames = SideBySide(

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from derotation.calibration.geometry import Geometry
+from derotation.maps.line_maps import LineMaps
+from derotation.maps.transforms import image_center
 from derotation.signals.angles import Angles
 from derotation.steps.inputs import open_session_movie
 from derotation.steps.rest import save_rest_image
@@ -43,4 +46,6 @@ def run(
     lines = Angles.load(angles)
     with open_session_movie(movie, config) as opened:
         timing = line_timing(opened, lines, config)
-        save_rest_image(image, opened, lines, None, timing, threads)
+        nothing_known = Geometry.about(image_center(opened.shape))
+        line_maps = LineMaps.of(lines, nothing_known, timing=timing)
+        save_rest_image(image, opened, line_maps, calibrated=False, threads=threads)

@@ -7,6 +7,7 @@ from typing import Any
 
 from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
+from derotation.estimates import Verdict
 from derotation.io.files import write_text
 from derotation.movement.carry import matters, update_calibration
 from derotation.movement.detect import Detection, find_movement, movement_from_points
@@ -20,6 +21,12 @@ from derotation.steps.rest import read_rest_image
 __all__ = ["run"]
 
 logger = logging.getLogger(__name__)
+
+_TAKEN = "Taken from {source}; the picture has not moved since ({shift:.2f} px)."
+_CARRIED = (
+    "Carried over from {source}: with the scanner the center has moved by {shift:.2f} px in the "
+    "picture, which has turned by {turned:.2f} degrees."
+)
 
 
 def run(
@@ -120,12 +127,17 @@ def _carried(
     moved_x, moved_y = (float(v) for v in found.correction.ref_to_moved_coords(x, y))
     shift = ((moved_x - x) ** 2 + (moved_y - y) ** 2) ** 0.5
     if not matters(known, found.correction):
-        said = f"Taken from {source}; the picture has not moved since ({shift:.2f} px)."
-        return known.replace(statement=f"{said} {known.statement}".strip())
-    said = (
-        f"Carried over from {source}: with the scanner the center has moved by {shift:.2f} px in "
-        f"the picture, which has turned by {found.correction.rotation:.2f} degrees."
-    )
-    logger.info("%s", said)
+        return _said_first(known, "taken", _TAKEN, {"source": source, "shift": shift})
     carried = update_calibration(known, moved, found.correction, f"{session} at rest")
-    return carried.replace(statement=f"{said} {known.statement}".strip())
+    turned = float(found.correction.rotation)
+    figures = {"source": source, "shift": shift, "turned": turned}
+    return _said_first(carried, "carried", _CARRIED, figures)
+
+
+def _said_first(
+    calibration: Calibration, code: str, says: str, figures: Mapping[str, float | str]
+) -> Calibration:
+    """Say where a calibration comes from, before all that was said about it."""
+    verdict = Verdict(topic="source", code=code, says=says, figures=figures)
+    logger.info("%s", verdict.sentence)
+    return calibration.replace(verdicts=(verdict, *calibration.verdicts))

@@ -1,17 +1,24 @@
 """Step ``derotate_movie``: the movie that stands still, in one resampling."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
-from derotation.io.files import TiffStackWriter, write_text
+from derotation.io.files import write_text
+from derotation.io.movie import Movie
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.plots.movie import plot_before_after, plot_contact_sheet
 from derotation.signals.angles import Angles
+from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import (
+    angles_as_used,
+    load_angles,
+    load_calibration,
     open_session_movie,
     read_gain,
     read_movement,
@@ -20,24 +27,37 @@ from derotation.steps.inputs import (
 from derotation.steps.timing import line_timing
 from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    movie: Annotated[Path, "derotated.tif"]
+    seen: Annotated[Path, "seen.npz"]
+    """Which pixels each frame saw."""
+    mean: Annotated[Path, "images/mean.tif"]
+    """Mean of the derotated movie."""
+    raw_mean: Annotated[Path, "images/raw_mean.tif"]
+    """Mean of the raw movie."""
+    coverage: Annotated[Path, "images/coverage.tif"]
+    """Fraction of the frames that saw each pixel."""
+    coverage_table: Annotated[Path, "coverage.csv"]
+    """Fraction of its pixels that each frame saw."""
+    statistics: Annotated[Path, "statistics.npz"]
+    """What the step ``measure_quality`` has to know about the movie."""
+    before_after: Annotated[Path, "plots/before_after.png"]
+    contact_sheet: Annotated[Path, "plots/contact_sheet.png"]
 
 
 def run(
     *,
-    movie: str | Path,
-    angles: str | Path,
-    calibration: str | Path,
+    movie: Movie | str | Path,
+    angles: Angles | str | Path,
+    calibration: Calibration | str | Path,
     config: Mapping[str, Any],
-    output: str | Path,
-    seen: str | Path,
-    mean: str | Path,
-    raw_mean: str | Path,
-    coverage: str | Path,
-    coverage_table: str | Path,
-    statistics: str | Path,
-    before_after: str | Path,
-    contact_sheet: str | Path,
+    outputs: Outputs,
     movement: str | Path | None = None,
     illumination: str | Path | None = None,
     frames_per_chunk: int | None = None,
@@ -47,28 +67,17 @@ def run(
 
     Parameters
     ----------
-    movie : path
-        The movie's TIFF, or a pattern for several.
-    angles : path
-        The angles that the step ``interpolate_angles`` wrote.
-    calibration : path
+    movie : Movie or path
+        The movie's TIFF, or a pattern for several; or the movie, opened.
+    angles : Angles or path
+        What the step ``interpolate_angles`` wrote.
+    calibration : Calibration or path
         The calibration of this session or of another one.
     config : mapping
         The configuration; its sections ``derotate`` and ``movie`` are read, and the key
         ``scan.bidirectional``.
-    output : path
-        Where ``derotated.tif`` goes.
-    seen : path
-        Where that goes which tells the pixels that each frame saw.
-    mean, raw_mean, coverage : path
-        Where the images go: the mean of the derotated and of the raw movie, and the fraction of
-        the frames that saw each pixel.
-    coverage_table : path
-        Where the table goes that says which fraction of its pixels each frame saw.
-    statistics : path
-        Where that goes which the step ``measure_quality`` needs to know about the movie.
-    before_after, contact_sheet : path
-        Where the plots go.
+    outputs : Outputs
+        Where files go.
     movement : path, optional
         The movement against the session's reference, to whose field of view it is aligned.
     illumination : path, optional
@@ -88,16 +97,15 @@ def run(
     DerotationError
         If a file cannot be read, or if movie, angles and calibration do not belong together.
     """
-    found = Calibration.load(calibration)
-    lines = Angles.load(angles).shifted(found.lag_ms)
+    found, lines = load_calibration(calibration), load_angles(angles)
     moved = None if movement is None else read_movement(movement)
     with open_session_movie(movie, config) as opened:
         result = derotate_movie(
             opened,
             lines,
             found,
-            output,
-            seen_output=seen,
+            outputs.movie,
+            seen_output=outputs.seen,
             timing=line_timing(opened, lines, config),
             movement=moved,
             **({} if illumination is None else read_gain(illumination)),
@@ -106,13 +114,14 @@ def run(
             threads=threads,
         )
         pixel_size = opened.metadata.pixel_size_um
-    for path, image in ((mean, result.mean), (raw_mean, result.raw_mean), (coverage, result.seen)):
-        _save_image(path, image, pixel_size)
+    _save_image(outputs.mean, result.mean, pixel_size)
+    _save_image(outputs.raw_mean, result.raw_mean, pixel_size)
+    _save_image(outputs.coverage, result.seen, pixel_size)
     rows = (f"{frame},{fraction:.6g}\n" for frame, fraction in enumerate(result.coverage))
-    write_text(coverage_table, "frame,coverage\n" + "".join(rows))
-    result.statistics.save(statistics)
-    save_plot(plot_before_after(result, found, moved), before_after)
-    save_plot(plot_contact_sheet(result, lines), contact_sheet)
+    write_text(outputs.coverage_table, "frame,coverage\n" + "".join(rows))
+    result.statistics.save(outputs.statistics)
+    save_plot(plot_before_after(result, found, moved), outputs.before_after)
+    save_plot(plot_contact_sheet(result, angles_as_used(lines, found)), outputs.contact_sheet)
     return result
 
 

@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from derotation.calibration.center import CenterEstimate, estimate_center
-from derotation.calibration.lag import check_direction_sign
+from derotation.calibration.sign import check_direction_sign
 from derotation.io.files import whole_file
+from derotation.io.movie import Movie
 from derotation.plots.center import plot_center
 from derotation.signals.angles import Angles
-from derotation.steps.inputs import open_session_movie, save_plot
+from derotation.steps import outputs as outputs_base
+from derotation.steps.inputs import load_angles, open_session_movie, save_plot
 from derotation.steps.timing import line_timing
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run", "save"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,33 +24,41 @@ logger = logging.getLogger(__name__)
 ESTIMATED = ("registration", "ellipse", "bayesian")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    center: Annotated[Path, "center.json"]
+    """A calibration without tilt and wobble."""
+    table: Annotated[Path, "center.csv"]
+    """What the center was found from."""
+    plot: Annotated[Path, "plots/center.png"]
+
+
 def run(
     *,
-    movie: str | Path,
-    angles: str | Path,
+    movie: Movie | str | Path,
+    angles: Angles | str | Path,
     session: str,
     config: Mapping[str, Any],
-    center: str | Path,
-    table: str | Path,
-    plot: str | Path,
+    outputs: Outputs,
     threads: int = 1,
 ) -> CenterEstimate:
     """Find the center of rotation of a session.
 
     Parameters
     ----------
-    movie : path
-        The movie's TIFF, or a pattern for several.
-    angles : path
-        The angles that the step ``interpolate_angles`` wrote.
+    movie : Movie or path
+        The movie's TIFF, or a pattern for several; or the movie, opened.
+    angles : Angles or path
+        What the step ``interpolate_angles`` wrote.
     session : str
         The session's name, for the calibration's provenance.
     config : mapping
         The configuration; its sections ``center`` and ``movie`` are read, and the key
         ``scan.bidirectional``.
-    center, table, plot : path
-        Where ``center.json`` (a calibration without tilt and wobble), ``center.csv`` (what the
-        center was found from) and ``center.png`` go.
+    outputs : Outputs
+        Where files go.
     threads : int
         Threads that share the frames.
 
@@ -61,7 +72,7 @@ def run(
     DerotationError
         If a file cannot be read, or if the movie does not tell the center.
     """
-    lines = Angles.load(angles)
+    lines = load_angles(angles)
     with open_session_movie(movie, config) as opened:
         timing = line_timing(opened, lines, config)
         if config["center"]["method"] in ESTIMATED:
@@ -70,8 +81,20 @@ def run(
         estimate = estimate_center(
             opened, lines, config["center"], timing=timing, session=session, threads=threads
         )
-    estimate.calibration.save(center)
-    with whole_file(table) as temporary:
-        estimate.table.to_csv(temporary, index=False, float_format="%.6g")
-    save_plot(plot_center(estimate), plot)
+    save(estimate, outputs)
     return estimate
+
+
+def save(estimate: CenterEstimate, outputs: Outputs) -> None:
+    """Write what was found about the center.
+
+    Parameters
+    ----------
+    estimate : CenterEstimate
+    outputs : Outputs
+        Where files go.
+    """
+    estimate.calibration.save(outputs.center)
+    with whole_file(outputs.table) as temporary:
+        estimate.table.to_csv(temporary, index=False, float_format="%.6g")
+    save_plot(plot_center(estimate), outputs.plot)

@@ -1,64 +1,86 @@
 """Step ``estimate_plane``: what the center does not explain: lag, tilted plane, wobbling axis."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
-from derotation.calibration.calibration import Calibration
-from derotation.calibration.lag import estimate_lag
-from derotation.calibration.plane import estimate_plane
-from derotation.calibration.wobble import estimate_wobble
+from derotation.calibration import Calibration, Corrected
+from derotation.calibration.sequence import estimate_corrections
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
-from derotation.maps.resample import LineTiming
+from derotation.maps.corrections import registered
+from derotation.maps.line_maps import LineMaps
 from derotation.plots.plane import plot_plane
 from derotation.plots.wobble import plot_wobble
 from derotation.signals.angles import Angles
+from derotation.steps import outputs as outputs_base
 from derotation.steps.center_text import line_for_people
-from derotation.steps.inputs import open_session_movie, save_plot
+from derotation.steps.inputs import (
+    load_angles,
+    load_calibration,
+    open_session_movie,
+    save_plot,
+)
 from derotation.steps.rest import save_rest_image
 from derotation.steps.timing import line_timing
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Outputs", "run", "save"]
 
 logger = logging.getLogger(__name__)
+
+#: How the package's own corrections are drawn; others bring their plot along.
+PLOTS: dict[str, Callable[[Any], "Figure"]] = {"plane": plot_plane, "wobble": plot_wobble}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes; plots of corrections from elsewhere lie beside the others."""
+
+    calibration: Annotated[Path, "calibration.json"]
+    text: Annotated[Path, "center_of_rotation.txt"]
+    """The center, for people."""
+    rest: Annotated[Path, "images/rest.tif"]
+    """The mean raw image at rest, which the calibration carries."""
+    plane: Annotated[Path, "plots/plane.png"]
+    wobble: Annotated[Path, "plots/wobble.png"]
+
+    def plot(self, name: str) -> Path:
+        """Where the plot of a correction goes."""
+        return self.plane.with_name(f"{name}.png")
 
 
 def run(
     *,
-    movie: str | Path,
-    angles: str | Path,
-    center: str | Path,
+    movie: Movie | str | Path,
+    angles: Angles | str | Path,
+    center: Calibration | str | Path,
     session: str,
     config: Mapping[str, Any],
-    calibration: str | Path,
-    text: str | Path,
-    rest: str | Path,
-    plane_plot: str | Path,
-    wobble_plot: str | Path,
+    outputs: Outputs,
     threads: int = 1,
 ) -> Calibration:
     """Complete a session's calibration.
 
     Parameters
     ----------
-    movie : path
-        The movie's TIFF, or a pattern for several.
-    angles : path
-        The angles that the step ``interpolate_angles`` wrote.
-    center : path
-        The calibration that the step ``estimate_center`` wrote.
+    movie : Movie or path
+        The movie's TIFF, or a pattern for several; or the movie, opened.
+    angles : Angles or path
+        What the step ``interpolate_angles`` wrote.
+    center : Calibration or path
+        What the step ``estimate_center`` wrote.
     session : str
         The session's name, for the calibration's provenance.
     config : mapping
-        The configuration; its sections ``plane``, ``wobble`` and ``movie`` are read, and the keys
-        ``angles.lag_ms`` and ``scan.bidirectional``.
-    calibration, text, plane_plot, wobble_plot : path
-        Where ``calibration.json``, ``center_of_rotation.txt``, ``plane.png`` and ``wobble.png``
-        go.
-    rest : path
-        Where ``images/rest.tif`` goes: the mean raw image at rest, which the calibration carries.
+        The configuration; its sections ``plane``, ``wobble`` and ``movie`` are read (and those of
+        corrections from elsewhere), and the keys ``angles.lag_ms`` and ``scan.bidirectional``.
+    outputs : Outputs
+        Where files go.
     threads : int
         Threads that share the frames.
 
@@ -72,39 +94,49 @@ def run(
     DerotationError
         If a file cannot be read, or if there is too little in the movie to compare.
     """
-    lines, found = Angles.load(angles), Calibration.load(center)
+    lines = load_angles(angles)
     with open_session_movie(movie, config) as opened:
         timing = line_timing(opened, lines, config)
-        common: dict[str, Any] = {"timing": timing, "session": session, "threads": threads}
-        plane = estimate_plane(opened, lines, found, config["plane"], **common)
-        if config["angles"]["lag_ms"] == "auto":
-            # A tilt that is not known yet biases the lag, and the lag the center.
-            lag = _find_lag(opened, lines, plane.calibration, timing, threads)
-            lines, found = lines.shifted(lag.lag_ms), found.replace(**lag._asdict())
-            plane = estimate_plane(opened, lines, found, config["plane"], **common)
-        wobble = estimate_wobble(opened, lines, plane.calibration, config["wobble"], **common)
-        save_rest_image(rest, opened, lines, wobble.calibration, timing, threads)
-    found = wobble.calibration.replace(image=Path(rest))
+        found, estimates = estimate_corrections(
+            opened,
+            lines,
+            load_calibration(center),
+            config,
+            timing=timing,
+            session=session,
+            threads=threads,
+        )
+        save_rest_image(
+            outputs.rest, opened, LineMaps.of(lines, found, timing=timing), threads=threads
+        )
+    return save(found, estimates, outputs)
+
+
+def save(
+    calibration: Calibration, estimates: Mapping[str, Corrected], outputs: Outputs
+) -> Calibration:
+    """Write a calibration and what its corrections were found from.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    estimates : mapping of str to Corrected
+        By the correction's name.
+    outputs : Outputs
+        Where files go.
+
+    Returns
+    -------
+    Calibration
+        The same, with the image that it carries.
+    """
+    found = calibration.replace(image=outputs.rest)
     if not found.trusted:
         logger.warning("%s", found.statement)
-    found.save(calibration)
-    write_text(text, line_for_people(found))
-    save_plot(plot_plane(plane), plane_plot)
-    save_plot(plot_wobble(wobble), wobble_plot)
+    found.save(outputs.calibration)
+    write_text(outputs.text, line_for_people(found))
+    for correction in registered():
+        plot = correction.plot or PLOTS.get(correction.name)
+        if plot is not None and correction.name in estimates:
+            save_plot(plot(estimates[correction.name]), outputs.plot(correction.name))
     return found
-
-
-class Lag(NamedTuple):
-    """The lag to correct and its uncertainty, ms."""
-
-    lag_ms: float
-    lag_sd_ms: float | None
-
-
-def _find_lag(
-    movie: Movie, angles: Angles, found: Calibration, timing: LineTiming, threads: int
-) -> Lag:
-    """Find the lag; 0 if it cannot be told or does not stand out."""
-    lag = estimate_lag(movie, angles, found, timing=timing, threads=threads)
-    logger.log(logging.INFO if lag.trusted else logging.WARNING, "%s", lag.statement)
-    return Lag(lag.lag_ms if lag.trusted and lag.significant else 0.0, lag.lag_sd_ms)

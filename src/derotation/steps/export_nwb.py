@@ -8,7 +8,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.export.nwb import export_nwb
 from derotation.io.movie import open_movie
 from derotation.signals.angles import Angles
-from derotation.steps.inputs import open_session_movie
+from derotation.steps.inputs import angles_as_used, open_session_movie
 
 __all__ = ["run"]
 
@@ -56,7 +56,7 @@ def run(
             session=session,
             recorded=raw,
             derotated=opened,
-            angles=Angles.load(angles).shifted(found.lag_ms),
+            angles=angles_as_used(Angles.load(angles), found),
             calibration=found,
             movies=config["export"]["nwb"],
             settings=config,

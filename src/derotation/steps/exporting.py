@@ -14,6 +14,7 @@ from derotation.export.frames import FilledFrames, fill_image
 from derotation.io.movie import Movie, open_movie
 from derotation.io.seen import SeenPixels
 from derotation.signals.angles import Angles
+from derotation.steps.inputs import angles_as_used
 
 __all__ = ["Derotated", "derotated_session"]
 
@@ -68,7 +69,7 @@ def derotated_session(
     MovieError
         If the movie and the other files do not belong together.
     """
-    lines = Angles.load(angles).shifted(Calibration.load(calibration).lag_ms)
+    lines = angles_as_used(Angles.load(angles), Calibration.load(calibration))
     with SeenPixels(seen) as pixels, open_movie(movie, n_planes=1, n_channels=1) as opened:
         if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
             msg = (

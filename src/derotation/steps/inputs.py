@@ -3,16 +3,20 @@
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie, open_movie
+from derotation.maps.line_maps import LineMaps
+from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,29 +30,50 @@ _PLOT_DPI = 120
 _COMPRESSION = 3
 
 
-def open_session_movie(pattern: str | Path, config: Mapping[str, Any]) -> Movie:
+def load_angles(angles: Angles | str | Path) -> Angles:
+    """Load the angles that the step ``interpolate_angles`` wrote, or take those given."""
+    return angles if isinstance(angles, Angles) else Angles.load(angles)
+
+
+def load_calibration(calibration: Calibration | str | Path) -> Calibration:
+    """Load a calibration, or take the one given."""
+    return calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)
+
+
+def angles_as_used(angles: Angles, calibration: Calibration) -> Angles:
+    """Give the angles by which lines were put in their place: with the calibration's lag."""
+    lines = LineMaps.of(angles, calibration).angles
+    assert isinstance(lines, Angles)
+    return lines
+
+
+@contextmanager
+def open_session_movie(pattern: Movie | str | Path, config: Mapping[str, Any]) -> Iterator[Movie]:
     """Open the part of a session's files that the section ``movie`` chooses.
 
     Parameters
     ----------
-    pattern : path
-        A TIFF, or a pattern for several.
+    pattern : Movie or path
+        A TIFF, or a pattern for several; or a movie that is open, and stays so.
     config : mapping
         The configuration.
 
-    Returns
-    -------
+    Yields
+    ------
     Movie
-        To be closed, or used in a ``with``.
     """
+    if isinstance(pattern, Movie):
+        yield pattern
+        return
     chosen = config["movie"]
-    return open_movie(
+    with open_movie(
         pattern,
         channel=chosen["channel"],
         plane=chosen["plane"],
         n_planes=chosen["n_planes"],
         n_channels=chosen["n_channels"],
-    )
+    ) as movie:
+        yield movie
 
 
 def read_movement(path: str | Path) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """Step ``measure_quality``: whether a session was derotated well, and what is wrong if not."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from derotation.calibration.calibration import Calibration
 from derotation.plots.quality import (
@@ -14,37 +15,45 @@ from derotation.plots.quality import (
 from derotation.quality.measure import Quality, measure_quality
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
-from derotation.steps.inputs import save_plot
+from derotation.steps import outputs as outputs_base
+from derotation.steps.inputs import angles_as_used, load_angles, load_calibration, save_plot
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    quality: Annotated[Path, "quality.json"]
+    residual_shift: Annotated[Path, "plots/residual_shift.png"]
+    mean_by_angle: Annotated[Path, "plots/mean_by_angle.png"]
+    blob: Annotated[Path, "plots/blob.png"]
+    coverage: Annotated[Path, "plots/coverage.png"]
 
 
 def run(
     *,
-    statistics: str | Path,
-    events: str | Path,
-    angles: str | Path,
-    calibration: str | Path,
+    statistics: Statistics | str | Path,
+    events: Events | str | Path,
+    angles: Angles | str | Path,
+    calibration: Calibration | str | Path,
     session: str,
     protocol: Literal["full", "incremental"],
     config: Mapping[str, Any],
-    quality: str | Path,
-    residual_shift: str | Path,
-    mean_by_angle: str | Path,
-    blob: str | Path,
-    coverage: str | Path,
+    outputs: Outputs,
     threads: int = 1,
 ) -> Quality:
     """Judge a session by figures that need no truth; the movie is not read again.
 
     Parameters
     ----------
-    statistics : path
+    statistics : Statistics or path
         What the step ``derotate_movie`` learned about the movie.
-    events, angles : path
+    events, angles : Events, Angles, or path
         What the steps ``parse_signals`` (the ``.npz``) and ``interpolate_angles`` wrote.
-    calibration : path
+    calibration : Calibration or path
         The calibration that the movie was derotated with.
     session : str
         The session's name.
@@ -53,10 +62,8 @@ def run(
     config : mapping
         The configuration; its section ``quality`` is read, and the key
         ``signals.degrees_per_rotation``.
-    quality : path
-        Where ``quality.json`` goes.
-    residual_shift, mean_by_angle, blob, coverage : path
-        Where the plots go.
+    outputs : Outputs
+        Where files go.
     threads : int
         Threads that share the images.
 
@@ -70,11 +77,11 @@ def run(
     DerotationError
         If a file cannot be read.
     """
-    found, learned = Calibration.load(calibration), Statistics.load(statistics)
-    lines = Angles.load(angles).shifted(found.lag_ms)
+    found, lines = load_calibration(calibration), load_angles(angles)
+    learned = statistics if isinstance(statistics, Statistics) else Statistics.load(statistics)
     result = measure_quality(
         learned,
-        Events.load(events),
+        events if isinstance(events, Events) else Events.load(events),
         lines,
         found,
         session=session,
@@ -83,9 +90,9 @@ def run(
         degrees_per_rotation=config["signals"]["degrees_per_rotation"],
         threads=threads,
     )
-    save_plot(plot_residual_shift(result), residual_shift)
-    save_plot(plot_mean_by_angle(learned), mean_by_angle)
-    save_plot(plot_blob(result, learned), blob)
-    save_plot(plot_coverage_over_time(learned, lines), coverage)
-    result.save(quality)
+    save_plot(plot_residual_shift(result), outputs.residual_shift)
+    save_plot(plot_mean_by_angle(learned), outputs.mean_by_angle)
+    save_plot(plot_blob(result, learned), outputs.blob)
+    save_plot(plot_coverage_over_time(learned, angles_as_used(lines, found)), outputs.coverage)
+    result.save(outputs.quality)
     return result

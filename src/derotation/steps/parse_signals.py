@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -18,11 +18,22 @@ from derotation.signals.events import Events, Repair, parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
 from derotation.signals.rows import Rows, read_rows
 from derotation.signals.without_signals import events_without_signals
+from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import open_session_movie, save_plot, settle
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    events: Annotated[Path, "events.npz"]
+    summary: Annotated[Path, "events.json"]
+    plot: Annotated[Path, "plots/signals.png"]
+
 
 # Frame rates in a file's metadata are often rounded; a wrong sampling rate is far off.
 _RATE_TOLERANCE = 0.02
@@ -30,22 +41,21 @@ _RATE_TOLERANCE = 0.02
 
 def run(
     *,
-    movie: str | Path,
+    movie: Movie | str | Path,
     signals: str | Path | None,
     stimulus: str | Path | None,
     protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
-    events: str | Path,
-    summary: str | Path,
-    plot: str | Path,
+    outputs: Outputs,
     angle_table: str | Path | None = None,
 ) -> Events:
     """Find all events of a session and bring them to agree with its movie.
 
     Parameters
     ----------
-    movie : path
-        The movie's TIFF, or a pattern for several. Only its size and metadata are read.
+    movie : Movie or path
+        The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
+        metadata are read.
     signals : path or None
         The analog signals; None if a table has an angle for each frame or line, and nothing else
         was recorded.
@@ -57,8 +67,8 @@ def run(
     config : mapping
         The configuration; its sections ``signals``, ``scan`` and ``movie`` are read, and of
         ``angles`` what says where the angle comes from.
-    events, summary, plot : path
-        Where ``events.npz``, ``events.json`` and ``signals.png`` go.
+    outputs : Outputs
+        Where files go.
     angle_table : path, optional
         The table of angles, for the source ``table``.
 
@@ -105,9 +115,9 @@ def run(
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
             )
             found = _with_frame_rate_checked(found, opened)
-    found.save(events, summary)
+    found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
-    save_plot(figure, plot)
+    save_plot(figure, outputs.plot)
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from derotation.cohort.calibrations import calibration_in_use
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record
 from derotation.report.sessions import CohortReport, Row, collect_mosaic, collect_session
@@ -65,7 +66,15 @@ def run(
     }
     states = session_states(needs, final_files=final_files, logs=logs, jobs=jobs)
     sessions = (
-        collect_session(row, states[name], results=results, benchmarks=benchmarks)
+        collect_session(
+            row,
+            states[name],
+            results=results,
+            benchmarks=benchmarks,
+            calibration=calibration_in_use(
+                name, str(row.get("calibration", "")), names, config, results=str(results)
+            ),
+        )
         for name, row in zip(names, rows, strict=True)
     )
     built = mosaic_states(mosaics or {}, logs=logs, jobs=jobs)

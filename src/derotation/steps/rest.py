@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.images.mean_images import mean_images_at_rest, mean_images_of_derotated
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
-from derotation.maps.resample import LineTiming
+from derotation.io.tiff_writer import TiffStackWriter
+from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 
 __all__ = ["read_rest_image", "save_rest_image"]
@@ -26,31 +25,32 @@ MAX_FRAMES = 100
 def save_rest_image(
     path: str | Path,
     movie: Movie,
-    angles: Angles,
-    calibration: Calibration | None,
-    timing: LineTiming,
-    threads: int,
+    line_maps: LineMaps,
+    *,
+    calibrated: bool = True,
+    threads: int = 1,
 ) -> None:
     """Write the mean of the frames at rest as a TIFF.
 
-    Where no frame was recorded at angle 0, turned ones are derotated by the calibration, if there
-    is one that holds for this session.
+    Where no frame was recorded at angle 0, turned ones are derotated, if the maps are those of a
+    calibration that holds for this session.
 
     Raises
     ------
     InputError
         If there is neither a frame at rest nor a calibration.
     """
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
     try:
         found = mean_images_at_rest(movie, angles, targets=[0.0], max_frames=MAX_FRAMES)
     except InputError:
-        if calibration is None:
+        if not calibrated:
             raise
         logger.warning("no frame was recorded at angle 0; derotated frames are averaged instead")
-        upright = calibration.replace(plane_output="scan")
         found = mean_images_of_derotated(
-            movie, angles, upright.line_maps, targets=[0.0], half_width=180.0, timing=timing,
-            max_frames=MAX_FRAMES, threads=threads,
+            movie, line_maps, targets=[0.0], half_width=180.0, max_frames=MAX_FRAMES,
+            threads=threads,
         )  # fmt: skip
     image = found.images[0]
     pixel_size = movie.metadata.pixel_size_um

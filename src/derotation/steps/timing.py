@@ -1,10 +1,10 @@
 """When the pixels of a line were recorded, for the steps that resample frames."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from derotation.io.movie import Movie
-from derotation.maps.resample import LineReference, LineTiming
+from derotation.maps.resample import LineTiming
 from derotation.signals.angles import Angles
 from derotation.steps.inputs import settle
 
@@ -28,8 +28,4 @@ def line_timing(movie: Movie, angles: Angles, config: Mapping[str, Any]) -> Line
     LineTiming
     """
     configured, said = config["scan"]["bidirectional"], movie.metadata.bidirectional
-    return LineTiming(
-        line_duty=angles.line_duty,
-        bidirectional=settle("scan.bidirectional", configured, said, False),
-        line_reference=cast(LineReference, angles.line_reference),
-    )
+    return angles.timing(bidirectional=settle("scan.bidirectional", configured, said, False))

@@ -14,25 +14,24 @@ from tqdm import tqdm
 from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenWriter
+from derotation.io.tiff_writer import TiffStackWriter
+from derotation.light.gain import evenly_lit
 from derotation.maps import transforms
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.discs import disc
+from derotation.maps.line_maps import LineAngles, LineMaps
+from derotation.maps.resample import LineTiming
 from derotation.numerics.prefetch import ahead
+from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
-from derotation.streaming.statistics import Collector, Statistics
+from derotation.streaming.collector import Collector
+from derotation.streaming.statistics import Statistics
 
-__all__ = ["DerotationResult", "derotate_movie", "disc"]
+__all__ = ["DerotationResult", "derotate_movie"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "interpolation": "linear",
-    "blank": None,
-    "mask_diameter": None,
-    "dtype": None,
-}
 # Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
 # read and written meanwhile, about 8 times as much is held.
 CHUNK_BYTES = 16e6
@@ -109,9 +108,9 @@ def derotate_movie(
     movie : Movie
         The recorded movie.
     angles : Angles
-        Angles of all its lines; lines that are not usable stay blank.
+        Angles of all its lines, as the signals tell them; lines that are not usable stay blank.
     calibration : Calibration
-        Center and plane of rotation.
+        Center, plane and all other corrections; its lag is applied here.
     output : path or None
         The TIFF to be written, whole or not at all; None to compute only what is returned.
     seen_output : path, optional
@@ -147,8 +146,8 @@ def derotate_movie(
     InputError
         If the gain has not the shape of a frame.
     """
-    settings = DEFAULTS | dict(config or {})
-    timing = timing or LineTiming(line_duty=angles.line_duty)
+    settings = complete("derotate", config)
+    line_maps = LineMaps.of(angles, calibration, timing=timing, movement=movement)
     _check_together(movie, angles, calibration, gain)
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
@@ -157,18 +156,15 @@ def derotate_movie(
     if blank is None:
         blank = dark
         logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
-    mask = _mask((height, width), calibration, movement, settings["mask_diameter"])
-    examples = _choose_examples(angles)
+    mask = _mask((height, width), calibration, line_maps, settings["mask_diameter"])
+    examples = _choose_examples(line_maps.angles)
 
     kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
     collector = Collector(
         movie,
-        angles,
-        calibration,
+        line_maps,
         mask=mask,
         offset=dark if gain is None else offset,
-        timing=timing,
-        movement=movement,
         gain=gain,
         threads=threads,
     )
@@ -176,11 +172,10 @@ def derotate_movie(
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
     blocks = _derotated(
         ahead(movie.chunks(per_chunk)),
-        lambda part: calibration.line_maps(angles.line_angles[part], movement),
-        lambda raw: raw if gain is None else _evenly_lit(raw, gain, offset),
+        line_maps,
+        lambda raw: raw if gain is None else evenly_lit(raw, gain, offset),
         mask,
         blank,
-        timing=timing,
         interpolation=settings["interpolation"],
         dtype=kind,
         threads=threads,
@@ -200,7 +195,7 @@ def derotate_movie(
 
 def _derotated(
     blocks: Iterator[tuple[int, NDArray[Any]]],
-    maps_of: Callable[[slice], NDArray[np.float64]],
+    line_maps: LineMaps,
     lit: Callable[[NDArray[Any]], NDArray[Any]],
     mask: NDArray[np.bool_],
     blank: float,
@@ -208,8 +203,8 @@ def _derotated(
 ) -> Iterator[_Block]:
     """Derotate blocks of frames, and blank what lies outside the mask."""
     for start, raw in blocks:
-        maps = maps_of(slice(start, start + len(raw)))
-        derotated = derotate_frames(lit(raw), maps, blank=blank, keep_seen=True, **how)
+        frames = slice(start, start + len(raw))
+        derotated = line_maps.derotate(lit(raw), frames, blank=blank, keep_seen=True, **how)
         assert derotated.seen is not None
         if not mask.all():
             derotated.frames[:, ~mask] = blank
@@ -220,14 +215,23 @@ def _derotated(
 def _mask(
     shape: tuple[int, int],
     calibration: Calibration,
-    movement: ArrayLike | None,
+    line_maps: LineMaps,
     diameter: float | None,
 ) -> NDArray[np.bool_]:
     """Mark what is not blank on purpose: a disc about the center, which moves with the sample."""
     center = calibration.center
-    if movement is not None:
-        center = tuple(transforms.apply(np.asarray(movement)[:2], center))
-    return disc(shape, center, diameter)
+    if line_maps.movement is not None:
+        center = tuple(transforms.apply(line_maps.movement, center))
+    mask = disc(shape, center, diameter)
+    if not mask.any():
+        x, y = center
+        msg = (
+            f"derotate.mask_diameter is {diameter:g}, but no pixel of the picture ({shape[1]} x "
+            f"{shape[0]}, width x height) lies within such a disc about the center of rotation, "
+            f"({x:.1f}, {y:.1f}): correct the center, or leave the mask out (null)"
+        )
+        raise InputError(msg)
+    return mask
 
 
 @contextlib.contextmanager
@@ -263,37 +267,6 @@ def _writing(
         yield write
 
 
-def disc(
-    shape: tuple[int, int], center: tuple[float, float], diameter: float | None
-) -> NDArray[np.bool_]:
-    """Mark the pixels (y, x) within a disc about a center (x, y); all of them without a diameter.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width.
-    center : tuple of float
-        (x, y) in pixels.
-    diameter : float or None
-        Pixels.
-    """
-    if diameter is None:
-        return np.ones(shape, np.bool_)
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    return np.asarray((x - center[0]) ** 2 + (y - center[1]) ** 2 <= (diameter / 2) ** 2)
-
-
-def _evenly_lit(
-    frames: NDArray[Any], gain: NDArray[np.float32], offset: float
-) -> NDArray[np.float32]:
-    """Undo uneven illumination in recorded frames; the kernel rounds them to integers again."""
-    lit = frames.astype(np.float32)
-    lit -= np.float32(offset)
-    lit *= gain
-    lit += np.float32(offset)
-    return lit
-
-
 def _check_together(
     movie: Movie, angles: Angles, calibration: Calibration, gain: NDArray[np.float32] | None
 ) -> None:
@@ -315,9 +288,9 @@ def _check_together(
     calibration.check_shape(movie.shape, str(movie.paths[0]))
 
 
-def _choose_examples(angles: Angles) -> NDArray[np.int64]:
+def _choose_examples(angles: LineAngles) -> NDArray[np.int64]:
     """Choose frames at rest and turning, spread over the angles; sorted by frame number."""
-    middle = np.nan_to_num(angles.frame_angles)
+    middle = np.nan_to_num(angles.middle)
     turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
     resting = np.setdiff1d(np.arange(len(middle)), turning)
     order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]

@@ -1,7 +1,7 @@
 """Trouble made on purpose: Python imports this first in every job if its folder is in PYTHONPATH.
 
 One job of the step that HOG_STEP names, the first to come, takes more and more memory. Those of
-SLEEPY_STEP take their time.
+SLEEPY_STEP take their time. With LOOK_SOON it is looked at once why jobs wait.
 """
 
 import os
@@ -34,3 +34,7 @@ if is_step("HOG_STEP"):
         eat_memory(Path(os.environ["HOG_CLAIM"]))
 if is_step("SLEEPY_STEP"):
     time.sleep(120)
+if "LOOK_SOON" in os.environ:
+    from derotation.jobs import submission
+
+    submission.FIRST_LOOK_S = submission.PAUSE_S = 2.0

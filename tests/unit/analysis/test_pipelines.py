@@ -12,12 +12,14 @@ import pytest
 import tifffile
 import yaml
 
-from derotation.analysis import _pipeline_settings
+from derotation.analysis import pipeline_settings
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
 from derotation.analysis.run_log import run_log
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import CenterError, ConfigError, SignalError
+from derotation.settings.defaults import section as defaults
+from derotation.settings.schema import config_schema
 from derotation.simulate import simulate_session
 
 SHAPE = (48, 56)
@@ -163,17 +165,43 @@ def test_full_session_stands_still(full_run, full_files):
 def test_full_session_writes_what_is_documented(full_run):
     _, folder = full_run
     assert names_in(folder / "out") == [
+        "derotated",
         "derotated.csv",
         "derotated.tif",
         "derotated_calibration.json",
     ]
+    assert names_in(folder / "out" / "derotated") == [
+        "angles.csv",
+        "angles.npz",
+        "calibration.json",
+        "center.csv",
+        "center.json",
+        "center_of_rotation.txt",
+        "coverage.csv",
+        "dark_angles.csv",
+        "events.npz",
+        "illumination.json",
+        "illumination.npz",
+        "images",
+        "quality.json",
+        "seen.npz",
+        "statistics.npz",
+    ]
     assert names_in(folder / "plots") == [
         "angles.png",
         "before_after.png",
+        "blob.png",
         "center.png",
         "contact_sheet.png",
+        "coverage.png",
+        "dark_angles.png",
+        "illumination.png",
+        "mean_by_angle.png",
         "optimal_center_of_rotation.txt",
+        "plane.png",
+        "residual_shift.png",
         "signals.png",
+        "wobble.png",
     ]
     logs = names_in(folder / "logs")
     assert len(logs) == 2
@@ -396,10 +424,10 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         FullPipeline(file)
     lines = str(caught.value).splitlines()
-    assert [line.split(": ")[:2] for line in lines] == [
-        [str(file), "frame_rate"],
-        [str(file), "rot_dec"],
-    ]
+    written = file.read_text(encoding="utf-8").splitlines()
+    for line, key in zip(lines, ("frame_rate", "rot_dec"), strict=True):
+        number = next(n for n, text in enumerate(written, 1) if text.startswith(f"{key}:"))
+        assert line.startswith(f"{file}, line {number}: {key}: ")
 
 
 @pytest.mark.parametrize(
@@ -454,19 +482,20 @@ def test_keys_mean_what_is_documented():
         ("bayesian", {"biased_center": [1.5, 2], "n_iter": 3}),
     ):
         section = FullPipeline({**FIXED, **asked, "center_method": method}).settings.sections
-        assert section["center"] == {"method": method, **expected}
+        assert section["center"] == defaults("center") | {"method": method, **expected}
 
 
-def test_sections_of_the_workflow_are_the_same_here(pytestconfig):
-    file = pytestconfig.rootpath / "workflow/schemas/config.schema.yaml"
-    workflow = yaml.safe_load(file.read_text(encoding="utf-8"))["properties"]
-    words = ("description", "unit")
-    for name in ("movie", "scan", "derotate"):
-        theirs = {
-            key: {rule: value for rule, value in rules.items() if rule not in words}
-            for key, rules in workflow[name]["properties"].items()
-        }
-        assert _pipeline_settings.SCHEMA["properties"][name]["properties"] == theirs
+def test_keys_and_sections_are_those_of_the_workflow():
+    here, workflow = pipeline_settings.pipeline_schema(), config_schema()
+    for name in pipeline_settings.SECTIONS:
+        assert here["properties"][name] == workflow["properties"][name]
+    given = FullPipeline(FIXED).settings.sections
+    for name in set(given) - {"signals"}:
+        assert given[name].keys() == workflow["properties"][name]["properties"].keys()
+    for key, name in pipeline_settings.KEYS.items():
+        section, inner = name.split(".")
+        own, theirs = here["properties"][key], workflow["properties"][section]["properties"][inner]
+        assert own | {"type": None} == theirs | {"type": None}, key
 
 
 def test_rates_that_contradict_each_other_are_refused(full_files, tmp_path):
@@ -517,7 +546,7 @@ def test_the_recorded_movie_is_never_replaced(full_files, tmp_path):
 
 def test_folders_that_cannot_be_made_are_named(full_files, tmp_path):
     (tmp_path / "out").write_text("no folder")
-    with pytest.raises(ConfigError, match="out: nothing can be written there"):
+    with pytest.raises(ConfigError, match="out/derotated: nothing can be written there"):
         FullPipeline(lab_config(full_files, tmp_path))()
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError
+from derotation.estimates import Verdict
 
-SCHEMAS = Path(__file__).parents[3] / "workflow/schemas"
+SCHEMA = Path(__file__).parents[3] / "src/derotation/settings/calibration.schema.yaml"
 
 
 @pytest.fixture
@@ -21,7 +22,9 @@ def calibration():
         method="registration",
         center_sd=(0.01, 0.02),
         residual_px=0.1,
-        statement="fine",
+        verdicts=(
+            Verdict(topic="center", code="known", says="fine: {x:.1f}", figures={"x": 1.25}),
+        ),
         provenance={"session": "a"},
     )
 
@@ -36,7 +39,7 @@ def test_round_trip(calibration, tmp_path):
 
 
 def test_maps_turn_about_the_center(calibration):
-    maps = calibration.line_maps([40.0])
+    maps = calibration.maps([40.0])
     np.testing.assert_allclose(maps[0] @ [12.25, 7.5, 1], [12.25, 7.5])
 
 
@@ -93,11 +96,11 @@ def test_wobble_is_taken_away_before_turning_back(calibration):
     angle = 90.0
     # At 90 degrees: S sin(90) = (2, 0), and C (cos(180) - 1) = (0, -2).
     seen = [12.25 + 3.0 + 2.0, 7.5 - 2.0, 1]
-    plain = calibration.line_maps([angle])[0] @ [12.25 + 3.0, 7.5, 1]
-    np.testing.assert_allclose(wobbling.line_maps([angle])[0] @ seen, plain)
+    plain = calibration.maps([angle])[0] @ [12.25 + 3.0, 7.5, 1]
+    np.testing.assert_allclose(wobbling.maps([angle])[0] @ seen, plain)
     identity = [[1, 0, 0], [0, 1, 0]]
     for rest in (0.0, 360.0, -360.0):
-        np.testing.assert_array_equal(wobbling.line_maps([rest])[0], identity)
+        np.testing.assert_array_equal(wobbling.maps([rest])[0], identity)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_bad_plane_wobble_and_lag(calibration, tmp_path, change, message):
 
 def test_files_follow_the_schema(calibration, tmp_path):
     """The schema in the repository describes every field, and what is written fits it."""
-    schema = yaml.safe_load((SCHEMAS / "calibration.schema.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA.read_text())
     fields = {field.name for field in dataclasses.fields(Calibration)}
     assert set(schema["properties"]) == fields | {"kind", "version"}
     full = calibration.replace(

@@ -3,8 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
-from derotation.calibration.lag import check_direction_sign, estimate_lag
+from derotation.calibration import Calibration
+from derotation.calibration.lag import estimate_lag
+from derotation.calibration.sign import check_direction_sign
 from derotation.errors import CenterError
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
@@ -98,7 +99,7 @@ def test_a_wrong_sign_is_refused_and_a_right_one_is_not(tmp_path, parameters):
     session = Session(tmp_path, **parameters)
     check = check_direction_sign(session.movie, session.angles)
     assert check.decided
-    assert check.likeness > check.likeness_flipped
+    assert check.correlation > check.correlation_flipped
     assert "is right" in check.statement
     with pytest.raises(CenterError, match=r"flip angles\.direction_sign"):
         check_direction_sign(session.movie, flipped(session.angles))

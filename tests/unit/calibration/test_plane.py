@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration, plane
 from derotation.calibration.geometry import tilt_to_vector, vector_to_tilt
 from derotation.calibration.plane import estimate_plane
 from derotation.errors import CenterError, ConfigError, InputError
-from derotation.images.registration import affine_maps, affine_values
+from derotation.images.comparison import affine_maps, affine_values
 from derotation.io.movie import open_movie
 from derotation.maps.resample import derotate_frames
 from derotation.plots.plane import plot_plane
@@ -92,7 +92,7 @@ def test_corrected_frames_look_like_the_sample_at_rest(tmp_path):
     flat = simulate(scene=tilted.plan.scene, **exact)
 
     def psnr(recording, calibration):
-        maps = calibration.line_maps(recording.line_angles)
+        maps = calibration.maps(recording.line_angles)
         out = derotate_frames(recording.movie, maps, timing=true_timing(recording))
         inside = disc(recording.movie.shape[1:], recording.center, 45)
         turned = np.ptp(recording.line_angles, axis=1) > 0
@@ -109,6 +109,23 @@ def test_partial_turns(tmp_path):
     result = estimate(recording, tmp_path)
     assert result.corrected
     assert abs(result.plane_angle - 20) < max(4 * result.plane_sd[0], 0.5)
+
+
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
+    recording = simulate(plane_angle=25.0, plane_orientation=40.0)
+    whole = estimate(recording, tmp_path).calibration
+    measured = plane.residual_shifts
+
+    def without_some(refined):
+        shifts = measured(refined)
+        shifts[:3] = np.nan
+        return shifts
+
+    monkeypatch.setattr(plane, "residual_shifts", without_some)
+    result = estimate(recording, tmp_path).calibration
+    assert result.trusted
+    assert "nan" not in result.statement
+    assert result.residual_px == pytest.approx(whole.residual_px, rel=0.2)
 
 
 def test_a_given_center_stays(tmp_path):
@@ -137,9 +154,15 @@ def test_given_planes(tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"correct": "maybe"}, "plane.correct is 'maybe'; allowed are auto, never and fixed"),
-        ({"output": "top"}, "plane.output is 'top'"),
-        ({"correct": "fixed", "plane_angle": 95}, "plane.plane_angle is 95"),
+        (
+            {"correct": "maybe"},
+            r'plane\.correct: found the text "maybe", allowed: auto, never or fixed',
+        ),
+        ({"output": "top"}, r'plane\.output: found the text "top", allowed: scan or sample'),
+        (
+            {"correct": "fixed", "plane_angle": 95},
+            r"plane\.plane_angle: found 95, allowed: .* and below 90",
+        ),
     ],
 )
 def test_bad_options(tmp_path, config, message):

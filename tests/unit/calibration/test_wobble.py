@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
+from derotation.calibration import wobble as wobbles
 from derotation.calibration.wobble import estimate_wobble
 from derotation.errors import ConfigError
 from derotation.io.movie import open_movie
@@ -39,7 +40,7 @@ def largest_shift(recording, calibration):
     around = np.deg2rad(np.arange(0, 360, 30))
     x, y = (25 * np.cos(around) + recording.center[0], 25 * np.sin(around) + recording.center[1])
     seen = recording.plan.place_in_picture(x, y, angles[:, np.newaxis])
-    maps = calibration.line_maps(angles)[:, np.newaxis]
+    maps = calibration.maps(angles)[:, np.newaxis]
     back = transforms.apply(maps, np.stack(seen, axis=-1))
     return np.hypot(*(back - np.stack([x, y], axis=-1)).mean(axis=1).T).max()
 
@@ -89,6 +90,23 @@ def test_what_belongs_to_the_center_is_no_wobble(tmp_path):
     assert not result.corrected
 
 
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
+    recording = simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
+    measured = wobbles.residual_shifts
+
+    def without_some(refined):
+        shifts = measured(refined)
+        shifts[:3] = np.nan
+        return shifts
+
+    monkeypatch.setattr(wobbles, "residual_shifts", without_some)
+    result = estimate(recording, tmp_path)
+    assert result.corrected
+    assert result.calibration.trusted
+    assert 0 < result.calibration.residual_px < 0.3
+    assert "nan" not in result.calibration.statement
+
+
 def test_a_given_center_stays(tmp_path):
     recording = simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
     with open_movie(save_movie(recording, tmp_path)) as movie:
@@ -111,8 +129,10 @@ def test_options(tmp_path):
     recording = simulate(shape=(16, 16))
     assert "never" in estimate(recording, tmp_path, {"correct": "never"}).statement
     with pytest.raises(
-        ConfigError, match=r"wobble\.correct is 'fixed'; allowed are auto and never"
+        ConfigError, match=r'wobble\.correct: found the text "fixed", allowed: auto or never'
     ):
         estimate(recording, tmp_path, {"correct": "fixed"})
-    with pytest.raises(ConfigError, match=r"wobble\.max_order is 0; allowed are 1 to 8"):
+    with pytest.raises(
+        ConfigError, match=r"wobble\.max_order: found 0, allowed: .* 1 and at most 8"
+    ):
         estimate(recording, tmp_path, {"max_order": 0})

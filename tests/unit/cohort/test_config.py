@@ -5,22 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from derotation.cohort.config import check_config, load_config, section, validate_config
 from derotation.errors import ConfigError
+from derotation.settings.schema import config_schema
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SMALLEST = {"signals": {"sampling_rate": 50000}}
 
 
 def errors_of(config, **keywords):
-    return check_config(config, SCHEMA, **keywords)[1]
+    return check_config(config, **keywords)[1]
 
 
 def test_defaults_are_filled_in_everywhere():
-    config = validate_config(SMALLEST, SCHEMA)
+    config = validate_config(SMALLEST)
     assert config["sessions"] == "config/sessions.tsv"
     assert config["angles"]["line_reference"] == "middle"
     assert config["signals"]["channel_names"]["rotation_on"] == "rotation_on"
@@ -29,13 +28,13 @@ def test_defaults_are_filled_in_everywhere():
 
 
 def test_an_empty_section_gets_its_defaults():
-    assert validate_config(SMALLEST | {"angles": None}, SCHEMA) == validate_config(SMALLEST, SCHEMA)
+    assert validate_config(SMALLEST | {"angles": None}) == validate_config(SMALLEST)
 
 
 def test_equal_settings_are_equal_values_in_equal_order():
     one = {"signals": {"sampling_rate": 50000.0}, "center": {"fixed": (3.0, 4.5), "seed": 1}}
     two = {"center": {"seed": 1.0, "fixed": [3, 4.5]}, "signals": {"sampling_rate": 50000}}
-    assert repr(validate_config(one, SCHEMA)) == repr(validate_config(two, SCHEMA))
+    assert repr(validate_config(one)) == repr(validate_config(two))
 
 
 def test_values_of_a_notebook_are_taken():
@@ -45,7 +44,6 @@ def test_values_of_a_notebook_are_taken():
             "signals": {"sampling_rate": np.float64(2e4)},
             "center": {"fixed": np.array([1.5, 2.0])},
         },
-        SCHEMA,
     )
     assert config["sessions"] == "sheet.tsv"
     assert config["signals"]["sampling_rate"] == 20000
@@ -103,12 +101,12 @@ def test_all_mistakes_come_at_once_with_their_files(tmp_path):
     lab.write_text("signals: {sampling_rate: fast}\ncenter: {seed: -1}\n")
     mine.write_text("center: {seed: -2}\nderotate: {dtipe: uint8}\n")
     with pytest.raises(ConfigError) as caught:
-        load_config([lab, mine], SCHEMA)
+        load_config([lab, mine])
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith(f"{mine}: center.seed: found -2")
-    assert lines[1].startswith(f"{mine}: derotate.dtipe:")
-    assert lines[2].startswith(f"{lab}: signals.sampling_rate:")
+    assert lines[0].startswith(f"{mine}, line 1: center.seed: found -2")
+    assert lines[1].startswith(f"{mine}, line 2: derotate.dtipe:")
+    assert lines[2].startswith(f"{lab}, line 1: signals.sampling_rate:")
 
 
 def test_a_value_from_no_file_is_said_to_come_from_the_command_line(tmp_path):
@@ -121,7 +119,7 @@ def test_a_value_from_no_file_is_said_to_come_from_the_command_line(tmp_path):
 def test_later_files_override_earlier_ones_key_by_key(tmp_path):
     (tmp_path / "a.yaml").write_text("signals: {sampling_rate: 1, max_off_glitch_ms: 5}\n")
     (tmp_path / "b.yaml").write_text("signals: {sampling_rate: 2}\n")
-    config = load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"], SCHEMA)
+    config = load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"])
     assert config["signals"]["sampling_rate"] == 2
     assert config["signals"]["max_off_glitch_ms"] == 5
 
@@ -139,16 +137,16 @@ def test_unreadable_files_are_explained(tmp_path, text, message):
     file = tmp_path / "config.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message):
-        load_config(file, SCHEMA)
+        load_config(file)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read"):
-        load_config(tmp_path / "nothing.yaml", SCHEMA)
+        load_config(tmp_path / "nothing.yaml")
 
 
 def test_sections_hold_what_was_asked_for_and_no_more():
-    config = validate_config(SMALLEST, SCHEMA)
+    config = validate_config(SMALLEST)
     chosen = section(config, "scan.lines_per_frame", "angles")
     assert chosen == {"angles": config["angles"], "scan": {"lines_per_frame": None}}
     assert list(chosen) == ["angles", "scan"]
@@ -175,7 +173,7 @@ def objects(schema):
 
 
 def test_every_key_is_described_and_unknown_ones_are_refused():
-    root = yaml.safe_load(SCHEMA.read_text())
+    root = config_schema()
     for path, schema in leaves(root, root):
         assert schema.get("description"), path
         # The simulator itself has the defaults of its parameters.
@@ -200,7 +198,7 @@ def words_in_code():
 
 
 def test_every_key_is_read_by_some_code():
-    root = yaml.safe_load(SCHEMA.read_text())
+    root = config_schema()
     # Snakemake itself reads pathvars.
     unread = {path for path, _ in leaves(root, root) if path[0] != "pathvars"}
     words = words_in_code()

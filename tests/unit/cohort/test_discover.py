@@ -123,7 +123,7 @@ def test_shared_names_are_errors(tmp_path):
     assert str(raw / "d1/rec") in found.errors[0]
     with pytest.raises(InputError, match="would be called"):
         write_sheet(found, tmp_path / "sheet.tsv")
-    by_path = discover_sessions(raw, Patterns(name="path"))
+    by_path = discover_sessions(raw, Patterns.from_config({"name": "path"}))
     assert [session.name for session in by_path.sessions] == ["d1_rec", "D2_rec"]
     assert not by_path.errors
 
@@ -156,7 +156,7 @@ def test_names_with_glob_characters(tmp_path):
 
 def test_files_with_the_same_beginning_stay_out_of_the_pattern(tmp_path):
     raw = tree(tmp_path / "raw", "a/m1.tif", "a/m2.tif", "a/mean.tif", "a/s.npy", "a/s.csv")
-    found = discover_sessions(raw, Patterns(movie=("m?.tif",)))
+    found = discover_sessions(raw, Patterns.from_config({"movie": ["m?.tif"]}))
     assert found.sessions[0].movie == str(raw / "a/m[0-9]*.tif")
 
 
@@ -169,3 +169,34 @@ def test_links_in_a_circle(tmp_path):
 def test_no_folder(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         discover_sessions(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        ("a\tb.npy", "a tab"),
+        ("a\nb.npy", "a line break"),
+        ("m{x}.npy", "a brace"),
+        (b"m\xfc.npy".decode(errors="surrogateescape"), "no known encoding"),
+    ],
+)
+def test_a_path_that_no_sheet_can_name_is_said_and_hides_no_other_session(tmp_path, file, word):
+    raw = tree(
+        tmp_path / "raw",
+        "one/m.tif", f"one/{file}", "one/s.csv", "two/m.tif", "two/s.npy", "two/s.csv",
+    )  # fmt: skip
+    found = discover_sessions(raw)
+    (unpaired,) = found.unpaired
+    assert unpaired.folder.name == "one"
+    assert word in unpaired.reason
+    assert unpaired.reason.isascii()
+    assert list(rows(raw, tmp_path)) == ["two"]
+
+
+def test_a_name_too_long_for_the_sheet_is_said(tmp_path):
+    folder = "x" * 60
+    files = [f"{folder}/{folder}/{name}" for name in ("m.tif", "s.npy", "s.csv")]
+    raw = tree(tmp_path / "raw", *files)
+    (unpaired,) = discover_sessions(raw, Patterns.from_config({"name": "path"})).unpaired
+    assert "121 characters, at most 100" in unpaired.reason
+    assert list(rows(raw, tmp_path)) == [folder]

@@ -10,7 +10,6 @@ from derotation.cohort.cohort import load_cohort
 from derotation.cohort.groups import mosaic_groups
 from derotation.errors import ConfigError
 
-SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
 COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "mosaic", "stage_x_um",
            "stage_y_um")  # fmt: skip
 METADATA = (
@@ -45,8 +44,6 @@ def load(*rows, pixel_size=None, simulate=None):
     }  # fmt: skip
     return load_cohort(
         config,
-        config_schema=SCHEMAS / "config.schema.yaml",
-        sheet_schema=SCHEMAS / "sessions.schema.yaml",
     )
 
 
@@ -124,5 +121,5 @@ def test_axes_of_the_stage_that_point_the_same_way():
     from derotation.cohort.config import check_config
 
     config = {"signals": {"sampling_rate": 1000}, "mosaic": {"x_axis": "up"}}
-    (line,) = check_config(config, SCHEMAS / "config.schema.yaml")[1]
+    (line,) = check_config(config)[1]
     assert "mosaic.y_axis: found down, but mosaic.x_axis is up" in line

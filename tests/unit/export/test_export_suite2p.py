@@ -15,7 +15,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import ConfigError, InputError
 from derotation.export.bad_frames import bad_frames, frame_speeds
 from derotation.export.frames import FilledFrames, fill_image
@@ -26,6 +26,7 @@ from derotation.export.tiff import export_tiff
 from derotation.images.offset import lit_frames
 from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels, SeenWriter
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming, derotate_frames
 from derotation.signals.angles import AngleFlag, Angles
 
@@ -85,7 +86,7 @@ class Session:
         )
         done = derotate_frames(
             raw,
-            self.calibration.line_maps(self.angles.line_angles, movement),
+            LineMaps.of(self.angles, self.calibration, movement=movement)(),
             timing=LineTiming(line_duty=0.9),
             interpolation=interpolation,
             blank=BLANK,

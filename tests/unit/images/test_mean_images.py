@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from derotation.calibration.geometry import Geometry
 from derotation.errors import InputError
 from derotation.images.mean_images import (
     DerotatedMeans,
@@ -10,7 +11,7 @@ from derotation.images.mean_images import (
     mean_images_of_arrays,
     mean_images_of_derotated,
 )
-from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
 
 
 def disc(shape, center, radius):
@@ -100,13 +101,8 @@ def test_wrong_arguments():
 
 def test_derotated_means_look_like_the_sample_at_rest(full):
     recording, movie, angles, timing = full
-
-    def maps(lines):
-        return transforms.line_maps(lines, recording.center)
-
-    means = mean_images_of_derotated(
-        movie, angles, maps, targets=8, timing=timing, max_frames=5, threads=2
-    )
+    maps = LineMaps.of(angles, Geometry.about(recording.center), timing=timing)
+    means = mean_images_of_derotated(movie, maps, targets=8, max_frames=5, threads=2)
     np.testing.assert_allclose(means.angles, np.arange(0, 360, 45))
     assert means.counts.max() == 5
     inside = disc(movie.shape[1:], recording.center, 45)
@@ -118,21 +114,20 @@ def test_derotated_means_look_like_the_sample_at_rest(full):
     middle = recording.line_angles[:, movie.shape[1] // 2]
     assert (middle < -20).any()
     assert (middle > 20).any()
-    every = mean_images_of_derotated(movie, angles, maps, targets=8, timing=timing)
+    every = mean_images_of_derotated(movie, maps, targets=8)
     assert every.counts.sum() == len(movie)
     with pytest.raises(InputError, match="no frame was recorded at"):
-        mean_images_of_derotated(movie, angles, maps, targets=360)
+        mean_images_of_derotated(movie, maps, targets=360)
 
 
 def test_trials_give_the_same_means(full):
     recording, movie, angles, timing = full
-
-    def maps(lines):
-        return transforms.line_maps(lines, recording.center)
-
+    placement = Geometry.about(recording.center)
     trials = DerotatedMeans(movie, angles, n_angles=8, frames_per_angle=5, timing=timing)
-    expected = mean_images_of_derotated(movie, angles, maps, targets=8, timing=timing, max_frames=5)
-    found = trials(maps)
+    expected = mean_images_of_derotated(
+        movie, LineMaps.of(angles, placement, timing=timing), targets=8, max_frames=5
+    )
+    found = trials(placement)
     np.testing.assert_array_equal(found.images, expected.images)
     np.testing.assert_array_equal(found.seen, expected.seen)
     assert len(trials) == 8

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derotation.errors import InputError
-from derotation.io import files
+from derotation.io import tiff_writer
 from derotation.io.files import (
-    TiffStackWriter,
     natural_sort,
     save_npz,
     whole_file,
@@ -22,6 +21,7 @@ from derotation.io.files import (
     write_text,
 )
 from derotation.io.movie import open_movie
+from derotation.io.tiff_writer import TiffStackWriter
 
 OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 
@@ -284,7 +284,7 @@ def test_own_reader_finds_rate_and_pixel_size(tmp_path, dtype):
 def test_stack_writer_takes_bigtiff_above_the_limit(tmp_path, monkeypatch):
     assert not TiffStackWriter(tmp_path / "m.tif", (29_000, 256, 256), "u2").is_bigtiff
     assert TiffStackWriter(tmp_path / "m.tif", (30_000, 256, 256), "u2").is_bigtiff
-    monkeypatch.setattr(files, "_CLASSIC_LIMIT_BYTES", 100)
+    monkeypatch.setattr(tiff_writer, "_CLASSIC_LIMIT_BYTES", 100)
     data = movie("u2")
     with TiffStackWriter(tmp_path / "m.tif", data.shape, data.dtype) as writer:
         writer.write(data)

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derotation.errors import InputError, MovieError
-from derotation.io.files import TiffStackWriter
 from derotation.io.movie import open_movie
+from derotation.io.tiff_writer import TiffStackWriter
 
 HEADER = """SI.VERSION_MAJOR = '2016'
 SI.hChannels.channelSave = {channels}

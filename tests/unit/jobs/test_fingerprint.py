@@ -130,3 +130,9 @@ def test_it_finds_the_library_itself():
         "derotation.cohort.sample_sheet",
     } <= set(behind)
     assert len(code_fingerprint("derotation.cohort.cohort")) == 64
+
+
+def test_the_package_itself_is_found_wherever_this_module_lies_in_it():
+    behind = modules_behind("derotation.steps.parse_signals")
+    assert "derotation.io.movie" in behind
+    assert len(code_fingerprint("derotation.steps.parse_signals")) == 64

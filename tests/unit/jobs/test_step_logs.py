@@ -1,6 +1,8 @@
 """What a job leaves in its log file."""
 
+import faulthandler
 import logging
+import subprocess
 import sys
 import warnings
 
@@ -66,3 +68,33 @@ def test_the_error_is_taken_out_of_a_log(tmp_path):
     assert last_error(tmp_path / "good.log") is None
     assert last_error(tmp_path / "none.log") is None
     assert last_error(tmp_path / "bad.log") == "raw/s.npy: no ticks.\nCheck the cable."
+
+
+CRASH = """
+import ctypes
+from derotation.errors import InputError
+from derotation.io.files import write_text
+from derotation.jobs.logs import job_log
+class Path:
+    def __fspath__(self):
+        ctypes.string_at(0)
+with job_log("a.log"):
+    write_text(Path(), "")
+"""
+
+
+def test_a_crash_of_a_library_leaves_its_place(tmp_path):
+    """A reader of damaged files may end Python itself, so that nothing is raised."""
+    done = subprocess.run([sys.executable, "-c", CRASH], cwd=tmp_path, check=False, timeout=60)
+    assert done.returncode < 0
+    error = last_error(tmp_path / "a.log")
+    assert error.startswith("a library crashed (Segmentation fault) in ")
+    assert "(files.py, line " in error
+    assert "\n" not in error
+
+
+def test_somebody_who_listens_for_crashes_already_is_left_alone(tmp_path):
+    before = faulthandler.is_enabled()
+    with job_log(tmp_path / "a.log"):
+        assert faulthandler.is_enabled()
+    assert faulthandler.is_enabled() == before

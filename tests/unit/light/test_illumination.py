@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import ConfigError, InputError
 from derotation.io.movie import open_movie
 from derotation.light.illumination import estimate_illumination

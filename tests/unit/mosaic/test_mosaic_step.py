@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from derotation.errors import InputError
-from derotation.io.files import TiffStackWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.steps import build_mosaic
 from unit.mosaic.scenes import SIDE, grid, rms_distance
 

@@ -70,7 +70,8 @@ def test_whole_pixel_displacements_are_measured():
     # of the first, the third 98 px below and 1 px to the right, instead of 96 and 96.
     rng = np.random.default_rng(0)
     picture = rng.normal(size=(SIDE + 120, SIDE + 120))
-    picture = sum(np.roll(picture, (i, j), (0, 1)) for i in range(4) for j in range(4))
+    moved = [np.roll(picture, (i, j), (0, 1)) for i in range(4) for j in range(4)]
+    picture = np.sum(moved, axis=0)
     corners = [(5, 5), (3, 98), (103, 6), (101, 99)]
     tiles = [picture[r : r + SIDE, c : c + SIDE] for r, c in corners]
     volume = np.block([tiles[:2], tiles[2:]])[np.newaxis]

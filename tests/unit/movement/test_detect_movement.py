@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError
 from derotation.movement import (
     DetectionFailedError,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError
-from derotation.io.files import TiffStackWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.movement import MovementCorrection, update_calibration
 from derotation.movement.carry import matters
 from derotation.simulate import plan_recording
@@ -54,7 +54,7 @@ def test_where_the_scanner_moved_the_calibration_moves(plans, movement):
     x, y = np.array([[10.0, 20, 60], [50, 8, 30]])
     for angle in (0.0, 77.0, 200.0):
         there = plan.place_in_picture(x, y, angle)
-        ((a, b, c), (d, e, f)) = moved.line_maps(angle)
+        ((a, b, c), (d, e, f)) = moved.maps(angle)
         back = a * there[0] + b * there[1] + c, d * there[0] + e * there[1] + f
         np.testing.assert_allclose(back, (x, y), atol=1e-6)
     assert moved.provenance["session"] == "day1"

@@ -126,6 +126,6 @@ def test_the_file_is_a_small_animation(frames, tmp_path):
     for name, movie in (("small", frames), ("large", large)):
         save_animation(movie, tmp_path / f"{name}.gif")
         with Image.open(tmp_path / f"{name}.gif") as image:
-            assert image.n_frames == len(movie.raw)
+            assert getattr(image, "n_frames", 1) == len(movie.raw)
             assert 480 <= image.width <= 540
     assert (tmp_path / "large.gif").stat().st_size < MAX_BYTES

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from scipy import ndimage
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.io.movie import open_movie
 from derotation.plots.quality import (
     plot_blob,
@@ -21,6 +20,7 @@ from derotation.plots.quality import (
 from derotation.quality.figures import SPECIFICATIONS
 from derotation.quality.measure import measure_quality
 from derotation.quality.residual import shift_between
+from derotation.settings.schema import config_schema
 from derotation.signals.events import Events
 from derotation.simulate import simulate_recording
 from derotation.simulate.scene import random_scene
@@ -254,15 +254,15 @@ def test_saved_and_drawn(recording, tmp_path):
         assert (tmp_path / "plot.png").stat().st_size > 5000
 
 
-def test_the_schema_has_the_same_thresholds():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    section = schema["properties"]["quality"]["properties"]
-    expected = {s.name: (s.look, s.bad) for s in SPECIFICATIONS}
-    found = {
-        name: tuple(figure["properties"][key]["default"] for key in ("look", "bad"))
-        for name, figure in section.items()
-    }
-    assert found == expected
+def test_the_schema_has_thresholds_of_each_figure():
+    described = config_schema()["properties"]["quality"]["properties"]
+    assert list(described) == [s.name for s in SPECIFICATIONS]
+    for spec in SPECIFICATIONS:
+        way = "above" if spec.worse == "high" else "below"
+        text = described[spec.name]["description"]
+        assert text == f"{spec.title}; worse {way} these thresholds."
+        for limit in described[spec.name]["properties"].values():
+            assert limit.get("unit", "") == spec.unit
 
 
 def test_the_table_of_the_documentation_is_up_to_date():

@@ -19,6 +19,7 @@ CONFIG = {
     "sessions": "sessions.tsv",
     "report": {"animation": True, "max_megabytes": 50},
     "center": {"method": "registration"},
+    "movement": {"what": "sample"},
 }
 CAPTIONS = {
     "signals": "Signals of {{ snakemake.wildcards.session }}.\nGood: marks on ``pulses``.\n",
@@ -88,11 +89,11 @@ def cohort(tmp_path, monkeypatch):
     text = "\n".join("\t".join(row.values()) for row in rows)
     (tmp_path / "sessions.tsv").write_text(text + "\n")
 
-    def run(jobs: RunJobs | None = None, mosaics=None, **settings):
+    def run(jobs: RunJobs | None = None, mosaics=None, what="sample", **settings):
         return report.run(
             rows=rows,
             final_files={name: [f"results/{name}/derotated.tif"] for name in names},
-            config=CONFIG | {"report": CONFIG["report"] | settings},
+            config=CONFIG | {"movement": {"what": what}, "report": CONFIG["report"] | settings},
             captions=CAPTIONS,
             results="results",
             logs="logs",

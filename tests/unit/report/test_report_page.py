@@ -1,5 +1,6 @@
 """What the page, the table, the record and the summary say of a cohort."""
 
+import base64
 import csv
 import json
 import re
@@ -10,7 +11,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from derotation.errors import InputError
 from derotation.report import page
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.page import mark_outdated
@@ -43,6 +43,21 @@ class Words(HTMLParser):
 
     def all(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.mark.parametrize(("what", "expected"), [("sample", "broken"), ("scanner", "needy")])
+def test_the_calibration_is_the_one_that_the_session_was_derotated_with(cohort, what, expected):
+    # The row of the session "needy" names "broken"; where the scanner moves, its calibration is
+    # carried over, and the session has its own.
+    for name in ("broken", "needy"):
+        folder = Path("results", name)
+        folder.mkdir(exist_ok=True)
+        known = {"statement": f"The center of {name} is known.", "trusted": name == "needy"}
+        (folder / "calibration.json").write_text(json.dumps(known))
+    found = cohort(what=what).sessions[-1]
+    assert found.name == "needy"
+    assert found.calibration == f"The center of {expected} is known."
+    assert found.trusted == (expected == "needy")
 
 
 def test_the_page_says_all_of_every_session(cohort):
@@ -210,10 +225,39 @@ def test_an_older_page_says_once_that_a_run_has_begun(cohort):
     assert not Path("results/none.html").exists()
 
 
-def test_a_broken_file_is_named(cohort):
-    Path("results/mouse2/quality.json").write_text("{")
-    with pytest.raises(InputError, match=r"results/mouse2/quality.json cannot be read"):
-        cohort()
+@pytest.mark.parametrize("content", ["{", "[]", '{"figures": 3}', '{"figures": [{"x": 1}]}', "\0"])
+def test_a_broken_file_is_named_and_hides_no_other_session(cohort, content):
+    Path("results/mouse2/quality.json").write_text(content)
+    found = {session.name: session for session in cohort().sessions}
+    state = found["mouse2"].state
+    assert (state.status, state.failed_step) == ("failed", "report")
+    assert "results/mouse2" in state.reason
+    assert "Delete" in state.reason
+    assert found["mouse10"].verdict == "ok"
+    page = Words(Path("results/report.html").read_text()).words
+    assert "results/mouse2" in page
+    assert "The light of mouse10 is even." in page
+
+
+def test_what_failed_before_weighs_more_than_a_broken_file(cohort):
+    Path("results/broken").mkdir()
+    Path("results/broken/events.json").write_text("{")
+    (session,) = [session for session in cohort().sessions if session.name == "broken"]
+    assert session.state.failed_step == "parse_signals"
+
+
+def test_a_broken_picture_is_said_in_its_place(cohort):
+    plot = Path("results/mouse2/plots/signals.png")
+    plot.write_bytes(plot.read_bytes()[:60])
+    cohort()
+    page = Path("results/report.html").read_text()
+    assert page.count('<img src="data:image/svg+xml') == 1
+    assert (
+        "cannot be read"
+        in base64.b64decode(
+            re.search(r'src="data:image/svg\+xml;base64,([^"]*)"', page)[1]
+        ).decode()
+    )
 
 
 def test_captions_become_html_without_placeholders():

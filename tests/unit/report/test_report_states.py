@@ -55,8 +55,20 @@ def test_a_job_that_was_killed_said_nothing(folder):
     write_log(folder, "b", "derotate_movie", "INFO began\n")
     state = states(RunJobs(failed=frozenset({("b", "derotate_movie")})))["b"]
     assert state.failed_step == "derotate_movie"
-    assert "killed" in state.reason
-    assert "memory" in state.reason
+    assert "without saying why" in state.reason
+    assert state.log == "logs/b/derotate_movie.log"
+
+
+def test_of_a_job_that_said_nothing_others_say_why(folder):
+    job = ("b", "derotate_movie")
+    jobs = RunJobs(failed=frozenset({job}), said={job: "SLURM did not take the job: no account"})
+    state = states(jobs)["b"]
+    assert (state.failed_step, state.reason) == (job[1], "SLURM did not take the job: no account")
+    assert state.log == ""  # it was never begun
+    write_log(folder, "b", "derotate_movie", "INFO began\n")
+    assert states(jobs)["b"].log == "logs/b/derotate_movie.log"
+    write_log(folder, "b", "derotate_movie", "ERROR: too dark.\n")
+    assert states(jobs)["b"].reason == "too dark."
 
 
 def test_of_a_group_of_jobs_the_one_that_failed_is_named(folder):
@@ -68,6 +80,18 @@ def test_of_a_group_of_jobs_the_one_that_failed_is_named(folder):
     assert states(failed)["b"].failed_step == "interpolate_angles"
     write_log(folder, "b", "interpolate_angles", "ERROR: bad ticks\n")
     assert states(failed)["b"].reason == "bad ticks"
+
+
+def test_of_a_group_of_jobs_the_one_of_which_something_was_said_is_named(folder):
+    group = ("estimate_center", "parse_signals", "interpolate_angles")
+    failed = frozenset(("b", step) for step in group)
+    for step in group:
+        write_log(folder, "b", step, "")  # as Snakemake makes it for a job that has not begun
+    state = states(RunJobs(failed=failed))["b"]
+    assert (state.failed_step, state.log) == ("parse_signals", "")
+    said = {("b", "interpolate_angles"): "it was killed"}
+    state = states(RunJobs(failed=failed, said=said))["b"]
+    assert (state.failed_step, state.reason) == ("interpolate_angles", "it was killed")
 
 
 def test_a_session_that_waits_for_a_failed_one_names_it(folder):

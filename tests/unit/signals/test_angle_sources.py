@@ -54,7 +54,7 @@ MOTIONS = {
 }
 
 
-def recorded(motion, more, n_frames=90, source="quadrature", **given):
+def recorded(motion, more, n_frames=90, source="quadrature", own=None, **given):
     """Signals with clocks and further channels; the events and angles, and the true angles."""
     pulses, line_start, end = clock_pulses(
         ClockOptions(), n_frames=n_frames, n_lines=N_LINES, frame_period=FRAME, line_period=LINE,
@@ -69,7 +69,7 @@ def recorded(motion, more, n_frames=90, source="quadrature", **given):
     )
     events = parse_signals(
         signals, n_frames=n_frames, lines_per_frame=N_LINES, sampling_rate=RATE, protocol="free",
-        angles={"source": source, source: given.pop("own", {})}, **given,
+        angles={"source": source} | ({source: own} if own else {}), **given,
     )  # fmt: skip
     angles = interpolate_angles(events, protocol="free")
     return events, angles, motion.angle(line_start + DUTY * LINE / 2)

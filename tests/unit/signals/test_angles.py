@@ -330,8 +330,11 @@ def test_saving_and_loading(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": {"line_reference": "center"}}, "line_reference is 'center'; allowed are start"),
-        ({"config": {"direction_sign": 2}}, "direction_sign is 2"),
+        (
+            {"config": {"line_reference": "center"}},
+            'line_reference: found the text "center", allowed: start, ',
+        ),
+        ({"config": {"direction_sign": 2}}, "direction_sign: found 2, allowed: 1 or -1"),
         ({"line_duty": 0}, "line_duty is 0"),
         ({"line_duty": 1.2}, "line_duty is 1.2"),
     ],

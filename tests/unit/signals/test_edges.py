@@ -53,13 +53,11 @@ def test_edges_do_not_depend_on_chunks(values, size, band):
     volts = np.array(values, np.float32)
     threshold = 0.5
     state = np.array([volts[0] >= threshold, 0, volts[0] >= threshold], np.int64)
-    written, found = np.zeros(len(volts), np.int64), []
+    at, found = np.zeros(len(volts), np.int64), []
     for first in range(0, len(volts), size):
         chunk = volts[first : first + size]
-        n = edges.find_edges(
-            chunk, first, threshold + band, threshold - band, threshold, state, written
-        )
-        found.extend(written[:n])
+        n = edges.find_edges(chunk, first, threshold + band, threshold - band, threshold, state, at)
+        found.extend(at[:n])
     assert found == edges_slowly(volts, threshold + band, threshold - band, threshold)
 
 

@@ -76,5 +76,5 @@ def test_configured_lag_is_that_of_the_ticks(tmp_path):
     assert apart(right.line_angles, plan.line_angles).max() < 0.05
     later = interpolate_angles(events, protocol="full", config={"lag_ms": "auto"})
     np.testing.assert_array_equal(later.line_angles, late.line_angles)
-    with pytest.raises(ConfigError, match=r"angles\.lag_ms is 'soon'"):
+    with pytest.raises(ConfigError, match=r'angles\.lag_ms: found the text "soon"'):
         interpolate_angles(events, protocol="full", config={"lag_ms": "soon"})

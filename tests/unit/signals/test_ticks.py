@@ -84,6 +84,29 @@ def test_a_hole_in_the_ticks_is_filled_and_nothing_else(first, length, turn):
     assert train.unexplained == 0
 
 
+@pytest.mark.parametrize("turn", [TURN, FAST])
+@pytest.mark.parametrize("first", range(3, 17))
+def test_a_hole_soon_after_the_start_is_filled_and_nothing_else(first, turn):
+    # As many ticks as rhythm can tell, one more, and holes from which the motor comes out at its
+    # full speed.
+    ticks = TICKS[id(turn)]
+    for length in (5, 6, 7, 88, 93, 96, 104):
+        train = numbered(samples(np.delete(ticks, slice(first, first + length))), turn)
+        assert np.flatnonzero(train.inserted).tolist() == list(range(first, first + length)), length
+        assert train.unexplained == 0
+        assert len(train.duplicated) == 0
+
+
+@pytest.mark.parametrize("length", [5, 6, 7, 8])
+@pytest.mark.parametrize("before", range(6, 16))
+def test_a_hole_in_a_short_ramp_is_filled_and_nothing_else(before, length):
+    ticks = TICKS[id(STEEP)]
+    for first in (before, 1800 - before - length):
+        train = numbered(samples(np.delete(ticks, slice(first, first + length))), STEEP)
+        assert np.flatnonzero(train.inserted).tolist() == list(range(first, first + length))
+        assert train.unexplained == 0
+
+
 def test_the_first_and_the_last_ticks():
     ticks = TICKS[id(TURN)]
     for n in (1, 2, 3):

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
+from derotation.estimates import Verdict
 from derotation.io.files import TiffStackWriter
 from derotation.maps import transforms
 from derotation.movement import MovementCorrection
@@ -41,7 +42,7 @@ def write_session(folder, plan, output="scan"):
         plane_orientation=plan.plane_orientation,
         plane_output=output,
         image=folder / "rest.tif",
-        statement="Known.",
+        verdicts=(Verdict(topic="center", code="known", says="Known."),),
     ).save(folder / "calibration.json")
 
 
@@ -74,12 +75,14 @@ def test_a_sample_that_was_turned_in_a_tilted_plane(tmp_path, output):
     for angle in (0.0, 130.0):
         x, y = np.array([[70.0, 90, 110], [60, 95, 50]])
         raw = np.column_stack(moved.place_in_picture(x, y, angle))
-        found = transforms.apply(calibration.line_maps(angle, content["matrix"]), raw)
+        found = transforms.apply(
+            transforms.compose(np.asarray(content["matrix"])[:2], calibration.maps(angle)), raw
+        )
         own = np.column_stack([x, y, np.ones(3)])
         expected = (own @ moved.movement.T)[:, :2]
         if output == "sample":
             first = Calibration.load(tmp_path / "day1" / "calibration.json")
-            expected = transforms.apply(first.line_maps(0.0), expected)
+            expected = transforms.apply(first.maps(0.0), expected)
         np.testing.assert_allclose(found, expected, atol=0.15)
     saved = MovementCorrection.load(tmp_path / "movement.cmc")
     np.testing.assert_allclose(saved.matrix, content["matrix"])

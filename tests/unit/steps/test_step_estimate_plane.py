@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from test_calibration import SCHEMAS
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.simulate import simulate_session
 from derotation.steps import estimate_center, estimate_plane, interpolate_angles, parse_signals
@@ -14,34 +13,28 @@ SECTIONS = {"sessions": "sessions.tsv", "signals": {"sampling_rate": 20_000}}
 
 def calibrate(folder, files, protocol="full", **sections):
     """Run the steps from raw files to a calibration."""
-    config = validate_config(SECTIONS | sections, SCHEMAS / "config.schema.yaml")
+    config = validate_config(SECTIONS | sections)
     parse_signals.run(
         movie=files["movie"],
         signals=files["signals"],
         stimulus=files.get("stimulus"),
         protocol=protocol,
         config=config,
-        events=folder / "events.npz",
-        summary=folder / "events.json",
-        plot=folder / "signals.png",
+        outputs=parse_signals.Outputs.within(folder),
     )
     interpolate_angles.run(
         events=folder / "events.npz",
         movie=files["movie"],
         protocol=protocol,
         config=config,
-        angles=folder / "angles.npz",
-        table=folder / "angles.csv",
-        plot=folder / "angles.png",
+        outputs=interpolate_angles.Outputs.within(folder),
     )
     estimate_center.run(
         movie=files["movie"],
         angles=folder / "angles.npz",
         session="s",
         config=config,
-        center=folder / "center.json",
-        table=folder / "center.csv",
-        plot=folder / "center.png",
+        outputs=estimate_center.Outputs.within(folder),
     )
     estimate_plane.run(
         movie=files["movie"],
@@ -49,11 +42,7 @@ def calibrate(folder, files, protocol="full", **sections):
         center=folder / "center.json",
         session="s",
         config=config,
-        calibration=folder / "calibration.json",
-        text=folder / "center.txt",
-        rest=folder / "rest.tif",
-        plane_plot=folder / "plane.png",
-        wobble_plot=folder / "wobble.png",
+        outputs=estimate_plane.Outputs.within(folder),
     )
     return Calibration.load(folder / "calibration.json")
 

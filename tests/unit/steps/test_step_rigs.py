@@ -1,6 +1,5 @@
 """Sessions of other rigs through the first two steps, with their files, plots and checks."""
 
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +15,6 @@ from derotation.simulate import Sinusoid, simulate_recording
 from derotation.simulate.rig_signals import pulse_volts, quadrature_pulses, voltage_samples
 from derotation.steps import interpolate_angles, parse_signals
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 RATE = 10_000
 MOTION = Sinusoid(amplitude=45, frequency=0.3)
 
@@ -46,7 +44,7 @@ def run(made, tmp_path, channels, **sections):
     else:
         sections["signals"] = {"sampling_rate": None}
     table = sections.pop("table", None)
-    config = validate_config(sections, SCHEMA)
+    config = validate_config(sections)
     session = Session(
         name="s", row=2, protocol="free", movie=str(folder / "movie.tif"),
         signals=str(signals or ""), angles=None if table is None else str(table),
@@ -56,14 +54,13 @@ def run(made, tmp_path, channels, **sections):
     assert not check.problems
     parse_signals.run(
         movie=folder / "movie.tif", signals=signals, stimulus=None, protocol="free", config=config,
-        events=tmp_path / "events.npz", summary=tmp_path / "events.json",
-        plot=tmp_path / "signals.png", angle_table=table,
+        outputs=parse_signals.Outputs.within(tmp_path), angle_table=table,
     )  # fmt: skip
     angles = interpolate_angles.run(
         events=tmp_path / "events.npz", movie=folder / "movie.tif", protocol="free", config=config,
-        angles=tmp_path / "angles.npz", table=tmp_path / "angles.csv", plot=tmp_path / "angles.png",
+        outputs=interpolate_angles.Outputs.within(tmp_path),
     )  # fmt: skip
-    for name in ("signals.png", "angles.png", "events.json", "angles.csv"):
+    for name in ("plots/signals.png", "plots/angles.png", "events.json", "angles.csv"):
         assert (tmp_path / name).stat().st_size > 100
     true = recording.line_angles - recording.line_angles[0].mean()
     return Events.load(tmp_path / "events.npz"), float(np.std(angles.line_angles - true)), config
@@ -133,16 +130,14 @@ def test_an_angle_per_line_and_nothing_else(made, tmp_path):
 
 
 def test_a_session_without_signals_and_table_is_refused(made, tmp_path):
-    config = validate_config({"signals": {"sampling_rate": None}}, SCHEMA)
+    config = validate_config({"signals": {"sampling_rate": None}})
     with pytest.raises(DerotationError, match="neither signals nor"):
         parse_signals.run(
             movie=made[0] / "movie.tif", signals=None, stimulus=None, protocol="free",
-            config=config, events=tmp_path / "e.npz", summary=tmp_path / "e.json",
-            plot=tmp_path / "s.png",
+            config=config, outputs=parse_signals.Outputs.within(tmp_path),
         )  # fmt: skip
     with pytest.raises(DerotationError, match=r"signals\.sampling_rate is null"):
         parse_signals.run(
             movie=made[0] / "movie.tif", signals=tmp_path / "s.npy", stimulus=None,
-            protocol="free", config=config, events=tmp_path / "e.npz",
-            summary=tmp_path / "e.json", plot=tmp_path / "s.png",
+            protocol="free", config=config, outputs=parse_signals.Outputs.within(tmp_path),
         )  # fmt: skip

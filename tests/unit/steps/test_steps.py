@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError, InputError
 from derotation.signals.events import Events
@@ -23,7 +22,6 @@ from derotation.steps import (
 )
 from derotation.steps.inputs import settle
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 TINY = {
     "shape": [40, 56],
     "frame_rate": 10,
@@ -40,7 +38,7 @@ TINY = {
 
 
 def settings(**sections):
-    return validate_config({"signals": {"sampling_rate": 10000}} | sections, SCHEMA)
+    return validate_config({"signals": {"sampling_rate": 10000}} | sections)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +54,7 @@ def parse(raw, folder, **sections):
         stimulus=raw["stimulus"],
         protocol="full",
         config=settings(**sections),
-        events=folder / "events.npz",
-        summary=folder / "events.json",
-        plot=folder / "plots" / "signals.png",
+        outputs=parse_signals.Outputs.within(folder),
     )
 
 
@@ -68,9 +64,7 @@ def angles_of(raw, folder, **sections):
         movie=raw["movie"],
         protocol="full",
         config=settings(**sections),
-        angles=folder / "angles.npz",
-        table=folder / "angles.csv",
-        plot=folder / "plots" / "angles.png",
+        outputs=interpolate_angles.Outputs.within(folder),
     )
 
 
@@ -80,9 +74,7 @@ def center_of(raw, folder, **sections):
         angles=folder / "angles.npz",
         session="s",
         config=settings(**sections),
-        center=folder / "center.json",
-        table=folder / "center.csv",
-        plot=folder / "plots" / "center.png",
+        outputs=estimate_center.Outputs.within(folder),
     )
 
 
@@ -93,28 +85,19 @@ def plane_of(raw, folder, **sections):
         center=folder / "center.json",
         session="s",
         config=settings(**sections),
-        calibration=folder / "calibration.json",
-        text=folder / "center.txt",
-        rest=folder / "rest.tif",
-        plane_plot=folder / "plots" / "plane.png",
-        wobble_plot=folder / "plots" / "wobble.png",
+        outputs=estimate_plane.Outputs.within(folder),
     )
 
 
 def derotate(raw, folder, **sections):
-    names = ("output", "mean", "raw_mean", "coverage", "coverage_table", "statistics", "seen")
-    suffixes = dict.fromkeys(names, ".tif")
-    suffixes |= {"coverage_table": ".csv", "statistics": ".npz", "seen": ".npz"}
-    outputs = {name: folder / f"{name}{suffixes[name]}" for name in names}
-    plots = {name: folder / f"{name}.png" for name in ("before_after", "contact_sheet")}
+    outputs = derotate_movie.Outputs.within(folder)
     result = derotate_movie.run(
         movie=raw["movie"],
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         config=settings(**sections),
         threads=2,
-        **outputs,
-        **plots,
+        outputs=outputs,
     )
     return result, outputs
 
@@ -130,27 +113,34 @@ def test_all_steps_in_turn(raw, tmp_path):
     fixed = {"method": "fixed", "fixed": truth["center"]}
     center_of(raw, tmp_path, center=fixed)
     plane_of(raw, tmp_path, plane={"correct": "never"}, wobble={"correct": "never"})
-    text = (tmp_path / "center.txt").read_text()
+    text = (tmp_path / "center_of_rotation.txt").read_text()
     assert text.startswith("center of rotation: x = 27.500 px, y = 19.500 px")
     assert text.count("\n") == 1
     result, outputs = derotate(raw, tmp_path, derotate={"dtype": "float32"})
-    movie, recorded = tifffile.imread(outputs["output"]), tifffile.imread(raw["movie"])
+    movie, recorded = tifffile.imread(outputs.movie), tifffile.imread(raw["movie"])
     resting = np.all(angles.line_angles == 0, axis=1)
     np.testing.assert_array_equal(movie[resting], recorded[resting])
     inside = result.seen == 1
     sample = truth["rest_image"][inside]
     score = [np.corrcoef(frame[inside], sample)[0, 1] for frame in movie[~resting]]
     assert min(score) > 0.98
-    table = outputs["coverage_table"].read_text().splitlines()
+    table = outputs.coverage_table.read_text().splitlines()
     assert table[0] == "frame,coverage"
     assert len(table) == len(movie) + 1
-    assert tifffile.imread(outputs["mean"]).shape == movie.shape[1:]
+    assert tifffile.imread(outputs.mean).shape == movie.shape[1:]
     assert sorted(tmp_path.rglob("*.png")) == sorted(
         [
             tmp_path / "plots" / f"{name}.png"
-            for name in ("signals", "angles", "center", "plane", "wobble")
+            for name in (
+                "signals",
+                "angles",
+                "center",
+                "plane",
+                "wobble",
+                "before_after",
+                "contact_sheet",
+            )
         ]
-        + [tmp_path / f"{name}.png" for name in ("before_after", "contact_sheet")]
     )
 
 

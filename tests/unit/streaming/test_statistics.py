@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError
 from derotation.images.offset import lit_frames
 from derotation.io.movie import open_movie

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from matplotlib.figure import Figure
 
-from derotation.calibration.calibration import Calibration
+from derotation.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.movie import open_movie
@@ -144,6 +144,23 @@ def test_unusable_lines_stay_blank(recording, tmp_path):
 def test_nothing_is_left_after_an_error(recording, tmp_path):
     with pytest.raises(InputError, match="-1 does not fit uint16"):
         derotate(recording, tmp_path, config={"blank": -1})
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
+
+
+@pytest.mark.parametrize("center", [(-40.0, 20.0), (20.0, 200.0)])
+def test_a_mask_beside_the_picture_is_refused(recording, tmp_path, center):
+    calibration = calibrate(recording).replace(center=center)
+    with (
+        open_movie(save_movie(recording, tmp_path)) as movie,
+        pytest.raises(InputError, match=r"derotate\.mask_diameter is 30, but no pixel"),
+    ):
+        derotate_movie(
+            movie,
+            true_angles(recording),
+            calibration,
+            tmp_path / "derotated.tif",
+            config={"mask_diameter": 30},
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
 
 

@@ -1,5 +1,10 @@
-"""What configuration and sample sheet share: defaults, checks and sentences from a JSON schema."""
+"""The schemas of configuration and sample sheet: defaults, checks and sentences from them.
 
+Functions take a schema as a value. A correction from outside this package adds its own section to
+the configuration's by :func:`with_section`.
+"""
+
+import copy
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,8 +17,30 @@ import yaml
 
 from derotation.errors import ConfigError
 
+__all__ = [
+    "Problem",
+    "allowed",
+    "canonical",
+    "config_schema",
+    "describe",
+    "fill_defaults",
+    "find_problems",
+    "load_schema",
+    "nearest",
+    "plain",
+    "resolve",
+    "section_schema",
+    "sheet_schema",
+    "show",
+    "with_section",
+]
+
 Schema = Mapping[str, Any]
 KeyPath = tuple[str | int, ...]
+
+_FOLDER = Path(__file__).parent
+# The parser written in C, where PyYAML has it, is some ten times as fast.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TYPE_WORDS = {
     "string": "text",
@@ -41,6 +68,76 @@ class Problem:
     path: KeyPath
     text: str
 
+    @property
+    def key(self) -> str:
+        """The path as people write it: ``signals.channel_order[2]``."""
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return text.removeprefix(".") or "the whole file"
+
+
+def config_schema() -> Schema:
+    """Give the JSON schema of the configuration. It is shared: do not change it."""
+    return load_schema(_FOLDER / "config.schema.yaml")
+
+
+def sheet_schema() -> Schema:
+    """Give the JSON schema of a row of the sample sheet. It is shared: do not change it."""
+    return load_schema(_FOLDER / "sessions.schema.yaml")
+
+
+def with_section(schema: Schema, name: str, section: Schema) -> Schema:
+    """Add a section to the schema of the configuration.
+
+    Parameters
+    ----------
+    schema : mapping
+        The configuration's JSON schema, see :func:`config_schema`. It is not changed.
+    name : str
+        The key under which the section stands.
+    section : mapping
+        The JSON schema of the section. What it leaves out is filled in: it is an object, its
+        default is that of each of its keys, and unknown keys are refused.
+
+    Returns
+    -------
+    mapping
+        The schema with the section.
+
+    Raises
+    ------
+    ConfigError
+        If there is a section of that name already.
+    """
+    if name in schema["properties"]:
+        raise ConfigError(f"{name}: the configuration has a section of this name already.")
+    whole = {"type": "object", "additionalProperties": False, "default": {}, **section}
+    return {**schema, "properties": {**schema["properties"], name: whole}}
+
+
+def section_schema(name: str, schema: Schema) -> Schema:
+    """Look up the schema of a key or a section, such as ``"export.bad_frames"``.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    found = schema
+    for part in name.split("."):
+        found = resolve(found["properties"][part], schema)
+    return found
+
+
+def allowed(name: str, schema: Schema | None = None) -> tuple[Any, ...]:
+    """List the values that a key may have, for instance of ``"center.method"``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such key, or if it is no choice.
+    """
+    return tuple(section_schema(name, schema or config_schema())["enum"])
+
 
 @cache
 def load_schema(path: Path) -> Schema:
@@ -62,7 +159,7 @@ def load_schema(path: Path) -> Schema:
         If the file is missing or is no YAML mapping.
     """
     try:
-        schema = yaml.safe_load(path.read_text(encoding="utf-8"))
+        schema = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: the schema cannot be read ({error.strerror}).") from error
     if not isinstance(schema, dict):
@@ -89,7 +186,7 @@ def fill_defaults(value: Any, schema: Schema, root: Schema) -> Any:
     if value is None and schema.get("type") == "object":
         value = {}
     if not isinstance(value, Mapping):
-        return value
+        return copy.deepcopy(value)  # a default is the schema's own
     known = schema.get("properties", {})
     others = schema.get("additionalProperties")
     filled: dict[Any, Any] = {}
@@ -126,7 +223,7 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def find_problems(value: Any, schema: Schema) -> list[Problem]:
+def find_problems(value: Any, schema: Schema, root: Schema | None = None) -> list[Problem]:
     """Compare a value with its schema and name everything that is wrong.
 
     Parameters
@@ -135,6 +232,8 @@ def find_problems(value: Any, schema: Schema) -> list[Problem]:
         What a YAML file or a table's row holds.
     schema : mapping
         The JSON schema (draft 2020-12).
+    root : mapping, optional
+        The whole schema if `schema` is a section of it.
 
     Returns
     -------
@@ -144,10 +243,12 @@ def find_problems(value: Any, schema: Schema) -> list[Problem]:
     """
     from jsonschema import Draft202012Validator
 
+    root = schema if root is None else root
     found: dict[tuple[KeyPath, str], Problem] = {}
-    for error in Draft202012Validator(schema).iter_errors(value):
+    validator = Draft202012Validator({**schema, "$defs": root.get("$defs", {})})
+    for error in validator.iter_errors(value):
         path: KeyPath = tuple(error.absolute_path)
-        for problem in _problems_of(error, path, schema):
+        for problem in _problems_of(error, path, root):
             found.setdefault((problem.path, str(error.validator in _KEY_RULES)), problem)
     for path, number in _non_finite(value, ()):
         text = f"found {number}, allowed: a finite number."
@@ -182,11 +283,11 @@ def _unknown_key(key: object, allowed: Sequence[str], root: Schema) -> str:
         for name, section in root.get("properties", {}).items()
         if key in section.get("properties", {})
     ]
+    if homes:
+        return f"{text} here; it belongs to the section {' or '.join(homes)}."
     near = nearest(str(key), allowed)
     if near:
         return f'{text}; did you mean "{near}"?'
-    if homes:
-        return f"{text} here; it belongs to the section {' or '.join(homes)}."
     if not isinstance(key, str):
         return f"{text} (YAML reads on, off, yes, no and bare numbers not as text: quote the key)."
     return f"{text}. Allowed: {', '.join(allowed)}."

@@ -1,3 +1,0 @@
-"""Packages that are needed for single exports only."""
-
-PYNWB_MISSING = "the package pynwb is not installed: pip install 'derotation-workflow[nwb]'"

@@ -1,0 +1,29 @@
+"""Angles on the circle, degrees."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["is_whole_turn", "wrapped"]
+
+
+def wrapped(angles: ArrayLike) -> NDArray[np.float64]:
+    """Give the same directions as angles from -180 up to, but not including, 180 degrees.
+
+    Parameters
+    ----------
+    angles : array_like
+        Degrees; NaN stays NaN. For the angle between two directions: their difference.
+
+    Returns
+    -------
+    ndarray of float64
+        Same shape.
+    """
+    return np.asarray(np.mod(np.asarray(angles, np.float64) + 180.0, 360.0) - 180.0)
+
+
+def is_whole_turn(angles: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which angles (degrees) show the sample as at angle 0; NaN does not."""
+    return np.asarray(np.mod(angles, 360.0) == 0)

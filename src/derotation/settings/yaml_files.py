@@ -1,0 +1,190 @@
+"""Read configuration files, and tell where in them a value stands."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from derotation.errors import ConfigError
+from derotation.settings.schema import KeyPath, Problem, canonical, plain
+
+__all__ = ["key_lines", "locate", "merge_files", "read_yaml"]
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of keys with values.
+
+    Parameters
+    ----------
+    path : path
+        The file, in UTF-8.
+
+    Returns
+    -------
+    dict
+        Its content; empty if there is nothing in it.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, is no YAML mapping, or holds a key twice.
+    """
+    content = _parse(Path(path), _StrictLoader.get_single_data)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys with values at the top level.")
+    return content
+
+
+def merge_files(paths: Iterable[Path]) -> dict[str, Any]:
+    """Read configuration files, later ones overriding earlier ones, without checking them."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged = _merge(merged, read_yaml(path))
+    return merged
+
+
+def key_lines(path: str | Path) -> dict[KeyPath, int]:
+    """Tell in which line of a YAML file each key, and each item of a list, stands.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict of tuple to int
+        Keys and list positions that lead there, and the line, counted from 1.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`read_yaml`.
+    """
+    found = _parse(Path(path), lambda loader: dict(_lines(loader, loader.get_single_node(), ())))
+    return dict(found)
+
+
+def locate(
+    problems: Iterable[Problem], config: Mapping[str, Any], files: Iterable[str | Path]
+) -> list[str]:
+    """Put file, line and key in front of what is wrong.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        What is wrong.
+    config : mapping
+        The configuration as it was given, without the defaults.
+    files : iterable of paths
+        The files that it was read from, later ones overriding earlier ones. A value that none of
+        them holds was given on the command line.
+
+    Returns
+    -------
+    list of str
+        Such as ``config.yaml, line 12: signals.sampling_rate: found 0, allowed: ...``.
+    """
+    contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
+    lines = {file: key_lines(file) for file in contents}
+    elsewhere = "command line (--config)" if contents else "configuration"
+    said = []
+    for problem in problems:
+        path = problem.path
+        while path and not _found(config, path):
+            path = path[:-1]  # what is missing, or has its default, belongs into the section
+        home = _home(path, config, contents)
+        line = lines[home].get(path) if home else None
+        place = f"{home}, line {line}" if line else home or elsewhere
+        said.append(f"{place}: {problem.key}: {problem.text}")
+    return said
+
+
+def _home(
+    path: KeyPath, config: Mapping[str, Any], contents: Mapping[Path, dict[str, Any]]
+) -> Path | None:
+    """Find the file that says what the configuration says; None if that came from elsewhere."""
+    wanted = _found(config, path)
+    homes = [file for file, content in contents.items() if _found(content, path)]
+    if not homes:
+        return None
+    said = _found(contents[homes[-1]], path)
+    # A section may be made of parts from several places.
+    return homes[-1] if isinstance(wanted[0], Mapping) or _equal(said, wanted) else None
+
+
+def _found(content: Any, path: KeyPath) -> list[Any]:
+    """Look up a value: a list of it, or an empty one."""
+    for part in path:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return []
+    return [content]
+
+
+def _equal(one: Any, two: Any) -> bool:
+    return repr(canonical(plain(one))) == repr(canonical(plain(two)))
+
+
+def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _parse(path: Path, get: Callable[[Any], Any]) -> Any:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return get(_StrictLoader(stream))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: this is no UTF-8 text; save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: this is no valid YAML: {_yaml_reason(error)}") from error
+
+
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {reason}." if mark else f"{reason}."
+
+
+def _lines(
+    loader: yaml.SafeLoader, node: yaml.Node | None, path: KeyPath
+) -> Iterator[tuple[KeyPath, int]]:
+    """Walk a YAML tree; what ``<<`` merges in comes before the keys that override it."""
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        for key, value in node.value:
+            inner = (*path, loader.construct_object(key, deep=True))
+            yield inner, key.start_mark.line + 1
+            yield from _lines(loader, value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*path, index), item.start_mark.line + 1
+            yield from _lines(loader, item, (*path, index))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would keep only the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping after looking for repeated keys."""
+        lines: dict[object, int] = {}
+        for key_node, _ in node.value:
+            key = key_node.value
+            line = key_node.start_mark.line + 1
+            if key in lines and key != "<<":
+                reason = f'the key "{key}" stands there twice (first in line {lines[key]})'
+                raise yaml.MarkedYAMLError(problem=reason, problem_mark=key_node.start_mark)
+            if isinstance(key, str):
+                lines[key] = line
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,358 @@
+"""Look at all frames of a movie, once, as they are derotated.
+
+Mean images by angle are summed up, and each frame is compared with the sample at rest: the mean of
+*derotated* frames at rest, so that what is found holds whatever is corrected.
+"""
+
+import itertools
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.images.offset import lit_frames
+from derotation.images.sample import spread
+from derotation.io.movie import Movie
+from derotation.light.gain import evenly_lit
+from derotation.maps.line_maps import LineMaps
+from derotation.numerics.degrees import wrapped
+from derotation.signals.angles import Angles
+from derotation.streaming.statistics import Statistics
+
+__all__ = ["Collector"]
+
+logger = logging.getLogger(__name__)
+
+# Mean images are made of frames whose angle lies nearest to the same multiple of this (degrees):
+# the first of these steps whose sums take no more memory than the most allowed (bytes).
+ANGLE_STEPS = (15.0, 30.0, 45.0)
+MAX_SUMS_BYTES = 400e6
+# Frames at rest that are read before the others, and how much memory they may take.
+MAX_REST_FRAMES = 60
+REST_AT_ONCE = 8
+# Turned frames that are kept as they were recorded.
+N_KEPT = 24
+MAX_BYTES = 64e6
+# Turns of less than this many degrees do not tell much (see derotation.images.registration).
+MIN_TURN = 11.5
+
+
+class Collector:
+    """Looks at all frames of a movie, once, as they are derotated.
+
+    Parameters
+    ----------
+    movie : Movie
+        Some frames at rest are read from it at once.
+    line_maps : LineMaps
+        Where all its lines belong.
+    mask : ndarray of bool of shape (y, x)
+        Pixels of the derotated movie that are not blank on purpose.
+    offset : float
+        What the detector gives without light, gray values.
+    gain : ndarray of shape (y, x), optional
+        Factor that was applied to what was recorded above the offset.
+    threads : int
+        Threads that share the rows.
+    """
+
+    def __init__(
+        self,
+        movie: Movie,
+        line_maps: LineMaps,
+        *,
+        mask: NDArray[np.bool_],
+        offset: float,
+        gain: NDArray[np.float32] | None = None,
+        threads: int = 1,
+    ) -> None:
+        angles = line_maps.angles
+        assert isinstance(angles, Angles)
+        n_frames, *shape = movie.shape
+        self._mask, self._offset, self._threads = mask, offset, threads
+        self._bidirectional = line_maps.timing.bidirectional
+        self._bins = _Bins(angles, _angle_step(movie.shape))
+        self._at_rest = _average_rest(movie, line_maps, gain, offset, threads)
+        rest = np.where(mask, self._at_rest.derotated, np.nan)
+        self._rest = rest
+        self._derotated = _Sums(self._bins, tuple(shape), n_frames, rest)
+        self._raw = _Sums(self._bins, tuple(shape), n_frames, self._at_rest.raw)
+        self._kept = _choose_kept(angles, movie)
+        self._kept_frames: list[NDArray[Any]] = []
+
+    def add(
+        self, start: int, raw: NDArray[Any], derotated: NDArray[Any], seen: NDArray[np.bool_]
+    ) -> None:
+        """Look at consecutive frames.
+
+        Parameters
+        ----------
+        start : int
+            Number of the first one.
+        raw, derotated : ndarray of shape (n, y, x)
+        seen : ndarray of bool of shape (n, y, x)
+            Pixels of the derotated frames that hold something.
+        """
+        nothing = np.zeros((0, 0, 0), np.bool_)
+        bounds = np.linspace(0, raw.shape[1], self._threads + 1).astype(int)
+        strips = list(itertools.pairwise(bounds.tolist()))
+
+        def add_strip(strip: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+            return (
+                self._derotated.add(start, derotated, seen, strip),
+                self._raw.add(start, raw, nothing, strip),
+            )
+
+        if len(strips) > 1:
+            with ThreadPoolExecutor(len(strips)) as pool:
+                parts = list(pool.map(add_strip, strips))
+        else:
+            parts = [add_strip(strips[0])]
+        frames = slice(start, start + len(raw))
+        for own, raw_own in parts:
+            self._derotated.sums[frames] += own
+            self._raw.sums[frames] += raw_own
+        for frame in self._kept[(self._kept >= start) & (self._kept < start + len(raw))]:
+            self._kept_frames.append(raw[frame - start].copy())
+
+    def mean(self) -> NDArray[np.float64]:
+        """Give the mean of the derotated frames where any saw a pixel, else NaN; (y, x)."""
+        return self._derotated.mean(slice(None))
+
+    def raw_mean(self) -> NDArray[np.float64]:
+        """Give the mean of the frames as recorded, (y, x)."""
+        return self._raw.mean(slice(None))
+
+    def seen(self) -> NDArray[np.float64]:
+        """Give the fraction of the frames that saw each pixel, (y, x)."""
+        return np.asarray(self._derotated.count.sum(axis=0) / len(self._derotated.sums))
+
+    def result(self) -> Statistics:
+        """Give what was learned, after the last frame."""
+        turned = self._bins.turned
+        derotated, raw = self._derotated, self._raw
+        half = np.array([self._bins.n_frames[b] for b in turned]) / 2
+        shape = self._mask.shape
+        return Statistics(
+            coverage=derotated.sums[:, 0] / self._mask.sum(),
+            brightness=derotated.brightness(self._offset),
+            correlation=derotated.correlation(),
+            raw_correlation=raw.correlation(),
+            angle=np.array([self._bins.angle[b] for b in turned], np.float64),
+            n_frames=np.array([self._bins.n_frames[b] for b in turned], np.int64),
+            mean=derotated.means(turned),
+            raw_mean=raw.means(turned),
+            seen=np.asarray(
+                derotated.count[turned] >= np.maximum(half, 1)[:, np.newaxis, np.newaxis]
+            ),
+            turned_mean=derotated.mean(turned).astype(np.float32),
+            raw_turned_mean=raw.mean(turned).astype(np.float32),
+            rest=self._rest.astype(np.float32),
+            raw_rest=self._at_rest.raw.astype(np.float32),
+            own_rest=self._at_rest.own.astype(np.float32),
+            n_rest=self._at_rest.n_frames,
+            kept=self._kept,
+            kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
+            offset=float(self._offset),
+            bidirectional=self._bidirectional,
+        )
+
+
+class _Bins:
+    """Sorts frames: at rest at angle 0, by angle, or (where no angle is known) apart."""
+
+    def __init__(self, angles: Angles, step: float) -> None:
+        lines = angles.line_angles
+        known = np.isfinite(lines)
+        told = known.any(axis=1)
+        turned = np.any(np.mod(np.where(known, lines, 0.0), 360.0) != 0, axis=1)
+        middle = _middle_angles(lines, known)
+        nearest = np.round(np.mod(middle, 360.0) / step).astype(int) % round(360 / step)
+        # -1: at rest, -2: unknown.
+        label = np.where(turned, nearest, -1)
+        label = np.where(told, label, -2)
+        names, self.of_frame = np.unique(label, return_inverse=True)
+        self.angle = names * step
+        self.n_frames = np.bincount(self.of_frame, minlength=len(names))
+        self.turned = [k for k, name in enumerate(names) if name >= 0]
+
+    def __len__(self) -> int:
+        return len(self.angle)
+
+
+def _angle_step(shape: tuple[int, ...]) -> float:
+    """Choose the width of a bin by the size of the frames."""
+    per_bin = 2 * (8 + 4) * shape[-2] * shape[-1]
+    fitting = [step for step in ANGLE_STEPS if 360 / step * per_bin <= MAX_SUMS_BYTES]
+    return fitting[0] if fitting else ANGLE_STEPS[-1]
+
+
+def _middle_angles(lines: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Give the angle of each frame's middle line, or of the known line next to it; 0 if none."""
+    height = lines.shape[1]
+    distance = np.abs(np.arange(height) - height // 2)
+    nearest = np.argmin(np.where(known, distance, 2 * height), axis=1)
+    return np.asarray(np.nan_to_num(lines[np.arange(len(lines)), nearest]))
+
+
+class _Sums:
+    """Sums over frames of which not all pixels are known."""
+
+    def __init__(
+        self, bins: _Bins, shape: tuple[int, ...], n_frames: int, reference: NDArray[Any]
+    ) -> None:
+        self._of_frame = bins.of_frame.astype(np.int64)
+        known = np.isfinite(reference)
+        self._compared = known.astype(np.float64)
+        self._reference = np.where(known, reference, 0.0).astype(np.float64)
+        self.total = np.zeros((len(bins), *shape))
+        self.count = np.zeros((len(bins), *shape), np.int32)
+        self.sums = np.zeros((n_frames, 7))
+
+    def add(
+        self,
+        start: int,
+        frames: NDArray[Any],
+        seen: NDArray[np.bool_],
+        strip: tuple[int, int],
+    ) -> NDArray[np.float64]:
+        """Add some rows of frames; give their sums per frame."""
+        from derotation.streaming import sums
+
+        own = np.zeros((len(frames), sums.N_SUMS))
+        group = self._of_frame[start : start + len(frames)]
+        sums.add_rows(
+            np.ascontiguousarray(frames), seen, group, self._reference, self._compared, *strip,
+            self.total, self.count, own,
+        )  # fmt: skip
+        return own
+
+    def mean(self, bins: list[int] | slice) -> NDArray[np.float64]:
+        """Give the mean image of the frames of some bins; NaN where no frame saw a pixel."""
+        total, count = self.total[bins].sum(axis=0), self.count[bins].sum(axis=0)
+        mean = np.full(total.shape, np.nan)
+        np.divide(total, count, out=mean, where=count > 0)
+        return np.asarray(mean)
+
+    def means(self, bins: list[int]) -> NDArray[np.float32]:
+        """Give the mean image of each of some bins, shape (bin, y, x)."""
+        images = np.empty((len(bins), *self.total.shape[1:]), np.float32)
+        for image, b in zip(images, bins, strict=True):
+            image[:] = self.mean([b])
+        return images
+
+    def correlation(self) -> NDArray[np.float64]:
+        """Correlate each frame with the reference (Pearson)."""
+        _, n, f, ff, r, rr, fr = self.sums.T
+        found = np.full(len(n), np.nan)
+        # What rounding leaves of the variance of an even picture is no variance.
+        variances = (n * ff - f * f) * (n * rr - r * r)
+        real = variances > 1e-12 * n * ff * n * rr
+        np.divide(n * fr - f * r, np.sqrt(np.where(real, variances, 1.0)), out=found, where=real)
+        return found
+
+    def brightness(self, offset: float) -> NDArray[np.float64]:
+        """Compare the brightness of each frame with that of the reference in the same pixels."""
+        _, n, f, _, r, _, _ = self.sums.T
+        expected = r - n * offset
+        found = np.full(len(n), np.nan)
+        np.divide(f - n * offset, expected, out=found, where=expected > 0)
+        return found
+
+
+class _Rest(NamedTuple):
+    """The mean of frames at rest; NaN where none saw a pixel."""
+
+    raw: NDArray[np.float64]
+    """As recorded, (y, x)."""
+    own: NDArray[np.float64]
+    """Derotated within the session's own field of view; what none saw is as recorded."""
+    derotated: NDArray[np.float64]
+    """As the derotated movie shows it."""
+    n_frames: int
+
+
+def _average_rest(
+    movie: Movie,
+    line_maps: LineMaps,
+    gain: NDArray[np.float32] | None,
+    offset: float,
+    threads: int,
+) -> _Rest:
+    """Average frames at rest, but for dark ones; NaN if there are none."""
+    numbers = np.flatnonzero(line_maps.angles.at_rest)
+    if not len(numbers):
+        logger.warning("No frame was recorded at rest at angle 0: there is nothing to compare with")
+        nothing = np.full(movie.shape[1:], np.nan)
+        return _Rest(nothing, nothing, nothing, 0)
+    frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
+    n = min(len(numbers), MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1))
+    chosen = np.unique(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)])
+    frames = movie.read(chosen)
+    known = np.isfinite(frames)
+    brightness: NDArray[np.float64] = np.mean(frames, axis=(1, 2), dtype=np.float64, where=known)
+    lit = lit_frames(np.asarray(brightness - offset))
+    if not lit.any():
+        lit[:] = True
+    frames, chosen = frames[lit], chosen[lit]
+    total, count = (
+        np.sum(frames, axis=0, dtype=np.float64, where=known[lit]),
+        known[lit].sum(axis=0),
+    )
+    raw = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    within = line_maps.without_movement()
+    own = _mean_derotated(frames, chosen, within, threads)
+    own = np.where(np.isfinite(own), own, raw)
+    if gain is None and line_maps.movement is None:
+        return _Rest(raw, own, own, len(chosen))
+    even = frames if gain is None else evenly_lit(frames, gain, offset)
+    return _Rest(raw, own, _mean_derotated(even, chosen, line_maps, threads), len(chosen))
+
+
+def _mean_derotated(
+    frames: NDArray[Any], numbers: NDArray[np.int64], line_maps: LineMaps, threads: int
+) -> NDArray[np.float64]:
+    """Average derotated frames over those that saw a pixel; NaN where none did."""
+    total, count = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:], np.int64)
+    for first in range(0, len(frames), REST_AT_ONCE):
+        part = slice(first, first + REST_AT_ONCE)
+        found = line_maps.derotate(
+            frames[part], numbers[part], dtype=np.float32, threads=threads, keep_seen=True
+        )
+        assert found.seen is not None
+        known = found.seen & np.isfinite(found.frames)
+        total += np.sum(found.frames, axis=0, dtype=np.float64, where=known)
+        count += known.sum(axis=0)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
+
+
+def _choose_kept(angles: Angles, movie: Movie) -> NDArray[np.int64]:
+    """Choose turned frames: as many of either direction, spread over angles and time; sorted."""
+    frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
+    n = min(N_KEPT, max(int(MAX_BYTES // frame_bytes), 1))
+    usable = angles.line_usable.all(axis=1)
+    middle = np.where(usable, angles.line_angles[:, angles.line_angles.shape[1] // 2], 0.0)
+    away = np.abs(wrapped(middle))
+    turned = usable & (away > MIN_TURN)
+    moved = np.where(usable, angles.line_angles[:, -1] - angles.line_angles[:, 0], 0.0)
+    forward, backward = (np.flatnonzero(turned & (sign * moved > 0)) for sign in (1, -1))
+    still = np.flatnonzero(turned & (moved == 0))
+    chosen: list[NDArray[np.int64]] = []
+    for numbers, share in _shares([forward, backward, still], n):
+        chosen.append(spread(numbers, middle[numbers], share))
+    return np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
+
+
+def _shares(groups: list[NDArray[np.intp]], n: int) -> list[tuple[NDArray[np.intp], int]]:
+    """Share n places evenly; the last group only gets what the others leave."""
+    *moving, still = groups
+    shares, left = [], n
+    for k, group in enumerate(sorted(moving, key=len)):
+        share = min(len(group), left // (len(moving) - k))
+        shares.append((group, share))
+        left -= share
+    return [*shares, (still, min(len(still), left))]

@@ -1,0 +1,82 @@
+"""The look at a cohort's files before a run: one session's files never hide the others."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.cohort.check import check_cohort, format_table
+from derotation.cohort.cohort import load_cohort
+
+FILES = {"movie": "{}.tif", "signals": "{}.npy", "stimulus": "{}.csv"}
+
+
+@pytest.fixture(autouse=True)
+def raw_files(tmp_path, monkeypatch):
+    """Write the files of three sessions, and their sheet."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["session\tprotocol\tmovie\tsignals\tstimulus"]
+    for name in "abc":
+        tifffile.imwrite(f"{name}.tif", np.zeros((5, 8, 8), np.uint16))
+        np.save(f"{name}.npy", np.zeros((4, 1000)))
+        Path(f"{name}.csv").write_text("speed,direction\n100,1\n")
+        rows.append("\t".join([name, "full", *(file.format(name) for file in FILES.values())]))
+    Path("sheet.tsv").write_text("\n".join(rows) + "\n")
+
+
+def look(meanwhile=lambda: None):
+    cohort = load_cohort({"sessions": "sheet.tsv", "signals": {"sampling_rate": 1000}})
+    meanwhile()
+    return check_cohort(cohort)
+
+
+def test_good_files_are_no_problem():
+    assert look().all_problems == []
+
+
+@pytest.mark.parametrize("part", FILES)
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), MemoryError(), KeyError("x")])
+def test_an_error_that_no_reader_foresaw_stays_with_its_session(monkeypatch, part, error):
+    target = {
+        "movie": "derotation.io.movie.open_movie",
+        "signals": "derotation.io.signals.open_signals",
+        "stimulus": "derotation.io.stimulus.read_stimulus",
+    }[part]
+    module, _, function = target.rpartition(".")
+    real = getattr(__import__(module, fromlist=[function]), function)
+
+    def damaged(path, **keywords):
+        if str(path).startswith("b."):
+            raise error
+        return real(path, **keywords)
+
+    monkeypatch.setattr(target, damaged)
+    found = look()
+    (problem,) = found.all_problems
+    assert problem.startswith(f"b: {part} ({FILES[part].format('b')}): ")
+    assert type(error).__name__ in problem
+    table = format_table(found)
+    assert [name for name in "abc" if f"\n{name} " in table] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("part", FILES)
+def test_a_file_that_vanishes_after_the_sheet_was_checked(part):
+    file = Path(FILES[part].format("b"))
+    found = look(meanwhile=file.unlink)
+    assert [bool(session.problems) for session in found.sessions] == [False, True, False]
+    assert file.name in found.all_problems[0]
+
+
+@pytest.mark.parametrize("part", FILES)
+def test_a_file_from_the_future_is_said_with_its_cure(part):
+    file = FILES[part].format("b")
+    os.utime(file, (time.time() + 3600,) * 2)
+    (problem,) = look().all_problems
+    assert problem.startswith(f"b: {file} was changed at ")
+    assert f"touch {file}" in problem
+    # Clocks may differ by seconds.
+    os.utime(file, (time.time() + 10,) * 2)
+    assert look().all_problems == []
