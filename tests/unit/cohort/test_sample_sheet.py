@@ -181,7 +181,7 @@ def test_a_misspelt_optional_column_is_kept_and_pointed_out(caplog):
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        ("session\tmovie\n".encode("utf-16"), "missing columns: protocol, signals"),
+        ("session\tmovie\n".encode("utf-16"), "missing columns: protocol"),
         ("session\tmovie\n".encode("utf-16-le"), "row 1: there is a NUL character"),
         (
             f"{HEADER}\n{row()}\tM\xfcller".encode("latin-1"),
