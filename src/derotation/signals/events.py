@@ -151,17 +151,42 @@ class Events:
         if offset not in self.frame_offsets_possible:
             possible = ", ".join(map(str, self.frame_offsets_possible))
             raise InputError(f"A frame offset of {offset} is not possible; there are {possible}.")
-        first = self.frame_offset
-        n = len(self.line_start)
+        return self.with_clock_frames(np.arange(len(self.line_start)) + offset)
 
-        def split(own: NDArray[Any], spare: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-            spare = spare.reshape(-1, own.shape[1])
-            every = np.concatenate([spare[:first], own, spare[first:]])
-            chosen = slice(offset, offset + n)
-            return every[chosen], np.delete(every, chosen, axis=0)
+    def with_clock_frames(self, index: ArrayLike) -> Self:
+        """Say which frame of the clocks each frame of the movie is, also if one was lost between.
 
-        line_start, spare = split(self.line_start, self.spare_line_start)
-        repaired, spare_repaired = split(self.line_repaired, self.spare_line_repaired)
+        Parameters
+        ----------
+        index : array_like of shape (n_frames,)
+            Numbers of frames among those that may be the movie's, the spare ones included, from 0
+            on, ascending.
+
+        Returns
+        -------
+        Events
+            Frames that were lost between others are forgotten, so that no other offset is possible
+            afterwards.
+
+        Raises
+        ------
+        InputError
+            If there are no such frames.
+        """
+        chosen = np.asarray(index, np.int64)
+        n_all = len(self.line_start) + len(self.spare_line_start)
+        fits = chosen.shape == (len(self.line_start),) and bool(np.all(np.diff(chosen) > 0))
+        if not fits or chosen[0] < 0 or chosen[-1] >= n_all:
+            raise InputError(
+                f"index has the shape {chosen.shape}; expected are {len(self.line_start)} "
+                f"ascending numbers from 0 to {n_all - 1}, one per frame of the movie."
+            )
+        line_start, spare = self._chosen(self.line_start, self.spare_line_start, chosen)
+        repaired, spare_repaired = self._chosen(
+            self.line_repaired, self.spare_line_repaired, chosen
+        )
+        offset = int(chosen[0])
+        lost = chosen[-1] - offset + 1 > len(chosen)
         return replace(
             self,
             line_start=line_start,
@@ -169,9 +194,19 @@ class Events:
             frame_start=line_start[:, 0].copy(),
             frame_end=line_start[:, -1] + self.line_duration,
             frame_offset=offset,
+            frame_offsets_possible=(offset,) if lost else self.frame_offsets_possible,
             spare_line_start=spare,
             spare_line_repaired=spare_repaired,
         )
+
+    def _chosen(
+        self, own: NDArray[Any], spare: NDArray[Any], index: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Choose among the movie's and the spare frames; also those that are left at the ends."""
+        spare = spare.reshape(-1, own.shape[1])
+        before, after = spare[: self.frame_offset], spare[self.frame_offset :]
+        every = np.concatenate([before, own, after])
+        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
 
     def save(
         self,

@@ -295,16 +295,29 @@ class _Finder:
         return expected is not None and abs(n_ticks - expected) <= COUNT_TOLERANCE * expected
 
     def _mend_gaps(self) -> None:
-        """Merge blocks between which the on-signal was off too briefly for a rest."""
+        """Merge blocks between which the on-signal was off too briefly for a rest.
+
+        Two whole rotations with a very short rest are two rotations all the same.
+        """
+        longest = self.rules.max_off_glitch_s * self.rate
+        # Ticks are counted once: a signal that chatters has a block for every few samples.
+        firsts = np.searchsorted(self.ticks, [block.start for block in self.blocks]).tolist()
+        lasts = np.searchsorted(self.ticks, [block.stop for block in self.blocks]).tolist()
         mended: list[float] = []
         merged: list[Block] = []
-        for block in self.blocks:
-            if merged and self._is_glitch(merged[-1], block):
+        begun = ended = 0  # ticks before and until the end of the last merged block
+        for block, first, last in zip(self.blocks, firsts, lasts, strict=True):
+            is_glitch = bool(merged) and block.start - merged[-1].stop <= longest
+            if is_glitch and not all(
+                self._complete(n, self.expected) for n in (ended - begun, last - first)
+            ):
                 mended.append(merged[-1].stop)
                 merged[-1].stop = block.stop
                 merged[-1].cut |= block.cut
             else:
                 merged.append(block)
+                begun = first
+            ended = last
         self.blocks = merged
         if mended:
             self.report.repair(
@@ -314,14 +327,6 @@ class _Finder:
                 f"{self.rules.max_off_glitch_s * 1e3:g} ms within a rotation: taken for on.",
                 mended,
             )
-
-    def _is_glitch(self, before: Block, after: Block) -> bool:
-        gap = after.start - before.stop
-        if gap > self.rules.max_off_glitch_s * self.rate:
-            return False
-        both = [len(self._inside(block)) for block in (before, after)]
-        # Two whole rotations with a very short rest are two rotations all the same.
-        return not all(self._complete(n, self.expected) for n in both)
 
     def _drop_blips(self) -> None:
         """Drop blocks that are too short for a rotation and hold no ticks."""

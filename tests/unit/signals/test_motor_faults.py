@@ -1,14 +1,20 @@
 """Motors that stall, ring and bounce, signals in other ways than one channel each: what is told."""
 
+import contextlib
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from derotation.errors import ConfigError, SignalError
+from derotation.errors import ConfigError, InputError, SignalError
+from derotation.io.signals import AnalogSignals
 from derotation.signals import tick_faults
 from derotation.signals.angles import AngleFlag, interpolate_angles
 from derotation.signals.events import parse_signals
+from derotation.signals.pulses import find_pulses
+from derotation.signals.repairs import Report
+from derotation.signals.rotations import RotationRules, find_rotations
 from derotation.signals.ticks import number_rotation
 from unit.signal_factory import Rig, as_signals, as_stimulus, turns
 
@@ -212,10 +218,6 @@ def with_channels(source, **channels):
     volts = dict(zip(("line_clock", "frame_clock", "rotation_on", "rotation_ticks"), source.volts(),
                      strict=True)) | channels  # fmt: skip
     kept = {role: row for role, row in volts.items() if row is not None}
-    from pathlib import Path
-
-    from derotation.io.signals import AnalogSignals
-
     rows = {role: k for k, role in enumerate(kept)}
     return AnalogSignals(Path("signals.npy"), np.stack(list(kept.values())), rows)
 
@@ -325,5 +327,47 @@ def test_another_choice_of_frames_is_an_earlier_or_later_one():
         back = other.with_frame_offset(0)
         np.testing.assert_array_equal(back.line_start, events.line_start)
         np.testing.assert_array_equal(back.spare_line_start, events.spare_line_start)
-    with pytest.raises(Exception, match="A frame offset of 3 is not possible; there are 0, 1, 2"):
+    # A frame that was lost in the middle.
+    index = np.delete(np.arange(30), [4, 17])
+    lost = events.with_clock_frames(index)
+    np.testing.assert_allclose(lost.line_start, every[index], atol=1)
+    assert lost.frame_offsets_possible == (0,)
+    for wrong in (np.arange(27), np.arange(28) + 3, np.arange(28)[::-1], np.arange(28) - 1):
+        with pytest.raises(InputError, match="ascending numbers from 0 to 29"):
+            events.with_clock_frames(wrong)
+    with pytest.raises(InputError, match="A frame offset of 3 is not possible; there are 0, 1, 2"):
         events.with_frame_offset(3)
+
+
+@pytest.mark.parametrize("kind", ["noise", "chatter", "both", "no rests", "bursts"])
+def test_nothing_makes_finding_rotations_slow(kind):
+    """A hundred seconds of the worst that both channels can hold."""
+    rate, n = 10_000, 1_000_000
+    rng = np.random.default_rng(5)
+    high = {"rotation_on": np.zeros(n, bool), "rotation_ticks": np.zeros(n, bool)}
+    for first in range(10_000, n - 30_000, 40_000):
+        high["rotation_on"][first : first + 25_000] = True
+        high["rotation_ticks"][first : first + 25_000 : 14] = True
+    if kind in ("noise", "both"):
+        high["rotation_ticks"] = rng.random(n) < 0.3
+    if kind in ("chatter", "both"):
+        high["rotation_on"] = rng.random(n) < 0.5
+    if kind == "no rests":
+        high["rotation_on"][10:-10] = True
+    if kind == "bursts":
+        high["rotation_ticks"] |= rng.random(n) < 0.2
+    samples = np.stack(list(high.values())).astype(np.uint8)
+    signals = AnalogSignals(Path("s.npy"), samples, {role: k for k, role in enumerate(high)})
+    pulses = find_pulses(signals, tuple(high), dict.fromkeys(high, 0.5), rate)
+    rules = RotationRules(
+        protocol="full", increment=0.2, degrees=360, degrees_per_step=None, max_off_glitch_s=0.06,
+        max_missing_fraction=0.1,
+    )  # fmt: skip
+    begin = time.process_time()
+    with contextlib.suppress(SignalError):
+        find_rotations(
+            pulses["rotation_on"], pulses["rotation_ticks"], rules=rules,
+            stimulus=as_stimulus([(150, 1)] * 24), report=Report(sampling_rate=rate),
+            n_samples=n,
+        )  # fmt: skip
+    assert time.process_time() - begin < 20
