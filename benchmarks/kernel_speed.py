@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
 from derotation.maps import kernels
-from derotation.maps.resample import FORWARD_PADDING, LineTiming, derotate_frames
+from derotation.maps.resample import FORWARD_PADDING, ORDERS, LineTiming, derotate_frames
 from derotation.maps.transforms import image_center, invert, line_maps
 
 DEGREES_PER_LINE = 0.116
@@ -122,6 +122,8 @@ def candidates(data: Data) -> dict[Name, Candidate]:
         "nearest, time in line": ("nearest", LINE_DUTY, False),
         "linear": ("linear", LINE_DUTY, False),
         "linear, both ways": ("linear", LINE_DUTY, True),
+        "quadratic": ("quadratic", LINE_DUTY, False),
+        "quadratic, both ways": ("quadratic", LINE_DUTY, True),
         "cubic": ("cubic", LINE_DUTY, False),
         "cubic, both ways": ("cubic", LINE_DUTY, True),
     }
@@ -167,20 +169,20 @@ def kernel(
     def place(share: NDArray[np.intp]) -> None:
         image = np.empty(height * (width + FORWARD_PADDING) + 1, np.float32)
         kernels.forward_frames(
-            data.frames, data.maps, share, slope, offset, timing.bidirectional, image, blank, out,
-            counts, nobody,
+            data.frames, data.maps, share, slope, offset, timing.bidirectional, 0.0, image, blank,
+            out, counts, nobody,
         )  # fmt: skip
 
-    resample = (
-        kernels.inverse_frames_bidirectional if timing.bidirectional else kernels.inverse_frames
-    )
+    resample, phase = kernels.inverse_frames, ()
+    if timing.bidirectional:
+        resample, phase = kernels.inverse_frames_bidirectional, (0.0,)
     inverse = invert(data.maps)
 
     def look_up(share: NDArray[np.intp]) -> None:
         work = np.empty((height + 3, width + 3), np.float32)
         resample(
-            data.frames, inverse, share, slope, offset, interpolation == "cubic", False, work, 0.0,
-            65535.0, True, blank, out, counts, nobody,
+            data.frames, inverse, share, slope, offset, *phase, ORDERS[interpolation], False,
+            work, 0.0, 65535.0, True, blank, out, counts, nobody,
         )  # fmt: skip
 
     do = place if interpolation == "nearest" else look_up

@@ -43,6 +43,13 @@ def test_kernel_speed(tmp_path):
     assert all(row["ms_per_frame"] > 0 for row in figures["rows"])
 
 
+def test_interpolation(tmp_path):
+    figures = run("interpolation", tmp_path, "--quick")
+    assert not missed(figures)
+    bias = {(row["case"], row["interpolation"]): row["bias_median"] for row in figures["rows"]}
+    assert bias["turning", "linear"] > 3 * bias["turning", "quadratic"]
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.maps import transforms
-from derotation.maps.resample import Derotated, LineTiming, derotate_frames
+from derotation.maps.resample import Derotated, derotate_frames
+from derotation.maps.timing import LineTiming
 
 __all__ = ["LineAngles", "LineMaps", "Placement"]
 

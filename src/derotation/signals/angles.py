@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
-from derotation.maps.resample import LineReference, LineTiming
+from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
 from derotation.signals.events import Events, open_result

@@ -75,6 +75,9 @@ class RecordingParameters:
         Fraction of the line period in which the line clock is high; None: ``line_duty``.
     bidirectional : bool
         Odd lines of a frame are scanned from right to left; they are stored the right way round.
+    bidi_phase : float
+        What odd lines recorded lies so many pixels further right than it should; only with
+        ``bidirectional``.
     lead_s, tail_s : float
         Time of the analog signals before the first and after the last frame, seconds.
     sampling_rate : float
@@ -178,6 +181,7 @@ class RecordingParameters:
     line_duty: float = 0.9
     line_clock_duty: float | None = None
     bidirectional: bool = False
+    bidi_phase: float = 0.0
     lead_s: float = 0.5
     tail_s: float = 0.5
     sampling_rate: float = 50_000.0
@@ -257,6 +261,11 @@ class RecordingParameters:
             duty = getattr(self, name)
             if duty is not None and not 0 < duty <= 1:
                 raise InputError(f"{name} must be above 0 and at most 1, not {duty}")
+        if self.bidi_phase != 0 and not self.bidirectional:
+            raise InputError(
+                f"bidi_phase is {self.bidi_phase}, but only a bidirectional scan has a phase; set "
+                "bidirectional or leave bidi_phase at 0"
+            )
         if not 0 <= self.plane_angle <= 80:
             raise InputError(f"plane_angle must be 0..80 degrees, not {self.plane_angle}")
         if self.photons_per_pixel is not None and not self.photons_per_pixel > 0:
@@ -471,6 +480,8 @@ class RecordingPlan:
     def photons(self, frame: int) -> NDArray[np.float64]:
         """Photons expected at each pixel of a raw frame, float64; shape (height, width)."""
         rows, columns = np.mgrid[: self.parameters.shape[0], : self.parameters.shape[1]]
+        if self.parameters.bidi_phase != 0:
+            columns = columns - self.parameters.bidi_phase * (rows % 2)
         start = float(self.line_start[frame, 0])
         stop = float(self.line_start[frame, -1]) + self.line_period
         angle: NDArray[np.float64] | np.float64

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from derotation.io.movie import Movie
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.signals.angles import Angles
 from derotation.steps.inputs import settle
 

@@ -130,7 +130,7 @@ def test_files_follow_the_schema(calibration, tmp_path):
     """The schema in the repository describes every field, and what is written fits it."""
     schema = yaml.safe_load(SCHEMA.read_text())
     fields = {field.name for field in dataclasses.fields(Calibration)}
-    assert set(schema["properties"]) == fields | {"kind", "version"}
+    assert set(schema["properties"]) == fields | {"kind", "version", "statement"}
     full = calibration.replace(
         plane_angle=25.0,
         plane_orientation=40.0,

@@ -93,6 +93,18 @@ def test_each_pixel_shows_the_place_that_was_under_the_beam_at_its_time(bidirect
         assert image[y, x] == pytest.approx(float(plan.scene.evaluate(rest_x, rest_y)), rel=1e-9)
 
 
+def test_odd_lines_are_displaced_by_the_phase():
+    options = {**SMALL, **QUIET, "bidirectional": True, "pmt_offset": 0, "gain": 1}
+    plain, displaced = plan_recording(**options), plan_recording(**options, bidi_phase=2)
+    frame = int(np.abs(plain.line_angles[:, 0]).argmax())
+    for f in (0, frame):
+        np.testing.assert_array_equal(displaced.frame(f)[::2], plain.frame(f)[::2])
+    at_rest = displaced.frame(0)[1::2, 2:]
+    np.testing.assert_allclose(at_rest, plain.frame(0)[1::2, :-2], rtol=1e-12)
+    with pytest.raises(InputError, match="only a bidirectional scan has a phase"):
+        plan_recording(bidi_phase=1.0)
+
+
 def test_line_angles_are_those_in_the_middle_of_the_lines():
     plan = plan_recording(**SMALL, **QUIET, line_duty=0.7)
     middle = plan.line_start + 0.35 * plan.line_period

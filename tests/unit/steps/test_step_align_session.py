@@ -8,7 +8,7 @@ import pytest
 from derotation.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
 from derotation.estimates import Verdict
-from derotation.io.files import TiffStackWriter
+from derotation.io.tiff_writer import TiffStackWriter
 from derotation.maps import transforms
 from derotation.movement import MovementCorrection
 from derotation.simulate import plan_recording, simulate_pair
