@@ -43,6 +43,8 @@ OTHERS = {
     ("ok", "look", "bad", "none"),
     ("done", "failed", "missing"),
     ("npy", "bin"),
+    ("full", "incremental"),  # each has a pipeline class
+    ("auto", "first", "last", "skip"),  # of a setting that may also be numbers
 }
 # Parameters of functions that can be used on their own, and the keys whose defaults they repeat.
 PARAMETERS = {
