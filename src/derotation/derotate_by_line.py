@@ -38,7 +38,6 @@ def derotate_recording(
     angles: Angles | Path,
     calibration: Calibration | Path,
     *,
-    bidirectional: bool | None = None,
     blank_pixels_value: float | None = None,
     movement: ArrayLike | None = None,
     interpolation: Interpolation = "quadratic",
@@ -58,12 +57,10 @@ def derotate_recording(
     movie : Movie, path, or array_like of shape (frame, y, x)
         The frames as recorded: a file or folder, a pattern for several, or what was opened or read.
     angles : Angles or path
-        The angle of each line, as the signals tell it: ``angles.npz``.
+        The angle of each line, as the signals tell it, and how lines were scanned (in one direction
+        or both, with which phase): ``angles.npz``.
     calibration : Calibration or path
         Center, tilt, wobble and lag: ``calibration.json``.
-    bidirectional : bool, optional
-        Whether odd lines were scanned from right to left; by default as the movie's metadata say,
-        else False.
     blank_pixels_value : float, optional
         Value of output pixels that no line saw; by default what the detector gives without light,
         estimated from the movie.
@@ -100,14 +97,10 @@ def derotate_recording(
             movie = stack.enter_context(open_movie(movie))
         frames = movie if isinstance(movie, Movie) else np.asanyarray(movie)
         _check_together(frames, told, found)
-        if bidirectional is None:
-            said = frames.metadata.bidirectional if isinstance(frames, Movie) else None
-            bidirectional = bool(said)
         blank = blank_pixels_value
         if blank is None:
             blank = estimate_pmt_offset(frames)
-        timing = told.timing(bidirectional=bidirectional)
-        line_maps = LineMaps.of(told, found, timing=timing, movement=movement)
+        line_maps = LineMaps.of(told, found, movement=movement)
         still = np.empty(frames.shape, frames.dtype)
         for start, raw in _chunks(frames):
             numbers = slice(start, start + len(raw))

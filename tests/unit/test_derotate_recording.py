@@ -41,7 +41,8 @@ def session(tmp_path_factory):
     results.mkdir(parents=True)
     save_movie(recording, raw)
     # Signals that come late tell each line the angle of an earlier moment.
-    told = dataclasses.replace(true_angles(recording).shifted(-LAG_MS), lag_ms=0.0)
+    told = true_angles(recording).shifted(-LAG_MS)
+    told = dataclasses.replace(told, lag_ms=0.0, bidirectional=True)
     told.save(results / "angles.npz")
     Calibration(center=recording.center, image_shape=(80, 96), method="fixed", lag_ms=LAG_MS).save(
         results / "calibration.json"
@@ -107,34 +108,29 @@ def test_paths_objects_and_arrays_give_the_same_as_the_workflow(session, monkeyp
     files = [f"results/demo_offcenter/{name}" for name in ("angles.npz", "calibration.json")]
     angles, calibration = Angles.load(files[0]), Calibration.load(files[1])
     with open_movie(movie) as opened:
-        timing = angles.timing(bidirectional=True)
-        derotate_movie(opened, angles, calibration, tmp_path / "still.tif", timing=timing)
-        given = derotate_recording(opened, angles, calibration, bidirectional=True)
+        derotate_movie(opened, angles, calibration, tmp_path / "still.tif")
+        given = derotate_recording(opened, angles, calibration)
     expected = tifffile.imread(tmp_path / "still.tif")
     np.testing.assert_array_equal(given, expected)
     for source in (Path(movie), tifffile.imread(movie), tifffile.memmap(movie, mode="r")):
-        still = derotate_recording(source, *files, bidirectional=True, threads=2)
+        still = derotate_recording(source, *files, threads=2)
         np.testing.assert_array_equal(still, expected)
         assert still.dtype == expected.dtype
     monkeypatch.setattr("derotation.derotate_by_line.CHUNK_BYTES", 1)
-    np.testing.assert_array_equal(
-        derotate_recording(Path(movie), *files, bidirectional=True), expected
+    np.testing.assert_array_equal(derotate_recording(Path(movie), *files), expected)
+
+
+def test_the_angles_say_how_lines_were_scanned(session):
+    recording, study = session
+    folder = study / "results/demo_offcenter"
+    angles = Angles.load(folder / "angles.npz")
+    one_way = dataclasses.replace(angles, bidirectional=False)
+    both, one = (
+        derotate_recording(recording.movie, told, folder / "calibration.json")
+        for told in (angles, one_way)
     )
-
-
-def test_the_metadata_say_whether_both_directions_were_scanned(session, monkeypatch):
-    _, study = session
-    monkeypatch.chdir(study)
-    files = [f"results/demo_offcenter/{name}" for name in ("angles.npz", "calibration.json")]
-    with open_movie("data/demo_offcenter/movie.tif") as movie:
-        asked = [derotate_recording(movie, *files, bidirectional=way) for way in (False, True)]
-        for said, expected in ((None, 0), (False, 0), (True, 1)):
-            movie._metadata = dataclasses.replace(movie.metadata, bidirectional=said)
-            np.testing.assert_array_equal(derotate_recording(movie, *files), asked[expected])
-        assert (asked[0] != asked[1]).any()
-        np.testing.assert_array_equal(
-            derotate_recording(movie, *files, bidirectional=False), asked[0]
-        )
+    assert (both != one).any()
+    assert correlations(recording, both).mean() > correlations(recording, one).mean()
 
 
 @pytest.mark.parametrize(
