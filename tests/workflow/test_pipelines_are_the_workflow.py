@@ -54,7 +54,7 @@ def cohort(tmp_path_factory):
 def run_pipeline(cohort, name):
     """Run a pipeline on a session; one that has a calibration of its own uses it."""
     data, out = cohort.folder / "data" / name, cohort.folder / "pipeline"
-    kind = IncrementalPipeline if name == "steps" else FullPipeline
+    kind: type = IncrementalPipeline if name == "steps" else FullPipeline
     if name == "tilted":
         given = Calibration.load(cohort.folder / "results/steps/calibration.json")
         kind = type("Calibrated", (kind,), {"find_center": lambda *_: given})
