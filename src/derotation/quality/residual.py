@@ -142,8 +142,8 @@ class _Reference:
         if distinction < MIN_PEAK:
             return unknown
         whole = np.round(coarse)
-        moved = _rolled(small, whole)
-        still_known = _rolled(known, whole) & self._known
+        moved = rolled(small, whole)
+        still_known = rolled(known, whole) & self._known
         step, information, _ = self._comparison.gradients(moved, still_known, SMOOTHING)
         if not np.isfinite(step).all() or np.hypot(*step[:2]) > MAX_STEP:
             return unknown
@@ -153,7 +153,7 @@ class _Reference:
         return np.asarray((whole + step[:2]) * self._factor)
 
 
-def _rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:
+def rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:
     """Move a picture back by a whole shift (x, y); what comes in from outside is 0."""
     dx, dy = (-int(s) for s in shift)
     rolled = np.roll(image, (dy, dx), axis=(0, 1))
