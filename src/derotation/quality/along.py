@@ -170,7 +170,9 @@ def measure_along(
     seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
     first, last = (np.array([f[e] for f in frames], np.int64) for e in (0, -1))
     usual = _median(statistics.correlation[statistics.lit & angles.at_rest])
-    likeness = [statistics.correlation[f] / usual if usual > 0 else np.full(len(f), np.nan) for f in own]
+    likeness = [
+        statistics.correlation[f] / usual if usual > 0 else np.full(len(f), np.nan) for f in own
+    ]
     shift, scale, scale_sd, correlation, sharpness = _pictures(statistics, segments, own, threads)
     clock = np.zeros(n, np.int64)
     sign = np.ones(n, np.int64)

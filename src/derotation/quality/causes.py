@@ -87,9 +87,7 @@ def rotations_flipped(trials: Trials, along: Along) -> Measured:
     of_frame = along.segments.of_frame
     share = 100 * float(np.mean(np.isin(of_frame, flipped)))
     turned = trials.sign == -1
-    numbers = sorted(
-        {n + 1 for k in flipped for n in (along.segments.rotation[k],) if n >= 0}
-    )
+    numbers = sorted({n + 1 for k in flipped for n in (along.segments.rotation[k],) if n >= 0})
     names = _listed(numbers) if numbers else _listed([int(k) + 1 for k in flipped])
     many = len(flipped) > 1
     rows = (
@@ -285,7 +283,11 @@ def focus_sharpness(along: Along) -> Measured:
     half = (1 + value) / 2
     first = int(np.flatnonzero(judged < half)[0])
     lasting = np.nanmedian(judged[first:]) < half
-    where = f"from {along.name(first)} on ({_time(along, first)})" if lasting else f"in {along.place(worst)}"
+    where = (
+        f"from {along.name(first)} on ({_time(along, first)})"
+        if lasting
+        else f"in {along.place(worst)}"
+    )
     return Measured(
         value=value,
         said=f"The picture has only {100 * value:.0f} % of its fine detail {where}: out of focus.",
@@ -366,9 +368,10 @@ def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measure
     design = np.stack([term[enough] for term in [*terms, *cubic]], axis=1)
     own = np.eye(len(a))[bins]
     columns = np.concatenate([design, own[:, np.bincount(bins, minlength=len(a)) > 0]], axis=1)
-    weight = expected[enough] * np.broadcast_to(
-        statistics.n_frames[:, np.newaxis, np.newaxis], ratio.shape
-    )[enough]
+    weight = (
+        expected[enough]
+        * np.broadcast_to(statistics.n_frames[:, np.newaxis, np.newaxis], ratio.shape)[enough]
+    )
     target, near = ratio[enough], np.ones(enough.sum())
     solution = np.zeros(columns.shape[1])
     for _ in range(LIGHT_ROUNDS):

@@ -129,8 +129,13 @@ SPECIFICATIONS = (
         advice="The detector or its digitizer cannot tell these brightnesses apart, so that "
         "activity of bright cells is cut off: record with a lower gain or less laser power.",
         explains=(
-            "uneven_light_pct", "focus_sharpness", "rotating_correlation", "ptd_px",
-            "sharpness_gain", "residual_shift_px", "tilt_left_px",
+            "uneven_light_pct",
+            "focus_sharpness",
+            "rotating_correlation",
+            "ptd_px",
+            "sharpness_gain",
+            "residual_shift_px",
+            "tilt_left_px",
         ),
     ),
     Specification(

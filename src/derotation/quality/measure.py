@@ -604,9 +604,7 @@ def _rotating_correlation(
                 "rest do."
             )
     every = np.where(along.segments.rest, np.nan, along.likeness + WORST_ERRORS * along.likeness_sd)
-    return Measured(
-        value=value, before=None if raw is None else raw / rest, said=said, along=every
-    )
+    return Measured(value=value, before=None if raw is None else raw / rest, said=said, along=every)
 
 
 def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> Measured:

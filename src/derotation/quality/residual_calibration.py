@@ -126,7 +126,9 @@ def find_residual(
     ResidualCalibration or None
         None if frames cannot be compared with the sample at rest.
     """
-    sample = sample.select(np.isin(sample.numbers, spread(sample.numbers, sample.middle, N_COMPARED)))
+    sample = sample.select(
+        np.isin(sample.numbers, spread(sample.numbers, sample.middle, N_COMPARED))
+    )
     small = sample.binned(max(min(sample.shape) // SIZE, 1))
     registration = Registration(small, threads)
     given = Geometry.of(calibration)

@@ -264,7 +264,9 @@ class _Sums:
 
     def segment_means(self) -> NDArray[np.float32]:
         """Give the mean image of each segment; NaN where less than half of a square was seen."""
-        n_frames = np.bincount(self._segment[self._segment >= 0], minlength=len(self._segment_total))
+        n_frames = np.bincount(
+            self._segment[self._segment >= 0], minlength=len(self._segment_total)
+        )
         most = n_frames[:, np.newaxis, np.newaxis] * self._side**2
         mean = np.full(self._segment_total.shape, np.nan, np.float32)
         enough = 2 * self._segment_count >= np.maximum(most, 1)
@@ -317,7 +319,9 @@ class _Highest:
         """Look at some frames."""
         if not frames.size:
             return
-        highest = float(frames.max() if frames.dtype.kind in "iu" else np.nanmax(frames, initial=-np.inf))
+        highest = float(
+            frames.max() if frames.dtype.kind in "iu" else np.nanmax(frames, initial=-np.inf)
+        )
         if highest > self.value:
             self.value = highest
             self.count[:] = 0

@@ -63,7 +63,10 @@ def add_rows(
                 # Squares are summed up once for all frames of a segment that follow each other.
                 if f == n - 1 or segment[f + 1] != k:
                     if y // side < small_height:
-                        short, short_count = segment_total[k, y // side], segment_count[k, y // side]
+                        short, short_count = (
+                            segment_total[k, y // side],
+                            segment_count[k, y // side],
+                        )
                         for x in range(small_width):
                             for i in range(x * side, (x + 1) * side):
                                 short[x] += run[i]

@@ -243,6 +243,7 @@ def test_saved_and_drawn(recording, tmp_path):
     assert [f["name"] for f in content["figures"]] == [s.name for s in SPECIFICATIONS]
     assert set(content["figures"][0]) == {
         "name", "title", "unit", "value", "before", "flag", "look", "bad", "sentence",
+        "explained_by",
     }  # fmt: skip
     for figure in (
         plot_residual_shift(quality),
