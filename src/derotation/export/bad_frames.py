@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def in_bad_segments(path: str | os.PathLike[str], angles: Angles) -> NDArray[np.
         If it is no such table, or not of this session.
     """
     segments = Segments.of(angles)
-    with open(path, encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8", newline="") as file:
         marks = [row.get("bad") for row in csv.DictReader(file)]
     if len(marks) != len(segments) or not {"0", "1"}.issuperset(map(str, marks)):
         msg = (

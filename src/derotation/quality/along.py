@@ -35,7 +35,7 @@ COLUMNS = (
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Along:
-    """Figures of a session's segments, in the order of time; NaN where one could not be measured."""
+    """Figures of a session's segments, in the order of time; NaN where not measured."""
 
     segments: Segments
     first: NDArray[np.int64]
@@ -328,4 +328,4 @@ def _median_sd(values: NDArray[np.float64]) -> float:
     if len(known) < 3:
         return float("nan")
     spread = 1.4826 * float(np.median(np.abs(known - np.median(known))))
-    return 1.25 * spread / np.sqrt(len(known))
+    return float(1.25 * spread / np.sqrt(len(known)))

@@ -193,8 +193,8 @@ def saturated(statistics: Statistics) -> Measured:
         )
     return Measured(
         value=share,
-        said=f"{share:.2g} % of all samples have the highest value, {statistics.highest:g}: they are "
-        f"saturated. {often:.2g} % of the pixels are so in a tenth of the frames or more.",
+        said=f"{share:.2g} % of all samples have the highest value, {statistics.highest:g}: they "
+        f"are saturated. {often:.2g} % of the pixels are so in a tenth of the frames or more.",
     )
 
 

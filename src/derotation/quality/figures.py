@@ -156,8 +156,8 @@ SPECIFICATIONS = (
         worse="high",
         meaning="By how much the picture of a later rest is larger or smaller than that of the "
         "first one, at most.",
-        advice="The zoom was changed, or the sample came nearer to the objective: analyze the parts "
-        "before and after that apart.",
+        advice="The zoom was changed, or the sample came nearer to the objective: analyze the "
+        "parts before and after that apart.",
         explains=("focus_sharpness", *_PLACES),
     ),
     Specification(

@@ -347,7 +347,7 @@ def _of_the_fit(
         reason = (
             "Not measured: there is no frame at rest to compare."
             if statistics.n_rest == 0
-            else "Not measured: too few frames were recorded while the sample was turned to compare."
+            else "Not measured: too few frames of the turned sample can be compared."
         )
         nothing = Measured(said=reason)
         return _Fit(

@@ -1,6 +1,7 @@
 """Rests, rotations, steps and windows of a session: what figures along it are measured on."""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Self
 
@@ -48,7 +49,7 @@ class Segments:
         -------
         Segments
         """
-        known = np.isfinite(angles.line_angles).any(axis=1)
+        known: NDArray[np.bool_] = np.any(np.isfinite(angles.line_angles), axis=1)
         at_rest = angles.at_rest
         longest = max(int(WINDOW_S * angles.frame_rate), 1)
         label = np.full(len(known), -1, np.int64)
@@ -56,7 +57,7 @@ class Segments:
         for first, end in _runs(known, at_rest, angles.rotation):
             n_windows = -(-(end - first) // longest)
             bounds = np.linspace(first, end, n_windows + 1).round().astype(int)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            for start, stop in itertools.pairwise(bounds.tolist()):
                 label[start:stop] = n
                 n += 1
         label[~known] = -1
@@ -120,7 +121,7 @@ def _merged(
 
 
 def _compact(label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number segments from 0 on by their first frames."""
+    """Give segments numbers from 0 on, by their first frames."""
     names, first, inverse = np.unique(label, return_index=True, return_inverse=True)
     order = np.argsort(np.where(names >= 0, first, -1), kind="stable")
     number = np.empty(len(names), np.int64)

@@ -89,8 +89,7 @@ class Collector:
         )
         self._raw = _Sums(self._bins, tuple(shape), n_frames, self._at_rest.raw)
         self._highest = _Highest(tuple(shape))
-        rate = movie.metadata.frame_rate
-        self._told_frame_rate = float("nan") if rate is None else rate
+        self._told_frame_rate = _told_frame_rate(movie)
         self._kept = _choose_kept(angles, segments, movie)
         self._kept_frames: list[NDArray[Any]] = []
 
@@ -395,6 +394,15 @@ def _mean_derotated(
     mean = np.full(total.shape, np.nan)
     np.divide(total, count, out=mean, where=count > 0)
     return mean
+
+
+def _told_frame_rate(movie: Movie) -> float:
+    """Give the rate of the movie's frames as its files tell it, Hz; NaN if they do not."""
+    rate = movie.metadata.frame_rate
+    if rate is None or len(movie) < 2:
+        return float("nan")
+    # Files tell how often the clock ticks; not each tick may be a frame of this movie.
+    return rate / float(np.median(np.diff(movie.clock_index)))
 
 
 def _choose_kept(angles: Angles, segments: Segments, movie: Movie) -> NDArray[np.int64]:
