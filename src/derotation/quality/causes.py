@@ -207,10 +207,7 @@ def sample_moved(along: Along) -> Measured:
     length = np.hypot(*shift.T)
     worst = int(np.argmax(length))
     value = float(length[worst])
-    # A rotation lies where the rest before it lies, at least.
-    every = np.full(len(along), np.nan)
-    for k, rest in enumerate(rests):
-        every[rest:] = length[k]
+    every = _between(along, rests, length)
     if value < STILL:
         return Measured(
             value=value,
@@ -224,7 +221,8 @@ def sample_moved(along: Along) -> Measured:
     if len(rests) < 4 or left < JUMP * steady or left < len(rests) * STILL**2:
         from_rest = int(rests[jump])
         dx, dy = shift[jump:].mean(axis=0) - shift[:jump].mean(axis=0)
-        since = float(along.stop_s[rests[jump - 1]])
+        # It may have happened within a rest, whose picture then still lies where the others do.
+        since = float(along.start_s[rests[jump - 1]])
         said = (
             f"The picture lies {abs(dx):.1f}, {abs(dy):.1f} px further {_way(dx, dy)} from "
             f"{along.name(from_rest)} on ({_time(along, from_rest)}): the sample or the objective "
@@ -253,9 +251,7 @@ def zoom_change(along: Along) -> Measured:
     worst = int(np.argmax(np.where(sure, np.abs(change), 0.0)))
     first = int(np.flatnonzero(sure & (np.abs(change) > value / 2))[0])
     larger = "larger" if change[worst] > 0 else "smaller"
-    every = np.full(len(along), np.nan)
-    for k, rest in enumerate(rests):
-        every[rest:] = abs(change[k]) if sure[k] else 0.0
+    every = _between(along, rests, np.where(sure, np.abs(change), 0.0))
     return Measured(
         value=value,
         said=f"The picture is {value:.1f} % {larger} from {along.name(int(rests[first]))} on "
@@ -396,6 +392,17 @@ def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measure
         said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
         "a false dF/F, locked to the angle.",
     )
+
+
+def _between(
+    along: Along, rests: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each segment the value of its rest, or the larger one of the rests on both sides."""
+    places = np.searchsorted(rests, np.arange(len(along)), side="right") - 1
+    before, after = np.maximum(places, 0), np.minimum(places + 1, len(rests) - 1)
+    between = np.maximum(values[before], values[after])
+    between[rests] = values
+    return np.asarray(between)
 
 
 def _brightness(along: Along) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

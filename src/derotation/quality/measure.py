@@ -63,7 +63,7 @@ BLOB_SIZE = 256
 MAX_STRETCHES = 3
 # Rows and columns are exchanged on trial if turned frames correlate less than this part of what
 # frames at rest do.
-UNLIKE = 0.8
+UNLIKE = 0.9
 # The worst rotation counts if it is worse than usual by so many standard errors, and by this part.
 WORST_ERRORS, WORST_PART = 4.0, 0.1
 

@@ -30,6 +30,8 @@ BAD_FIT = 0.75
 # standard errors (as for the sign of the angles, see derotation.calibration.sign).
 MIN_DIFFERENCE = 0.05
 MIN_ERRORS = 4.0
+# Many frames need not gain as much each.
+MANY, MIN_DIFFERENCE_OF_MANY = 10, 0.02
 # Each change of the shift has to pay for itself by so much correlation, and by so many standard
 # deviations of what a frame correlates by chance.
 CHANGE, CHANGE_ERRORS = 0.1, 4.0
@@ -311,7 +313,9 @@ def _clearly_better(
         return False
     error = float(np.std(gain, ddof=1)) / np.sqrt(len(gain))
     # Few frames of many are chosen because they fit better; they have to do so by more.
-    needed = MIN_DIFFERENCE * (3.0 if 3 * len(gain) < least else 1.0)
+    needed = MIN_DIFFERENCE if len(gain) < MANY else MIN_DIFFERENCE_OF_MANY
+    if len(gain) < MANY and 3 * len(gain) < least:
+        needed *= 3.0
     errors = MIN_ERRORS if len(gain) >= 5 else 2.0
     return bool(gain.mean() > needed and gain.mean() > errors * error)
 
