@@ -81,9 +81,8 @@ def lit_frames(brightness: NDArray[np.float64]) -> NDArray[np.bool_]:
     if lit.all() or bright <= 0:
         return np.asarray(lit)
     faded = known & (values >= MIN_FADED * bright)
-    return np.asarray(
-        lit | _steady(values, lit, faded) | _steady(*(a[::-1] for a in (values, lit, faded)))[::-1]
-    )
+    backwards = _steady(values[::-1], lit[::-1], faded[::-1])[::-1]
+    return np.asarray(_steady(values, lit, faded) | backwards)
 
 
 def _steady(

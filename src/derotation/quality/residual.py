@@ -83,7 +83,9 @@ def measure_residual_shift(statistics: Statistics, *, threads: int = 1) -> Resid
     if n == 0 or statistics.n_rest == 0:
         return ResidualShift(angle=statistics.angle, shift=unknown, raw_shift=unknown)
     factor = max(min(statistics.rest.shape) // SIZE, 1)
-    derotated, raw = (_Reference(image, factor) for image in (statistics.rest, statistics.raw_rest))
+    derotated = _Reference(statistics.rest, factor)
+    # Those of the raw images are large, and only say how things were before.
+    raw = _Reference(statistics.raw_rest, 2 * factor if min(statistics.rest.shape) >= SIZE else 1)
 
     def measure(k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         known = statistics.seen[k] & np.isfinite(statistics.mean[k])
