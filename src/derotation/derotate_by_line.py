@@ -36,6 +36,7 @@ def derotate_an_image_array_line_by_line(
     interpolation: Interpolation | None = None,
     line_duty: float = 0.0,
     bidirectional: bool = False,
+    phase_px: float = 0.0,
     line_reference: LineReference = "middle",
     plane_output: transforms.PlaneOutput = "scan",
     threads: int = 1,
@@ -70,10 +71,10 @@ def derotate_an_image_array_line_by_line(
         Tilt in degrees, used with `use_homography`.
     rotation_plane_orientation : float
         Direction of the foreshortening in degrees from +x towards +y, used with `use_homography`.
-    interpolation : {"linear", "cubic", "nearest"}, optional
-        See :func:`derotation.maps.resample.derotate_frames`. By default "linear", and "nearest" if
-        there is a hook for lines.
-    line_duty, bidirectional, line_reference
+    interpolation : {"quadratic", "linear", "cubic", "nearest"}, optional
+        See :func:`derotation.maps.resample.derotate_frames`. By default "quadratic", and "nearest"
+        if there is a hook for lines.
+    line_duty, bidirectional, phase_px, line_reference
         When the samples within a line were recorded, see
         :class:`derotation.maps.timing.LineTiming`; by default all of a line at one moment.
     plane_output : {"scan", "sample"}
@@ -110,10 +111,13 @@ def derotate_an_image_array_line_by_line(
     plane = (rotation_plane_angle, rotation_plane_orientation) if use_homography else (0.0, 0.0)
     maps = transforms.line_maps(angles, pivot, *plane, plane_output)
     timing = LineTiming(
-        line_duty=line_duty, bidirectional=bidirectional, line_reference=line_reference
+        line_duty=line_duty,
+        bidirectional=bidirectional,
+        phase_px=phase_px,
+        line_reference=line_reference,
     )
     if interpolation is None:
-        interpolation = "nearest" if plotting_hook_line_addition else "linear"
+        interpolation = "nearest" if plotting_hook_line_addition else "quadratic"
     if plotting_hook_line_addition and interpolation != "nearest":
         msg = (
             f"a hook for lines was given with interpolation {interpolation!r}, which looks up "
@@ -181,11 +185,12 @@ def _frame_line_by_line(
     work = np.full(n_lines * (width + FORWARD_PADDING) + 1, np.nan)
     image = np.full(stack.shape[1:], blank, stack.dtype)
     for j in range(n_lines):
-        way = -slope if timing.bidirectional and j % 2 else slope
+        backward = timing.bidirectional and j % 2 == 1
+        way, shift = (-slope, float(timing.phase_px)) if backward else (slope, 0.0)
         alone = np.full_like(work, np.nan)
         for buffer in (work, alone):
             kernels.place_line(
-                stack, maps, f, j, way, timing.offset, stack.shape[1:], place, buffer
+                stack, maps, f, j, way, timing.offset, shift, stack.shape[1:], place, buffer
             )
         line = np.full(stack.shape[1:], blank, stack.dtype)
         kernels.finish_image(alone, line.dtype.type(blank), line)

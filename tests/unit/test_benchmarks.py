@@ -43,6 +43,13 @@ def test_kernel_speed(tmp_path):
     assert all(row["ms_per_frame"] > 0 for row in figures["rows"])
 
 
+def test_interpolation(tmp_path):
+    figures = run("interpolation", tmp_path, "--quick")
+    assert not missed(figures)
+    bias = {(row["case"], row["interpolation"]): row["bias_median"] for row in figures["rows"]}
+    assert bias["turning", "linear"] > 3 * bias["turning", "quadratic"]
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)
@@ -191,3 +198,27 @@ def test_scale(tmp_path):
     assert 50 < figures["dry_mb"] < 1000
     assert figures["cpu_s"] > figures["computing_of_a_session_s"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_fuzz_readers(tmp_path):
+    figures = run("fuzz_readers", tmp_path, "--seconds", "6", "--keep", tmp_path, "--only", "tif")
+    assert figures["faults"] == []
+    assert len(figures["counts"]) >= 14
+    assert sum(figures["counts"].values()) > 50
+
+
+def test_fuzz_readers_finds_what_must_not_be(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    fuzz_readers = importlib.import_module("fuzz_readers")
+
+    def careless(path):
+        if b"center" not in path.read_bytes():
+            raise IndexError
+
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"center": 3}')
+    kind = fuzz_readers.Kind("careless", path, careless)
+    with pytest.raises(IndexError):
+        fuzz_readers._fuzz_kind(kind, 1, {"careless": 0}, tmp_path / "report")
+    assert path.read_bytes() == b'{"center": 3}'
+    assert b"center" not in path.with_name("a.json.last").read_bytes()

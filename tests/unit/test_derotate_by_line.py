@@ -32,7 +32,9 @@ def inside(stack, center, radius=27):
 
 # Linear interpolation halfway between samples errs by up to f'' / 8 along each axis; here f'' is at
 # most 800 / 2.5^2 = 128 at the top of the brightest cell.
-@pytest.mark.parametrize(("interpolation", "error"), [("linear", 32), ("cubic", 4)])
+@pytest.mark.parametrize(
+    ("interpolation", "error"), [("linear", 32), ("quadratic", 6), ("cubic", 4)]
+)
 @pytest.mark.parametrize("offset", [(0, 0), (3, -2)])
 @pytest.mark.parametrize("plane", [(0, 0), (25, 40)])
 def test_undoes_the_rotator(cells, angles, interpolation, error, offset, plane):

@@ -53,7 +53,7 @@ def test_the_record_of_the_run(first_run):
     record = cohort.folder / "results" / "run"
     used = yaml.safe_load((record / "config.yaml").read_text())
     assert used["center"]["n_frames"] == 20  # as given
-    assert used["derotate"]["interpolation"] == "linear"  # the default
+    assert used["derotate"]["interpolation"] == "quadratic"  # the default
     assert (record / "sessions.tsv").read_text() == (cohort.folder / "sessions.tsv").read_text()
     versions = json.loads((record / "versions.json").read_text())
     assert versions["derotation"] == derotation.__version__

@@ -199,7 +199,7 @@ ROWS = [
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
     Row("`movie.frames_per_chunk`", key("movie", frames_per_chunk=7), None),
-    Row("a default, written out", key("derotate", interpolation="linear"), None),
+    Row("a default, written out", key("derotate", interpolation="quadratic"), None),
     Row("another order of keys", reverse_keys, None),
     Row("`1` in place of `1.0`", key("signals", sampling_rate=10000.0), None),
     Row(

@@ -38,7 +38,7 @@ rule derotate_movie:
         disk_mb=disk(300, 1100),
     params:
         movie=movie_pattern,
-        config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),
+        config=settings("derotate", *MOVIE_KEYS),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

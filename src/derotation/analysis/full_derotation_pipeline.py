@@ -30,8 +30,8 @@ from derotation.errors import CenterError, ConfigError, DerotationError
 from derotation.estimates import Verdict
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
-from derotation.io.signals import AnalogSignals, open_signals
-from derotation.io.stimulus import read_stimulus
+from derotation.io.signals import AnalogSignals, open_signals, signal_options
+from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.light.illumination import IlluminationEstimate
 from derotation.quality import Quality
 from derotation.signals.angles import Angles
@@ -253,7 +253,7 @@ class FullPipeline:
         settings = self.settings
         self.open_signals()
         if settings.stimulus is not None:
-            read_stimulus(settings.stimulus)
+            read_stimulus(settings.stimulus, **stimulus_options(settings.sections["signals"]))
         with self.open_movie() as movie:
             _refuse_to_overwrite(settings.derotated, movie.paths)
         for folder in (settings.files, settings.plots_folder, settings.logs_folder):
@@ -276,11 +276,7 @@ class FullPipeline:
         AnalogSignals
         """
         section = self.settings.sections["signals"]
-        return open_signals(
-            self.settings.signals,
-            channel_order=section["channel_order"],
-            channel_names=section["channel_names"],
-        )
+        return open_signals(self.settings.signals, **signal_options(section))
 
     def find_sampling_rate(self, signals: AnalogSignals) -> float:
         """Tell the sampling rate from the frame rate.

@@ -24,6 +24,10 @@ __all__ = ["Calibration", "Corrected"]
 
 KIND = "derotation calibration"
 VERSION = 1
+# Values beyond these are damaged: a center so many frames away, another number, a side in pixels.
+FARTHEST = 10
+LARGEST = 1e6
+MOST_PIXELS = 2**16
 
 Rows = tuple[tuple[float, float, float, float], ...]
 
@@ -174,10 +178,14 @@ class Calibration:
             raise InputError(msg)
         try:
             image = tifffile.imread(self.image)
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            # Of a damaged file tifffile raises whatever its codecs do.
             msg = f"{self.image}, the image of a calibration, cannot be read: {error}"
             raise InputError(msg) from error
-        image = image.reshape(image.shape[-2:]) if image.size else image
+        if image.ndim < 2 or image.size != math.prod(image.shape[-2:]):
+            msg = f"{self.image}, the image of a calibration, has shape {image.shape}"
+            raise InputError(msg)
+        image = image.reshape(image.shape[-2:])
         self.check_shape(image.shape, str(self.image))
         return np.asarray(image)
 
@@ -193,7 +201,7 @@ class Calibration:
         name = Path(path)
         try:
             content = json.loads(name.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             msg = f"{name} cannot be read as a calibration: {error}"
             raise InputError(msg) from error
         if not isinstance(content, dict) or content.get("kind") != KIND:
@@ -214,14 +222,22 @@ class Calibration:
         if missing := sorted(required - content.keys()):
             msg = f"{name} lacks the keys {', '.join(missing)}"
             raise InputError(msg)
-        for key in ("center", "image_shape", "center_sd", "plane_sd"):
-            value = content.get(key)
-            if key in required or value is not None:
-                content[key] = _pair(name, key, value, 2)
+        content["image_shape"] = _shape(name, content["image_shape"])
+        reach = FARTHEST * max(content["image_shape"])
+        for key, most in (("center", reach), ("center_sd", reach), ("plane_sd", LARGEST)):
+            if key in required or content.get(key) is not None:
+                content[key] = _pair(name, key, content.get(key), most)
+        _check_texts(name, content)
         for key, default in (("plane_angle", 0.0), ("plane_orientation", 0.0), ("lag_ms", 0.0)):
-            content[key] = _number(name, key, content.get(key, default))
-        if content.get("lag_sd_ms") is not None:
-            content["lag_sd_ms"] = _number(name, "lag_sd_ms", content["lag_sd_ms"])
+            content[key] = _number(name, key, content.get(key, default), LARGEST)
+        for key in ("lag_sd_ms", "residual_px"):
+            if content.get(key) is not None:
+                content[key] = _number(name, key, content[key], LARGEST)
+        for key in ("center_sd", "plane_sd", "lag_sd_ms", "residual_px"):
+            value = content.get(key)
+            if value is not None and np.min(value) < 0:
+                msg = f"{name}: {key} is {value}; an uncertainty is at least 0"
+                raise InputError(msg)
         if not -90 < content["plane_angle"] < 90:
             msg = f"{name}: plane_angle is {content['plane_angle']}; expected -90 to 90 degrees"
             raise InputError(msg)
@@ -231,10 +247,10 @@ class Calibration:
             )
             raise InputError(msg)
         if content.get("image") is not None:
-            content["image"] = name.parent / str(content["image"])
-        content["wobble"] = _rows(name, "wobble", content.get("wobble", []))
+            content["image"] = name.parent / content["image"]
+        content["wobble"] = _rows(name, "wobble", content.get("wobble", []), reach)
         if content.get("wobble_sd") is not None:
-            content["wobble_sd"] = _rows(name, "wobble_sd", content["wobble_sd"])
+            content["wobble_sd"] = _rows(name, "wobble_sd", content["wobble_sd"], reach)
         return cls(**content)
 
 
@@ -277,27 +293,59 @@ def _corrections(name: Path, value: object) -> dict[str, dict[str, Any]]:
     return value
 
 
-def _number(name: Path, key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(name: Path, key: str, value: object, most: float) -> float:
+    """Check a number that is finite and not larger than anything of its kind."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"{name}: {key} is {value!r}; expected a number"
+        raise InputError(msg)
+    # Comparing works for whole numbers of any length, too, and fails for NaN.
+    if not -most <= value <= most:
+        msg = f"{name}: {key} is {value!r}; expected a number from {-most:g} to {most:g}"
         raise InputError(msg)
     return float(value)
 
 
-def _rows(name: Path, key: str, value: object) -> Rows:
+def _rows(name: Path, key: str, value: object, most: float) -> Rows:
     rows: list[Any] = value if isinstance(value, list) else [None]
     if not all(isinstance(row, list) and len(row) == 4 for row in rows):
         msg = f"{name}: {key} is {value!r}; expected a list of rows of 4 numbers (Cx, Cy, Sx, Sy)"
         raise InputError(msg)
-    return tuple(tuple(_number(name, key, v) for v in row) for row in rows)  # type: ignore[misc]
+    return tuple(
+        tuple(_number(name, key, v, most) for v in row)  # type: ignore[misc]
+        for row in rows
+    )
 
 
-def _pair(name: Path, key: str, value: object, size: int) -> tuple[Any, ...]:
-    numbers = isinstance(value, list) and len(value) == size
-    if not numbers or not all(isinstance(v, int | float) for v in value):  # type: ignore[attr-defined]
-        msg = f"{name}: {key} is {value!r}; expected a list of {size} numbers"
+def _pair(name: Path, key: str, value: object, most: float) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        msg = f"{name}: {key} is {value!r}; expected a list of 2 numbers"
         raise InputError(msg)
-    return tuple(value)  # type: ignore[arg-type]
+    first, second = (_number(name, key, v, most) for v in value)
+    return first, second
+
+
+def _shape(name: Path, value: object) -> tuple[int, int]:
+    sides = value if isinstance(value, list) else []
+    if len(sides) != 2 or not all(type(v) is int and 0 < v <= MOST_PIXELS for v in sides):
+        msg = f"{name}: image_shape is {value!r}; expected height and width in pixels"
+        raise InputError(msg)
+    return sides[0], sides[1]
+
+
+def _check_texts(name: Path, content: dict[str, Any]) -> None:
+    """Check the types of what is no number."""
+    kinds: dict[str, tuple[type, str]] = {
+        "method": (str, "a text"),
+        "trusted": (bool, "true or false"),
+        "image": (str, "a path"),
+        "provenance": (dict, "an object"),
+    }
+    for key, (kind, expected) in kinds.items():
+        value = content.get(key)
+        may_be_missing = key not in content or (key == "image" and value is None)
+        if not may_be_missing and not isinstance(value, kind):
+            msg = f"{name}: {key} is {value!r}; expected {expected}"
+            raise InputError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

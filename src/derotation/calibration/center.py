@@ -33,7 +33,7 @@ from derotation.images.sample import Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import contiguous_blocks, fit
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -163,6 +163,10 @@ def _by_registration(
         ("center",),
         (SMOOTHING,) * max(int(settings["iterations"]), 1),
     )
+    if sample.rest is not None:
+        # The reference was made of few frames; now that the center is known, all can be used.
+        whole = Registration(sample.with_reference_of_all(), threads)
+        refined = refine(whole, refined.geometry, ("center",), (SMOOTHING,) * 2)
     path.append(refined.geometry.center)
     residuals = residual_shifts(refined)
     inliers = refined.fit.weights > 0

@@ -32,7 +32,7 @@ from derotation.images.mean_images import DerotatedMeans, MeanImages, mean_image
 from derotation.images.ptd import most_detected_blob
 from derotation.io.movie import Movie
 from derotation.maps import transforms
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.signals.angles import Angles
 
 __all__ = ["BayesianCenter", "EllipseCenter", "find_center_bayesian", "find_center_ellipse"]

@@ -31,7 +31,7 @@ from derotation.images.registration import Registration
 from derotation.images.sample import Sample, read_sample, spread
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import significance
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles

@@ -41,7 +41,7 @@ from derotation.images.sample import Sample, most_turned, read_sample, spread
 from derotation.io.movie import Movie
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import significance
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles

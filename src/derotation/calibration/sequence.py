@@ -9,7 +9,7 @@ from derotation.calibration.plane import estimate_plane
 from derotation.calibration.wobble import estimate_wobble
 from derotation.io.movie import Movie
 from derotation.maps.corrections import Correction, registered, schema_with_corrections
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 

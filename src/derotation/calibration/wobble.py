@@ -38,7 +38,7 @@ from derotation.images.sample import Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import significance, solve
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles

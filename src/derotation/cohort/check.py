@@ -144,7 +144,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
         Whatever is wrong stands in its `problems`.
     """
     look = _Look(session, config)
-    for part in (look.movie, look.signals, look.stimulus, look.calibration):
+    for part in (look.movie, look.signals, look.angles, look.stimulus, look.calibration):
         try:
             part()
         except (DerotationError, OSError) as error:
@@ -177,8 +177,8 @@ class _Look:
         from derotation.io.movie import open_movie
 
         chosen = self.config["movie"]
-        keys = ("channel", "plane", "n_planes", "n_channels")
-        with open_movie(self.session.movie, **{key: chosen[key] for key in keys}) as movie:
+        keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
+        with open_movie(self.session.movie, **{key: chosen.get(key) for key in keys}) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"
@@ -209,21 +209,46 @@ class _Look:
         return int(np.prod(shape)) * sum(missing)
 
     def signals(self) -> None:
-        from derotation.io.signals import open_signals
+        from derotation.io.signals import open_signals, signal_options
+        from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
         given = self.config["signals"]
+        if not self.session.signals:
+            return
+        source = self.config["angles"]["source"]
         signals = open_signals(
-            self.session.signals,
-            channel_order=given["channel_order"],
-            channel_names=given["channel_names"],
+            self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
         )
+        digital_roles(signals.roles, source)
+        if given["sampling_rate"] is None:
+            self.problems.append("signals.sampling_rate is null, but the session has signals")
+            return
         self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
 
+    def angles(self) -> None:
+        from derotation.io.angle_table import read_angle_table
+
+        if self.config["angles"]["source"] != "table":
+            return
+        if not self.session.angles:
+            self.problems.append(
+                "angles.source is table, but the column angles of the sample sheet is empty"
+            )
+            return
+        table, shape = read_angle_table(self.session.angles), self.found.get("shape")
+        if table.time is None and shape and table.angle.shape not in (shape[:1], shape[:2]):
+            self.problems.append(
+                f"{self.session.angles} holds angles of the shape {table.angle.shape} without "
+                f"times; expected are one per frame ({shape[0]}) or per line ({shape[0]} x "
+                f"{shape[1]})"
+            )
+
     def stimulus(self) -> None:
-        from derotation.io.stimulus import read_stimulus
+        from derotation.io.stimulus import read_stimulus, stimulus_options
 
         if self.session.stimulus:
-            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus).speed)
+            options = stimulus_options(self.config["signals"])
+            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus, **options).speed)
 
     def calibration(self) -> None:
         from derotation.calibration.calibration import Calibration

@@ -54,6 +54,12 @@ class Comparison:
     def __init__(
         self, reference: NDArray[np.float32], parts: NDArray[np.float32] | None = None
     ) -> None:
+        # Pixels that no frame at rest recorded (NaN) are compared with nothing.
+        self._known = np.isfinite(reference)
+        if not self._known.all():
+            usual = np.float32(reference[self._known].mean() if self._known.any() else 0)
+            reference = np.where(self._known, reference, usual)
+            parts = None if parts is None else np.nan_to_num(parts, posinf=0, neginf=0)
         self.reference = reference
         self.parts = np.zeros((1, *reference.shape), np.float32) if parts is None else parts
         self._regressors: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
@@ -81,6 +87,7 @@ class Comparison:
         distinction : float
             By how many standard deviations of the correlation at all shifts it stands out.
         """
+        seen = seen & self._known
         filled = np.where(seen, frame, frame[seen].mean() if seen.any() else 0)
         inside = ndimage.uniform_filter(seen.astype(np.float32), 9) > 0.999
         image = _bandpass(filled.astype(np.float32)) * inside * self._window
@@ -114,6 +121,7 @@ class Comparison:
             As in :class:`derotation.images.registration.Affine`, of one frame.
         """
         regressors, parts = self.regressors_at(smoothing)
+        seen = seen & self._known
         border = int(np.ceil(smoothing))
         weight = ndimage.gaussian_filter(seen.astype(np.float32), smoothing)
         smooth = ndimage.gaussian_filter(np.where(seen, frame, np.float32(0)), smoothing)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
 

@@ -127,6 +127,7 @@ class Registration:
                 self.sample.frames[part],
                 maps[part],
                 timing=self.sample.lines.sample_timing,
+                interpolation="linear",  # the fastest; pictures are smoothed before they compare
                 dtype=np.float32,
                 keep_seen=True,
             )

@@ -13,8 +13,8 @@ from derotation.images.offset import estimate_pmt_offset, lit_frames
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.corrections import registered
-from derotation.maps.line_maps import LineMaps, Placement
-from derotation.maps.resample import LineTiming
+from derotation.maps.line_maps import LineAngles, LineMaps, Placement
+from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.signals.angles import Angles
@@ -27,6 +27,7 @@ __all__ = [
     "choose_frames",
     "most_turned",
     "read_sample",
+    "reference_frames",
     "spread",
 ]
 
@@ -40,6 +41,8 @@ REST_PARTS = 8
 MIN_LEVERAGE = 0.2
 ANGLE_BINS = 72
 MIN_FRAMES = 8
+# Where nothing rests at angle 0, this part of the frames, those nearest to it, make the reference.
+NEAR_ZERO, MIN_NEAR_ZERO = 0.06, 3
 # Frames that are kept in memory, as recorded.
 MAX_BYTES = 300e6
 FRAMES_AT_ONCE = 4
@@ -94,11 +97,9 @@ class Lines:
         later = self.line_angles + self.line_speeds * (lag_ms / 1000)
         return dataclasses.replace(self, line_angles=later, lag_ms=self.lag_ms + lag_ms)
 
-    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+    def timing(self) -> LineTiming:
         """Tell when the samples within a line were recorded."""
-        return dataclasses.replace(
-            self.sample_timing, bidirectional=bidirectional or self.sample_timing.bidirectional
-        )
+        return self.sample_timing
 
     def turned_over(self) -> Self:
         """Give all lines the opposite angle."""
@@ -113,6 +114,15 @@ class Lines:
             line_angles=self.line_angles[which],
             line_speeds=self.line_speeds[which],
             line_times_s=self.line_times_s[which],
+        )
+
+    def joined(self, other: Self) -> Self:
+        """Put the lines of other frames behind these."""
+        return dataclasses.replace(
+            self,
+            line_angles=np.concatenate([self.line_angles, other.line_angles]),
+            line_speeds=np.concatenate([self.line_speeds, other.line_speeds]),
+            line_times_s=np.concatenate([self.line_times_s, other.line_times_s]),
         )
 
     def columns(self, lines: NDArray[np.intp]) -> Self:
@@ -166,7 +176,9 @@ class RestFrames:
         total, count = np.zeros((n_parts, *shape)), np.zeros((n_parts, *shape), np.int64)
         for first in range(0, len(self.frames), FRAMES_AT_ONCE):
             own = slice(first, first + FRAMES_AT_ONCE)
-            found = maps.derotate(self.frames[own], own, dtype=np.float32, keep_seen=True)
+            found = maps.derotate(
+                self.frames[own], own, interpolation="linear", dtype=np.float32, keep_seen=True
+            )
             assert found.seen is not None
             for frame, seen, part in zip(found.frames, found.seen, self.part[own], strict=True):
                 total[part][seen] += frame[seen]
@@ -194,7 +206,8 @@ class Sample:
     n_rest: int
     """Frames at rest that make up the reference."""
     rest: RestFrames | None = None
-    """These frames, if a correction moves them: the reference is then made of them anew."""
+    """These frames, if they are not where they belong, because they turned or a correction moves
+    them: the reference is then made of them anew."""
     binning: int = 1
     """Side of the squares of pixels that were averaged."""
 
@@ -232,9 +245,21 @@ class Sample:
         means = self.rest.means(_Binned.of(placement, self.binning))
         return _reference(means, np.bincount(self.rest.part))
 
+    def with_reference_of_all(self) -> "Sample":
+        """Make the reference of all frames, once the geometry is known well."""
+        if self.rest is None:
+            return self
+        frames = np.concatenate([self.rest.frames, self.frames])
+        parts = np.arange(len(frames)) % min(REST_PARTS, len(frames))
+        rest = RestFrames(
+            frames=frames, lines=self.rest.lines.joined(self.lines), part=parts.astype(np.int64)
+        )
+        return dataclasses.replace(self, rest=rest)
+
     def turned_over(self) -> "Sample":
-        """Give the turned frames the opposite angles."""
-        return dataclasses.replace(self, lines=self.lines.turned_over())
+        """Give all frames the opposite angles."""
+        rest = self.rest and dataclasses.replace(self.rest, lines=self.rest.lines.turned_over())
+        return dataclasses.replace(self, lines=self.lines.turned_over(), rest=rest)
 
     def select(self, which: NDArray[Any]) -> "Sample":
         """Keep some of the turned frames."""
@@ -339,8 +364,9 @@ def _reference(
 def _rest_frames(
     movie: Movie, line_maps: LineMaps, rest: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> RestFrames | None:
-    """Keep the frames at rest, if any correction may move them."""
-    if not any(correction.moves_rest for correction in registered()):
+    """Keep the frames at rest, if they turned, or if any correction may move them."""
+    still = line_maps.angles.at_rest[rest].all()
+    if still and not any(correction.moves_rest for correction in registered()):
         return None
     return RestFrames(
         frames=movie.read(rest),
@@ -349,27 +375,45 @@ def _rest_frames(
     )
 
 
+def reference_frames(angles: LineAngles) -> NDArray[np.int64]:
+    """Choose the frames that show the sample at rest at angle 0, or else nearest to that.
+
+    Parameters
+    ----------
+    angles : Angles
+        Angles of all lines.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Numbers of frames, ascending. If none was at rest at angle 0: the 6 % of the usable frames
+        that lie nearest to it, at least 3, whether they turn or not; none if no frame is usable.
+    """
+    rest = np.flatnonzero(angles.at_rest)
+    if len(rest):
+        return rest.astype(np.int64)
+    usable = np.flatnonzero(angles.line_usable.all(axis=1))
+    away = np.abs(wrapped(angles.line_angles[usable])).max(axis=1, initial=0.0)
+    n = max(round(NEAR_ZERO * len(usable)), MIN_NEAR_ZERO)
+    nearest = usable[np.argsort(away, kind="stable")[:n]]
+    return np.sort(nearest).astype(np.int64)
+
+
 def choose_frames(
     angles: Angles, n_frames: int, movie: Movie
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose frames at rest, and turned ones that spread evenly over the circle."""
-    usable, at_rest, middle = angles.line_usable.all(axis=1), angles.at_rest, angles.middle
+    usable, middle = angles.line_usable.all(axis=1), angles.middle
     leverage = np.abs(2 * np.sin(np.deg2rad(np.where(usable, middle, 0.0)) / 2))
     turned = usable & (leverage >= MIN_LEVERAGE)
-    if not at_rest.any():
-        msg = (
-            "no frame was recorded at rest at angle 0, so there is nothing to compare turned "
-            "frames with; give the center as center.fixed, or a calibration in the sample sheet"
-        )
-        raise CenterError(msg)
     if turned.sum() < MIN_FRAMES:
         msg = (
-            f"only {int(turned.sum())} frames were recorded more than 11 degrees away from rest, "
-            f"but {MIN_FRAMES} are needed to tell how the sample turns; give the center as "
+            f"only {int(turned.sum())} frames were recorded more than 11 degrees away from angle "
+            f"0, but {MIN_FRAMES} are needed to tell how the sample turns; give the center as "
             "center.fixed, or a calibration in the sample sheet"
         )
         raise CenterError(msg)
-    rest = np.flatnonzero(at_rest)
+    rest = reference_frames(angles)
     affordable = int(MAX_BYTES // (movie.shape[1] * movie.shape[2] * movie.dtype.itemsize))
     if affordable < n_frames:
         logger.info("%d frames are compared instead of %d, to save memory", affordable, n_frames)

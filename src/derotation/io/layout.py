@@ -1,9 +1,7 @@
 """How the pages of a file are arranged: which one is which time, plane and channel."""
 
-import io
 import math
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,21 +10,9 @@ from numpy.typing import NDArray
 
 from derotation.errors import MovieError
 from derotation.io.metadata import MovieMetadata
+from derotation.io.numbers import MOST_PAGES, UM_PER_UNIT, positive, whole
+from derotation.io.ome import OmeImage, is_ome, read_ome, stub_target
 from derotation.io.tiff_pages import PageTable, shaped_description
-
-_UM_PER_UNIT = {
-    "um": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
-_S_PER_UNIT = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "μs": 1e-6, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,8 +73,11 @@ def read_grid(table: PageTable) -> PageGrid | None:
     description = table.description
     if description.startswith("ImageJ="):
         return _imagej_grid(table)
-    if "<OME" in description[:4096]:
-        return _ome_grid(table)
+    if is_ome(description):
+        # A stub is resolved by whoever knows the other files.
+        if stub_target(description):
+            return None
+        return ome_grid(table, read_ome(description, table.path))
     content = shaped_description(description)
     if content is not None:
         return _shaped_grid(table, content)
@@ -105,16 +94,16 @@ def _imagej_grid(table: PageTable) -> PageGrid:
     entries = dict(
         line.split("=", 1) for line in table.description.splitlines() if line.count("=") >= 1
     )
-    n_channels = _whole(entries.get("channels")) or 1
-    n_planes = _whole(entries.get("slices")) or 1
-    n_times = _whole(entries.get("frames")) or 1
+    keys = ("channels", "slices", "frames")
+    n_channels, n_planes, n_times = (whole(entries.get(key)) or 1 for key in keys)
     if n_channels * n_planes * n_times == 1:
-        n_times = _whole(entries.get("images")) or 1
+        n_times = whole(entries.get("images")) or 1
+    _check_sizes(table, (n_times, n_planes, n_channels))
     notes: list[str] = []
     pages = _time_slowest(table, (n_times, n_planes, n_channels), notes)
     unit = entries.get("unit", "").replace("\\u00B5", "µ")
-    interval = _decimal(entries.get("finterval")) or _inverse(_decimal(entries.get("fps")))
-    scale = _UM_PER_UNIT.get(unit)
+    interval = positive(entries.get("finterval")) or _inverse(positive(entries.get("fps")))
+    scale = UM_PER_UNIT.get(unit)
     resolution = table.x_resolution
     return PageGrid(
         pages=pages,
@@ -137,7 +126,8 @@ def _time_slowest(
     n_times, n_planes, n_channels = sizes
     per_time = n_planes * n_channels
     found, rest = divmod(table.n_pages, per_time)
-    if table.n_pages != n_times * per_time:
+    # What a file lacks that was cut off is said already.
+    if table.n_pages != n_times * per_time and (table.cut is None or rest):
         notes.append(
             f"{table.path.name}: the description speaks of {n_times * per_time} pages "
             f"({n_times} times x {n_planes} planes x {n_channels} channels), the file has "
@@ -148,9 +138,21 @@ def _time_slowest(
     return pages.reshape(found, n_planes, n_channels)
 
 
+def _check_sizes(table: PageTable, sizes: Sequence[int]) -> None:
+    """Refuse numbers of times, planes or channels that no recording has."""
+    if min(sizes) < 1 or math.prod(sizes) > MOST_PAGES:
+        raise MovieError(
+            f"{table.path}: its description is damaged: it speaks of "
+            f"{' x '.join(map(str, sizes))} pages, and the file has {table.n_pages}. Copy the file "
+            "again from its source, or save it as a new TIFF."
+        )
+
+
 def _shaped_grid(table: PageTable, content: Mapping[str, Any]) -> PageGrid | None:
     """Read the description that tifffile writes by itself: a shape and perhaps axes."""
     shape = [int(size) for size in content["shape"]]
+    if min(shape, default=1) < 1:
+        _check_sizes(table, shape)
     axes = str(content.get("axes") or "")
     while len(shape) > 2 and shape[-1] == 1 and shape[-2:] != list(table.shape):
         shape.pop()
@@ -163,6 +165,7 @@ def _shaped_grid(table: PageTable, content: Mapping[str, Any]) -> PageGrid | Non
     if not kept or (len(kept) == 1 and kept[0][0] == "?"):
         # Each page was written as a movie of its own, or all that is said is their number.
         return None
+    _check_sizes(table, [n for _, n in kept])
     names, unclear = _named_axes([letter for letter, _ in kept], [n for _, n in kept])
     notes: list[str] = []
     if unclear:
@@ -184,9 +187,9 @@ def _shaped_grid(table: PageTable, content: Mapping[str, Any]) -> PageGrid | Non
         channels=tuple(range(1, n_channels + 1)),
         metadata=MovieMetadata(
             source="plain",
-            frame_rate=_rate(_decimal(content.get("finterval")), n_planes),
+            frame_rate=_rate(positive(content.get("finterval")), n_planes),
             n_planes=n_planes,
-            pixel_size_um=_decimal(content.get("pixel_size_um")),
+            pixel_size_um=positive(content.get("pixel_size_um")),
             software="tifffile",
         ),
         unclear=unclear,
@@ -236,129 +239,94 @@ def _whole_times(table: PageTable, pages: NDArray[np.int64], notes: list[str]) -
     return pages[whole]
 
 
-def _ome_grid(table: PageTable) -> PageGrid | None:
-    """Read OME-XML: the first image, and those of its planes that are in this file."""
-    pixels, places = _read_ome(table)
-    sizes = {name: _whole(pixels.get(f"Size{name}")) or 1 for name in "TZC"}
-    order = pixels.get("DimensionOrder", "XYCZT")[2:]
-    if sorted(order) != ["C", "T", "Z"]:
-        raise MovieError(
-            f"{table.path}: the OME description has the dimension order "
-            f"'{pixels.get('DimensionOrder')}'; an order such as XYCZT was expected."
-        )
-    notes: list[str] = []
-    grid = _ome_pages(sizes, order, places)
-    filled = grid >= 0
-    if not filled.any():
+def ome_grid(table: PageTable, image: OmeImage) -> PageGrid | None:
+    """Arrange the pages of a file as OME-XML says.
+
+    Parameters
+    ----------
+    table
+        The file's pages.
+    image
+        What the description says.
+
+    Returns
+    -------
+    PageGrid or None
+        None if the description does not fit the file.
+    """
+    pages, where = image.pages(table.path.name, table.n_pages)
+    planned = image.planned(table.path.name)
+    if not len(pages):
         # Renamed files do not find themselves in the description.
-        if grid.size != table.n_pages:
+        if image.n_pages != table.n_pages:
             return None
-        slowest_first = [sizes[name] for name in reversed(order)]
-        in_order = np.arange(grid.size, dtype=np.int64).reshape(slowest_first)
-        grid = _by_time_plane_channel(in_order, list(reversed(order)))
-        filled = grid >= 0
+        pages = np.arange(table.n_pages, dtype=np.int64)
+        where, planned = image.where(pages), table.n_pages
     # Of a recording in several files this one may hold some times, planes or channels only.
-    planes = np.flatnonzero(filled.any(axis=(0, 2)))
-    channels = np.flatnonzero(filled.any(axis=(0, 1)))
-    times = np.flatnonzero(filled.any(axis=(1, 2)))
-    pages = _whole_times(table, grid[np.ix_(times, planes, channels)], notes)
-    interval = _decimal(pixels.get("TimeIncrement"))
-    interval_unit = _S_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"))
-    size = _decimal(pixels.get("PhysicalSizeX"))
-    size_unit = _UM_PER_UNIT.get(pixels.get("PhysicalSizeXUnit", "µm"))
-    n_planes = sizes["Z"]
+    planes, channels = np.unique(where[:, 1]), np.unique(where[:, 2])
+    _, grid = whole_times(pages, where)
+    notes = []
+    per_time = len(planes) * len(channels)
+    n_times = max(-(-planned // per_time), len(grid))
+    if n_times > len(grid):
+        notes.append(
+            f"{table.path.name}: {n_times - len(grid)} of {n_times} times lack pages "
+            f"(the file has {table.n_pages}) and were left out."
+        )
+    elif grid.size < table.n_pages:
+        notes.append(
+            f"{table.path.name}: {table.n_pages - grid.size} of {table.n_pages} pages are not part "
+            "of the image that the description speaks of, and were left out."
+        )
     return PageGrid(
-        pages=pages,
+        pages=grid,
         channels=tuple(int(channel) + 1 for channel in channels),
-        metadata=MovieMetadata(
-            source="ome",
-            frame_rate=_rate(interval * interval_unit, n_planes)
-            if interval and interval_unit
-            else None,
-            n_planes=len(planes),
-            pixel_size_um=size * size_unit if size and size_unit else None,
-            software=table.software or None,
-        ),
+        metadata=ome_metadata(image, table.software, len(planes)),
         notes=tuple(notes),
     )
 
 
-def _read_ome(table: PageTable) -> tuple[dict[str, str], list[dict[str, int | None]]]:
-    """Return the attributes of the first image's pixels, and the places of its planes.
+def whole_times(
+    values: NDArray[np.int64], where: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Arrange values by time, plane and channel; keep the times that have all of these.
 
-    The document is read piece by piece: it may describe hundreds of thousands of planes.
+    Parameters
+    ----------
+    values
+        What belongs to each place, shape (n,) or (n, k).
+    where
+        Time, plane and channel of each, shape (n, 3).
+
+    Returns
+    -------
+    times : ndarray of shape (n_times,)
+        The times that are whole, ascending.
+    grid : ndarray of shape (n_times, n_planes, n_channels) or (n_times, n_planes, n_channels, k)
+        The values.
     """
-    pixels: dict[str, str] = {}
-    places: list[dict[str, int | None]] = []
-    file_name: str | None = None
-    stream = io.BytesIO(table.description.encode("utf-8"))
-    try:
-        for event, element in ET.iterparse(stream, events=("start", "end")):
-            name = element.tag.rpartition("}")[2]
-            if event == "start":
-                if name == "Pixels":
-                    pixels = dict(element.attrib)
-                elif name == "TiffData":
-                    file_name = None
-                continue
-            if name == "UUID":
-                file_name = element.get("FileName")
-            elif name == "TiffData":
-                if file_name is None or file_name.casefold() == table.path.name.casefold():
-                    keys = ("IFD", "FirstT", "FirstZ", "FirstC", "PlaneCount")
-                    places.append({key: _whole(element.get(key)) for key in keys})
-                else:
-                    places.append({})
-            elif name == "Pixels":
-                break
-            if name in ("TiffData", "Plane", "Annotation"):
-                element.clear()
-    except ET.ParseError as error:
-        raise MovieError(
-            f"{table.path}: the OME description cannot be read ({error}); save the movie as an "
-            "ImageJ TIFF."
-        ) from error
-    if not pixels:
-        raise MovieError(f"{table.path}: the OME description speaks of no image.")
-    return pixels, places
+    # Of several at one place the last one counts.
+    _, last = np.unique(where[::-1], axis=0, return_index=True)
+    kept = len(where) - 1 - last
+    where, values = where[kept], values[kept]
+    times, time = np.unique(where[:, 0], return_inverse=True)
+    planes, channels = np.unique(where[:, 1]), np.unique(where[:, 2])
+    n_all = len(planes) * len(channels)
+    is_whole = np.bincount(time, minlength=len(times)) == n_all
+    # Sorted by time, plane, channel, so that they only have to be put into shape.
+    shape = (int(is_whole.sum()), len(planes), len(channels), *values.shape[1:])
+    return times[is_whole], values[is_whole[time]].reshape(shape)
 
 
-def _ome_pages(
-    sizes: Mapping[str, int], order: str, places: list[dict[str, int | None]]
-) -> NDArray[np.int64]:
-    """Return the page of each time, plane and channel; -1 for those in other files."""
-    grid = np.full([sizes[name] for name in "TZC"], -1, dtype=np.int64)
-    strides = {order[0]: 1, order[1]: sizes[order[0]]}
-    strides[order[2]] = sizes[order[0]] * sizes[order[1]]
-    total = grid.size
-    for place in places or [{"IFD": None}]:
-        if "IFD" not in place:
-            continue
-        first_page, count = place["IFD"], place.get("PlaneCount")
-        if count is None:
-            count = 1 if first_page is not None else total
-        start = sum((place.get(f"First{name}") or 0) * strides[name] for name in "TZC")
-        planes = np.arange(start, min(start + count, total))
-        index = tuple(planes // strides[name] % sizes[name] for name in "TZC")
-        grid[index] = (first_page or 0) + np.arange(len(planes))
-    return grid
-
-
-def _whole(text: object) -> int | None:
-    """Return a whole number, or None."""
-    try:
-        return int(str(text))
-    except ValueError:
-        return None
-
-
-def _decimal(text: object) -> float | None:
-    """Return a number above 0, or None."""
-    try:
-        value = float(str(text))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
+def ome_metadata(image: OmeImage, software: str, n_planes: int) -> MovieMetadata:
+    """Return what OME-XML says about how a movie was recorded."""
+    return MovieMetadata(
+        source="ome",
+        frame_rate=image.frame_rate,
+        n_planes=n_planes,
+        pixel_size_um=image.pixel_size_um,
+        software=software or None,
+    )
 
 
 def _inverse(value: float | None) -> float | None:

@@ -10,7 +10,9 @@ __all__ = ["MovieMetadata"]
 class MovieMetadata:
     """What a movie's files say about how it was recorded; None where they say nothing."""
 
-    source: Literal["scanimage", "ome", "imagej", "plain"]
+    source: Literal[
+        "scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"
+    ]
     """Kind of file the rest was read from."""
     frame_rate: float | None = None
     """Frames per second as the frame clock counts them: each plane of a volume is one."""

@@ -1,11 +1,13 @@
-"""Movies in TIFF files, read lazily, a chunk of frames at a time."""
+"""Movies, read lazily, a chunk of frames at a time."""
 
 import contextlib
 import glob
+import importlib.util
 import itertools
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +18,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError, MovieError
+from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
+from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
+from derotation.io.isolated import call_isolated
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
+from derotation.io.ome import is_ome, stub_target
+from derotation.io.prairie import find_prairie_xml, open_prairie, prairie_metadata
+from derotation.io.scanbox import open_scanbox
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
+from derotation.io.source import FrameReader, FrameSource
+from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
-__all__ = ["Movie", "MovieMetadata", "open_movie", "recording_metadata"]
+__all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_metadata"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +43,9 @@ _CHUNK_BYTES = 2**26
 _MOST_PLANES = 64
 _MOST_CHANNELS = 4
 
+# ImageJ names a projection after the stack that it was made of.
+_PROJECTION = re.compile(r"(?:AVG|MAX|MIN|SUM|STD|MED)_(.+)")
+
 
 class Movie:
     """One plane and channel of a recording, read from disk when looked at.
@@ -41,8 +54,8 @@ class Movie:
 
     Parameters
     ----------
-    tables
-        Pages of each file.
+    sources
+        The files.
     frame_file, frame_page
         File and page of each frame, shape (n_frames,).
     clock_index
@@ -62,7 +75,7 @@ class Movie:
     def __init__(
         self,
         *,
-        tables: Sequence[PageTable],
+        sources: Sequence[FrameSource],
         frame_file: NDArray[np.int64],
         frame_page: NDArray[np.int64],
         clock_index: NDArray[np.int64],
@@ -73,7 +86,7 @@ class Movie:
         n_planes: int,
         notes: Sequence[str] = (),
     ) -> None:
-        self._tables = tuple(tables)
+        self._sources = tuple(sources)
         self._frame_file = frame_file
         self._frame_page = frame_page
         self._clock_index = clock_index
@@ -113,17 +126,17 @@ class Movie:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files, in the order of the recording."""
-        return tuple(table.path for table in self._tables)
+        return tuple(source.path for source in self._sources)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of frames, height and width in pixels."""
-        return len(self), *self._tables[0].shape
+        return len(self), *self._sources[0].shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels, in the byte order of this machine."""
-        return self._tables[0].dtype
+        return self._sources[0].dtype
 
     @property
     def metadata(self) -> MovieMetadata:
@@ -165,10 +178,14 @@ class Movie:
         """What a person should know about how the files were understood, in plain words."""
         return self._notes
 
+    def add_note(self, note: str) -> None:
+        """Add what a person should know, found by whoever looked at the frames."""
+        self._notes = (*self._notes, note)
+
     @property
     def frames_per_chunk(self) -> int:
         """Default number of frames in a chunk, about 64 MB."""
-        return max(1, _CHUNK_BYTES // max(1, self._tables[0].page_bytes))
+        return max(1, _CHUNK_BYTES // max(1, self._sources[0].page_bytes))
 
     def chunks(self, frames_per_chunk: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Read the whole movie piece by piece.
@@ -195,7 +212,7 @@ class Movie:
         size = self.frames_per_chunk if frames_per_chunk is None else frames_per_chunk
         if size < 1:
             raise InputError(f"frames_per_chunk is {size}; it must be at least 1.")
-        with _OpenFile(self._tables) as source:
+        with _OpenFile(self._sources) as source:
             for start in range(0, len(self), size):
                 frames = np.arange(start, min(start + size, len(self)))
                 yield start, self._read(frames, source)
@@ -234,7 +251,7 @@ class Movie:
                 f"frame {frames.max() if frames.max() >= len(self) else frames.min()} of "
                 f"{self.paths[0]} was asked for; there are frames 0 to {len(self) - 1}."
             )
-        with _OpenFile(self._tables) as source:
+        with _OpenFile(self._sources) as source:
             return self._read(frames, source)
 
     def _read(self, frames: NDArray[Any], source: "_OpenFile") -> NDArray[Any]:
@@ -247,17 +264,20 @@ class Movie:
         for first, last in itertools.pairwise(edges):
             pages = self._frame_page[frames[first:last]]
             source.reader(int(files[first])).read_into(pages, block[first:last])
+        if block.dtype.kind == "f":
+            # What is infinite was not recorded either, and is marked like the rest of that.
+            block[np.isinf(block)] = np.nan
         return block
 
 
 class _OpenFile:
     """Keeps at most one of several files open."""
 
-    def __init__(self, tables: Sequence[PageTable]) -> None:
-        self._tables = tables
+    def __init__(self, sources: Sequence[FrameSource]) -> None:
+        self._sources = sources
         self._stack = contextlib.ExitStack()
         self._index: int | None = None
-        self._reader: PageReader | None = None
+        self._reader: FrameReader | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -270,11 +290,11 @@ class _OpenFile:
     ) -> None:
         self._stack.close()
 
-    def reader(self, index: int) -> PageReader:
+    def reader(self, index: int) -> FrameReader:
         """Return the reader of one of the files."""
         if self._reader is None or self._index != index:
             self._stack.close()
-            self._reader = self._stack.enter_context(PageReader(self._tables[index]))
+            self._reader = self._stack.enter_context(self._sources[index].reader())
             self._index = index
         return self._reader
 
@@ -286,6 +306,7 @@ def open_movie(
     plane: int | None = None,
     n_planes: int | None = None,
     n_channels: int | None = None,
+    dataset: str | None = None,
 ) -> Movie:
     """Open a movie without reading its pixels.
 
@@ -293,7 +314,8 @@ def open_movie(
     ----------
     pattern
         A TIFF file (plain, ImageJ, OME, BigTIFF or ScanImage), or a glob of files that make one
-        movie in natural order. A file whose name holds glob characters is taken literally.
+        movie in natural order; a folder as Prairie View or ThorImage write it; a `.sbx` of
+        Scanbox; an HDF5 or NWB file. A name that holds glob characters is taken literally.
     channel
         The channel to read: in ScanImage files the microscope's channel number, in others
         counted from 1. Needed where there are several.
@@ -303,6 +325,8 @@ def open_movie(
         Planes per volume, where the files do not say, or say it wrongly.
     n_channels
         Channels whose pages take turns, where the files do not say, or say it wrongly.
+    dataset
+        Where the frames are in an HDF5 or NWB file that holds several movies.
 
     Returns
     -------
@@ -316,15 +340,143 @@ def open_movie(
         not belong together, or if channel or plane are missing or not there. The message names
         the file and says what to do.
     """
-    paths = _find_files(pattern)
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
-    files = _settle_grids([_read_file(path) for path in paths], asked)
-    for file in files[1:]:
-        _check_alike(files[0], file)
-    movie = _arrange(files, asked)
+    found = _described(Path(pattern), dataset)
+    movie = (
+        _open_tiffs(_find_files(pattern), asked) if found is None else _movie_of_set(found, asked)
+    )
+    movie = _with_gaps_noted(movie)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
+
+
+def _described(path: Path, dataset: str | None) -> FileSet | None:
+    """Open a recording that is no glob of TIFFs; None if it is one."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES and path.is_file():
+        return open_hdf5_movie(path, dataset)
+    if suffix == ".sbx" and path.is_file():
+        return open_scanbox(path)
+    folder = _recording_folder(path)
+    if folder is None:
+        return None
+    if (folder / EXPERIMENT).is_file():
+        return open_thor(folder)
+    description = find_prairie_xml(folder)
+    return None if description is None else open_prairie(folder, description)
+
+
+def _recording_folder(path: Path) -> Path | None:
+    """Return the folder that a recording fills: the path itself, or that of a file in it."""
+    # Unlike Path's, these take what no file can be called for no file.
+    if os.path.isdir(path):  # noqa: PTH112
+        return path
+    if path.suffix.lower() in (".xml", ".raw") and os.path.isfile(path):  # noqa: PTH113
+        return path.parent
+    return None
+
+
+def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
+    """List the files of a movie, those that describe it included, without opening any.
+
+    Parameters
+    ----------
+    pattern
+        As for :func:`open_movie`.
+
+    Returns
+    -------
+    list of Path
+        In natural order; nothing if no file matches a glob. A path that is neither a glob nor the
+        folder of a recording stands there even if nothing exists at it yet.
+    """
+    path = Path(pattern)
+    folder = _recording_folder(path)
+    if folder is not None and ((folder / EXPERIMENT).is_file() or find_prairie_xml(folder)):
+        kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
+        return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
+    if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
+        return [path, path.with_suffix(".mat")]
+    if not glob.has_magic(str(pattern)) or os.path.exists(path):  # noqa: PTH110
+        return [path]
+    found = (Path(name) for name in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
+    return natural_sort(file for file in found if file.is_file())
+
+
+def _with_gaps_noted(movie: Movie) -> Movie:
+    """Say where a movie of floats has no values; its first frame tells, as gaps hardly change."""
+    if movie.dtype.kind != "f":
+        return movie
+    missing = np.isnan(movie.read(0)[0])
+    if missing.any():
+        columns, rows = np.flatnonzero(missing.all(axis=0)), np.flatnonzero(missing.all(axis=1))
+        whole = [
+            f"{name}s {_ranges(found)}" for name, found in (("column", columns), ("row", rows))
+            if 0 < len(found) < missing.size
+        ]  # fmt: skip
+        movie.add_note(
+            f"{np.count_nonzero(missing)} of {missing.size} pixels of the first frame are NaN or "
+            f"infinite{' (' + ', '.join(whole) + ')' if whole else ''}; such pixels count as never "
+            "recorded."
+        )
+    return movie
+
+
+def _ranges(numbers: NDArray[np.int64]) -> str:
+    """Write whole numbers down, counted from 0, as ranges."""
+    breaks = np.flatnonzero(np.diff(numbers) > 1)
+    firsts = numbers[np.concatenate([[0], breaks + 1])]
+    lasts = numbers[np.concatenate([breaks, [len(numbers) - 1]])]
+    shown = [f"{a}" if a == b else f"{a} to {b}" for a, b in zip(firsts, lasts, strict=True)]
+    return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
+
+
+def _open_tiffs(paths: list[Path], asked: "_Asked") -> Movie:
+    """Open TIFF files that make one movie."""
+    _refuse_projections(paths)
+    first = read_page_table(paths[0])
+    if is_ome(first.description) and (len(paths) > 1 or stub_target(first.description)):
+        _try_first_page(first)
+        found = ome_set(first, paths)
+        if found is not None:
+            return _movie_of_set(_with_prairie(found), asked)
+    files = [_read_file(first), *(_read_file(read_page_table(path)) for path in paths[1:])]
+    files = _settle_grids(files, asked)
+    for file in files[1:]:
+        _check_alike(files[0], file)
+    return _arrange(files, asked)
+
+
+def _with_prairie(found: FileSet) -> FileSet:
+    """Add what Prairie View wrote beside a recording whose files were given as a glob."""
+    description = find_prairie_xml(found.sources[0].path.parent)
+    if description is None:
+        return found
+    said = prairie_metadata(description)
+    metadata = replace(
+        found.metadata,
+        frame_rate=said.frame_rate or found.metadata.frame_rate,
+        lines_per_frame=said.lines_per_frame,
+        bidirectional=said.bidirectional,
+        line_period_s=said.line_period_s,
+        pixel_size_um=said.pixel_size_um or found.metadata.pixel_size_um,
+        stage_position_um=said.stage_position_um,
+        software=said.software,
+    )
+    return replace(found, metadata=metadata)
+
+
+def _refuse_projections(paths: Sequence[Path]) -> None:
+    """Refuse a mean image that ImageJ wrote beside a movie: it would count as a frame of it."""
+    names = {path.name for path in paths}
+    for path in paths:
+        match = _PROJECTION.match(path.name)
+        if match and match[1] in names:
+            raise MovieError(
+                f"{path} is a projection of {match[1]} (a mean image, say) and no part of the "
+                "movie; move it elsewhere, or narrow the pattern in the sheet's column 'movie'."
+            )
 
 
 def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
@@ -333,7 +485,8 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
     Parameters
     ----------
     path
-        A TIFF file. Of one by ScanImage only the first page is looked at, however long it is.
+        A file of a movie, or its folder. Of one by ScanImage only the first page is looked at,
+        however long it is.
 
     Returns
     -------
@@ -346,8 +499,19 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
         If the file is missing or cannot be read.
     """
     path = Path(path)
+    folder = _recording_folder(path)
+    if folder is not None and (folder / EXPERIMENT).is_file():
+        return thor_metadata(folder / EXPERIMENT)
+    description = None if folder is None else find_prairie_xml(folder)
+    if description is not None:
+        return prairie_metadata(description)
+    found = _described(path, None)
+    if found is not None:
+        return found.metadata
     header = parse_header(*read_first_page(path))
-    return header.metadata if header is not None else _read_file(path).metadata
+    if header is not None:
+        return header.metadata
+    return _read_file(read_page_table(path)).metadata
 
 
 def _find_files(pattern: str | os.PathLike[str]) -> list[Path]:
@@ -404,26 +568,45 @@ class _Asked:
                 raise MovieError(f"movie.{name} is {value}; it is counted from 1.")
 
 
-def _read_file(path: Path) -> _File:
+def _read_file(table: PageTable) -> _File:
     """Read everything about a file but its pixels."""
-    table = read_page_table(path)
-    if table.offsets is None:
-        # A missing codec should show now, and not within the work.
-        with PageReader(table) as reader:
-            reader.read_into(
-                np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
-            )
+    _try_first_page(table)
     # A description by another program means that ScanImage's header is only a copy.
     grid = read_grid(table)
-    header = parse_header(table.software, table.description) if grid is None else None
+    header = None
+    if grid is None:
+        header = parse_header(table.software, table.description, table.artist)
     return _File(table=table, grid=grid, header=header)
+
+
+def _try_first_page(table: PageTable) -> None:
+    """Let a missing codec, or damage, show now and not within the work."""
+    if table.offsets is not None:
+        return
+    if importlib.util.find_spec("imagecodecs") is None:
+        decode_first_page(table)
+    else:
+        # Its codecs are written in C, and may crash.
+        call_isolated(try_file, table.path, error=MovieError, what="a TIFF")
+
+
+def try_file(path: Path) -> None:
+    """Decode the first page of a file; called where a crash of the library does no harm."""
+    decode_first_page(read_page_table(path, describe=False))
+
+
+def decode_first_page(table: PageTable) -> None:
+    """Decode the first page of a file and forget it."""
+    with PageReader(table) as reader:
+        reader.read_into(
+            np.zeros(1, dtype=np.int64), np.empty((1, *table.shape), dtype=table.dtype)
+        )
 
 
 def _check_alike(first: _File, other: _File) -> None:
     """Compare a file with the first one of its movie."""
+    check_tables_alike(first.table, other.table)
     facts: list[tuple[str, object, object]] = [
-        ("height x width", _size(first), _size(other)),
-        ("pixel type", first.table.dtype, other.table.dtype),
         ("kind of file", first.metadata.source, other.metadata.source),
         ("channels", first.channels or (1,), other.channels or (1,)),
         ("number of planes", first.metadata.n_planes or 1, other.metadata.n_planes or 1),
@@ -445,11 +628,6 @@ def _check_alike(first: _File, other: _File) -> None:
             and not math.isclose(wanted, there, rel_tol=0.01)
         ):
             raise _unlike(first, other, name, wanted, there)
-
-
-def _size(file: _File) -> str:
-    """Return the size of a file's images for a message."""
-    return f"{file.table.shape[0]} x {file.table.shape[1]}"
 
 
 def _unlike(first: _File, other: _File, name: str, expected: object, found: object) -> MovieError:
@@ -514,12 +692,15 @@ def _settle_single_time(
 def _arrange(files: list[_File], asked: _Asked) -> Movie:
     """Find the pages of the wanted channel and plane."""
     first = files[0]
-    notes = [note for file in files for note in file.table.notes]
+    if first.header is not None and first.header.problem is not None:
+        raise MovieError(f"{first.table.path}: {first.header.problem}.")
+    notes = [note for file in files for note in _pages_notes(file)]
+    _check_cut_files(files)
     notes += [note for file in files if file.grid is not None for note in file.grid.notes]
     channels = _channels(first, asked, notes)
-    channel = _choose(first, "channel", channels, asked.channel)
+    channel = _choose(first.table.path, "channel", channels, asked.channel)
     volumes = _volumes(first, asked, notes)
-    plane = _choose(first, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
+    plane = _choose(first.table.path, "plane", tuple(range(1, volumes.n_planes + 1)), asked.plane)
     index = channels.index(channel)
     wanted_shape = (volumes.n_planes, len(channels))
     as_stated = all(f.grid is not None and f.grid.pages.shape[1:] == wanted_shape for f in files)
@@ -542,7 +723,7 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         n_planes=volumes.n_planes if first.metadata.n_planes or asked.n_planes else None,
     )
     return Movie(
-        tables=[file.table for file in files],
+        sources=[file.table for file in files],
         frame_file=frames.file,
         frame_page=frames.page,
         clock_index=frames.clock,
@@ -551,6 +732,70 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         channel=channel,
         plane=plane,
         n_planes=volumes.n_planes,
+        notes=notes,
+    )
+
+
+def _pages_notes(file: _File) -> list[str]:
+    """Say what is unusual about the pages of a file."""
+    table = file.table
+    notes = list(table.notes)
+    if table.cut is None and file.grid is None and table.n_recorded > table.n_pages:
+        notes.append(
+            f"{table.path.name}: the description speaks of {table.n_recorded} pages, but the file "
+            f"links {table.n_pages}; these were used. Was the recording interrupted, or the file "
+            "not copied whole?"
+        )
+    return notes
+
+
+def _check_cut_files(files: list[_File]) -> None:
+    """Refuse a file that was cut off in the middle of a movie whose frames have no numbers."""
+    for file in files[:-1]:
+        if file.table.cut is not None and file.header is None:
+            raise MovieError(
+                f"{file.table.path} is cut off ({file.table.cut}), and other files follow, so that "
+                "it is not known how many frames are missing; copy the file again from its source."
+            )
+
+
+def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
+    """Take the frames of one plane and channel out of a recording that says where they are."""
+    notes = list(found.notes)
+    file, page, times, channels = found.file, found.page, found.times, found.channels
+    metadata, n_recorded, stride = found.metadata, found.n_recorded, found.clock_stride
+    stated = file.shape[1:]
+    wanted = (asked.n_planes or stated[0], asked.n_channels or stated[1])
+    if wanted != stated:
+        notes.append(
+            f"The files say that they hold {stated[0]} planes and {stated[1]} channels; "
+            f"n_planes = {wanted[0]} and n_channels = {wanted[1]} were asked for and used."
+        )
+        n_used = file.size // math.prod(wanted) * math.prod(wanted)
+        file, page = (a.ravel()[:n_used].reshape(-1, *wanted) for a in (file, page))
+        times, n_recorded = np.arange(len(file), dtype=np.int64), len(file)
+        stride = wanted[0]
+        channels = tuple(range(1, wanted[1] + 1))
+        if metadata.frame_rate is not None:
+            rate = metadata.frame_rate * wanted[0] / stated[0]
+            metadata = replace(metadata, frame_rate=rate)
+    path, n_planes = found.sources[0].path, wanted[0]
+    channel = _choose(path, "channel", channels, asked.channel)
+    plane = _choose(path, "plane", tuple(range(1, n_planes + 1)), asked.plane)
+    index = channels.index(channel)
+    n_clock = n_recorded * stride
+    return Movie(
+        sources=found.sources,
+        frame_file=np.ascontiguousarray(file[:, plane - 1, index]),
+        frame_page=np.ascontiguousarray(page[:, plane - 1, index]),
+        clock_index=(times - times[0]) * stride + plane - 1,
+        n_clock_frames=n_clock,
+        metadata=replace(
+            metadata, frames_written=n_clock, channels_saved=channels, n_planes=n_planes
+        ),
+        channel=channel,
+        plane=plane,
+        n_planes=n_planes,
         notes=notes,
     )
 
@@ -598,20 +843,18 @@ def _frame_rate(first: _File, volumes: VolumeLayout) -> float | None:
     return rate * volumes.n_planes / first.grid.n_planes
 
 
-def _choose(first: _File, what: str, there: tuple[int, ...], asked: int | None) -> int:
+def _choose(path: Path, what: str, there: tuple[int, ...], asked: int | None) -> int:
     """Return the channel or plane to read."""
     listed = ", ".join(map(str, there))
     if asked is None:
         if len(there) > 1:
             raise MovieError(
-                f"{first.table.path} holds {len(there)} {what}s ({listed}); say which one to read "
+                f"{path} holds {len(there)} {what}s ({listed}); say which one to read "
                 f"with movie.{what}."
             )
         return there[0]
     if asked not in there:
-        raise MovieError(
-            f"{first.table.path}: movie.{what} is {asked}, but the file holds {what} {listed}."
-        )
+        raise MovieError(f"{path}: movie.{what} is {asked}, but the file holds {what} {listed}.")
     return asked
 
 
@@ -637,6 +880,8 @@ def _from_grids(files: list[_File], plane: int, channel: int) -> _Frames:
         numbers.append(np.full(n_times, number, dtype=np.int64))
         clocks.append(n_clock + plane + n_planes * np.arange(n_times, dtype=np.int64))
         n_clock += n_times * n_planes
+        n_missing = file.table.n_recorded - file.table.n_pages
+        n_clock += -(-n_missing // file.grid.pages[0].size) * n_planes if n_times else 0
     return _Frames(
         file=np.concatenate(numbers),
         page=np.concatenate(pages),
@@ -669,6 +914,9 @@ def _from_turns(
     file_index = np.repeat(np.arange(len(files), dtype=np.int64), n_frames)
     local = np.concatenate([np.arange(n, dtype=np.int64) for n in n_frames])
     n_clock = int(clock[-1]) + 1 if len(clock) else 0
+    # A frame of which only some channels, or a part of the page, were written was counted as well.
+    last = files[-1].table
+    n_clock += -(-last.n_recorded // n_channels) - last.n_pages // n_channels
     kept = np.ones(len(number), dtype=bool)
     if volumes.n_planes > 1 and len(number):
         stride = volumes.frames_per_volume
@@ -687,8 +935,7 @@ def _from_turns(
         file=file_index[kept],
         page=local[kept] * n_channels + channel,
         clock=clock[kept],
-        # A frame of which only some channels were written was counted as well.
-        n_clock=n_clock + (1 if files[-1].table.n_pages % n_channels else 0),
+        n_clock=n_clock,
     )
 
 
@@ -701,8 +948,14 @@ def _frame_numbers(
     the last number of each file are read unless these do not agree with its length.
     """
     header = files[0].header
-    in_order = np.arange(sum(n_frames), dtype=np.int64)
-    if header is None or header.n_averaged > 1 or not all(n_frames):
+    n_counted = [
+        max(n, file.table.n_recorded // n_channels) for n, file in zip(n_frames, files, strict=True)
+    ]
+    begins = np.cumsum([0, *n_counted[:-1]])
+    in_order = np.concatenate(
+        [begin + np.arange(n, dtype=np.int64) for begin, n in zip(begins, n_frames, strict=True)]
+    )
+    if header is None or not all(n_frames):
         return in_order, in_order.copy()
     numbers, clocks = [], []
     next_clock, next_number = 0, None
@@ -715,8 +968,9 @@ def _frame_numbers(
         if next_number is None:
             if first > 0:
                 notes.append(
-                    f"{file.table.path.name} begins with frame {first + 1} of the recording; the "
-                    "frame clock was taken to begin there as well."
+                    f"{file.table.path.name} begins with frame {first + 1} of the recording: "
+                    f"frames 1 to {first} are missing. The frame clock was taken to begin with "
+                    "the files; if it counted those frames, add the files that are missing."
                 )
         elif first < next_number:
             notes.append(
@@ -784,10 +1038,5 @@ def _note_header(first: _File, n_clock: int, notes: list[str]) -> None:
             f"The header says {lines} lines per frame, but images are {first.table.shape[0]} "
             "pixels high."
         )
-    if header.n_averaged > 1:
-        notes.append(
-            f"Each saved frame is the average of {header.n_averaged} recorded ones; lines of "
-            "different times are mixed, so that a rotating sample cannot be derotated."
-        )
-    if header.frames_planned is not None and n_clock * header.n_averaged < header.frames_planned:
+    if header.frames_planned is not None and n_clock < header.frames_planned:
         notes.append(f"The header planned {header.frames_planned} frames, {n_clock} were written.")

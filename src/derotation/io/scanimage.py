@@ -43,6 +43,25 @@ class ScanImageHeader:
     """Frames that were asked for, counted as the frame clock does; None if without end."""
     notes: tuple[str, ...]
     """Contradictions within the header, in plain words."""
+    several_regions: bool = False
+    """Whether pages hold strips of several regions of interest."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why such frames cannot be derotated, in plain words; None if they can."""
+        if self.several_regions:
+            return (
+                "several regions of interest were scanned (mROI), so that pages hold strips of "
+                "different places, which do not turn as one image. Save each region as a movie of "
+                "its own with its own times of lines, or record one region"
+            )
+        if self.n_averaged > 1:
+            return (
+                f"each saved frame is the average of {self.n_averaged} recorded ones: lines of "
+                "different times and angles are mixed, so that they cannot be derotated. Record "
+                "with a log average factor of 1"
+            )
+        return None
 
 
 # Entries looked for, without the prefix that differs between versions.
@@ -134,7 +153,7 @@ _FRAME_NUMBER_PATTERN = re.compile(
 )
 
 
-def parse_header(software: str, description: str) -> ScanImageHeader | None:
+def parse_header(software: str, description: str, artist: str = "") -> ScanImageHeader | None:
     """Read a ScanImage header.
 
     Parameters
@@ -143,6 +162,8 @@ def parse_header(software: str, description: str) -> ScanImageHeader | None:
         The first page's Software tag, or the static header of a BigTIFF.
     description
         The first page's ImageDescription.
+    artist
+        The first page's Artist tag, which lists regions of interest.
 
     Returns
     -------
@@ -152,7 +173,7 @@ def parse_header(software: str, description: str) -> ScanImageHeader | None:
     for text in (software, description):
         modern = dict(_MODERN_PATTERN.findall(text)) or _json_entries(text)
         if modern:
-            return _parse_modern(modern)
+            return _parse_modern(modern, artist)
         flat = {key: value for _, key, value in _FLAT_PATTERN.findall(text)}
         if flat:
             return _parse_flat(flat)
@@ -185,7 +206,7 @@ def _json_entries(text: str) -> dict[str, str]:
         return {}
     try:
         content = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {}
     entries = {}
     for name in _MODERN:
@@ -257,19 +278,24 @@ def _inverse(value: float | None) -> float | None:
     return 1.0 / value if value else None
 
 
-def _parse_modern(entries: Mapping[str, str]) -> ScanImageHeader:
+def _n_regions(artist: str) -> int | None:
+    """Count the regions of interest; None if they are not listed."""
+    try:
+        regions = json.loads(artist)["RoiGroups"]["imagingRoiGroup"]["rois"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    # MATLAB writes a list of one without its brackets.
+    return len(regions) if isinstance(regions, list) else 1
+
+
+def _parse_modern(entries: Mapping[str, str], artist: str) -> ScanImageHeader:
     """Read a header of version 5.1 or later."""
     get = entries.get
     notes: list[str] = []
     volumes = _modern_volumes(get, notes)
     fov = _numbers(get("hRoiManager.imagingFovUm"))
     pixels = _count(get("hRoiManager.pixelsPerLine"))
-    several_rois = bool(_flag(get("hRoiManager.mroiEnable")))
-    if several_rois:
-        notes.append(
-            "The header says that several regions of interest were scanned (mroiEnable); pages "
-            "then hold strips of different places, which cannot be derotated as one image."
-        )
+    several_rois = bool(_flag(get("hRoiManager.mroiEnable"))) and _n_regions(artist) != 1
     single_fov = len(fov) == 8 and pixels is not None and not several_rois
     metadata = MovieMetadata(
         source="scanimage",
@@ -292,6 +318,7 @@ def _parse_modern(entries: Mapping[str, str]) -> ScanImageHeader:
         n_averaged=_count(get("hScan2D.logAverageFactor")) or 1,
         frames_planned=_modern_plan(get, volumes),
         notes=tuple(notes),
+        several_regions=several_rois,
     )
 
 

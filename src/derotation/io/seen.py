@@ -8,7 +8,6 @@ import contextlib
 import io
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,8 +25,8 @@ _VERSION = 1
 # Frames that are compressed together; a file must not depend on the chunks it was written in.
 _BLOCK = 16
 _FASTEST = 1
-# What reading a file raises that is damaged or something else.
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+# No axis of a movie is longer: a size that says so is damaged.
+_MOST = 2**31
 
 
 def _name(block: int) -> str:
@@ -120,13 +119,18 @@ class SeenPixels:
         self.path = Path(path)
         with contextlib.ExitStack() as stack:
             try:
-                archive = stack.enter_context(np.load(path, allow_pickle=False))
+                # NumPy would leave a file open that it cannot make sense of.
+                stream = stack.enter_context(self.path.open("rb"))
+                archive = stack.enter_context(np.load(stream, allow_pickle=False))
                 kind, version = str(archive["kind"]), int(archive["version"])
                 n_frames, height, width = archive["shape"].tolist()
-            except (*_DAMAGED, TypeError) as error:  # TypeError: a single array
+            except Exception as error:
+                # A damaged archive makes zipfile and NumPy's parser of headers raise many things.
                 raise self._unreadable(str(error)) from error
             if (kind, version) != (_KIND, _VERSION):
                 raise self._unreadable(f"it holds {kind} of version {version}")
+            if not all(0 < size <= _MOST for size in (n_frames, height, width)):
+                raise self._unreadable(f"it says ({n_frames}, {height}, {width})")
             self._archive, self._stack = archive, stack.pop_all()
         self.shape: tuple[int, int, int] = (n_frames, height, width)
 
@@ -159,9 +163,14 @@ class SeenPixels:
 
     def _block(self, number: int) -> NDArray[np.uint8]:
         try:
-            return np.asarray(self._archive[_name(number)], np.uint8)
-        except _DAMAGED as error:
+            packed = np.asarray(self._archive[_name(number)], np.uint8)
+        except Exception as error:
             raise self._unreadable(str(error)) from error
+        n_frames, height, width = self.shape
+        expected = (min(_BLOCK, n_frames - number * _BLOCK), height, -(-width // 8))
+        if packed.shape != expected:
+            raise self._unreadable(f"a part of it has shape {packed.shape}, not {expected}")
+        return packed
 
     def _unreadable(self, why: str) -> InputError:
         return InputError(f"{self.path} cannot be read ({why}); run derotate_movie again")

@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import SignalError
+from derotation.io.columns import ForeignColumns, column_index
+from derotation.io.foreign import KINDS
 
-__all__ = ["ROLES", "AnalogSignals", "open_signals"]
+__all__ = [
+    "OPTIONAL_ROLES",
+    "ROLES",
+    "AnalogSignals",
+    "BinLayout",
+    "open_signals",
+    "signal_options",
+]
 
 #: What the channels are for, in the documented order of a `.npy` file.
 ROLES = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")
 
-# A 16-bit converter over -10 to 10 V: volts = -10 + 20 (v + 2**15) / 2**16.
-_BIN_DTYPE = np.dtype("<i2")
-_BIN_GAIN = 20.0 / 2**16
-_BIN_OFFSET = -10.0 + 20.0 * 2**15 / 2**16
-
-_TRANSPOSED_HINT = " Samples seem to run along the first axis; save the transposed array."
+#: What further channels may be for; they are there if channel_order names them.
+OPTIONAL_ROLES = (
+    "direction",
+    "quadrature_a",
+    "quadrature_b",
+    "quadrature_index",
+    "angle_voltage",
+)
 
 
 class AnalogSignals:
@@ -34,32 +46,38 @@ class AnalogSignals:
     path
         The file the samples come from.
     samples
-        Array of shape (n_channels, n_samples), memory-mapped.
+        Array of shape (n_channels, n_samples), memory-mapped; or the columns of a foreign file,
+        which are unpacked when they are first looked at.
     rows
         Row of `samples` for each role.
     gain, offset
-        Volts are ``gain * raw + offset``.
+        Volts are ``gain * raw + offset``; one number, or one for each row.
     """
 
     def __init__(
         self,
         path: Path,
-        samples: NDArray[Any],
+        samples: "NDArray[Any] | LazyRows",
         rows: Mapping[str, int],
         *,
-        gain: float = 1.0,
-        offset: float = 0.0,
+        gain: float | Sequence[float] = 1.0,
+        offset: float | Sequence[float] = 0.0,
     ) -> None:
         self._path = path
-        self._samples = samples
+        self._stored = samples
         self._rows = dict(rows)
         self._gain = gain
         self._offset = offset
 
+    @property
+    def _samples(self) -> NDArray[Any]:
+        """The samples of all channels, unpacked now if they have to be."""
+        return self._stored.array() if isinstance(self._stored, LazyRows) else self._stored
+
     def __repr__(self) -> str:
         return (
             f"AnalogSignals('{self._path}', n_samples={self.n_samples}, "
-            f"dtype={self._samples.dtype}, roles={self.roles})"
+            f"dtype={self._stored.dtype}, roles={self.roles})"
         )
 
     @property
@@ -70,7 +88,7 @@ class AnalogSignals:
     @property
     def n_samples(self) -> int:
         """Number of samples of each channel."""
-        return int(self._samples.shape[1])
+        return int(self._stored.shape[1])
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -124,8 +142,12 @@ class AnalogSignals:
         SignalError
             If there is no such role.
         """
-        self._row(role)
-        return self._gain, self._offset
+        row = self._number(role)
+        gain, offset = (
+            value if isinstance(value, int | float) else float(value[row])
+            for value in (self._gain, self._offset)
+        )
+        return gain, offset
 
     def release(self) -> None:
         """Let go of the pages that were read from the file; they are read again when needed.
@@ -133,6 +155,8 @@ class AnalogSignals:
         Whoever goes through a long recording calls it from time to time, since a page that was
         looked at otherwise stays in memory.
         """
+        if isinstance(self._stored, LazyRows) and not self._stored.is_read:
+            return
         owner: object = self._samples
         while isinstance(owner, np.ndarray):
             # Private changes of a copy-on-write map would be lost.
@@ -163,8 +187,9 @@ class AnalogSignals:
             If there is no such role.
         """
         stretch = self._row(role)[start:stop].astype(np.float64)
-        stretch *= self._gain
-        stretch += self._offset
+        gain, offset = self.scale(role)
+        stretch *= gain
+        stretch += offset
         return stretch
 
     def swapped(self, first: str, second: str) -> "AnalogSignals":
@@ -185,39 +210,123 @@ class AnalogSignals:
         SignalError
             If there is no such role.
         """
-        self._row(first)
-        self._row(second)
+        self._number(first)
+        self._number(second)
         rows = {**self._rows, first: self._rows[second], second: self._rows[first]}
-        return AnalogSignals(self._path, self._samples, rows, gain=self._gain, offset=self._offset)
+        return AnalogSignals(self._path, self._stored, rows, gain=self._gain, offset=self._offset)
 
     def _row(self, role: str) -> NDArray[Any]:
         """Return the view of one channel as it is stored."""
+        row: NDArray[Any] = self._samples[self._number(role)]
+        return row
+
+    def _number(self, role: str) -> int:
+        """Return the row of a channel."""
         if role not in self._rows:
             raise SignalError(
                 f"{self._path}: no channel has the role '{role}'; there are {_listed(self.roles)}."
             )
-        row: NDArray[Any] = self._samples[self._rows[role]]
-        return row
+        return self._rows[role]
+
+
+class LazyRows:
+    """Channels of a foreign file, which take time and room to unpack.
+
+    Parameters
+    ----------
+    columns
+        The file.
+    wanted
+        Indices of the columns that are rows here.
+    """
+
+    def __init__(self, columns: ForeignColumns, wanted: Sequence[int]) -> None:
+        self._columns, self._wanted = columns, tuple(wanted)
+        self._array: NDArray[Any] | None = None
+        n_values = columns.listing.columns[self._wanted[0]].n_values
+        self.shape = (len(self._wanted), n_values)
+        self.dtype = np.dtype(columns.listing.dtype)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether they have been unpacked."""
+        return self._array is not None
+
+    def array(self) -> NDArray[Any]:
+        """Return the samples (n_channels, n_samples); unpack them the first time."""
+        if self._array is None:
+            self._array = self._columns.read(self._wanted)
+        return self._array
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinLayout:
+    """How a `.bin` holds its samples: interleaved integers, little-endian."""
+
+    dtype: str = "int16"
+    """Name of an integer type of 8 to 64 bits; ``>`` in front of it for big-endian."""
+    header_bytes: int = 0
+    """Bytes before the first sample."""
+    range_v: tuple[float, float] = (-10.0, 10.0)
+    """Volts of the lowest value of the type, and of that after its highest."""
+
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Return the type of the samples.
+
+        Raises
+        ------
+        SignalError
+            If it is no integer type.
+        """
+        try:
+            found = np.dtype(self.dtype)
+        except TypeError:
+            found = np.dtype(object)
+        if found.kind not in "iu":
+            raise SignalError(
+                f"signals.bin.dtype is '{self.dtype}'; an integer type such as int16 is expected."
+            )
+        return found if self.dtype.startswith(">") else found.newbyteorder("<")
+
+    def scale(self) -> tuple[float, float]:
+        """Return gain and offset: volts are ``gain * value + offset``."""
+        limits = np.iinfo(self.numpy_dtype())
+        low, high = self.range_v
+        gain = (high - low) / (float(limits.max) - float(limits.min) + 1.0)
+        return gain, low - gain * float(limits.min)
 
 
 def open_signals(
     path: str | os.PathLike[str],
     *,
     channel_order: Sequence[str] = ROLES,
-    channel_names: Mapping[str, str] | None = None,
+    channel_names: Mapping[str, str | int | None] | None = None,
+    dataset: str | None = None,
+    layout: BinLayout | None = None,
+    required: Sequence[str] = ROLES,
 ) -> AnalogSignals:
     """Open the analog signals of a recording.
 
     Parameters
     ----------
     path
-        A `.npy` of shape (n_channels, n_samples) in any real number type, taken as volts, or a
-        `.bin` of interleaved little-endian int16, with volts = -10 + 20 (v + 2^15) / 2^16.
+        A `.npy` of shape (n_channels, n_samples) or (n_samples, n_channels) in any real number
+        type, taken as volts; a `.bin` of interleaved integers; a `.h5` (a matrix, a group of
+        columns, or a sweep of WaveSurfer), `.mat` (a matrix, or a variable per channel), `.tdms`
+        or `.csv`.
     channel_order
-        Names of the file's channels, in the file's order; all of them, also those not needed.
+        Names of the file's channels, in the file's order; all of them, also those not needed. Not
+        needed where the file itself names its channels.
     channel_names
-        Name of the channel for each of :data:`ROLES`. A role that is left out has the channel
-        of its own name.
+        Name of the channel for each of :data:`ROLES` and :data:`OPTIONAL_ROLES`, or its number,
+        counted from 1. A role that is left out has the channel of its own name; None: there is no
+        such channel.
+    dataset
+        Dataset, variable or group that holds the channels, where there are several.
+    layout
+        How a `.bin` holds its samples; by default int16 for -10 to 10 V.
+    required
+        Roles that need a channel, unless `channel_names` says that there is none.
 
     Returns
     -------
@@ -231,24 +340,81 @@ def open_signals(
         `channel_order`, or if a channel's name is not in `channel_order`.
     """
     path = Path(path)
-    rows = _rows(path, tuple(channel_order), dict(channel_names or {}))
+    order, names = tuple(channel_order), dict(channel_names or {})
+    _check_names(order, names)
     if path.is_dir():
-        raise SignalError(f"{path} is a folder; the analog signals are one .npy or .bin file.")
+        raise SignalError(f"{path} is a folder; the analog signals are one file, as .npy or .bin.")
     if not path.exists():
         raise SignalError(f"{path} does not exist; check the path of the analog signals.")
-    match path.suffix.lower():
-        case ".npy":
-            return AnalogSignals(path, _open_npy(path, channel_order), rows)
-        case ".bin":
-            samples = _open_bin(path, channel_order)
-            return AnalogSignals(path, samples, rows, gain=_BIN_GAIN, offset=_BIN_OFFSET)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        samples = _open_npy(path, order)
+        return AnalogSignals(
+            path, samples, _rows(path, [None] * len(samples), order, names, required)
+        )
+    if suffix == ".bin":
+        layout = layout or BinLayout()
+        gain, offset = layout.scale()
+        samples = _open_bin(path, order, layout)
+        rows = _rows(path, [None] * len(samples), order, names, required)
+        return AnalogSignals(path, samples, rows, gain=gain, offset=offset)
+    if suffix in KINDS:
+        return _open_foreign(path, order, names, dataset, required)
     raise SignalError(
-        f"{path}: analog signals are read from .npy or .bin, not from '{path.suffix}' files."
+        f"{path}: analog signals are read from .npy, .bin, {', '.join(KINDS)}, not from "
+        f"'{path.suffix}' files."
     )
 
 
-def _rows(path: Path, order: tuple[str, ...], names: dict[str, str]) -> dict[str, int]:
-    """Find the row of each role."""
+def signal_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what :func:`open_signals` needs out of the configuration's section ``signals``."""
+    layout = section.get("bin", {})
+    low, high = layout.get("range_v", BinLayout.range_v)
+    return {
+        "channel_order": section["channel_order"],
+        "channel_names": section["channel_names"],
+        "dataset": section.get("dataset"),
+        "layout": BinLayout(
+            dtype=layout.get("dtype", "int16"),
+            header_bytes=layout.get("header_bytes", 0),
+            range_v=(low, high),
+        ),
+    }
+
+
+def _open_foreign(
+    path: Path,
+    order: tuple[str, ...],
+    names: dict[str, str | int | None],
+    dataset: str | None,
+    required: Sequence[str],
+) -> AnalogSignals:
+    """Find the channels of a file of another program."""
+    columns = ForeignColumns(path, dataset=dataset, n_expected=len(order), error=SignalError)
+    found = _rows(path, columns.names, order, names, required)
+    listed = [columns.listing.columns[index] for index in found.values()]
+    lengths = {column.n_values for column in listed}
+    if len(lengths) > 1:
+        shown = ", ".join(
+            f"{role} {column.n_values}" for role, column in zip(found, listed, strict=True)
+        )
+        raise SignalError(
+            f"{path}: the channels have different numbers of samples ({shown}); all of them must "
+            "be sampled at one rate."
+        )
+    if not min(lengths):
+        raise SignalError(f"{path} is empty: its channels have no samples.")
+    return AnalogSignals(
+        path,
+        LazyRows(columns, list(found.values())),
+        {role: row for row, role in enumerate(found)},
+        gain=[column.gain for column in listed],
+        offset=[column.offset for column in listed],
+    )
+
+
+def _check_names(order: tuple[str, ...], names: dict[str, str | int | None]) -> None:
+    """Check what the configuration says by itself."""
     if not order:
         raise SignalError("signals.channel_order is empty; name every channel of the file.")
     repeated = sorted({name for name in order if order.count(name) > 1})
@@ -257,23 +423,45 @@ def _rows(path: Path, order: tuple[str, ...], names: dict[str, str]) -> dict[str
             f"signals.channel_order names {_listed(repeated)} more than once; "
             "each channel needs a name of its own."
         )
-    unknown = [role for role in names if role not in ROLES]
+    known = (*ROLES, *OPTIONAL_ROLES)
+    unknown = [role for role in names if role not in known]
     if unknown:
         raise SignalError(
             f"signals.channel_names has the unknown role {_listed(unknown)}; "
-            f"the roles are {_listed(ROLES)}."
+            f"the roles are {_listed(known)}."
         )
+
+
+def _rows(
+    path: Path,
+    own_names: list[str | None],
+    order: tuple[str, ...],
+    names: dict[str, str | int | None],
+    required: Sequence[str],
+) -> dict[str, int]:
+    """Find the row of each role: by the file's own names, by those of the order, or by number."""
+    has_order = len(order) == len(own_names)
     rows: dict[str, int] = {}
-    for role in ROLES:
+    for role in (*ROLES, *OPTIONAL_ROLES):
         name = names.get(role, role)
-        if name not in order:
+        if name is None:
+            continue
+        index = column_index(own_names, name, order if has_order else None)
+        if index is None and name == role and role not in required:
+            continue
+        if index is None:
+            named = [name for name in own_names if name is not None]
+            where = f"the file's channels: {_listed(named)}" if named else (
+                f"signals.channel_order: {_listed(order)}"
+            )  # fmt: skip
+            counted = "" if has_order else f" (the file has {len(own_names)} channels)"
             raise SignalError(
-                f"{path}: the channel '{name}', wanted as {role}, is not among "
-                f"signals.channel_order: {_listed(order)}. Correct signals.channel_names or "
-                "signals.channel_order."
+                f"{path}: the channel '{name}', wanted as {role}, is not among {where}{counted}. "
+                "Correct signals.channel_names or signals.channel_order; if there is none, set "
+                f"signals.channel_names.{role} to null."
             )
-        rows[role] = order.index(name)
-    shared = [role for role in ROLES if list(rows.values()).count(rows[role]) > 1]
+        rows[role] = index
+    shared = [role for role in rows if list(rows.values()).count(rows[role]) > 1]
     if shared:
         raise SignalError(
             f"signals.channel_names gives one channel to {_listed(shared)}; "
@@ -286,20 +474,22 @@ def _open_npy(path: Path, order: Sequence[str]) -> NDArray[Any]:
     """Map a `.npy` after comparing its shape with the names."""
     try:
         samples = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:
+        # A damaged header makes NumPy raise whatever Python's own parser does.
         raise SignalError(
             f"{path} cannot be read as a .npy file ({error}). It may be cut off, or hold "
             "something else."
         ) from error
     if samples.dtype.kind not in "biuf":
         raise SignalError(f"{path} holds {samples.dtype}; analog signals are real numbers.")
+    if samples.ndim == 2 and len(samples) != len(order) and samples.shape[1] == len(order):
+        # Samples run along the first axis.
+        samples = samples.T
     if samples.ndim != 2 or len(samples) != len(order):
-        transposed = samples.ndim == 2 and samples.shape[1] == len(order)
         channels = f"{len(samples)} channels" if samples.ndim == 2 else "not two dimensions"
         raise SignalError(
             f"{path} has shape {samples.shape}, that is {channels}, but signals.channel_order "
             f"names {len(order)} ({_listed(order)}), so ({len(order)}, n) was expected."
-            + (_TRANSPOSED_HINT if transposed else "")
         )
     if samples.shape[1] == 0:
         raise SignalError(f"{path} is empty: its shape is {samples.shape}.")
@@ -307,22 +497,24 @@ def _open_npy(path: Path, order: Sequence[str]) -> NDArray[Any]:
     return samples.view(np.ndarray)
 
 
-def _open_bin(path: Path, order: Sequence[str]) -> NDArray[Any]:
+def _open_bin(path: Path, order: Sequence[str], layout: BinLayout) -> NDArray[Any]:
     """Map a `.bin` after comparing its size with the names."""
-    n_bytes = path.stat().st_size
-    if n_bytes == 0:
-        raise SignalError(f"{path} is empty.")
-    sample_bytes = len(order) * _BIN_DTYPE.itemsize
+    dtype, header = layout.numpy_dtype(), layout.header_bytes
+    n_bytes = path.stat().st_size - header
+    if n_bytes <= 0:
+        after = f" after its header of {header} bytes" if header else ""
+        raise SignalError(f"{path} is empty{after}.")
+    sample_bytes = len(order) * dtype.itemsize
     if n_bytes % sample_bytes:
         raise SignalError(
-            f"{path} has {n_bytes} bytes, which is no multiple of {sample_bytes} "
-            f"({len(order)} channels x {_BIN_DTYPE.itemsize} bytes, {n_bytes % sample_bytes} are "
+            f"{path} has {n_bytes} bytes of samples, which is no multiple of {sample_bytes} "
+            f"({len(order)} channels x {dtype.itemsize} bytes, {n_bytes % sample_bytes} are "
             f"left over). Either signals.channel_order ({_listed(order)}) does not name every "
-            "channel, or the file is cut off."
+            "channel, or signals.bin does not say how the file is laid out, or it is cut off."
         )
     try:
-        flat = np.memmap(path, dtype=_BIN_DTYPE, mode="r")
-    except OSError as error:
+        flat = np.memmap(path, dtype=dtype, mode="r", offset=header)
+    except (OSError, ValueError) as error:
         raise SignalError(f"{path} cannot be read ({error}).") from error
     return flat.view(np.ndarray).reshape(-1, len(order)).T
 

@@ -1,9 +1,10 @@
 """The stimulus table: how fast and in which direction each rotation was asked to go."""
 
 import csv
+import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
+from derotation.io.columns import ForeignColumns, column_index
+from derotation.io.foreign import KINDS, TABLE
+from derotation.io.text import decode_text
 
-__all__ = ["Stimulus", "read_stimulus"]
+__all__ = ["Stimulus", "read_stimulus", "stimulus_options"]
 
 _COLUMNS = ("speed", "direction")
 _MAT_NAME = "stimulus_random"
+_MOST_BYTES = 2**24
+# Signals may lie in the same file.
+_MOST_FOREIGN_BYTES = 2**40
+
+Reader = Callable[[Sequence[int]], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,16 +43,26 @@ class Stimulus:
         return len(self.speed)
 
 
-def read_stimulus(path: str | os.PathLike[str]) -> Stimulus:
+def read_stimulus(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str | int] | None = None,
+    dataset: str | None = None,
+) -> Stimulus:
     """Read a stimulus table.
 
     Parameters
     ----------
     path
-        A `.csv` with the columns `speed` (degrees per second) and `direction` (1 or -1), other
-        columns being ignored; or a MATLAB `.mat` (up to version 7) with the matrix
-        `stimulus_random`: column 0 is the speed, and a positive value in column 2 means
-        direction -1, any other +1.
+        A `.csv`, `.h5`, `.tdms`, `.mat` or `.npy` with a row per rotation and the columns `speed`
+        (degrees per second) and `direction` (1 or -1), other columns being ignored; or a MATLAB
+        file with the matrix `stimulus_random`: column 1 is the speed, and a positive value in
+        column 3 means direction -1, any other +1.
+    columns
+        Names of the columns, or their numbers, counted from 1, by what they hold: `speed`,
+        `direction`. What is left out has the column of its own name.
+    dataset
+        Dataset, variable or group that holds the table, where there are several.
 
     Returns
     -------
@@ -57,34 +76,52 @@ def read_stimulus(path: str | os.PathLike[str]) -> Stimulus:
         not a positive number or a direction other than 1 and -1. The message names the row.
     """
     path = Path(path)
+    given = dict(columns or {})
+    wanted: dict[str, str | int] = {column: given.get(column, column) for column in _COLUMNS}
     if path.is_dir():
-        raise InputError(f"{path} is a folder; the stimulus table is one .csv or .mat file.")
+        raise InputError(f"{path} is a folder; the stimulus table is one file, as .csv or .mat.")
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path of the stimulus table.")
-    match path.suffix.lower():
-        case ".csv":
-            return _read_csv(path)
-        case ".mat":
-            return _read_mat(path)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return _read_csv(path, wanted)
+    if suffix == ".npy":
+        return _from_columns(path, wanted, *_npy_columns(path))
+    if suffix == ".mat" and not given and dataset in (None, _MAT_NAME):
+        return _read_mat(path)
+    if suffix in KINDS:
+        table = _open_table(path, dataset)
+        return _from_columns(path, wanted, table.names, table.read)
     raise InputError(
-        f"{path}: a stimulus table is read from .csv or .mat, not from '{path.suffix}' files."
+        f"{path}: a stimulus table is read from .npy, {', '.join(KINDS)}, not from "
+        f"'{path.suffix}' files."
     )
 
 
-def _read_csv(path: Path) -> Stimulus:
+def stimulus_options(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what :func:`read_stimulus` needs out of the configuration's section ``signals``."""
+    given = section.get("stimulus", {})
+    columns = {name: given[name] for name in _COLUMNS if given.get(name, name) != name}
+    return {"columns": columns, "dataset": given.get("dataset")}
+
+
+def _read_csv(path: Path, wanted: Mapping[str, str | int]) -> Stimulus:
     """Read the table by hand, so that each message can name the line of the file."""
     try:
-        # Spreadsheets put a byte order mark before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(
+                f"{path} has {path.stat().st_size / 1e6:.0f} MB, which no table of rotations has; "
+                "check the path of the stimulus table."
+            )
+        reader = csv.reader(io.StringIO(decode_text(path.read_bytes()), newline=""))
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a .csv table ({error}).") from error
     lines = [(number, row) for number, row in lines if any(row)]
     if not lines:
         raise InputError(f"{path} is empty; it needs the columns {_listed(_COLUMNS)}.")
     _, header = lines[0]
-    columns = _find_columns(path, header)
+    columns = _find_columns(path, header, wanted)
     if len(lines) == 1:
         raise InputError(f"{path} has a header but no rows; it needs one row per rotation.")
     speed, direction = [], []
@@ -97,20 +134,28 @@ def _read_csv(path: Path) -> Stimulus:
     return _stimulus(path, speed, direction)
 
 
-def _find_columns(path: Path, header: Sequence[str]) -> tuple[int, int]:
-    """Find where `speed` and `direction` stand."""
-    names = [name.casefold() for name in header]
+def _find_columns(
+    path: Path, header: Sequence[str], wanted: Mapping[str, str | int]
+) -> tuple[int, int]:
+    """Find where speed and direction stand."""
+    folded = [name.casefold() for name in header]
+    found = []
     for column in _COLUMNS:
-        if names.count(column) != 1:
-            problem = "is missing" if column not in names else "is there more than once"
+        name = wanted[column]
+        index = column_index(list(header), name)
+        count = folded.count(str(name).casefold())
+        if index is None or count > 1:
+            problem = "is there more than once" if count > 1 else "is missing"
             hint = ""
             if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
                 hint = " Separate the columns by commas."
+            expected = [str(wanted[column]) for column in _COLUMNS]
             raise InputError(
-                f"{path}: the column '{column}' {problem}; found {_listed(header)}, "
-                f"expected {_listed(_COLUMNS)}.{hint}"
+                f"{path}: the column '{name}' {problem}; found {_listed(header)}, "
+                f"expected {_listed(expected)}.{hint}"
             )
-    return names.index("speed"), names.index("direction")
+        found.append(index)
+    return found[0], found[1]
 
 
 def _number(where: str, column: str, text: str) -> float:
@@ -138,47 +183,88 @@ def _checked_direction(where: str, value: float) -> int:
     return int(value)
 
 
+def _npy_columns(path: Path) -> tuple[list[str | None], Reader]:
+    """Read a matrix with a row per rotation, or a structured array."""
+    try:
+        table = np.load(path, allow_pickle=False, mmap_mode="r")
+        names: list[str | None]
+        if table.dtype.names:
+            names = list(table.dtype.names)
+            rows = [np.asarray(table[name], np.float64).ravel() for name in table.dtype.names]
+        elif table.ndim == 2 and table.dtype.kind in "biuf":
+            names = [None] * table.shape[1]
+            rows = list(np.asarray(table, np.float64).T)
+        else:
+            raise InputError(
+                f"{path} has shape {table.shape} and type {table.dtype}; a matrix of numbers with "
+                "a row per rotation was expected."
+            )
+    except InputError:
+        raise
+    except Exception as error:
+        # A damaged header makes NumPy raise whatever Python's own parser does.
+        raise InputError(f"{path} cannot be read as a .npy file ({error}).") from error
+    return names, lambda wanted: np.array([rows[index] for index in wanted])
+
+
+def _open_table(path: Path, dataset: str | None) -> ForeignColumns:
+    if path.stat().st_size > _MOST_FOREIGN_BYTES:
+        raise InputError(
+            f"{path} has {path.stat().st_size / 1e6:.0f} MB, which no table of rotations has; "
+            "check the path of the stimulus table."
+        )
+    return ForeignColumns(path, dataset=dataset, n_expected=TABLE, error=InputError)
+
+
+def _from_columns(
+    path: Path, wanted: Mapping[str, str | int], names: list[str | None], read: Reader
+) -> Stimulus:
+    """Take speed and direction out of a table of numbers."""
+    found = []
+    for column in _COLUMNS:
+        index = column_index(names, wanted[column])
+        if index is None:
+            there = _listed([name for name in names if name]) or f"{len(names)} without names"
+            raise InputError(
+                f"{path}: the column '{wanted[column]}' is missing; found {there}. Say which "
+                f"column holds the {column} with stimulus.columns.{column} (its name, or its "
+                "number from 1)."
+            )
+        found.append(index)
+    if found[0] == found[1]:
+        raise InputError(f"{path}: one column is given for both speed and direction.")
+    speed, direction = read(found)
+    if not len(speed):
+        raise InputError(f"{path} has no rows; it needs one row per rotation.")
+    speeds, directions = [], []
+    for number, (a, b) in enumerate(zip(speed, direction, strict=True), start=1):
+        where = f"{path}, row {number}"
+        speeds.append(_checked_speed(where, float(a)))
+        directions.append(_checked_direction(where, float(b)))
+    return _stimulus(path, speeds, directions)
+
+
 def _read_mat(path: Path) -> Stimulus:
     """Read the matrix `stimulus_random`."""
-    matrix = _load_mat(path)
-    if matrix.ndim != 2 or matrix.shape[1] < 3 or matrix.dtype.kind not in "biuf":
+    table = _open_table(path, _MAT_NAME)
+    n_columns = len(table.names)
+    n_rows = table.listing.columns[0].n_values if n_columns else 0
+    if n_columns < 3:
         raise InputError(
-            f"{path}: {_MAT_NAME} has shape {matrix.shape} and type {matrix.dtype}; a matrix of "
-            "numbers with at least 3 columns was expected."
+            f"{path}: {_MAT_NAME} has shape ({n_rows}, {n_columns}); a matrix of numbers with at "
+            "least 3 columns was expected."
         )
-    if len(matrix) == 0:
+    if not n_rows:
         raise InputError(f"{path}: {_MAT_NAME} is empty; it needs one row per rotation.")
     speed, direction = [], []
-    for index, row in enumerate(matrix.astype(np.float64), start=1):
+    for index, (asked, way) in enumerate(zip(*table.read([0, 2]), strict=True), start=1):
         where = f"{path}, {_MAT_NAME} row {index}"
-        speed.append(_checked_speed(where, float(row[0])))
+        speed.append(_checked_speed(where, float(asked)))
         # NaN is not greater than 0, and would pass for direction +1.
-        if not math.isfinite(row[2]):
-            raise InputError(f"{where}: column 3 (direction) is {row[2]:g}, a number was expected.")
-        direction.append(-1 if row[2] > 0 else 1)
+        if not math.isfinite(way):
+            raise InputError(f"{where}: column 3 (direction) is {way:g}, a number was expected.")
+        direction.append(-1 if way > 0 else 1)
     return _stimulus(path, speed, direction)
-
-
-def _load_mat(path: Path) -> NDArray[Any]:
-    """Load the one variable that is needed."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(path)
-    except NotImplementedError as error:
-        raise InputError(
-            f"{path} is a MATLAB 7.3 file, which is HDF5 inside and is not read here; save it in "
-            f"MATLAB with save('{path.name}', '{_MAT_NAME}', '-v7')."
-        ) from error
-    except (OSError, ValueError, TypeError, MatReadError) as error:
-        raise InputError(f"{path} cannot be read as a .mat file ({error}).") from error
-    if _MAT_NAME not in content:
-        found = [name for name in content if not name.startswith("__")]
-        raise InputError(
-            f"{path}: there is no variable {_MAT_NAME}; found {_listed(found) or 'nothing'}."
-        )
-    return np.asarray(content[_MAT_NAME])
 
 
 def _stimulus(path: Path, speed: Sequence[float], direction: Sequence[int]) -> Stimulus:

@@ -30,7 +30,7 @@ from derotation.light.brightness import Looks, Parts, look, measure_parts
 from derotation.light.dark_angles import DarkAngles, find_dark_angles
 from derotation.light.light_fit import Field, LightFit, fit_light
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import contiguous_blocks
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles

@@ -21,6 +21,8 @@ __all__ = ["Interp", "MovementCorrection"]
 Interp = Literal["nearest", "linear", "cubic"]
 ORDERS: dict[Interp, Literal[0, 1, 3]] = {"nearest": 0, "linear": 1, "cubic": 3}
 SUFFIX = ".cmc"
+# No picture has a side of so many pixels, and none is moved so far.
+LARGEST = 1e6
 # A binned image may have lost less than one pixel at its border.
 ASPECT_TOLERANCE_PX = 1.0
 
@@ -80,7 +82,7 @@ class MovementCorrection:
             raise InputError(msg)
         self.history: tuple[str, ...] = (src,) if isinstance(src, str) else tuple(src)
         """What it comes from, oldest first."""
-        self.covariance = None if covariance is None else np.asarray(covariance, np.float64)
+        self.covariance = None if covariance is None else _checked_covariance(covariance)
         """Shape (6, 6), or None."""
         self._inverse = np.vstack([transforms.invert(self.matrix[:2]), [0.0, 0.0, 1.0]])
         for array in (self.matrix, self._inverse, self.ref_points, self.moved_points):
@@ -375,7 +377,7 @@ class MovementCorrection:
         path = _with_suffix(filename)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             msg = f"{path} cannot be read as a movement: {error}"
             raise InputError(msg) from error
         needed = ("transform_matrix", "im_array_shape")
@@ -383,6 +385,7 @@ class MovementCorrection:
             msg = f"{path} is no movement: it lacks the keys {' and '.join(needed)}"
             raise InputError(msg)
         try:
+            _refuse_booleans(content)
             return cls(
                 content["transform_matrix"],
                 content["im_array_shape"],
@@ -391,7 +394,7 @@ class MovementCorrection:
                 content.get("history", ""),
                 covariance=content.get("covariance"),
             )
-        except (InputError, ValueError, TypeError) as error:
+        except (InputError, ValueError, TypeError, OverflowError) as error:
             msg = f"{path}: {error}"
             raise InputError(msg) from error
 
@@ -403,6 +406,9 @@ def _with_suffix(filename: str | os.PathLike[str]) -> Path:
 
 def _checked_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     given = np.array(matrix, dtype=np.float64)
+    if given.size and np.abs(given[np.isfinite(given)]).max(initial=0) > LARGEST:
+        msg = f"the matrix is {given.tolist()}; no movement is larger than {LARGEST:g} pixels"
+        raise InputError(msg)
     if given.shape == (2, 3):
         given = np.vstack([given, [0.0, 0.0, 1.0]])
     if given.shape != (3, 3) or not np.isfinite(given).all():
@@ -417,8 +423,26 @@ def _checked_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     return given
 
 
+def _checked_covariance(covariance: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(covariance, np.float64)
+    if given.shape != (6, 6) or not np.isfinite(given).all():
+        msg = f"the covariance has shape {given.shape}; expected 6 x 6 finite numbers"
+        raise InputError(msg)
+    return given
+
+
+def _refuse_booleans(value: object) -> None:
+    """Refuse true and false, which pass for 1 and 0 in arrays of numbers."""
+    if isinstance(value, bool):
+        msg = f"{str(value).lower()} stands where a number was expected"
+        raise InputError(msg)
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _refuse_booleans(item)
+
+
 def _checked_shape(shape: Sequence[int]) -> tuple[int, int]:
-    if len(shape) != 2 or min(shape) < 1:
+    if len(shape) != 2 or not all(1 <= n <= LARGEST and n == int(n) for n in shape):
         msg = f"im_shape is {tuple(shape)}; expected height and width, pixels"
         raise InputError(msg)
     height, width = (int(n) for n in shape)

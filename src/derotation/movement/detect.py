@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
+from derotation.estimates import Estimate, Verdict
+from derotation.maps import transforms
 from derotation.movement.correction import MovementCorrection
 from derotation.movement.features import (
     MAX_POINTS,
@@ -44,11 +46,44 @@ MAX_STEP_FROM_POINTS = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Detection:
+class Detection(Estimate):
     """A movement and what speaks for it."""
 
     correction: MovementCorrection
     evidence: Evidence
+
+    @classmethod
+    def of(
+        cls, correction: MovementCorrection, evidence: Evidence, reference: str = "the reference"
+    ) -> "Detection":
+        """Put a movement and its evidence into the form of an estimate, and say what was found."""
+        x, y = correction.center_shift
+        turn = correction.rotation
+        figures: dict[str, float | str] = {
+            "reference": reference,
+            "across": abs(x),
+            "along": abs(y),
+            "turn": abs(turn),
+            "before": evidence.correlation_before,
+            "after": evidence.correlation_after,
+        }
+        says = (
+            "To lie on {reference}, the middle of the picture goes {across:.1f} px to the "
+            f"{'right' if x >= 0 else 'left'} and {{along:.1f}} px {'down' if y >= 0 else 'up'}, "
+            "and the picture turns by {turn:.2f} degrees "
+            f"{'clockwise' if turn >= 0 else 'counterclockwise'}; correlation {{before:.2f}} "
+            "before, {after:.2f} after."
+        )
+        center = correction.sd_at(*transforms.image_center(correction.im_shape))
+        return cls(
+            name="movement",
+            value={"matrix": correction.matrix},
+            sd=None if center is None else {"center_shift": center},
+            corrected=True,
+            verdicts=(Verdict(topic="movement", code="found", says=says, figures=figures),),
+            correction=correction,
+            evidence=evidence,
+        )
 
     def check(self, limits: Limits) -> "Detection":
         """Refuse an implausible or badly supported movement.
@@ -251,7 +286,7 @@ def movement_from_points(
     def detection(matrix: NDArray[np.float64], covariance: NDArray[np.float64] | None) -> Detection:
         correction = MovementCorrection(matrix, shape, here, there, src, covariance=covariance)
         evidence = weigh_evidence(*pictures, correction, "points", len(here), len(here))
-        return Detection(correction=correction, evidence=evidence)
+        return Detection.of(correction, evidence)
 
     by_hand = detection(matrix, None)
     if not refined:
@@ -299,7 +334,7 @@ def _by_features(ref: Picture, moved: Picture, transform: Transform, seed: int) 
     evidence = weigh_evidence(
         ref, moved, correction, "optical_flow", int(inliers.sum()), len(inliers)
     )
-    return Detection(correction=correction, evidence=evidence)
+    return Detection.of(correction, evidence)
 
 
 def _by_phase(ref: Picture, moved: Picture, rotation: bool) -> Detection:
@@ -310,4 +345,4 @@ def _by_phase(ref: Picture, moved: Picture, rotation: bool) -> Detection:
         matrix, ref.shape, src=f"phase correlation ({freedom})", covariance=covariance
     )
     evidence = weigh_evidence(ref, moved, correction, "phase_correlation")
-    return Detection(correction=correction, evidence=evidence)
+    return Detection.of(correction, evidence)

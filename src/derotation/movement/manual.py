@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import DetectionFailedError, InputError
-from derotation.movement.correction import MovementCorrection
+from derotation.io.text import decode_text
+from derotation.movement.correction import LARGEST, MovementCorrection
 from derotation.movement.detect import Image, detect_movement, movement_from_points
 from derotation.movement.features import Transform, fit_points
 from derotation.movement.images import as_image
@@ -94,11 +95,22 @@ def read_points(
     """
     name = Path(path)
     try:
-        text = name.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode_text(name.read_bytes())
+    except (OSError, UnicodeError) as error:
         msg = f"{name} cannot be read as a table of points: {error}"
         raise InputError(msg) from error
     table = csv.DictReader(text.splitlines())
+    try:
+        return _pairs(name, table)
+    except csv.Error as error:
+        msg = f"{name} cannot be read as a table of points: {error}"
+        raise InputError(msg) from error
+
+
+def _pairs(
+    name: Path, table: "csv.DictReader[str]"
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn the rows of a table into positions."""
     if missing := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
         msg = (
             f"{name} lacks the columns {', '.join(missing)}; its first line has to be "
@@ -111,7 +123,7 @@ def read_points(
             values = [float(row[column]) for column in COLUMNS]
         except (TypeError, ValueError):
             values = [np.nan]
-        if not np.isfinite(values).all():
+        if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
             msg = f"{name}, row {table.line_num}: expected four numbers, found {list(row.values())}"
             raise InputError(msg)
         rows.append(values)

@@ -48,7 +48,7 @@ __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_qual
 logger = logging.getLogger(__name__)
 
 Flag = Literal["ok", "look", "bad", "none"]
-Protocol = Literal["full", "incremental"]
+Protocol = Literal["full", "incremental", "free"]
 
 KIND = "derotation quality"
 VERSION = 1
@@ -176,7 +176,7 @@ def measure_quality(
         The one that the movie was derotated with.
     session : str
         Its name.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
     config : mapping, optional
         Section ``quality`` of the configuration: for the names of figures, ``look`` and ``bad``.
         What is missing has its default.
@@ -195,8 +195,7 @@ def measure_quality(
     ConfigError
         If there is no such figure, or a threshold is no number.
     """
-    timing = angles.timing(bidirectional=statistics.bidirectional)
-    line_maps = LineMaps.of(angles, calibration, timing=timing)
+    line_maps = LineMaps.of(angles, calibration)
     lines = line_maps.angles
     assert isinstance(lines, Angles)
     thresholds = complete("quality", config)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +18,20 @@ from tqdm import tqdm
 
 from derotation.errors import InputError
 from derotation.simulate.faults import Faults
+from derotation.simulate.formats import MovieFormat, MoviePlan, write_movie, write_signals_as
 from derotation.simulate.recording import Recording, RecordingPlan, plan_recording
-from derotation.simulate.signals import appears_whole, write_signals
+from derotation.simulate.signals import NPY_CHANNELS, appears_whole, write_signals
 from derotation.simulate.window import View
 
 __all__ = ["simulate_session", "write_recording"]
 
 logger = logging.getLogger(__name__)
 
-SignalsFormat = Literal["npy", "bin"]
+SignalsFormat = Literal["npy", "bin", "h5", "wavesurfer", "tdms", "mat", "csv"]
+
+# What files are called that other programs know by their ending, or that are folders.
+_MOVIE_NAMES = {"tif": "movie.tif", "scanbox": "movie.sbx", "h5": "movie.h5", "nwb": "movie.nwb"}
+_SIGNALS_SUFFIX = {"wavesurfer": "h5"}
 
 # A classic TIFF addresses 4 GB; some room is left for its directories.
 _CLASSIC_TIFF_BYTES = 3.9e9
@@ -34,6 +41,7 @@ def simulate_session(
     folder: str | Path,
     *,
     signals_format: SignalsFormat = "npy",
+    movie_format: MovieFormat = "tif",
     frames_per_chunk: int | None = None,
     **parameters: Any,
 ) -> dict[str, Path]:
@@ -43,8 +51,11 @@ def simulate_session(
     ----------
     folder : str or Path
         Where to write; made if needed. Files appear there when all of them are whole.
-    signals_format : {"npy", "bin"}
-        ``signals.npy``: float32 volts (4, n); ``signals.bin``: interleaved int16, 6 channels.
+    signals_format : {"npy", "bin", "h5", "wavesurfer", "tdms", "mat", "csv"}
+        ``signals.npy``: float32 volts (4, n); ``signals.bin``: interleaved int16, 6 channels; else
+        what other programs write, with the channels named.
+    movie_format : {"tif", "prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"}
+        One TIFF, or what other programs write, see `derotation.simulate.formats`.
     frames_per_chunk : int, optional
         Frames held in memory at a time; None: about 32 MB.
     **parameters
@@ -62,14 +73,19 @@ def simulate_session(
         If a parameter is unknown or out of its range.
     """
     plan = plan_recording(**parameters)
-    return _write(plan, plan.chunks(frames_per_chunk), Path(folder), signals_format)
+    chunks = plan.chunks(frames_per_chunk)
+    return _write(plan, chunks, Path(folder), signals_format, movie_format)
 
 
 def write_recording(
-    recording: Recording, folder: str | Path, signals_format: SignalsFormat = "npy"
+    recording: Recording,
+    folder: str | Path,
+    signals_format: SignalsFormat = "npy",
+    movie_format: MovieFormat = "tif",
 ) -> dict[str, Path]:
     """Write a recording that was simulated in memory; see `simulate_session` for the files."""
-    return _write(recording.plan, iter([(0, recording.movie)]), Path(folder), signals_format)
+    chunks = iter([(0, recording.movie)])
+    return _write(recording.plan, chunks, Path(folder), signals_format, movie_format)
 
 
 def _write(
@@ -77,38 +93,65 @@ def _write(
     chunks: Iterator[tuple[int, NDArray[Any]]],
     folder: Path,
     signals_format: SignalsFormat,
+    movie_format: MovieFormat,
 ) -> dict[str, Path]:
-    if signals_format not in ("npy", "bin"):
-        raise InputError(f"signals_format must be 'npy' or 'bin', not '{signals_format}'")
+    for key, value, allowed in (
+        ("signals_format", signals_format, get_args(SignalsFormat)),
+        ("movie_format", movie_format, get_args(MovieFormat)),
+    ):
+        if value not in allowed:
+            raise InputError(f"{key} must be one of {', '.join(allowed)}, not '{value}'")
     folder.mkdir(parents=True, exist_ok=True)
     paths = {
-        "movie": folder / "movie.tif",
-        "signals": folder / f"signals.{signals_format}",
+        "movie": folder / _MOVIE_NAMES.get(movie_format, "movie"),
+        "signals": folder / f"signals.{_SIGNALS_SUFFIX.get(signals_format, signals_format)}",
         "truth": folder / "truth.npz",
         "summary": folder / "truth.json",
     }
     if plan.parameters.protocol == "full":
         paths["stimulus"] = folder / "stimulus.csv"
     with contextlib.ExitStack() as stack:
-        parts = {name: stack.enter_context(appears_whole(path)) for name, path in paths.items()}
-        _write_movie(parts["movie"], plan, chunks)
-        write_signals(parts["signals"], plan.analog, signals_format)
+        # A movie may be several files, or a folder: it is made beside its place and moved there.
+        parts = {
+            name: stack.enter_context(appears_whole(path))
+            for name, path in paths.items()
+            if name != "movie"
+        }
+        aside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".movie-", dir=folder)))
+        _write_movie(aside / paths["movie"].name, plan, chunks, movie_format)
+        if signals_format == "npy" or signals_format == "bin":
+            write_signals(parts["signals"], plan.analog, signals_format)
+        else:
+            analog = plan.analog
+            write_signals_as(
+                parts["signals"], signals_format, NPY_CHANNELS, analog.blocks(), analog.n_samples,
+                analog.sampling_rate,
+            )  # fmt: skip
         if "stimulus" in parts:
             _write_stimulus(parts["stimulus"], plan.stimulus)
         _write_truth(parts["truth"], plan)
         summary = json.dumps(_summary(plan), indent=2) + "\n"
         parts["summary"].write_text(summary, encoding="utf-8")
+        for made in aside.iterdir():
+            target = folder / made.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            made.replace(target)
     logger.info("simulated %d frames into %s", plan.n_frames, folder)
     return paths
 
 
 def _write_movie(
-    path: Path, plan: RecordingPlan, chunks: Iterator[tuple[int, NDArray[Any]]]
+    path: Path,
+    plan: RecordingPlan,
+    chunks: Iterator[tuple[int, NDArray[Any]]],
+    movie_format: MovieFormat,
 ) -> None:
-    """Stream the movie into one uncompressed TIFF."""
+    """Stream the movie into its files."""
     import tifffile
 
-    dtype = np.dtype(plan.parameters.dtype)
+    p = plan.parameters
+    dtype = np.dtype(p.dtype)
     size = float(np.prod(plan.shape)) * dtype.itemsize
 
     def pages() -> Iterator[NDArray[Any]]:
@@ -117,8 +160,15 @@ def _write_movie(
                 yield from block
                 bar.update(len(block))
 
-    with tifffile.TiffWriter(path, bigtiff=size > _CLASSIC_TIFF_BYTES) as tiff:
-        tiff.write(pages(), shape=plan.shape, dtype=dtype, photometric="minisblack")
+    if movie_format == "tif":
+        with tifffile.TiffWriter(path, bigtiff=size > _CLASSIC_TIFF_BYTES) as tiff:
+            tiff.write(pages(), shape=plan.shape, dtype=dtype, photometric="minisblack")
+        return
+    about = MoviePlan(
+        n_times=plan.n_frames, shape=plan.shape[1:], dtype=dtype.name, frame_rate=p.frame_rate,
+        line_period_s=plan.line_period, bidirectional=p.bidirectional,
+    )  # fmt: skip
+    write_movie(path, movie_format, (page[None, None] for page in pages()), about)
 
 
 def _write_stimulus(path: Path, stimulus: NDArray[np.float64]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,10 @@ def run(
         )
         raise DetectionFailedError(msg) from error
     save_plot(plot_movement(seen[0], seen[1], found, reference, session), plot)
-    in_output = _in_output(found, calibrations, views)
-    statement = _statement(in_output, reference)
-    logger.info("%s", statement)
+    in_output = _in_output(found, calibrations, views, reference)
+    logger.info("%s", in_output.statement)
     in_output.correction.save(correction)
-    write_json(movement, _summary(in_output, session, reference, statement))
+    write_json(movement, _summary(in_output, session, reference))
     return in_output
 
 
@@ -162,6 +162,7 @@ def _in_output(
     found: Detection,
     calibrations: tuple[Calibration, Calibration],
     views: list[NDArray[np.float64]],
+    reference: str,
 ) -> Detection:
     """Tell the movement in the coordinates in which the derotated movies are drawn."""
     to_output = [
@@ -177,24 +178,10 @@ def _in_output(
         own.history,
         covariance=own.covariance,
     )
-    return Detection(correction=moved, evidence=found.evidence)
+    return Detection.of(moved, found.evidence, reference)
 
 
-def _statement(found: Detection, reference: str) -> str:
-    x, y = found.correction.center_shift
-    across = f"{abs(x):.1f} px to the {'right' if x >= 0 else 'left'}"
-    along = f"{abs(y):.1f} px {'down' if y >= 0 else 'up'}"
-    turn = found.correction.rotation
-    sense = "clockwise" if turn >= 0 else "counterclockwise"
-    return (
-        f"To lie on {reference}, the middle of the picture goes {across} and {along}, and the "
-        f"picture turns by {abs(turn):.2f} degrees {sense}; correlation "
-        f"{found.evidence.correlation_before:.2f} before, {found.evidence.correlation_after:.2f} "
-        "after."
-    )
-
-
-def _summary(found: Detection, session: str, reference: str, statement: str) -> dict[str, Any]:
+def _summary(found: Detection, session: str, reference: str) -> dict[str, Any]:
     """Give the content of ``movement.json``."""
     correction = found.correction
     height, width = correction.im_shape
@@ -205,7 +192,8 @@ def _summary(found: Detection, session: str, reference: str, statement: str) -> 
         "version": VERSION,
         "session": session,
         "reference": reference,
-        "statement": statement,
+        "statement": found.statement,
+        "verdicts": [asdict(verdict) for verdict in found.verdicts],
         "matrix": correction.matrix.tolist(),
         "image_shape": [height, width],
         "center_shift_px": list(correction.center_shift),

@@ -15,6 +15,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie, open_movie
+from derotation.io.results import read_npz
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 
@@ -72,6 +73,7 @@ def open_session_movie(pattern: Movie | str | Path, config: Mapping[str, Any]) -
         plane=chosen["plane"],
         n_planes=chosen["n_planes"],
         n_channels=chosen["n_channels"],
+        dataset=chosen.get("dataset"),
     ) as movie:
         yield movie
 
@@ -86,7 +88,7 @@ def read_movement(path: str | Path) -> NDArray[np.float64]:
     """
     try:
         matrix = np.asarray(json.loads(Path(path).read_text(encoding="utf-8"))["matrix"], float)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{path} cannot be read as a movement ({error!r}); delete it to have it made again"
         raise InputError(msg) from error
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
@@ -103,8 +105,15 @@ def read_gain(path: str | Path) -> dict[str, Any]:
     dict
         ``gain`` (y, x) and ``offset``; nothing if the light is even.
     """
-    with np.load(path) as arrays:
+    arrays = read_npz(path, "the light's correction")
+    try:
         gain, offset = arrays["gain"].astype(np.float32), float(arrays["offset"])
+    except (KeyError, ValueError, TypeError) as error:
+        msg = f"{path} cannot be read as the light's correction ({error!r}). Make it again."
+        raise InputError(msg) from error
+    if gain.ndim != 2 or not np.isfinite(gain).all() or not math.isfinite(offset):
+        msg = f"{path}: expected a finite gain per pixel (y, x) and an offset. Make it again."
+        raise InputError(msg)
     return {} if np.all(gain == 1) else {"gain": gain, "offset": offset}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.images.offset import lit_frames
-from derotation.images.sample import spread
+from derotation.images.sample import reference_frames, spread
 from derotation.io.movie import Movie
 from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
@@ -348,9 +348,9 @@ def _average_rest(
     threads: int,
 ) -> _Rest:
     """Average frames at rest, but for dark ones; NaN if there are none."""
-    numbers = np.flatnonzero(line_maps.angles.at_rest)
+    numbers = reference_frames(line_maps.angles)
     if not len(numbers):
-        logger.warning("No frame was recorded at rest at angle 0: there is nothing to compare with")
+        logger.warning("No frame has known angles: there is nothing to compare with")
         nothing = np.full(movie.shape[1:], np.nan)
         return _Rest(nothing, nothing, nothing, 0)
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize

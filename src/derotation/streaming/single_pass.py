@@ -21,7 +21,7 @@ from derotation.light.gain import evenly_lit
 from derotation.maps import transforms
 from derotation.maps.discs import disc
 from derotation.maps.line_maps import LineAngles, LineMaps
-from derotation.maps.resample import LineTiming
+from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -127,9 +127,9 @@ def derotate_movie(
     offset : float
         What the detector gives without light, for `gain`.
     config : mapping, optional
-        ``interpolation`` (linear, cubic, nearest), ``blank`` (number, or None for the PMT offset
-        estimated from the movie), ``mask_diameter`` (pixels of a disc about the center of rotation
-        outside which all is blank, or None) and ``dtype`` (None: as recorded).
+        ``interpolation`` (quadratic, linear, cubic, nearest), ``blank`` (number, or None for the
+        PMT offset estimated from the movie), ``mask_diameter`` (pixels of a disc about the center
+        of rotation outside which all is blank, or None) and ``dtype`` (None: as recorded).
     frames_per_chunk : int, optional
         Frames worked on at once; by default what makes about 16 MB.
     threads : int

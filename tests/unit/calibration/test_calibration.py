@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import jsonschema
@@ -145,3 +146,39 @@ def test_files_follow_the_schema(calibration, tmp_path):
         written.save(path)
         jsonschema.validate(json.loads(path.read_text()), schema)
         assert Calibration.load(path).replace(provenance={}) == written.replace(provenance={})
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("center", [math.nan, 3.0], r"center is nan; expected a number from"),
+        ("center", [True, 3.0], r"center is True; expected a number"),
+        ("center", [1e300, 3.0], r"center is 1e\+300; expected a number from -"),
+        ("center", [HUGE, 3.0], r"center is 10+; expected a number from"),
+        ("center", "3, 4", "center is '3, 4'; expected a list of 2 numbers"),
+        ("center_sd", [-0.1, 0.1], "center_sd is .*; an uncertainty is at least 0"),
+        ("center_sd", [math.inf, 0.1], "center_sd is inf"),
+        ("image_shape", [64.0, 48], "image_shape is .*; expected height and width"),
+        ("image_shape", [0, 48], "image_shape is .*; expected height and width"),
+        ("image_shape", [True, 48], "image_shape is .*; expected height and width"),
+        ("image_shape", None, "image_shape is None; expected height and width"),
+        ("plane_angle", True, "plane_angle is True; expected a number"),
+        ("lag_ms", 1e300, "lag_ms is 1e"),
+        ("residual_px", math.nan, "residual_px is nan"),
+        ("wobble", [[1, 2, 3, 1e300]], r"wobble is 1e\+300"),
+        ("trusted", "yes", "trusted is 'yes'; expected true or false"),
+        ("method", 3, "method is 3; expected a text"),
+        ("provenance", [], r"provenance is \[\]; expected an object"),
+        ("image", 7, "image is 7; expected a path"),
+    ],
+)
+def test_values_that_no_calibration_has(tmp_path, key, value, message):
+    path = tmp_path / "calibration.json"
+    Calibration(center=(30.0, 20.0), image_shape=(64, 48), method="fixed").save(path)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, key: value}))
+    with pytest.raises(InputError, match=message):
+        Calibration.load(path)

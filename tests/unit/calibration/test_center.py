@@ -99,9 +99,35 @@ def test_too_little_to_go_by(tmp_path):
     still = dataclasses.replace(angles, line_angles=np.zeros_like(angles.line_angles))
     with pytest.raises(CenterError, match="only 0 frames were recorded more than 11 degrees"):
         estimate(recording, tmp_path, angles=still)
-    never = dataclasses.replace(angles, line_angles=angles.line_angles + 30)
-    with pytest.raises(CenterError, match="no frame was recorded at rest"):
-        estimate(recording, tmp_path, angles=never)
+    unknown = dataclasses.replace(angles, line_usable=np.zeros_like(angles.line_usable))
+    with pytest.raises(CenterError, match="only 0 frames were recorded more than 11 degrees"):
+        estimate(recording, tmp_path, angles=unknown)
+
+
+@pytest.mark.parametrize("offset", [30.0, -100.0])
+def test_rests_at_other_angles_are_rests_too(tmp_path, offset):
+    """The picture at angle 0 is then made of derotated frames."""
+    recording = simulate(center_offset=(5.0, -4.0), seed=3)
+    angles = true_angles(recording)
+    elsewhere = dataclasses.replace(angles, line_angles=angles.line_angles + offset)
+    found = estimate(recording, tmp_path, angles=elsewhere).calibration
+    assert found.center == pytest.approx(recording.center, abs=0.03)
+    assert found.trusted
+
+
+def test_a_sample_that_never_rests(tmp_path):
+    """All frames at rest are taken away: what turns past angle 0 stands for them."""
+    recording = simulate(stimulus=((60.0, 1), (90.0, -1)), center_offset=(8.0, -6.0), seed=4)
+    angles = true_angles(recording)
+    still = angles.at_rest
+    turning = dataclasses.replace(
+        angles,
+        line_usable=angles.line_usable & ~still[:, np.newaxis],
+        line_angles=np.where(still[:, np.newaxis], np.nan, angles.line_angles),
+    )
+    found = estimate(recording, tmp_path, angles=turning).calibration
+    assert found.center == pytest.approx(recording.center, abs=0.05)
+    assert found.trusted
 
 
 def test_dark_frames_are_left_out(tmp_path, caplog):

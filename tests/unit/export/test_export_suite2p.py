@@ -165,7 +165,7 @@ def test_movie_is_the_filled_one_whatever_the_chunks(session, tmp_path, chunk):
     np.testing.assert_array_equal(movie, session.expected(always(session).mean()))
 
 
-@pytest.mark.parametrize("how", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("how", ["quadratic", "linear", "cubic", "nearest"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_every_interpolation_and_type(tmp_path, how, dtype):
     session = Session(tmp_path, dtype=dtype, interpolation=how)

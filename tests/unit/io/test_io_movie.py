@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derotation.errors import InputError, MovieError
-from derotation.io.movie import open_movie
+from derotation.io.movie import open_movie, recording_metadata
 from derotation.io.tiff_writer import TiffStackWriter
 
 HEADER = """SI.VERSION_MAJOR = '2016'
@@ -386,8 +386,13 @@ def test_ome_planes_where_the_description_says(write_pages):
     with open_movie(second) as movie:
         np.testing.assert_array_equal(everything(movie), data[::-1] + 1)
         assert movie.channel == 2
-    with pytest.raises(MovieError, match=r"b\.ome\.tif has channels \(2,\), but .*a\.ome\.tif"):
-        open_movie(first.with_name("*.ome.tif"))
+    both = first.with_name("*.ome.tif")
+    with pytest.raises(MovieError, match=r"holds 2 channels \(1, 2\)"):
+        open_movie(both)
+    for channel in (1, 2):
+        with open_movie(both, channel=channel) as movie:
+            np.testing.assert_array_equal(everything(movie), data[::-1] + channel - 1)
+            assert movie.notes == ()
 
 
 def test_ome_of_a_renamed_file_goes_by_its_order(write_pages):
@@ -547,14 +552,40 @@ def test_scanimage_numbers_that_make_no_sense_are_not_used(write_pages):
 
 def test_scanimage_contradictions_are_noted(write_pages):
     software = header(frames=100).replace("linesPerFrame = 6", "linesPerFrame = 512")
-    software += "SI.hScan2D.logAverageFactor = 2\n"
     path = write_pages("m.tif", movie_data(4), software=software)
     with open_movie(path, n_channels=2, channel=2) as movie:
         text = " ".join(movie.notes)
     assert "1 channels; n_channels = 2 was asked for" in text
     assert "512 lines per frame, but images are 6 pixels high" in text
-    assert "average of 2 recorded ones" in text
     assert "planned 100 frames, 2 were written" in text
+
+
+def test_scanimage_frames_that_cannot_be_derotated_are_refused(write_pages):
+    averaged = header() + "SI.hScan2D.logAverageFactor = 2\n"
+    path = write_pages("m.tif", movie_data(4), software=averaged)
+    with pytest.raises(MovieError, match=r"m\.tif: each saved frame is the average of 2 recorded"):
+        open_movie(path)
+    assert recording_metadata(path).frame_rate
+    regions = header() + "SI.hRoiManager.mroiEnable = 1\n"
+    path = write_pages("r.tif", movie_data(4), software=regions)
+    with pytest.raises(MovieError, match=r"r\.tif: several regions of interest were scanned"):
+        open_movie(path)
+
+
+@pytest.mark.parametrize(("rois", "n"), [("[{}, {}]", 2), ("[{}]", 1), ("{}", 1), ("7]", 2)])
+def test_scanimage_regions_are_counted(write_pages, rois, n):
+    path = write_pages(
+        "r.tif",
+        movie_data(4),
+        software=header() + "SI.hRoiManager.mroiEnable = 1\n",
+        extratags=[(315, 2, 0, '{"RoiGroups": {"imagingRoiGroup": {"rois": ' + rois + "}}}", True)],
+    )
+    if n == 1:
+        with open_movie(path) as movie:
+            assert len(movie) == 4
+    else:
+        with pytest.raises(MovieError, match="several regions"):
+            open_movie(path)
 
 
 def test_old_scanimage(write_pages):
@@ -737,40 +768,110 @@ def test_unreadable_file(tmp_path, monkeypatch):
         open_movie(tmp_path / "m.tif")
 
 
+# In a contiguous stack of tifffile the directories follow the pixels.
 TRUNCATED = {
-    "contiguous": ({}, r"0 whole pages|\d+ whole pages of 12"),
-    "contiguous, one directory": ({"truncate": True}, "11 whole pages of 12 found"),
-    "imagej": ({"imagej": True, "metadata": {"axes": "TYX"}}, r"whole pages of 12 found"),
+    "contiguous": ({}, 12, 12),
+    "contiguous, one directory": ({"truncate": True}, 11, 12),
+    "imagej": ({"imagej": True, "metadata": {"axes": "TYX"}}, 12, 12),
     "imagej, one directory": (
         {"imagej": True, "truncate": True, "metadata": {"axes": "TYX"}},
-        "11 whole pages of 12 found; the last page should reach to byte",
+        11,
+        12,
     ),
-    "deflate": ({"compression": "zlib"}, r"11 whole pages"),
+    "deflate": ({"compression": "zlib"}, 11, 12),
 }
 
 
-@pytest.mark.parametrize(("options", "message"), TRUNCATED.values(), ids=TRUNCATED.keys())
-def test_truncated_file(tmp_path, options, message):
+@pytest.mark.parametrize(
+    ("options", "n_whole", "n_recorded"), TRUNCATED.values(), ids=TRUNCATED.keys()
+)
+def test_file_that_was_cut_off_is_used_up_to_its_last_whole_frame(
+    tmp_path, options, n_whole, n_recorded
+):
     path = tmp_path / "m.tif"
-    tifffile.imwrite(path, movie_data(), photometric="minisblack", **options)
+    data = movie_data()
+    tifffile.imwrite(path, data, photometric="minisblack", **options)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(MovieError, match=message) as caught:
-        open_movie(path)
-    text = str(caught.value)
-    assert text.startswith(f"{path} is cut off")
-    assert f"the file ends at byte {path.stat().st_size}" in text
-    assert "Copy the file again" in text
+    with open_movie(path) as movie:
+        assert len(movie) == n_whole
+        np.testing.assert_array_equal(everything(movie), data[:n_whole])
+        assert movie.n_clock_frames == n_recorded
+        (note,) = movie.notes
+    assert note.startswith("m.tif is cut off: ")
+    assert f"{len(movie)} whole pages of 12 found and used" in note
+    assert f"the file ends at byte {path.stat().st_size}" in note
+    assert "copy the file again" in note
 
 
-def test_file_cut_off_anywhere_is_never_a_shorter_movie(write_pages, tmp_path):
-    path = write_pages("m.tif", movie_data(4), software=header(), descriptions=frame_texts(4))
+def test_file_cut_off_anywhere_keeps_its_whole_frames_and_says_so(write_pages):
+    data = movie_data(4)
+    path = write_pages("m.tif", data, software=header(), descriptions=frame_texts(4))
     content = path.read_bytes()
     with open_movie(path) as movie:
         assert len(movie) == 4
+        assert not any("cut off" in note for note in movie.notes)
+    found = set()
     for n_bytes in range(0, len(content) - 1, 17):
         path.write_bytes(content[:n_bytes])
-        with pytest.raises(MovieError, match=r"m\.tif"):
-            open_movie(path)
+        try:
+            movie = open_movie(path)
+        except MovieError:
+            found.add(0)
+            continue
+        np.testing.assert_array_equal(everything(movie), data[: len(movie)])
+        assert "m.tif is cut off" in movie.notes[0]
+        assert movie.n_clock_frames == len(movie) + 1
+        found.add(len(movie))
+    assert found == {0, 1, 2, 3}
+    path.write_bytes(b"")
+    with pytest.raises(MovieError, match=r"m\.tif is empty"):
+        open_movie(path)
+
+
+def test_file_cut_off_before_others_is_refused_unless_its_frames_are_numbered(write_pages):
+    data = movie_data(8)
+    for name, part in (("a_1.tif", data[:4]), ("a_2.tif", data[4:])):
+        write_pages(name, part)
+    first = write_pages("b_1.tif", data[:4], software=header(), descriptions=frame_texts(4))
+    texts = frame_texts(8)[4:]
+    second = write_pages("b_2.tif", data[4:], software=header(), descriptions=texts)
+    for path in (first, second.with_name("a_1.tif")):
+        path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(MovieError, match=r"a_1\.tif is cut off .* other files follow"):
+        open_movie(first.with_name("a_*.tif"))
+    with open_movie(first.with_name("b_*.tif")) as movie:
+        np.testing.assert_array_equal(everything(movie), data[[0, 1, 2, 4, 5, 6, 7]])
+        np.testing.assert_array_equal(movie.clock_index, [0, 1, 2, 4, 5, 6, 7])
+        assert any("1 frames are missing before b_2.tif" in note for note in movie.notes)
+
+
+def test_file_whose_tail_is_zeros_is_not_complete(write_pages):
+    data = movie_data(6)
+    path = write_pages("m.tif", data, software=header(), descriptions=frame_texts(6))
+    content = bytearray(path.read_bytes())
+    half = len(content) // 2
+    content[half:] = bytes(len(content) - half)
+    path.write_bytes(bytes(content))
+    with open_movie(path) as movie:
+        assert 1 <= len(movie) < 6
+        assert "there is nothing but zeros: the file is not complete" in movie.notes[0]
+
+
+def test_chain_that_ends_before_the_description_says_so(tmp_path):
+    path = tmp_path / "m.tif"
+    data = movie_data(6)
+    tifffile.imwrite(path, data, photometric="minisblack")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        second = tif.pages[1].offset
+    n_tags = int.from_bytes(content[second : second + 2], "little")
+    link = second + 2 + 12 * n_tags
+    content[link : link + 4] = bytes(4)
+    path.write_bytes(bytes(content))
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(everything(movie), data[:2])
+        assert movie.n_clock_frames == 6
+        assert "speaks of 6 pages, but the file links 2" in movie.notes[0]
 
 
 def test_file_that_is_cut_off_between_opening_and_reading(tmp_path):
@@ -791,7 +892,7 @@ def test_file_that_is_cut_off_between_opening_and_reading(tmp_path):
     [
         (np.zeros((3, 6, 4, 3), "u1"), {"photometric": "rgb"}, "3 values per pixel"),
         (np.zeros((5, 6, 4), bool), {}, "1-bit pixels"),
-        (np.zeros((5, 6, 4), "c8"), {"photometric": "minisblack"}, "complex64 pixels"),
+        (np.zeros((5, 6, 4), "c8"), {"photometric": "minisblack"}, r"complex \(64-bit\) pixels"),
     ],
 )
 def test_pixels_that_are_no_real_numbers(tmp_path, data, options, message):
@@ -857,3 +958,50 @@ def test_memory_hardly_depends_on_the_number_of_frames(tmp_path, compression):
             tracemalloc.stop()
     # The longer movie has 3.7 MB more pixels; its pages cost some tens of bytes each.
     assert peaks[1] - peaks[0] < 100_000
+
+
+def test_what_is_nan_or_infinite_was_never_recorded_and_is_said(tmp_path):
+    data = movie_data(5).astype("f4")
+    data[:, :, 0] = np.nan
+    data[1, 2, 3] = np.inf
+    data[2, 4, 3] = -np.inf
+    tifffile.imwrite(tmp_path / "m.tif", data, photometric="minisblack")
+    with open_movie(tmp_path / "m.tif") as movie:
+        expected = np.where(np.isinf(data), np.nan, data)
+        np.testing.assert_array_equal(everything(movie), expected)
+        np.testing.assert_array_equal(movie.read([1, 2]), expected[[1, 2]])
+        (note,) = movie.notes
+    assert "6 of 24 pixels of the first frame are NaN or infinite (columns 0)" in note
+    data[0, :, 1:3] = np.inf
+    tifffile.imwrite(tmp_path / "m.tif", data, photometric="minisblack")
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert "(columns 0 to 2)" in movie.notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_integers_of_64_bits_are_refused(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "m.tif", movie_data(3).astype(dtype), photometric="minisblack")
+    with pytest.raises(MovieError, match=r"int64 pixels.* Save it as a 16-bit or 32-bit TIFF"):
+        open_movie(tmp_path / "m.tif")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_codecs_in_c_are_tried_where_a_crash_does_no_harm(tmp_path, monkeypatch, damaged):
+    from derotation.io import movie as module
+
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, movie_data(), photometric="minisblack", compression="zlib")
+    if damaged:
+        with tifffile.TiffFile(path) as tif:
+            place = tif.pages[0].dataoffsets[0]
+        content = bytearray(path.read_bytes())
+        content[place : place + 8] = bytes(8)
+        path.write_bytes(bytes(content))
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(module, "decode_first_page", lambda table: pytest.fail("not isolated"))
+    if damaged:
+        with pytest.raises(MovieError, match=r"m\.tif: page 1 cannot be decoded"):
+            open_movie(path)
+    else:
+        with open_movie(path) as movie:
+            assert len(movie) == 12

@@ -274,7 +274,7 @@ def test_contradictions_within_a_header_are_noted():
     assert "3 slices but of 6 frames per volume" in parse_header(text, "").notes[0]
     text = changed(MODERN, hRoiManager__mroiEnable="true")
     header = parse_header(text, "")
-    assert "several regions of interest" in header.notes[0]
+    assert "several regions of interest" in header.problem
     assert header.metadata.pixel_size_um is None
 
 

@@ -1,10 +1,13 @@
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.io
 
-from derotation.errors import InputError, SignalError
-from derotation.io.signals import ROLES, open_signals
+from derotation.errors import ConfigError, InputError, SignalError
+from derotation.io.columns import ForeignColumns
+from derotation.io.signals import ROLES, BinLayout, open_signals
 
 SIX = ("photodiode", "line_clock", "frame_clock", "camera", "rotation_on", "rotation_ticks")
 
@@ -108,13 +111,15 @@ def test_wrong_number_of_channels_in_npy(tmp_path):
 
 
 def test_transposed_npy_is_recognized(tmp_path):
-    with pytest.raises(SignalError, match="save the transposed array"):
-        open_signals(save(tmp_path, np.zeros((10, 4))), channel_order=ROLES)
+    samples = np.random.default_rng(1).normal(size=(10, 4))
+    signals = open_signals(save(tmp_path, samples), channel_order=ROLES)
+    assert signals.n_samples == 10
+    np.testing.assert_array_equal(signals.raw("frame_clock"), samples[:, 1])
 
 
 def test_bin_whose_size_is_no_multiple_of_the_channels(tmp_path):
     np.zeros(6 * 10 + 1, dtype="<i2").tofile(tmp_path / "s.bin")
-    message = r"s\.bin has 122 bytes, which is no multiple of 12 \(6 channels x 2 bytes, 2 are left"
+    message = r"has 122 bytes of samples, which is no multiple of 12 \(6 channels x 2 bytes, 2 are"
     with pytest.raises(SignalError, match=message):
         open_signals(tmp_path / "s.bin", channel_order=SIX)
 
@@ -161,7 +166,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         open_signals(tmp_path, channel_order=ROLES)
     (tmp_path / "s.wav").write_bytes(b"RIFF")
-    with pytest.raises(SignalError, match=r"read from \.npy or \.bin, not from '\.wav'"):
+    with pytest.raises(SignalError, match=r"read from \.npy, \.bin, .*, not from '\.wav'"):
         open_signals(tmp_path / "s.wav", channel_order=ROLES)
     (tmp_path / "text.npy").write_text("1, 2, 3")
     with pytest.raises(SignalError, match=r"text\.npy cannot be read as a \.npy file"):
@@ -176,3 +181,211 @@ def test_npy_that_was_cut_off(tmp_path):
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(SignalError, match=r"s\.npy cannot be read .* may be cut off"):
         open_signals(path, channel_order=ROLES)
+
+
+# ------------------------------------------------------- layouts of .bin
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", ">i2", "int32", "uint32"])
+@pytest.mark.parametrize("header_bytes", [0, 37])
+def test_bin_of_any_integer_type_behind_a_header(tmp_path, dtype, header_bytes):
+    limits = np.iinfo(np.dtype(dtype))
+    stored = np.linspace(limits.min, limits.max, 28).round().astype(dtype).reshape(7, 4)
+    with (tmp_path / "s.bin").open("wb") as stream:
+        stream.write(bytes(header_bytes))
+        stream.write(stored.tobytes())
+    layout = BinLayout(dtype=dtype, header_bytes=header_bytes, range_v=(0, 5))
+    signals = open_signals(tmp_path / "s.bin", layout=layout)
+    np.testing.assert_array_equal(signals.raw("line_clock"), stored[:, 0])
+    volts = signals.volts("rotation_ticks")
+    assert volts[-1] == pytest.approx(5, abs=5 / 2**7)
+    np.testing.assert_allclose(
+        volts, 5 * (stored[:, 3].astype(float) - limits.min) / 2**limits.bits, atol=1e-9
+    )
+
+
+def test_bin_layouts_that_make_no_sense(tmp_path):
+    (tmp_path / "s.bin").write_bytes(bytes(16))
+    with pytest.raises(SignalError, match=r"signals\.bin\.dtype is 'float32'; an integer type"):
+        open_signals(tmp_path / "s.bin", layout=BinLayout(dtype="float32"))
+    with pytest.raises(SignalError, match="is empty after its header of 16 bytes"):
+        open_signals(tmp_path / "s.bin", layout=BinLayout(header_bytes=16))
+
+
+# ------------------------------------------------- files of other programs
+
+WIRES = ("camera", "frames", "lines", "on", "ticks")
+NAMES = {
+    "line_clock": "lines",
+    "frame_clock": "frames",
+    "rotation_on": "on",
+    "rotation_ticks": "ticks",
+}
+
+
+def volts_of_rig(n=3000):
+    return np.random.default_rng(7).uniform(-5, 5, (5, n))
+
+
+def write_rig(path, kind, volts):
+    """Write channels in one of many ways; return the options by which they are read."""
+    numbered = {"channel_order": WIRES, "channel_names": NAMES}
+    named = {"channel_names": NAMES}
+    if kind == "mat":
+        scipy.io.savemat(path, {"data": volts.T, "rate": 1000.0})
+        return numbered
+    if kind == "mat variables":
+        scipy.io.savemat(path, dict(zip(WIRES, volts, strict=True)))
+        return named
+    if kind == "csv":
+        header = ",".join(WIRES)
+        np.savetxt(path, volts.T, delimiter=",", header=header, comments="", fmt="%.9f")
+        return named
+    if kind == "csv without names":
+        np.savetxt(path, volts.T, delimiter=",", fmt="%.9f")
+        return numbered
+    if kind == "tdms":
+        nptdms = pytest.importorskip("nptdms")
+        with nptdms.TdmsWriter(path) as writer:
+            for part in np.array_split(volts, 3, axis=1):
+                writer.write_segment(
+                    [
+                        nptdms.ChannelObject("daq", name, row)
+                        for name, row in zip(WIRES, part, strict=True)
+                    ]
+                )
+        return named
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        if kind == "mat 7.3":
+            file["data"] = volts
+            file["other"] = np.zeros((1, 7))
+            return {**numbered, "dataset": "data"}
+        if kind == "h5":
+            file.create_dataset("a/volts", data=volts, chunks=(5, 100), compression="gzip")
+            return numbered
+        if kind == "h5 transposed":
+            file["volts"], file["more"] = volts.T, volts.T
+            return {**numbered, "dataset": "volts"}
+        if kind == "h5 columns":
+            for name, row in zip(WIRES, volts, strict=True):
+                file[f"daq/{name}"] = row
+            return named
+        assert kind == "wavesurfer"
+        # What an inactive channel would be called comes first.
+        file["header/AIChannelNames"] = [b"spare", b"camera", b"frames", b"lines"]
+        file["header/IsAIChannelActive"] = np.array([[0.0, 1, 1, 1]])
+        file["header/AIChannelScales"] = np.array([[1.0, 1, 1, 2]])
+        gain = 20 / 2**15
+        file["header/AIScalingCoefficients"] = np.array([[0.25, gain, 0, 0]] * 3)
+        scale = np.array([[1], [1], [2]])
+        stored = np.rint((volts[:3] * scale - 0.25) / gain).astype("i2")
+        file["sweep_0001/analogScans"] = stored
+        file["header/DIChannelNames"] = [b"on", b"ticks"]
+        bits = (volts[3] > 0).astype("u1") | ((volts[4] > 0).astype("u1") << 1)
+        file["sweep_0001/digitalScans"] = bits[None]
+    return named
+
+
+KINDS = [
+    "mat",
+    "mat variables",
+    "mat 7.3",
+    "csv",
+    "csv without names",
+    "tdms",
+    "h5",
+    "h5 transposed",
+    "h5 columns",
+    "wavesurfer",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_of_other_programs(tmp_path, kind):
+    volts = volts_of_rig()
+    suffix = "h5" if kind == "wavesurfer" else kind.split()[0]
+    path = tmp_path / f"s.{suffix}"
+    signals = open_signals(path, **write_rig(path, kind, volts))
+    assert signals.n_samples == 3000
+    for role, name in NAMES.items():
+        expected = volts[WIRES.index(name)]
+        if kind == "wavesurfer" and name in ("on", "ticks"):
+            expected = (expected > 0).astype(float)
+        found = signals.volts(role)
+        assert not signals.raw(role).flags.writeable
+        np.testing.assert_allclose(found, expected, atol=4e-4 if kind == "wavesurfer" else 1e-6)
+        np.testing.assert_array_equal(signals.volts(role, 10, 20), found[10:20])
+        signals.release()
+    np.testing.assert_array_equal(
+        signals.swapped("line_clock", "frame_clock").raw("line_clock"), signals.raw("frame_clock")
+    )
+
+
+def test_channels_by_number(tmp_path):
+    volts = volts_of_rig(50)
+    numbers = dict(zip(ROLES, (3, 2, 4, 5), strict=True))
+    np.save(tmp_path / "s.npy", volts)
+    for path, options in (
+        (tmp_path / "s.npy", {"channel_order": WIRES}),
+        (tmp_path / "s.csv", {}),
+    ):
+        if path.suffix == ".csv":
+            np.savetxt(path, volts.T, delimiter=",", fmt="%.12f")
+        signals = open_signals(path, channel_names=numbers, **options)
+        np.testing.assert_allclose(signals.volts("line_clock"), volts[2])
+    with pytest.raises(SignalError, match=r"channel '6', wanted as line_clock, is not among"):
+        open_signals(path, channel_names={**numbers, "line_clock": 6})
+
+
+def test_foreign_files_are_only_listed_when_they_are_opened(tmp_path, monkeypatch):
+    path = tmp_path / "s.mat"
+    options = write_rig(path, "mat", volts_of_rig())
+    signals = open_signals(path, **options)
+    monkeypatch.setattr(ForeignColumns, "read", lambda *_: pytest.fail("was unpacked"))
+    assert signals.n_samples == 3000
+    signals.release()
+    assert "n_samples=3000" in repr(signals)
+
+
+def test_reading_text_takes_memory_of_a_stretch_only(tmp_path, monkeypatch):
+    from derotation.io import foreign
+
+    monkeypatch.setattr(foreign, "_BLOCK_SAMPLES", 5 * 64)
+    volts = volts_of_rig(1000)
+    path = tmp_path / "s.csv"
+    write_rig(path, "csv", volts)
+    target = tmp_path / "out"
+    target.touch()
+    assert foreign.unpack_columns(path, None, 4, (3, 1), target) == 1000
+    found = np.fromfile(target).reshape(2, 1000)
+    np.testing.assert_allclose(found, volts[[3, 1]], atol=1e-8)
+
+
+def test_what_is_missing_in_foreign_files_is_named(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "s.h5"
+    with h5py.File(path, "w") as file:
+        file["one"], file["two"] = np.zeros((5, 9)), np.zeros((5, 9))
+        file["words"] = "words"
+    with pytest.raises(SignalError, match=r"several datasets \(one, two\); say which one"):
+        open_signals(path)
+    with pytest.raises(SignalError, match=r"no dataset 'three'; found one, two"):
+        open_signals(path, dataset="three")
+    with pytest.raises(SignalError, match=r"words holds object; real numbers"):
+        open_signals(path, dataset="words")
+    with pytest.raises(SignalError, match=r"'line_clock', .* \(the file has 5 channels\)"):
+        open_signals(path, dataset="one")
+    with h5py.File(path, "w") as file:
+        for number, role in enumerate(ROLES):
+            file[role] = np.zeros(100 + number)
+    with pytest.raises(SignalError, match=r"different numbers of samples \(line_clock 100, frame"):
+        open_signals(path)
+
+
+def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    from derotation.io import foreign
+
+    monkeypatch.setitem(sys.modules, "nptdms", None)
+    with pytest.raises(ConfigError, match=r"npTDMS, which is not installed; run pip install"):
+        foreign.list_columns(tmp_path / "s.tdms", None, None)

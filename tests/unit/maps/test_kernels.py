@@ -15,6 +15,7 @@ from reference import (
 )
 
 SMALL = settings(max_examples=25, deadline=None)
+HOW = st.sampled_from(["linear", "quadratic", "cubic"])
 SHAPES = st.tuples(st.integers(2, 24), st.integers(2, 18))
 
 
@@ -55,48 +56,57 @@ def assert_alike(fast, slow, tolerance):
 
 
 @SMALL
-@given(rotating_frame(), st.booleans())
-def test_inverse_equals_slow_twin(case, cubic):
+@given(rotating_frame(), HOW)
+def test_inverse_equals_slow_twin(case, how):
     frame, maps, timing = case
-    fast, count = run(frame, maps, timing, "cubic" if cubic else "linear")
-    slow = derotate_frame_slow(
-        frame, transforms.invert(maps), timing.line_duty, timing.offset, cubic
-    )
+    fast, count = run(frame, maps, timing, how)
+    slow = derotate_frame_slow(frame, transforms.invert(maps), timing.line_duty, timing.offset, how)
     assert_alike(fast, slow, 0.02)
     assert count == np.isfinite(fast).sum()
 
 
+PHASES = st.sampled_from([0.0, 0.0, 0.4, -1.3, 2.0])
+
+
 @SMALL
-@given(rotating_frame(), st.booleans())
-def test_bidirectional_equals_slow_twin(case, cubic):
+@given(rotating_frame(), HOW, PHASES, st.sampled_from([0.0, 1.0]))
+def test_bidirectional_equals_slow_twin(case, how, phase, duty):
     frame, maps, timing = case
-    timing = LineTiming(line_duty=1.0, bidirectional=True, line_reference=timing.line_reference)
-    fast, count = run(frame, maps, timing, "cubic" if cubic else "linear")
+    timing = LineTiming(
+        # Without a phase and all at one moment, the directions of the lines make no difference.
+        line_duty=duty if phase else 1.0,
+        bidirectional=True,
+        phase_px=phase,
+        line_reference=timing.line_reference,
+    )
+    fast, count = run(frame, maps, timing, how)
     slow = derotate_frame_slow_bidirectional(
-        frame, transforms.invert(maps), timing.line_duty, timing.offset, cubic
+        frame, transforms.invert(maps), timing.line_duty, timing.offset, how, phase
     )
     assert_alike(fast, slow, 0.02)
     assert count == np.isfinite(fast).sum()
 
 
 @SMALL
-@given(rotating_frame(), st.booleans())
-def test_forward_equals_slow_twin(case, bidirectional):
+@given(rotating_frame(), st.booleans(), PHASES)
+def test_forward_equals_slow_twin(case, bidirectional, phase):
     frame, maps, timing = case
+    phase = phase if bidirectional else 0.0
     timing = LineTiming(
         line_duty=timing.line_duty,
         bidirectional=bidirectional,
+        phase_px=phase,
         line_reference=timing.line_reference,
     )
     fast, count = run(frame, maps, timing, "nearest")
-    slow = place_frame_slow(frame, maps, timing.line_duty, timing.offset, bidirectional)
+    slow = place_frame_slow(frame, maps, timing.line_duty, timing.offset, bidirectional, phase)
     # A place on the border between two pixels may be rounded to either.
     np.testing.assert_array_less(np.mean(~((fast == slow) | np.isnan(fast) & np.isnan(slow))), 0.01)
     assert count == np.isfinite(fast).sum()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
-@pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("interpolation", ["linear", "quadratic", "cubic", "nearest"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_rest_comes_back_bit_for_bit(dtype, interpolation, bidirectional):
     rng = np.random.default_rng(1)
@@ -119,7 +129,47 @@ def test_rest_comes_back_bit_for_bit(dtype, interpolation, bidirectional):
     assert 0 < result.coverage[2] < 1
 
 
-@pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("interpolation", ["linear", "quadratic", "cubic", "nearest"])
+@pytest.mark.parametrize("phase", [2, -1])
+@pytest.mark.parametrize("duty", [0.0, 0.9])
+def test_displaced_odd_lines_come_back_at_rest(interpolation, phase, duty):
+    """Whole pixels: the picture comes back exactly where both directions saw it."""
+    rng = np.random.default_rng(6)
+    frame = rng.integers(0, 4000, (12, 20)).astype(np.uint16)
+    recorded = frame.copy()
+    recorded[1::2] = np.roll(frame[1::2], phase, axis=1)
+    maps = transforms.line_maps(np.zeros((1, 12)), (9.5, 5.5))
+    timing = LineTiming(line_duty=duty, bidirectional=True, phase_px=phase)
+    result = derotate_frames(
+        recorded[np.newaxis], maps, timing=timing, interpolation=interpolation, keep_seen=True
+    )
+    whole = slice(0, 20 - phase) if phase > 0 else slice(-phase, 20)
+    np.testing.assert_array_equal(result.frames[0, :, whole], frame[:, whole])
+    assert result.seen[0, :, whole].all()
+    # What was not scanned in both directions is not made up.
+    assert not result.seen[0, 1::2].all()
+
+
+def test_displaced_odd_lines_come_back_while_turning():
+    """A smooth scene, recorded with a phase of 1.5 px, comes out as if it had none."""
+    y, x = np.mgrid[:64, :64].astype(float)
+    angles = 20 + 0.1 * np.arange(64)
+    pictures = []
+    for phase in (0.0, 1.5):
+        timing = LineTiming(bidirectional=True, phase_px=phase)
+        maps = transforms.line_maps(angles, (31.5, 31.5))
+        in_picture = x - phase * (y % 2)
+        place_x = maps[:, 0, 0, None] * in_picture + maps[:, 0, 1, None] * y + maps[:, 0, 2, None]
+        place_y = maps[:, 1, 0, None] * in_picture + maps[:, 1, 1, None] * y + maps[:, 1, 2, None]
+        recorded = 100 + 50 * np.sin(place_x / 5) * np.cos(place_y / 6)
+        pictures.append(derotate_frames(recorded[None], maps[None], timing=timing).frames[0])
+    truth = 100 + 50 * np.sin(x / 5) * np.cos(y / 6)
+    middle = np.hypot(x - 31.5, y - 31.5) < 26
+    assert np.abs(pictures[1] - truth)[middle].max() < 1.5
+    assert np.abs(pictures[1] - pictures[0])[middle].max() < 1.5
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "quadratic", "cubic", "nearest"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_quarter_turns_are_exact(interpolation, turns):
     frame = np.random.default_rng(2).integers(0, 4000, (17, 17)).astype(np.uint16)
@@ -136,12 +186,85 @@ def test_constant_stays_constant_and_holes_only_in_nearest():
     maps = transforms.line_maps(np.linspace(30, 50, 40)[np.newaxis], (19.5, 19.5))
     y, x = np.mgrid[:40, :40] - 19.5
     always_seen = np.hypot(x, y) < 18
-    for interpolation in ("linear", "cubic"):
+    for interpolation in ("linear", "quadratic", "cubic"):
         result = derotate_frames(frames, maps, interpolation=interpolation, blank=7)
         assert (result.frames[0][always_seen] == 1000).all()
         assert set(np.unique(result.frames)) == {7, 1000}
     nearest = derotate_frames(frames, maps, interpolation="nearest", blank=7)
     assert (nearest.frames[0][always_seen] == 7).any()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_quadratic_is_exact_for_a_quadratic_scene(bidirectional):
+    """Up to the mixed terms: what bends in x and y alone comes out right."""
+    y, x = np.mgrid[:40, :40].astype(float)
+    recorded = 100 + 3 * x - 2 * y + 0.5 * x**2 - 0.25 * y**2
+    shift = (0.3, -0.4)
+    maps = np.tile(np.eye(2, 3), (1, 40, 1, 1))
+    maps[..., 2] = shift
+    timing = LineTiming(line_duty=0.9, bidirectional=bidirectional)
+    result = derotate_frames(
+        recorded[np.newaxis], maps, timing=timing, interpolation="quadratic", blank=np.nan
+    )
+    u, v = x - shift[0], y - shift[1]
+    truth = 100 + 3 * u - 2 * v + 0.5 * u**2 - 0.25 * v**2
+    middle = (slice(4, 36), slice(4, 36))
+    np.testing.assert_allclose(result.frames[0][middle], truth[middle], atol=1e-9)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_default_leaves_no_step_of_brightness(bidirectional):
+    """Soft cells keep their brightness when they are turned; linear interpolation darkens them."""
+    y, x = np.mgrid[:64, :64].astype(float)
+    angles = np.array([33.0, 71.0, 140.0, 200.0, 287.0])[:, None] + 0.1 * np.arange(64)
+    maps = transforms.line_maps(angles, (31.5, 31.5))
+    place_x = maps[..., 0, 0, None] * x + maps[..., 0, 1, None] * y + maps[..., 0, 2, None]
+    place_y = maps[..., 1, 0, None] * x + maps[..., 1, 1, None] * y + maps[..., 1, 2, None]
+
+    def cells(at_x, at_y):
+        return sum(
+            np.exp(-((at_x - cx) ** 2 + (at_y - cy) ** 2) / (2 * 2.5**2))
+            for cx, cy in ((20.3, 25.1), (40.7, 36.4), (28.2, 45.9))
+        )
+
+    truth, recorded = cells(x, y), cells(place_x, place_y)
+    roi = truth > 0.5
+    # All samples of a line at one moment: what is left is the interpolation.
+    error = {}
+    for how in ("linear", "quadratic"):
+        timing = LineTiming(bidirectional=bidirectional)
+        found = derotate_frames(recorded, maps, timing=timing, interpolation=how).frames
+        error[how] = abs(found[:, roi].mean() / truth[roi].mean() - 1)
+    assert error["linear"] > 0.008
+    assert error["quadratic"] < 0.002
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("jitter", "error"),
+    # The places of smooth maps are interpolated, up to a bend of 0.01 px; others are solved.
+    [(0.0, 1e-3), (0.01, 5e-3), (1.0, 1e-3)],
+)
+def test_places_in_single_precision(bidirectional, jitter, error):
+    """A ramp shows the place that was looked up: in x, and in y."""
+    shape = (64, 98)
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    timing = LineTiming(line_duty=0.9, bidirectional=bidirectional)
+    angles = np.array([10.0, 100.0, 215.0])[:, None] + 0.2 * np.arange(shape[0])
+    # Speed that changes from line to line, a little or much.
+    angles += np.cumsum(jitter * 0.05 * rng.standard_normal(angles.shape), axis=1)
+    maps = transforms.line_maps(angles, (50.0, 30.0))
+    for ramp in (x, y):
+        frames = np.broadcast_to(ramp, (3, *shape))
+        single, double = (
+            derotate_frames(frames.astype(kind), maps, timing=timing, blank=np.nan).frames
+            for kind in (np.float32, np.float64)
+        )
+        both = np.isfinite(single) & np.isfinite(double)
+        assert both.mean() > 0.3
+        assert np.mean(np.isfinite(single) != np.isfinite(double)) < 0.005
+        assert np.abs(single - double)[both].max() < error
 
 
 def test_cubic_does_not_wrap_around():
@@ -155,7 +278,7 @@ def test_cubic_does_not_wrap_around():
     np.testing.assert_array_equal(narrow, np.clip(np.floor(wide + 0.5), 0, 255))
 
 
-@pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("interpolation", ["linear", "quadratic", "cubic", "nearest"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_missing_samples_do_not_spread(interpolation, bidirectional):
     rng = np.random.default_rng(3)
@@ -189,7 +312,7 @@ def test_unusable_lines_and_frames_are_blank():
     angles[0, 10:] = np.nan
     angles[1] = np.nan
     maps = transforms.line_maps(angles, (9.5, 9.5))
-    for interpolation in ("linear", "cubic", "nearest"):
+    for interpolation in ("linear", "quadratic", "cubic", "nearest"):
         result = derotate_frames(
             frames, maps, interpolation=interpolation, blank=-3, keep_seen=True
         )
@@ -204,7 +327,7 @@ def test_threads_and_chunks_change_nothing():
     rng = np.random.default_rng(4)
     frames = rng.integers(0, 4000, (7, 20, 26)).astype(np.uint16)
     maps = transforms.line_maps(np.arange(140.0).reshape(7, 20), (12.0, 9.0))
-    for interpolation in ("linear", "cubic", "nearest"):
+    for interpolation in ("linear", "quadratic", "cubic", "nearest"):
         at_once = derotate_frames(frames, maps, interpolation=interpolation).frames
         threaded = derotate_frames(frames, maps, interpolation=interpolation, threads=3).frames
         single = [
@@ -242,7 +365,7 @@ def test_line_reference_changes_nothing_when_angles_follow():
         ({"frames": np.zeros((2, 5))}, r"shape \(2, 5\); expected \(frame, y, x\)"),
         ({"frames": np.zeros((2, 8, 6), complex)}, "complex128"),
         ({"line_maps": np.zeros((2, 7, 2, 3))}, "2 frames of 8 lines need"),
-        ({"interpolation": "quintic"}, "linear, cubic, nearest"),
+        ({"interpolation": "quintic"}, "quadratic, linear, cubic, nearest"),
         ({"blank": -1}, "-1 does not fit uint16"),
         ({"blank": np.nan}, "nan does not fit uint16"),
         ({"threads": 0}, "at least 1"),
@@ -260,5 +383,9 @@ def test_bad_arguments(change, message):
 def test_bad_timing():
     with pytest.raises(InputError, match=r"line_duty is 1\.5"):
         LineTiming(line_duty=1.5)
+    with pytest.raises(InputError, match=r"phase_px is 1\.5, but the scan goes in one direction"):
+        LineTiming(phase_px=1.5)
+    with pytest.raises(InputError, match="phase_px is nan"):
+        LineTiming(phase_px=np.nan, bidirectional=True)
     with pytest.raises(InputError, match="start, middle and end"):
         LineTiming(line_reference="centre")

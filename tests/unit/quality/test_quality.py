@@ -147,8 +147,12 @@ def test_thresholds_of_the_configuration(recording, tmp_path):
 
 def test_nothing_to_compare_is_said_and_not_guessed(recording, tmp_path):
     angles = true_angles(recording)
-    never_at_rest = dataclasses.replace(angles, line_angles=angles.line_angles + 40)
-    quality, statistics = judge(recording, tmp_path, angles=never_at_rest)
+    unknown = dataclasses.replace(
+        angles,
+        line_angles=np.full_like(angles.line_angles, np.nan),
+        line_usable=np.zeros_like(angles.line_usable),
+    )
+    quality, statistics = judge(recording, tmp_path, angles=unknown)
     for name in ("residual_shift_px", "rotating_correlation", "direction_sign", "tilt_left_px"):
         assert quality[name].value is None
         assert quality[name].flag == "none"

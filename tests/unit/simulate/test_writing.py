@@ -7,12 +7,15 @@ import pytest
 import tifffile
 
 from derotation.errors import InputError
+from derotation.io.movie import open_movie
+from derotation.io.signals import open_signals
 from derotation.simulate import (
     plan_recording,
     simulate_recording,
     simulate_session,
     write_recording,
 )
+from derotation.simulate.signals import NPY_CHANNELS
 
 SMALL = {
     "shape": (12, 20),
@@ -78,5 +81,29 @@ def test_a_failure_leaves_no_file(tmp_path):
     with pytest.raises(InputError, match="cannot hold NaN"):
         simulate_session(tmp_path, signals_format="bin", **SMALL, faults={"nan_samples": 1})
     with pytest.raises(InputError, match="signals_format must be"):
-        simulate_session(tmp_path, signals_format="mat", **SMALL)
+        simulate_session(tmp_path, signals_format="wav", **SMALL)
+    with pytest.raises(InputError, match="movie_format must be one of tif, prairie"):
+        simulate_session(tmp_path, movie_format="avi", **SMALL)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("movie_format", ["prairie", "thor_tif", "thor_raw", "scanbox", "h5"])
+@pytest.mark.parametrize("again", [False, True])
+def test_movies_of_other_programs(tmp_path, recording, movie_format, again):
+    if movie_format == "h5":
+        pytest.importorskip("h5py")
+    for _ in range(1 + again):
+        paths = write_recording(recording, tmp_path, movie_format=movie_format)
+    with open_movie(paths["movie"]) as movie:
+        np.testing.assert_array_equal(movie.read(slice(None)), recording.movie)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("signals_format", ["h5", "wavesurfer", "tdms", "mat", "csv"])
+def test_signals_of_other_programs(tmp_path, recording, signals_format):
+    if signals_format in ("h5", "wavesurfer", "tdms"):
+        pytest.importorskip({"tdms": "nptdms"}.get(signals_format, "h5py"))
+    paths = write_recording(recording, tmp_path, signals_format=signals_format)
+    signals = open_signals(paths["signals"])
+    for number, role in enumerate(NPY_CHANNELS):
+        np.testing.assert_allclose(signals.volts(role), recording.signals[number], atol=2e-4)

@@ -146,14 +146,25 @@ def test_aligned_session_is_compared_where_it_is_drawn(recording, tmp_path):
     )
 
 
-def test_without_rest_nothing_is_compared(recording, tmp_path):
+def test_without_rest_at_angle_0_derotated_frames_are_compared(recording, tmp_path):
     angles = true_angles(recording)
     turned = dataclasses.replace(angles, line_angles=angles.line_angles + 30.0)
     found, _ = derotate(recording, tmp_path, turned)
+    assert found.n_rest >= 3
+    assert np.nanmedian(found.correlation) > 0.7
+
+
+def test_without_angles_nothing_is_compared(recording, tmp_path):
+    angles = true_angles(recording)
+    unknown = dataclasses.replace(
+        angles,
+        line_angles=np.full_like(angles.line_angles, np.nan),
+        line_usable=np.zeros_like(angles.line_usable),
+    )
+    found, _ = derotate(recording, tmp_path, unknown)
     assert found.n_rest == 0
     assert np.isnan(found.correlation).all()
     assert np.isnan(found.rest).all()
-    assert np.isfinite(found.mean).any()
 
 
 def test_saved_and_loaded(recording, tmp_path):

@@ -1,0 +1,393 @@
+"""Look up the pixels of frames whose odd lines were scanned from right to left.
+
+The recorded picture is two pictures that interleave, each smooth in itself: every pixel is looked
+up in both, and interpolated between the even and the odd line on its two sides.
+"""
+
+import numpy as np
+
+from derotation.maps.kernels.compiling import FUSED, compiled
+from derotation.maps.kernels.pixels import (
+    EDGE,
+    cubic_along_line,
+    edge_of,
+    keys_weights,
+    note_seen,
+    pad_frame,
+    store_row,
+)
+from derotation.maps.kernels.solve import (
+    columns_of_row,
+    is_smooth,
+    places_of_row,
+    prepare_lines,
+    whole_row,
+)
+
+
+@compiled
+def _along_line(frame, pitch, line, x, cubic):
+    """Interpolate one line at x in [0, W - 1]; linear from what is known beside a NaN."""
+    left = int(x)
+    w = x - left
+    k = np.uint32((line + 1) * pitch + left + 1)
+    if cubic:
+        value = cubic_along_line(frame, k, keys_weights(w))
+        if not np.isnan(value):
+            return value
+    first, second = frame[k], frame[k + np.uint32(1)]
+    if w == 0.0 or np.isnan(second):
+        return float(first)
+    if np.isnan(first):
+        return float(second)
+    return first + w * (second - first)
+
+
+@compiled
+def _between(value, other, w):
+    """Interpolate from `value` (w = 0) to `other` (w = 1); one of them where the other is NaN."""
+    if w <= 0.0 or np.isnan(other):
+        return value if w < 1.0 else other
+    if w >= 1.0 or np.isnan(value):
+        return other
+    return value + w * (other - value)
+
+
+@compiled
+def _across_lines(frame, pitch, n_lines, first, y, x, cubic):
+    """Interpolate between line `first` and the next, which were scanned in opposite directions.
+
+    Each line saw the pixel at a column and at a distance of its own: even lines at (y[0], x[0]),
+    odd ones at (y[1], x[1]). Across the lines the samples are therefore unevenly spaced, and the
+    cubic is the one through four of them (Lagrange).
+    """
+    if cubic and first >= 1 and first + 2 < n_lines:
+        # Places of the four lines, seen from the pixel.
+        a = first - 1 - y[(first - 1) % 2]
+        b = first - y[first % 2]
+        c = first + 1 - y[(first + 1) % 2]
+        d = first + 2 - y[(first + 2) % 2]
+        x_b, x_c = x[first % 2], x[(first + 1) % 2]
+        total = (
+            b
+            * c
+            * d
+            / ((b - a) * (c - a) * (d - a))
+            * _along_line(frame, pitch, first - 1, x_c, True)
+            + a
+            * c
+            * d
+            / ((a - b) * (c - b) * (d - b))
+            * _along_line(frame, pitch, first, x_b, True)
+            + a
+            * b
+            * d
+            / ((a - c) * (b - c) * (d - c))
+            * _along_line(frame, pitch, first + 1, x_c, True)
+            + a
+            * b
+            * c
+            / ((a - d) * (b - d) * (c - d))
+            * _along_line(frame, pitch, first + 2, x_b, True)
+        )
+        if np.isfinite(total):
+            return total
+    second = min(first + 1, n_lines - 1)
+    above, below = y[first % 2] - first, second - y[second % 2]
+    w = above / (above + below) if above + below > 0.0 else 0.0
+    upper = _along_line(frame, pitch, first, x[first % 2], cubic)
+    lower = _along_line(frame, pitch, second, x[second % 2], cubic)
+    return _between(upper, lower, w)
+
+
+@compiled
+def _line_above(y, last_line):
+    """Find the line at or above a pixel that even lines see at y[0] and odd ones at y[1].
+
+    -1 where the pixel lies above the first or below the last line, or nowhere (NaN).
+    """
+    middle = 0.5 * (y[0] + y[1])
+    if not -1.0 <= middle <= last_line + 1.0:
+        return -1
+    line = min(max(int(np.floor(middle)), 0), last_line)
+    while line < last_line and y[(line + 1) % 2] >= line + 1:
+        line += 1
+    while line >= 0 and y[line % 2] < line - EDGE:
+        line -= 1
+    if line == last_line and y[line % 2] > line + EDGE:
+        return -1
+    return line
+
+
+@compiled
+def _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line):
+    """Find the line at or above each pixel of a row of a bidirectional scan, or -1.
+
+    u, x and y (2, columns): when and where even lines (0) and odd ones (1) see the pixel; x is left
+    as the column at which the line holds it. Does what :func:`_line_above` does where one step from
+    the line in the middle of both is enough, and marks the others by -2. Returns how many they are.
+    """
+    kind = u.dtype.type
+    edge, zero, half, one, two = edge_of(u), kind(0.0), kind(0.5), kind(1.0), kind(2.0)
+    last, x_last = np.int32(n_lines - 1), kind(width - 1)
+    y_last, x_end, x_beyond = kind(last), x_last + edge, x_last + half
+    late = kind(offset - slope * 0.5 * (width - 1))
+    late_odd = kind(offset + slope * (0.5 * (width - 1) - phase))
+    slope, phase = kind(slope), kind(phase)
+    u_even, u_odd, x_even, x_odd, y_even, y_odd = u[0], u[1], x[0], x[1], y[0], y[1]
+    n_unsure = np.int32(0)
+    for i in range(line.shape[0]):
+        even, odd = x_even[i], x_odd[i]
+        at_even, at_odd = u_even[i] - late - slope * even, u_odd[i] - late_odd + slope * odd
+        held = odd + phase
+        # The edge is where the line that sees the pixel ends, between both directions.
+        across = half * (even + odd)
+        between = half * (at_even + at_odd)
+        inside = (across >= -edge) & (across <= x_end)
+        inside &= (even >= -half) & (even <= x_beyond) & (held >= -half) & (held <= x_beyond)
+        inside &= (between >= -one) & (between <= y_last + one)
+        start = between if inside else zero
+        start = start if start > zero else zero
+        first = np.int32(start if start < y_last else y_last)
+        here = kind(first)
+        is_odd = (first & np.int32(1)) == np.int32(1)
+        y_here, y_next = (at_odd, at_even) if is_odd else (at_even, at_odd)
+        up = (here < y_last) & (y_next >= here + one)
+        down = (not up) & (y_here < here - edge)
+        found = first + np.int32(up) - np.int32(down)
+        unsure = up & (here + one < y_last) & (y_here >= here + two)
+        unsure |= down & (found >= np.int32(0)) & (y_next < here - one - edge)
+        unsure &= inside
+        y_found = y_next if up else y_here
+        inside &= not ((found == last) & (y_found > y_last + edge))
+        line[i] = np.int32(-2) if unsure else (found if inside else np.int32(-1))
+        n_unsure += np.int32(unsure)
+        y_even[i], y_odd[i] = at_even, at_odd
+        x_even[i] = min(max(even, zero), x_last)
+        x_odd[i] = min(max(held, zero), x_last)
+    return n_unsure
+
+
+@compiled
+def _search_lines(y, n_lines, line):
+    """Find the lines that :func:`_pick_lines` left open."""
+    here = np.empty(2)
+    for i in range(line.shape[0]):
+        if line[i] == -2:
+            here[0], here[1] = y[0, i], y[1, i]
+            line[i] = _line_above(here, n_lines - 1)
+
+
+@compiled
+def _bend_lines(padded, bends):
+    """Write how lines of a padded frame bend between two samples in x and in y.
+
+    Shapes as in :func:`bend_cells`, but along each line alone, and across it from the lines of the
+    same direction (0 where one is missing): minus half the second derivative.
+    """
+    height, width = padded.shape[0] - 3, padded.shape[1] - 3
+    quarter, sixteenth = padded.dtype.type(0.25), padded.dtype.type(0.0625)
+    for j in range(1, height + 1):
+        here, in_x, in_y = padded[j], bends[0, j], bends[1, j]
+        for i in range(1, width + 1):
+            in_x[i] = quarter * (here[i] + here[i + 1] - here[i - 1] - here[i + 2])
+        if 3 <= j <= height - 2:
+            above, below = padded[j - 2], padded[j + 2]
+            for i in range(1, width + 1):
+                ends = above[i] + above[i + 1] + below[i] + below[i + 1]
+                in_y[i] = sixteenth * (here[i] + here[i] + here[i + 1] + here[i + 1] - ends)
+        else:
+            in_y[:] = 0.0
+
+
+@compiled(inline="always")
+def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch, kind):
+    """Look at both lines beside a pixel: flat indices, weights along them, distances to them."""
+    is_odd = (line & np.int32(1)) == 1
+    # The last line has nothing below it: it is its own neighbor.
+    is_last = line == last
+    second = line if is_last else line + np.int32(1)
+    x_upper, y_upper = x_odd if is_odd else x_even, y_odd if is_odd else y_even
+    other_is_odd = is_odd == is_last
+    x_lower, y_lower = x_odd if other_is_odd else x_even, y_odd if other_is_odd else y_even
+    upper_left, lower_left = np.int32(x_upper), np.int32(x_lower)
+    upper = np.uint32((line + np.int32(1)) * pitch + upper_left + np.int32(1))
+    lower = np.uint32((second + np.int32(1)) * pitch + lower_left + np.int32(1))
+    along_upper, along_lower = x_upper - kind(upper_left), x_lower - kind(lower_left)
+    above, below = y_upper - kind(line), kind(second) - y_lower
+    return upper, lower, along_upper, along_lower, above, below
+
+
+@compiled(error_model="numpy", fastmath=FUSED)
+def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
+    """Interpolate along both lines beside a pixel, each at its own column, then between them."""
+    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    kind = x.dtype.type
+    zero, one = kind(0.0), kind(1.0)
+    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
+    for i in range(line.shape[0]):
+        if line[i] >= 0:
+            upper, lower, w_upper, w_lower, above, below = _beside(
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
+            )
+            total = above + below
+            w = above / total if total > zero else zero
+            w = min(max(w, zero), one)
+            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
+            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
+            values[i] = at_upper + w * (at_lower - at_upper)
+
+
+@compiled(error_model="numpy", fastmath=FUSED)
+def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line, x, y, values):
+    """Interpolate by parabolas along both lines beside a pixel, then between them."""
+    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
+    kind = x.dtype.type
+    zero, one = kind(0.0), kind(1.0)
+    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
+    for i in range(line.shape[0]):
+        if line[i] >= 0:
+            upper, lower, w_upper, w_lower, above, below = _beside(
+                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
+            )
+            total = above + below
+            w = above / total if total > zero else zero
+            w = min(max(w, zero), one)
+            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
+            at_upper += (w_upper - w_upper * w_upper) * bend_x[upper]
+            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
+            at_lower += (w_lower - w_lower * w_lower) * bend_x[lower]
+            bend = (w - w * w) * total * total
+            across = bend_y[upper] + w * (bend_y[lower] - bend_y[upper])
+            values[i] = at_upper + w * (at_lower - at_upper) + bend * across
+
+
+@compiled(error_model="numpy", fastmath=FUSED)
+def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x, y, values):
+    """Interpolate by the cubics along and across four lines, see :func:`_across_lines`.
+
+    Leaves NaN where there are no four lines.
+    """
+    step = np.uint32(pitch)
+    for i in range(line.shape[0]):
+        first = line[i]
+        if first < 0:
+            continue
+        if first < 1 or first + 2 >= n_lines:
+            values[i] = np.nan
+            continue
+        way = first & np.int32(1)
+        x_b, x_c = x[way, i], x[1 - way, i]
+        left_b, left_c = np.int32(x_b), np.int32(x_c)
+        in_b, in_c = keys_weights(x_b - left_b), keys_weights(x_c - left_c)
+        # Places of the four lines, seen from the pixel; every other line has the same direction.
+        b, c = first - y[way, i], first + 1 - y[1 - way, i]
+        a, d = c - 2.0, b + 2.0
+        above = np.uint32(first * np.int32(pitch) + np.int32(1))
+        k_c, k_b = above + np.uint32(left_c), above + step + np.uint32(left_b)
+        total = b * c * d / ((a - b) * (a - d) * 2.0) * cubic_along_line(frame, k_c, in_c)
+        total += a * c * d / ((a - b) * (c - b) * 2.0) * cubic_along_line(frame, k_b, in_b)
+        k_c, k_b = k_c + step + step, k_b + step + step
+        total -= a * b * d / ((b - c) * (d - c) * 2.0) * cubic_along_line(frame, k_c, in_c)
+        total -= a * b * c / ((a - d) * (c - d) * 2.0) * cubic_along_line(frame, k_b, in_b)
+        values[i] = total
+
+
+@compiled
+def _mend_bidirectional(frame, pitch, n_lines, line, x, y, cubic, values):
+    """Redo pixels beside a NaN or the edge from what is known; give up (-1) where nothing is."""
+    n_lost = 0
+    y_here, x_here = np.empty(2), np.empty(2)
+    for i in range(line.shape[0]):
+        if line[i] >= 0 and np.isnan(values[i]):
+            for way in range(2):
+                y_here[way], x_here[way] = y[way, i], x[way, i]
+            values[i] = _across_lines(frame, pitch, n_lines, line[i], y_here, x_here, cubic)
+            if np.isnan(values[i]):
+                line[i] = -1
+                n_lost += 1
+    return n_lost
+
+
+@compiled
+def inverse_frames_bidirectional(
+    frames,
+    inverse,
+    which,
+    slope,
+    offset,
+    phase,
+    order,
+    missing,
+    work,
+    low,
+    high,
+    integer,
+    blank,
+    out,
+    counts,
+    seen,
+):
+    """Resample like :func:`inverse_frames` where odd lines were scanned from right to left.
+
+    phase: what odd lines recorded lies so many pixels further right than it should.
+    """
+    n_lines, width = frames.shape[1:]
+    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
+    forms, at = np.empty((2, 3, 4, n_lines), kind), np.empty((4, n_lines), kind)
+    x, u = np.empty((2, whole_row(n_columns)), kind), np.empty((2, whole_row(n_columns)), kind)
+    y = np.empty((2, n_columns), kind)
+    line, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
+    flat, pitch = work.reshape(-1), width + 3
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
+    for f in which:
+        pad_frame(frames[f], work)
+        if order == 2:
+            _bend_lines(work, bends)
+        for way in range(2):
+            direction, middle = slope * (1 - 2 * way), 0.5 * (width - 1) - phase * way
+            prepare_lines(inverse[f], direction, offset, middle, n_columns, forms[way])
+        smooth = is_smooth(inverse[f], width, single)
+        columns = columns_of_row(n_columns, smooth, work)
+        segments = np.empty((2, 2, columns.shape[0]), np.int32)
+        times, places = (
+            np.empty((2, 2, columns.shape[0]), kind),
+            np.empty((2, columns.shape[0]), kind),
+        )
+        count = 0
+        for y_out in range(out.shape[1]):
+            here, there = y_out % 2, 1 - y_out % 2
+            for way in range(2):
+                places_of_row(
+                    forms[way],
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    segments[way, here],
+                    segments[way, there],
+                    places[0],
+                    places[1],
+                    times[way, here],
+                    times[way, there],
+                    x[way],
+                    u[way],
+                )
+            if _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line) > 0:
+                _search_lines(y, n_lines, line)
+            if order == 3:
+                _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, y, values)
+            elif order == 2:
+                _sample_quadratic_bidirectional(
+                    flat, bend_x, bend_y, pitch, n_lines, line, x, y, values
+                )
+            else:
+                _sample_linear_bidirectional(flat, pitch, n_lines, line, x, y, values)
+            count += np.sum(line >= 0)
+            if order == 3 or missing:
+                count -= _mend_bidirectional(flat, pitch, n_lines, line, x, y, order == 3, values)
+            store_row(values, line, low, high, integer, blank, out, f, y_out)
+            if seen.shape[0] > 0:
+                note_seen(line, seen[f, y_out])
+        counts[f] = count

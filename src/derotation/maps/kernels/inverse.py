@@ -1,0 +1,213 @@
+"""Look up the pixels of frames that were scanned in one direction."""
+
+import numpy as np
+
+from derotation.maps.kernels.compiling import FUSED, compiled
+from derotation.maps.kernels.pixels import (
+    bend_cells,
+    cubic_along_line,
+    edge_of,
+    keys_weights,
+    note_seen,
+    pad_frame,
+    store_row,
+)
+from derotation.maps.kernels.solve import (
+    columns_of_row,
+    is_smooth,
+    places_of_row,
+    prepare_lines,
+    whole_row,
+)
+
+
+@compiled(fastmath=FUSED)
+def _locate(u, x, slope, offset, height, width, index, wx, wy):
+    """Turn times and columns into places in a padded frame: flat index at the top left, weights.
+
+    The index is -1 where the pixel was outside the picture. Returns how many were inside.
+    """
+    kind = u.dtype.type
+    zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
+    x_end, y_end = x_last + edge, y_last + edge
+    slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
+    pitch = np.int32(width + 3)
+    n_inside = np.int32(0)
+    for i in range(index.shape[0]):
+        column = x[i]
+        line = u[i] - late - slope * column
+        inside = (column >= -edge) & (column <= x_end) & (line >= -edge) & (line <= y_end)
+        column, line = column if inside else zero, line if inside else zero
+        left, top = np.int32(column), np.int32(line)
+        wx[i], wy[i] = column - kind(left), line - kind(top)
+        place = (top + np.int32(1)) * pitch + left + np.int32(1)
+        index[i] = place if inside else np.int32(-1)
+        n_inside += np.int32(inside)
+    return n_inside
+
+
+@compiled(fastmath=FUSED)
+def _sample_linear(frame, pitch, index, wx, wy, values):
+    """Interpolate bilinearly; frame is flat, its lines `pitch` samples apart."""
+    right, below = np.uint32(1), np.uint32(pitch)
+    for i in range(index.shape[0]):
+        # What is read for a pixel outside the picture is not used.
+        k = np.uint32(max(index[i], np.int32(0)))
+        top = frame[k] + wx[i] * (frame[k + right] - frame[k])
+        k += below
+        bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
+        values[i] = top + wy[i] * (bottom - top)
+
+
+@compiled(fastmath=FUSED)
+def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
+    """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
+    right, below = np.uint32(1), np.uint32(pitch)
+    for i in range(index.shape[0]):
+        k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
+        bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
+        top = frame[k] + x * (frame[k + right] - frame[k])
+        k += below
+        bottom = frame[k] + x * (frame[k + right] - frame[k])
+        values[i] = top + y * (bottom - top) + bend
+
+
+@compiled(fastmath=FUSED)
+def _sample_cubic(frame, pitch, index, wx, wy, values):
+    """Interpolate by cubic convolution in 4 x 4 samples; frame is flat."""
+    pitch = np.uint32(pitch)
+    for i in range(index.shape[0]):
+        if index[i] >= 0:
+            k = np.uint32(index[i]) - pitch
+            in_x, in_y = keys_weights(wx[i]), keys_weights(wy[i])
+            total = in_y[0] * cubic_along_line(frame, k, in_x)
+            total += in_y[1] * cubic_along_line(frame, k + pitch, in_x)
+            total += in_y[2] * cubic_along_line(frame, k + pitch + pitch, in_x)
+            total += in_y[3] * cubic_along_line(frame, k + pitch + pitch + pitch, in_x)
+            values[i] = total
+
+
+@compiled
+def _known_neighbors(frame, pitch, index, wx, wy):
+    """Interpolate bilinearly from the samples that are not NaN; NaN if none of them has weight."""
+    total, weights = 0.0, 0.0
+    for dy in range(2):
+        for dx in range(2):
+            weight = (wy if dy else 1.0 - wy) * (wx if dx else 1.0 - wx)
+            sample = frame[index + dy * pitch + dx]
+            if weight > 0.0 and not np.isnan(sample):
+                total += weight * sample
+                weights += weight
+    return total / weights if weights > 0.0 else np.nan
+
+
+@compiled
+def _mend_missing(frame, pitch, index, wx, wy, values):
+    """Redo pixels beside a NaN from what is known; give up (-1) where nothing is."""
+    n_lost = 0
+    for i in range(index.shape[0]):
+        if index[i] >= 0 and np.isnan(values[i]):
+            values[i] = _known_neighbors(frame, pitch, index[i], wx[i], wy[i])
+            if np.isnan(values[i]):
+                index[i] = -1
+                n_lost += 1
+    return n_lost
+
+
+@compiled
+def inverse_frames(
+    frames,
+    inverse,
+    which,
+    slope,
+    offset,
+    order,
+    missing,
+    work,
+    low,
+    high,
+    integer,
+    blank,
+    out,
+    counts,
+    seen,
+):
+    """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
+
+    frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; order: 1 linear, 2
+    quadratic, 3 cubic; missing: the samples may be NaN; work (H + 3, W + 3), a float buffer as
+    precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
+    counts (n,) of the pixels that were seen; seen, a mask shaped like out, or of shape (0, 0, 0) if
+    nobody wants it.
+    """
+    n_lines, width = frames.shape[1:]
+    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
+    forms, at = np.empty((3, 4, n_lines), kind), np.empty((4, n_lines), kind)
+    all_x, all_u = np.empty(whole_row(n_columns), kind), np.empty(whole_row(n_columns), kind)
+    index, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
+    wx, wy = np.empty(n_columns, kind), np.empty(n_columns, kind)
+    flat, pitch = work.reshape(-1), width + 3
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
+    for f in which:
+        pad_frame(frames[f], work)
+        if order == 2:
+            bend_cells(work, bends)
+        prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
+        smooth = is_smooth(inverse[f], width, single)
+        columns = columns_of_row(n_columns, smooth, work)
+        n = columns.shape[0]
+        segment, following = np.empty(n, np.int32), np.empty(n, np.int32)
+        t, x, u, u_above = (
+            np.empty(n, kind),
+            np.empty(n, kind),
+            np.empty(n, kind),
+            np.empty(n, kind),
+        )
+        count = 0
+        for y_out in range(out.shape[1]):
+            if y_out % 2 == 0:
+                places_of_row(
+                    forms,
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    segment,
+                    following,
+                    t,
+                    x,
+                    u,
+                    u_above,
+                    all_x,
+                    all_u,
+                )
+            else:
+                places_of_row(
+                    forms,
+                    at,
+                    y_out,
+                    smooth,
+                    columns,
+                    following,
+                    segment,
+                    t,
+                    x,
+                    u_above,
+                    u,
+                    all_x,
+                    all_u,
+                )
+            count += _locate(all_u, all_x, slope, offset, n_lines, width, index, wx, wy)
+            if order == 3:
+                _sample_cubic(flat, pitch, index, wx, wy, values)
+            elif order == 2:
+                _sample_quadratic(flat, bend_x, bend_y, pitch, index, wx, wy, values)
+            else:
+                _sample_linear(flat, pitch, index, wx, wy, values)
+            if missing:
+                count -= _mend_missing(flat, pitch, index, wx, wy, values)
+            store_row(values, index, low, high, integer, blank, out, f, y_out)
+            if seen.shape[0] > 0:
+                note_seen(index, seen[f, y_out])
+        counts[f] = count

@@ -1,0 +1,61 @@
+"""Results of earlier steps that were damaged or edited."""
+
+import numpy as np
+import pytest
+
+from derotation.errors import InputError
+from derotation.io.results import check_arrays, read_npz
+
+
+def test_reads_what_was_written(tmp_path):
+    np.savez(tmp_path / "a.npz", one=np.arange(3), two="text")
+    values = read_npz(tmp_path / "a.npz", "a result")
+    np.testing.assert_array_equal(values["one"], np.arange(3))
+    assert str(values["two"]) == "text"
+
+
+def test_any_damage_is_an_error_of_the_library(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, one=np.arange(300), two="text")
+    content = path.read_bytes()
+    rng = np.random.default_rng(5)
+    refused = 0
+    for n_kept in rng.integers(0, len(content), 60):
+        path.write_bytes(content[:n_kept])
+        with pytest.raises(InputError, match=r"a\.npz cannot be read as a result .* Make it again"):
+            read_npz(path, "a result")
+    for place in rng.integers(0, len(content), 300):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(changed))
+        try:
+            read_npz(path, "a result")
+        except InputError:
+            refused += 1
+    assert refused > 200
+    np.save(tmp_path / "b.npz", np.arange(3))
+    (tmp_path / "b.npz.npy").rename(path)
+    with pytest.raises(InputError, match="cannot be read as a result"):
+        read_npz(path, "a result")
+
+
+AXES = {"angles": ("frame", "line"), "start": ("frame",), "rate": ()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"angles": None}, "lacks angles"),
+        ({"start": np.zeros(4)}, r"start has shape \(4,\); the axes \(frame\)"),
+        ({"angles": np.zeros(3)}, r"angles has shape \(3,\)"),
+        ({"rate": np.zeros(1)}, r"rate has shape \(1,\)"),
+        ({"rate": np.inf}, "rate holds values that are no finite numbers"),
+        ({"rate": "fast"}, "rate holds values that are no finite numbers"),
+    ],
+)
+def test_arrays_that_do_not_fit_together(change, message):
+    values = {"angles": np.full((3, 5), np.nan), "start": np.zeros(3), "rate": np.array(2.0)}
+    check_arrays("a.npz", values, AXES, ("rate",))
+    changed = {name: value for name, value in {**values, **change}.items() if value is not None}
+    with pytest.raises(InputError, match=rf"a\.npz.*{message}"):
+        check_arrays("a.npz", changed, AXES, ("rate",))
