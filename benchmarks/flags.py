@@ -25,6 +25,7 @@ from derotation.calibration.sequence import estimate_corrections
 from derotation.calibration.sign import check_direction_sign
 from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError
+from derotation.images.scanning import estimate_scan, with_scan
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
@@ -240,8 +241,10 @@ SPOILT = (
          expected="ticks"),
     Case(name="sampling rate 2 % off", config={"signals": {"sampling_rate": 20_400}},
          expected="signals.sampling_rate"),
-    Case(name="phase of 1.5 px", spoil=combed(1.5), simulated={"bidirectional": True},
-         expected="phase"),
+    Case(name="phase of 1.5 px left", spoil=combed(1.5), simulated={"bidirectional": True},
+         config={"scan": {"bidi_phase": 0}}, expected="Odd lines"),
+    Case(name="phase of -0.6 px left", spoil=combed(-0.6), simulated={"bidirectional": True},
+         config={"scan": {"bidi_phase": 0}}, expected="Odd lines"),
 )  # fmt: skip
 
 FEW = STIMULUS[:2]
@@ -269,6 +272,7 @@ GOOD = (
     Case(name="not square", simulated={"shape": (80, 128)}),
     Case(name="128 px", simulated={"shape": (128, 128), "n_cells": 40}),
     Case(name="bidirectional", simulated={"bidirectional": True}),
+    Case(name="phase of 1.5 px corrected", spoil=combed(1.5), simulated={"bidirectional": True}),
     Case(name="bleached to 0.6", spoil=bleached(0.6)),
     Case(name="bleached to a half, 3 photons", spoil=bleached(0.5), photons=3),
     Case(name="uneven light corrected", simulated={"illumination": "uneven"},
@@ -385,20 +389,25 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
             config=config["signals"],
         )
         angles = interpolate_angles(events, protocol=protocol, config=config["angles"])
-        timing = angles.timing(bidirectional=bool(case.simulated.get("bidirectional")))
+        angles = with_scan(
+            angles,
+            estimate_scan(
+                movie,
+                angles,
+                bidirectional=bool(case.simulated.get("bidirectional")),
+                asked=config["scan"]["bidi_phase"],
+            ),
+        )
         if case.center_off is None:
             check_direction_sign(movie, angles)
-        found = estimate_center(movie, angles, config["center"], timing=timing).calibration
-        found, _ = estimate_corrections(
-            movie, angles, found, config, timing=timing, session="s", threads=1
-        )
+        found = estimate_center(movie, angles, config["center"]).calibration
+        found, _ = estimate_corrections(movie, angles, found, config, session="s", threads=1)
         gain: dict[str, Any] = {}
         if config["illumination"]["correct"] == "auto":
-            light = estimate_illumination(movie, angles, found, config["illumination"],
-                                          timing=timing)  # fmt: skip
+            light = estimate_illumination(movie, angles, found, config["illumination"])
             if light.uneven:
                 gain = {"gain": light.gain, "offset": light.offset}
-        result = derotate_movie(movie, angles, found, None, timing=timing, **gain)
+        result = derotate_movie(movie, angles, found, None, **gain)
     return measure_quality(
         result.statistics,
         events,

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.errors import InputError
+from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.maps.discs import seen_radius
 from derotation.numerics.binning import binned
 from derotation.quality.along import Along
@@ -13,6 +15,7 @@ from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
 
 __all__ = [
+    "bidi_phase",
     "brightness_fall",
     "brightness_jump",
     "clock_shift",
@@ -33,6 +36,7 @@ STILL = 0.1
 JUMP = 0.6
 # So many uncertainties make a change of scale.
 SIGNIFICANT = 4.0
+PHASE_ERRORS = 3.0
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -195,6 +199,27 @@ def saturated(statistics: Statistics) -> Measured:
         value=share,
         said=f"{share:.2g} % of all samples have the highest value, {statistics.highest:g}: they "
         f"are saturated. {often:.2g} % of the pixels are so in a tenth of the frames or more.",
+    )
+
+
+def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell by how much odd lines are displaced beyond what is corrected."""
+    if statistics.n_rest == 0:
+        return Measured(said="Not measured: there is no frame at rest.")
+    try:
+        found = estimate_bidi_phase(statistics.raw_rest)
+    except InputError as error:
+        return Measured(said=f"Not measured: {error}.")
+    left = found.phase_px - angles.phase_px
+    if not found.trusted or abs(left) < PHASE_ERRORS * found.sd_px:
+        return Measured(
+            value=0.0, said=f"Odd lines lie where even ones do (within {found.sd_px:.2f} px)."
+        )
+    return Measured(
+        value=abs(left),
+        said=f"Odd lines lie {abs(left):.2f} ± {found.sd_px:.2f} px further "
+        f"{'right' if left > 0 else 'left'} than even ones, beyond the phase of "
+        f"{angles.phase_px:.2f} px that is corrected.",
     )
 
 

@@ -239,6 +239,17 @@ SPECIFICATIONS = (
         advice="They are listed under anomalies in events.json.",
     ),
     Specification(
+        name="bidi_phase_px",
+        title="Phase of the scan left",
+        unit="px",
+        worse="high",
+        meaning="By how much odd lines are displaced against even ones at rest, beyond what is "
+        "corrected, if it is significant.",
+        advice="Set scan.bidi_phase: auto, and see whether scan.bidirectional is right: rows are "
+        "no lines of the scan any more once the movie is derotated.",
+        explains=_PLACES,
+    ),
+    Specification(
         name="center_error_px",
         title="Error of the center",
         unit="px",

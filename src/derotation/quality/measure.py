@@ -208,6 +208,7 @@ def measure_quality(
         **_of_the_angles(found, along, lines),
         **found.left,
         "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
+        "bidi_phase_px": causes.bidi_phase(statistics, angles),
         "saturated_pct": causes.saturated(statistics),
         "sample_moved_px": causes.sample_moved(along),
         "zoom_change_pct": causes.zoom_change(along),
