@@ -32,12 +32,16 @@ def simulated(**parameters):
 def flawless_events(**changes):
     """Events of two rotations of 360 degrees with nothing to be mended."""
     ticks = 100
-    values = dict.fromkeys((item.name for item in dataclasses.fields(Events)), None)
+    needed = (item for item in dataclasses.fields(Events) if item.default is dataclasses.MISSING)
+    values = dict.fromkeys(
+        item.name for item in needed if item.default_factory is dataclasses.MISSING
+    )
     values |= {
         "line_repaired": np.zeros((5, 4), bool),
         "tick_inserted": np.zeros(ticks, bool),
         "rotation_turned": np.array([360.0, 360.0]),
         "rotation_usable": np.ones(2, bool),
+        "rotation_start": np.zeros(2),
         "anomalies": (),
     }
     return Events(**(values | changes))

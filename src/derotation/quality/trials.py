@@ -31,7 +31,7 @@ BAD_FIT = 0.75
 MIN_DIFFERENCE = 0.05
 MIN_ERRORS = 4.0
 # Many frames need not gain as much each.
-MANY, MIN_DIFFERENCE_OF_MANY = 10, 0.02
+MANY, MIN_DIFFERENCE_OF_MANY, ERRORS_OF_MANY = 10, 0.02, 5.0
 # Each change of the shift has to pay for itself by so much correlation, and by so many standard
 # deviations of what a frame correlates by chance.
 CHANGE, CHANGE_ERRORS = 0.1, 4.0
@@ -152,7 +152,8 @@ def try_angles(
     best = np.where(shift == 0, own, 0.0) + sum(shifted[k] * (shift == k) for k in shifted)
     fits = np.where(sign == 1, best, opposite)
     doubtful = telling & (fits < BAD_FIT * np.quantile(fits, 0.9))
-    if np.count_nonzero(doubtful) >= MIN_ROTATION_FRAMES:
+    at_the_end = np.abs(shift) == max(NEAR_SHIFTS)
+    if np.count_nonzero(doubtful | at_the_end) >= MIN_ROTATION_FRAMES:
         shifted |= {k: with_angles_of(k) for k in FAR_SHIFTS}
         shift = _shift_path(own, shifted, telling & (sign == 1))
     return Trials(
@@ -275,7 +276,8 @@ def _shift_path(
     names = np.array(sorted({0, *shifted}))
     gain = np.stack([own if k == 0 else shifted[int(k)] for k in names])[:, use]
     wrong = np.sort(gain, axis=0)[:-1]
-    price = CHANGE + CHANGE_ERRORS * _spread(wrong - wrong.mean(axis=0)) / 2
+    noise = _spread(wrong - wrong.mean(axis=0))
+    price = CHANGE + CHANGE_ERRORS * noise
     at_zero = int(np.flatnonzero(names == 0)[0])
     score = gain[:, 0] - price * (names != 0)
     came = np.zeros(gain.shape, np.int64)
@@ -295,6 +297,9 @@ def _shift_path(
         state = int(states[stretch[0]])
         found, given = gain[state, stretch], gain[at_zero, stretch]
         if state == at_zero or not _clearly_better(found, given, least=len(use)):
+            continue
+        # What is no higher than chance may reach fits nothing.
+        if found.mean() < MIN_ERRORS * noise:
             continue
         path[use[stretch]] = names[state]
     # Frames that tell nothing go with those before them.
@@ -316,7 +321,8 @@ def _clearly_better(
     needed = MIN_DIFFERENCE if len(gain) < MANY else MIN_DIFFERENCE_OF_MANY
     if len(gain) < MANY and 3 * len(gain) < least:
         needed *= 3.0
-    errors = MIN_ERRORS if len(gain) >= 5 else 2.0
+    errors = ERRORS_OF_MANY if len(gain) >= MANY and least else MIN_ERRORS
+    errors = errors if len(gain) >= 5 else 2.0
     return bool(gain.mean() > needed and gain.mean() > errors * error)
 
 
