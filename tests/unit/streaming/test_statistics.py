@@ -223,3 +223,17 @@ def test_the_highest_value_is_counted(recording, tmp_path):
     assert found.at_highest == pytest.approx(at_limit.mean())
     often = at_limit.mean(axis=0) >= 0.1
     assert found.often_highest == pytest.approx(often.mean())
+
+
+def test_bleached_frames_are_lit_and_those_without_light_are_not():
+    rng = np.random.default_rng(0)
+    n = 300
+    fading = np.exp(-np.linspace(0, 2.3, n)) * rng.normal(1, 0.03, n)
+    assert lit_frames(fading).all()
+    assert lit_frames(fading[::-1]).all()
+    off = fading.copy()
+    off[200:] = rng.normal(0, 0.01, 100)
+    assert lit_frames(off).tolist() == [True] * 200 + [False] * 100
+    shut = np.ones(n)
+    shut[100:150] = 0.2
+    np.testing.assert_array_equal(lit_frames(shut), shut == 1)
