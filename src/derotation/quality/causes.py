@@ -249,15 +249,22 @@ def sample_moved(along: Along) -> Measured:
         # It may have happened within a rest, whose picture then still lies where the others do.
         since = float(along.start_s[rests[jump - 1]])
         said = (
-            f"The picture lies {abs(dx):.1f}, {abs(dy):.1f} px further {_way(dx, dy)} from "
+            f"The picture lies {_offset(dx, dy)} from "
             f"{along.name(from_rest)} on ({_time(along, from_rest)}): the sample or the objective "
             f"moved between {since:.1f} and {along.start_s[from_rest]:.1f} s."
         )
-    else:
-        dx, dy = shift[worst]
+    elif length[-1] < value / 3:
+        away = np.flatnonzero(length > value / 2)
+        first, last = int(rests[away[0]]), int(rests[away[-1]])
         said = (
-            f"The picture drifts: in {along.place(int(rests[worst]))} it lies {abs(dx):.1f}, "
-            f"{abs(dy):.1f} px further {_way(dx, dy)} than in the first rest."
+            f"The picture lies {_offset(*shift[worst])} from {along.name(first)} to "
+            f"{along.name(last)} ({along.start_s[first]:.1f} to {along.stop_s[last]:.1f} s) and "
+            "comes back: the sample or the objective moved."
+        )
+    else:
+        said = (
+            f"The picture drifts: in {along.place(int(rests[worst]))} it lies "
+            f"{_offset(*shift[worst])} than in the first rest."
         )
     return Measured(value=value, said=said, along=every)
 
@@ -461,8 +468,14 @@ def _best_jump(shift: NDArray[np.float64]) -> tuple[int, float]:
     return best + 1, left[best]
 
 
-def _way(dx: float, dy: float) -> str:
-    return f"{'right' if dx >= 0 else 'left'} and {'down' if dy >= 0 else 'up'}"
+def _offset(dx: float, dy: float) -> str:
+    """Say by how much something lies further where; what is no displacement is not said."""
+    x, y = ("right" if dx >= 0 else "left"), ("down" if dy >= 0 else "up")
+    if abs(dy) < STILL:
+        return f"{abs(dx):.1f} px further {x}"
+    if abs(dx) < STILL:
+        return f"{abs(dy):.1f} px further {y}"
+    return f"{abs(dx):.1f}, {abs(dy):.1f} px further {x} and {y}"
 
 
 def _time(along: Along, k: int) -> str:

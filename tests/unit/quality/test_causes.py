@@ -112,6 +112,16 @@ def test_drift(recording, tmp_path):
     assert quality["sample_moved_px"].value == pytest.approx(1.85, abs=0.2)
 
 
+def test_moved_for_a_while(recording, tmp_path):
+    n = len(recording.movie)
+    movie = recording.movie.copy()
+    away = slice(int(0.3 * n), int(0.7 * n))
+    movie[away] = np.roll(movie[away], 6, axis=1)
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "6.0 px further down from rest" in quality.advice[0]
+    assert "comes back" in quality.advice[0]
+
+
 def test_out_of_focus(recording, tmp_path):
     at = half_of(recording)
     movie = recording.movie.copy()
