@@ -204,7 +204,7 @@ def saturated(statistics: Statistics) -> Measured:
 
 def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
     """Tell by how much odd lines are displaced beyond what is corrected."""
-    if statistics.n_rest == 0:
+    if not angles.at_rest.any():
         return Measured(said="Not measured: there is no frame at rest.")
     try:
         found = estimate_bidi_phase(statistics.raw_rest)

@@ -492,6 +492,8 @@ def _rotation_error(
     events: Events, protocol: Protocol, degrees_per_rotation: float | None
 ) -> Measured:
     turned: NDArray[np.float64] = np.atleast_1d(events.rotation_turned[events.rotation_usable])
+    if protocol == "free":
+        return Measured(said="Not measured: the protocol free asks for no angle.")
     if degrees_per_rotation is None or turned.size == 0:
         return Measured(
             said="Not measured: signals.degrees_per_rotation is null, or no rotation is usable."
