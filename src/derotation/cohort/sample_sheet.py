@@ -47,6 +47,8 @@ class Session:
         The path of the analog signals; empty if there are none.
     angles : str or None
         The path of a table of angles.
+    rig : str or None
+        The rig of the configuration whose keys hold for this session.
     stimulus : str or None
         The path of the table of speeds and directions.
     calibration : str or None
@@ -67,6 +69,7 @@ class Session:
     movie: str
     signals: str = ""
     angles: str | None = None
+    rig: str | None = None
     stimulus: str | None = None
     calibration: str | None = None
     reference: str | None = None
