@@ -51,6 +51,12 @@ def key(section: str, **values: object) -> Change:
     return change
 
 
+def rig_of_b(cohort: Cohort) -> None:
+    cohort.config["rigs"] = {"other": {"signals": {"max_off_glitch_ms": 50}}}
+    cohort.columns = (*cohort.columns, "rig")
+    cohort.rows = [(*row, rig) for row, rig in zip(cohort.rows, ("", "other"), strict=True)]
+
+
 def simulation(cohort: Cohort) -> None:
     cohort.config["simulate"]["b"]["n_cells"] = 24
 
@@ -186,6 +192,7 @@ ROWS = [
     ),
     Row("a key of `angles`", key("angles", line_reference="start"), "interpolate_angles"),
     Row("`angles.degrees_per_step`", key("angles", degrees_per_step=5), None),
+    Row("a key of a rig in `rigs`, here of its `signals`", rig_of_b, "parse_signals", B),
     Row("a key of `center`", key("center", seed=7), "estimate_center", OWN),
     Row("a key of `plane`", key("plane", correct="never"), "estimate_plane", OWN),
     Row("a key of `wobble`", key("wobble", max_order=2), "estimate_plane", OWN),
