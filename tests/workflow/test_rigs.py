@@ -211,7 +211,7 @@ FIRST = ("parse_signals", "interpolate_angles", "derotate_movie", "measure_quali
         (in_the_configuration("prairie", "movie", channel=1), "t", FIRST[0]),
         (in_the_configuration("prairie", "movie", frames_per_chunk=3), "", None),
         (in_its_file("headpost", "angles", direction_sign=-1), "h", FIRST[1]),
-        (in_its_file("stepper", "scan", bidirectional=True), "s", FIRST[2]),
+        (in_its_file("stepper", "scan", bidirectional=True), "s", FIRST[1]),
         (in_its_file("stepper", "signals", rotation_increment=0.2), "", None),
         (in_the_cohorts_section, "hpt", FIRST[0]),
     ],

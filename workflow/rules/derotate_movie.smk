@@ -39,7 +39,7 @@ rule derotate_movie:
         frames_per_chunk=frames_per_chunk,
     params:
         movie=movie_pattern,
-        config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),
+        config=settings("derotate", *MOVIE_KEYS),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

@@ -60,7 +60,7 @@ class LineAngles(Protocol):
     def shifted(self, lag_ms: float) -> Self:
         """Give each line the angle that was told later by a lag."""
 
-    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+    def timing(self) -> LineTiming:
         """Tell when the samples within a line were recorded."""
 
 
@@ -110,8 +110,7 @@ class LineMaps:
         placement : Placement
             A :class:`derotation.calibration.Calibration`, or a guess of one.
         timing : LineTiming, optional
-            When the samples within a line are recorded; by default as `angles` says, in one
-            direction.
+            When the samples within a line are recorded; by default as `angles` says.
         movement : array_like of shape (2, 3) or (3, 3), optional
             Map (x, y) from this session's field of view to that of its reference.
 

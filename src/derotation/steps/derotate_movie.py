@@ -24,7 +24,6 @@ from derotation.steps.inputs import (
     read_movement,
     save_plot,
 )
-from derotation.steps.timing import line_timing
 from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
 __all__ = ["Outputs", "run"]
@@ -106,7 +105,6 @@ def run(
             found,
             outputs.movie,
             seen_output=outputs.seen,
-            timing=line_timing(opened, lines, config),
             movement=moved,
             **({} if illumination is None else read_gain(illumination)),
             config=config["derotate"],
