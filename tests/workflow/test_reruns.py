@@ -176,14 +176,8 @@ ROWS = [
     Row("a key of `signals`", key("signals", max_off_glitch_ms=50), "parse_signals"),
     Row("`scan.lines_per_frame`", key("scan", lines_per_frame=48), "parse_signals"),
     Row("`scan.line_duty`", key("scan", line_duty=0.8), "interpolate_angles"),
-    # b has no estimate_center, but its movie is looked at and derotated with this key as well.
     Row(
-        "`scan.bidirectional`",
-        key("scan", bidirectional=True),
-        "estimate_center",
-        also=frozenset(
-            from_here("estimate_illumination", {"b"}) | from_here("derotate_movie", {"b"})
-        ),
+        "`scan.bidirectional`, `bidi_phase`", key("scan", bidirectional=True), "interpolate_angles"
     ),
     Row(
         "`movie.channel`, `plane`, `n_planes`, `n_channels`",
@@ -237,18 +231,20 @@ ROWS = [
     Row("the content of the movie", content("movie.tif"), "parse_signals", B),
     Row("a raw file below 1 MB is copied or touched", touch_raw_files, None),
     Row("a result is deleted", delete_angles, "interpolate_angles", B),
-    Row("code of a module that a step uses", code("angles.py"), "interpolate_angles"),
-    Row("code of a module that a step uses", code("center.py"), "estimate_center", OWN),
+    Row("code of a module that a step uses", code("signals/angles.py"), "interpolate_angles"),
+    Row("code of a module that a step uses", code("calibration/center.py"), "estimate_center", OWN),
     Row(
         "code of a module that a step uses",
         code("steps/derotate_movie.py"),
         "derotate_movie",
     ),
-    Row("code of a module that a step uses", code("quality.py"), "measure_quality"),
+    Row("code of a module that a step uses", code("quality/measure.py"), "measure_quality"),
     Row("code of a module that a step uses", code("export/run_suite2p.py"), "export_suite2p"),
-    Row("a comment or a docstring", code("angles.py", '"""', '"""Something else. '), None),
-    Row("a comment or a docstring", code("angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None),
-    Row("code of a module that no step uses", code("sample_sheet.py"), None),
+    Row("a comment or a docstring", code("signals/angles.py", '"""', '"""Something else. '), None),
+    Row(
+        "a comment or a docstring", code("signals/angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None
+    ),
+    Row("code of a module that no step uses", code("cohort/sample_sheet.py"), None),
     Row("a script or rule below `workflow/`, a fresh checkout", fresh_checkout, None),
     Row(
         "cores, memory, profile, threads",
