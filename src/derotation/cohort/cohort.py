@@ -118,9 +118,12 @@ def _missing_points(sheet: SampleSheet, config: Config) -> list[str]:
         if session.reference is not None
     }
     return [
-        f"{sheet.path}, row {session.row} (session {session.name}), column reference: "
-        f'movement.method is points, but there is no table "{path}"; write it '
-        "(ref_x,ref_y,moved_x,moved_y, see docs/movement.md), or set movement.method to auto."
+        sheet.line(
+            session,
+            "reference",
+            f'movement.method is points, but there is no table "{path}"; write it '
+            "(ref_x,ref_y,moved_x,moved_y, see docs/movement.md), or set movement.method to auto.",
+        )
         for session, path in wanted.items()
         if not path.is_file()
     ]
@@ -137,9 +140,9 @@ def _misplaced_files(sheet: SampleSheet, simulated: Iterable[str]) -> list[str]:
             found, made = getattr(session, column), expected.get(column)
             if found != made:
                 advice = f'write "{made}"' if made else "leave the cell empty"
-                errors.append(
-                    f"{sheet.path}, row {session.row} (session {session.name}), column {column}: "
+                text = (
                     f'found "{found}", but this session\'s files are simulated: {advice}, or take '
                     f"simulate.{session.name} out of the configuration."
                 )
+                errors.append(sheet.line(session, column, text))
     return errors

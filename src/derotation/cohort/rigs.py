@@ -152,7 +152,7 @@ def check_rigs_of_sheet(sheet: SampleSheet, rigs: Mapping[str, Any]) -> list[str
         One line per row.
     """
     return [
-        _line(sheet, session, "rig", _unknown_rig(session.rig, rigs))
+        sheet.line(session, "rig", _unknown_rig(session.rig, rigs))
         for session in sheet
         if session.rig is not None and session.rig not in rigs
     ]
@@ -245,7 +245,7 @@ def _missing_cells(
     column = "angles" if source == "table" else "signals"
     if not getattr(session, column):
         text = f"the cell is empty, but angles.source is {source}, which is read from this file."
-        yield _line(sheet, session, column, text)
+        yield sheet.line(session, column, text)
 
 
 def _in_its_place(problem: Problem, rig: str | None, given: Mapping[str, Any]) -> Problem:
@@ -276,7 +276,3 @@ def _unknown_rig(rig: str | None, rigs: Mapping[str, Any]) -> str:
     if rigs:
         return f"{text}. Its section rigs has {', '.join(map(str, rigs))}."
     return f"{text}: its section rigs is empty. Describe the rig there, or leave the cell empty."
-
-
-def _line(sheet: SampleSheet, session: Session, column: str, text: str) -> str:
-    return f"{sheet.path}, row {session.row} (session {session.name}), column {column}: {text}"

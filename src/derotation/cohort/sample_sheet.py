@@ -136,6 +136,10 @@ class SampleSheet:
         """The sessions' names."""
         return list(self.sessions)
 
+    def line(self, session: Session, column: str, text: str) -> str:
+        """Put file, row, session and column in front of what is wrong with a cell."""
+        return f"{self.path}, row {session.row} (session {session.name}), column {column}: {text}"
+
 
 def read_sample_sheet(
     path: str | Path,
