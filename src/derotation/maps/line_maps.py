@@ -79,6 +79,12 @@ class Placement(Protocol):
 class LineMaps:
     """Where every line of a movie belongs, and when the samples within it were recorded.
 
+    A sample at p = (x, y), in pixels, on a line with the angle a belongs, for a calibration of
+    center c, tilt and wobble w only, at ``movement(P R(a) P^-1 (p - w(a) - c) + c)``; the equation
+    with all parts stands at the top of this module. Angles are degrees, positive where the sample
+    had turned clockwise on a screen whose y axis points down; times are seconds. A line's angle is
+    the one that was told `lag_ms` after the line.
+
     Made by :meth:`of`. Whoever resamples frames or asks where something was recorded asks this.
     """
 
@@ -108,7 +114,7 @@ class LineMaps:
             As the signals tell them; the placement's lag is applied here, once. Angles that were
             shifted by a lag before are taken as they are.
         placement : Placement
-            A :class:`derotation.calibration.Calibration`, or a guess of one.
+            A :class:`~derotation.calibration.calibration.Calibration`, or a guess of one.
         timing : LineTiming, optional
             When the samples within a line are recorded; by default as `angles` says.
         movement : array_like of shape (2, 3) or (3, 3), optional

@@ -56,8 +56,11 @@ _AXES = {
 class Angles:
     """Angles of all lines and frames of a movie.
 
-    An angle is what turns the picture back: positive if the sample had turned clockwise on a
-    screen with y down. At rest it is exactly that of the rest: 0.0 after whole turns.
+    An angle a, in degrees, is what turns the picture back: a sample at p = (x, y) belongs at
+    ``R(a) (p - center) + center`` with R(a) = [[cos a, sin a], [-sin a, cos a]]; positive if the
+    sample had turned clockwise on a screen with y down. A rotation whose direction is +1 takes it
+    from 0 to -360, one of -1 from 0 to +360. At rest it is exactly that of the rest: 0.0 after
+    whole turns. Times are samples of the analog signals, or seconds where a name ends in ``_s``.
     """
 
     line_angles: NDArray[np.float64]
