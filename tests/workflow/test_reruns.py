@@ -231,7 +231,11 @@ ROWS = [
     Row("the content of the movie", content("movie.tif"), "parse_signals", B),
     Row("a raw file below 1 MB is copied or touched", touch_raw_files, None),
     Row("a result is deleted", delete_angles, "interpolate_angles", B),
-    Row("code of a module that a step uses", code("signals/angles.py"), "interpolate_angles"),
+    Row(
+        "code of a module that a step uses",
+        code("steps/interpolate_angles.py"),
+        "interpolate_angles",
+    ),
     Row("code of a module that a step uses", code("calibration/center.py"), "estimate_center", OWN),
     Row(
         "code of a module that a step uses",

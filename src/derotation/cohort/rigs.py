@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from derotation.cohort.sample_sheet import SampleSheet, Session
+from derotation.cohort.sample_sheet import SampleSheet, Session, is_file
 from derotation.errors import ConfigError
 from derotation.settings.schema import (
     KeyPath,
@@ -16,7 +16,7 @@ from derotation.settings.schema import (
     nearest,
     show,
 )
-from derotation.settings.yaml_files import home_of, locate, merge, read_yaml
+from derotation.settings.yaml_files import homes_of, locate, merge, read_yaml
 from derotation.signals.roles import REQUIRED_ROLES
 
 __all__ = [
@@ -74,14 +74,13 @@ def read_rig_files(
         return Given(config=config, files=own_files), []
     read, errors = dict(rigs), []
     found: dict[KeyPath, Path] = {}
-    for name, path in rigs.items():
-        if not isinstance(path, str) or not path:
-            continue
-        home = home_of(("rigs", name), config, own_files)
+    paths = {("rigs", name): path for name, path in rigs.items() if isinstance(path, str) and path}
+    for (_, name), home in homes_of(paths, config, own_files).items():
+        path = rigs[name]
         file = Path(path).expanduser()
         file = home.parent / file if home else file
         read[name] = {}
-        if not file.is_file():
+        if not is_file(str(file)):
             start = f"relative to {home}" if home else f"relative to {Path.cwd()}"
             problem = Problem(
                 path=("rigs", name),

@@ -444,7 +444,7 @@ class _RowChecks:
             text = "names the session itself; leave the cell empty to calibrate it by itself."
         elif other is not None and other.calibration is not None:
             text = f"{name} is itself calibrated by {other.calibration}; name that one here."
-        elif other is None and not _is_file(name):
+        elif other is None and not is_file(name):
             text = f'found "{name}", which is neither a session of this sheet nor a file'
             text += _guess(name, by_name)
         elif other is None:
@@ -493,7 +493,7 @@ def _file_problem(text: str) -> str | None:
     return None
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
     """Tell whether there is such a file; what no file can be called is none."""
     try:
         return Path(text).is_file()

@@ -10,7 +10,7 @@ import yaml
 from derotation.errors import ConfigError
 from derotation.settings.schema import KeyPath, Problem, canonical, plain
 
-__all__ = ["home_of", "key_lines", "locate", "merge", "merge_files", "read_yaml"]
+__all__ = ["homes_of", "key_lines", "locate", "merge", "merge_files", "read_yaml"]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -115,6 +115,9 @@ def locate(
     list of str
         Such as ``config.yaml, line 12: signals.sampling_rate: found 0, allowed: ...``.
     """
+    problems = list(problems)
+    if not problems:
+        return []  # reading large files takes seconds
     contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
     lines = {file: key_lines(file) for file in contents}
     elsewhere = "command line (--config)" if contents else "configuration"
@@ -143,23 +146,28 @@ def _within(file: Path, problem: Problem) -> str:
     return f"{place}: {problem.key}: {problem.text}"
 
 
-def home_of(path: KeyPath, config: Mapping[str, Any], files: Iterable[str | Path]) -> Path | None:
-    """Find the file in which a value of the configuration stands.
+def homes_of(
+    paths: Iterable[KeyPath], config: Mapping[str, Any], files: Iterable[str | Path]
+) -> dict[KeyPath, Path | None]:
+    """Find the files in which values of the configuration stand.
 
     Parameters
     ----------
-    path : tuple
-        Keys that lead to the value.
+    paths : iterable of tuple
+        Keys that lead to a value.
     config, files
         See :func:`locate`.
 
     Returns
     -------
-    Path or None
-        None if it came from elsewhere.
+    dict of tuple to Path or None
+        By the keys; None if a value came from elsewhere.
     """
+    paths = list(paths)
+    if not paths:
+        return {}
     contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
-    return _home(path, config, contents)
+    return {path: _home(path, config, contents) for path in paths}
 
 
 def _home(

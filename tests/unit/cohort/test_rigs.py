@@ -183,6 +183,11 @@ def test_a_file_that_is_no_yaml_is_named(text, message):
     assert message in error
 
 
+def test_a_path_that_no_file_can_have_is_said_to_be_none():
+    (error,) = check_config({"signals": {"sampling_rate": 1}, "rigs": {"x": "long" * 2000}})[1]
+    assert error.startswith("configuration: rigs.x: found the text")
+
+
 def test_a_row_that_names_an_unknown_rig():
     text = "signals: {sampling_rate: 1}\nrigs: {prairie2: {}, stepper: {}}\n"
     near, far = errors_of(text, {"rig": "praire2"}, {"rig": "stepper"}, {"rig": "x"})
