@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import yaml
 from tiny_cohort import ROOT, TINY, Cohort, simulated_row
 
 from derotation.calibration.calibration import Calibration
+from derotation.cohort.check import check_cohort
+from derotation.cohort.cohort import load_cohort
+from derotation.settings.yaml_files import merge_files
 from derotation.signals.angles import Angles
 from derotation.simulate import Sinusoid, simulate_recording
 from derotation.simulate.formats import MoviePlan, write_movie, write_signals_as
@@ -167,6 +171,19 @@ def test_four_rigs_in_one_run_get_the_angles_that_their_samples_had(four):
     # The record of the run holds the rigs themselves, wherever they stood.
     record = yaml.safe_load((results / "run/config.yaml").read_text())
     assert record["rigs"]["headpost"]["angles"]["quadrature"] == {"counts_per_turn": 4000}
+
+
+def test_the_check_opens_the_files_of_all_rigs(four, monkeypatch):
+    monkeypatch.chdir(four[0].folder)
+    files = [Path("config.yaml")]
+    found = check_cohort(load_cohort(merge_files(files), files=files))
+    assert found.all_problems == []
+    assert [one.rig for one in found.sessions] == list(RIGS)
+    durations = [one.signals_s for one in found.sessions]
+    # The first one is simulated by the workflow, the last one has no signals.
+    assert durations[0] is durations[3] is None
+    assert durations[1:3] == pytest.approx([2.9, 2.9], abs=0.1)
+    assert found.sessions[3].channels == "channel 2 of 2"
 
 
 def test_nothing_is_run_again_without_a_change(changed):
