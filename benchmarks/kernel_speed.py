@@ -178,7 +178,8 @@ def kernel(
             out, counts, nobody,
         )  # fmt: skip
 
-    resample, phase = kernels.inverse_frames, ()
+    resample = kernels.inverse_frames
+    phase: tuple[float, ...] = ()
     if timing.bidirectional:
         resample, phase = kernels.inverse_frames_bidirectional, (0.0,)
     inverse = invert(data.maps)
