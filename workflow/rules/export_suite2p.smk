@@ -5,6 +5,7 @@ rule export_suite2p:
     input:
         unpack(exported),
         statistics="<results>/{session}/statistics.npz",
+        segments="<results>/{session}/quality.csv",
     output:
         **raw_binary(),
         data="<results>/{session}/suite2p/plane0/data.bin",

@@ -28,6 +28,7 @@ def run(
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
+    segments: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
@@ -50,6 +51,8 @@ def run(
         The configuration; its section ``export`` is read.
     folder : path
         The folder ``suite2p``.
+    segments : path, optional
+        ``quality.csv``: frames of bad segments are bad, see ``export.bad_frames.segments``.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
 
@@ -92,7 +95,10 @@ def run(
             facts,
             folder,
             bad_frames=bad_frames(
-                session_data.angles, Statistics.load(statistics), export["bad_frames"]
+                session_data.angles,
+                Statistics.load(statistics),
+                export["bad_frames"],
+                segments=segments,
             ),
             config={name: wanted[name] for name in ("settings", "ops")},
             about={"fill": {"method": export["fill"], "mean_gray_value": session_data.fill}},
