@@ -139,7 +139,7 @@ def drifting(x: float, y: float) -> Spoil:
 
 def bleached(to: float) -> Spoil:
     """Fade exponentially to a part of the brightness."""
-    return lambda movie: movie * (to ** np.linspace(0, 1, len(movie)))[:, None, None]
+    return lambda movie: movie * np.float32(to ** np.linspace(0, 1, len(movie)))[:, None, None]
 
 
 def combed(pixels: float) -> Spoil:

@@ -59,7 +59,13 @@ MOSAICS = mosaic_groups(COHORT.sheet)
 ANY_SESSION = "[A-Za-z0-9][A-Za-z0-9_-]*"
 
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
-MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels", "movie.dataset")
+MOVIE_KEYS = (
+    "movie.channel",
+    "movie.plane",
+    "movie.n_planes",
+    "movie.n_channels",
+    "movie.dataset",
+)
 
 # The keys of the section scan that decide when and where each sample of a line was recorded.
 SCAN_KEYS = ("scan.line_duty", "scan.bidirectional", "scan.bidi_phase")
@@ -112,7 +118,12 @@ def parse_settings(wildcards):
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     source = configuration(wildcards.session)["angles"]["source"]
     own = {"ticks": ["angles.direction"], "table": []}.get(source, [f"angles.{source}"])
-    scan = ["scan.lines_per_frame", "scan.rows", "scan.frame_rate", "scan.flyback_lines"]
+    scan = [
+        "scan.lines_per_frame",
+        "scan.rows",
+        "scan.frame_rate",
+        "scan.flyback_lines",
+    ]
     if not COHORT.sheet[wildcards.session].signals:
         scan.append("scan.line_duty")
     names = ("signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS)
@@ -371,7 +382,9 @@ def gigabytes(name):
     """
     session = COHORT.sheet[name]
     files = [*session.movie_files(), session.signals]
-    return sum(Path(file).stat().st_size for file in files if Path(file).is_file()) / 1e9
+    return (
+        sum(Path(file).stat().st_size for file in files if Path(file).is_file()) / 1e9
+    )
 
 
 def threads_up_to(most):

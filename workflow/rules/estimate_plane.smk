@@ -35,9 +35,7 @@ rule estimate_plane:
         disk_mb=disk(100),
     params:
         movie=movie_pattern,
-        config=settings(
-            "plane", "wobble", "angles.lag_ms", *MOVIE_KEYS
-        ),
+        config=settings("plane", "wobble", "angles.lag_ms", *MOVIE_KEYS),
         code=code("estimate_plane"),
     message:
         "Looking for lag, tilt and wobble of {wildcards.session}"
