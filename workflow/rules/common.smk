@@ -60,6 +60,9 @@ ANY_SESSION = "[A-Za-z0-9][A-Za-z0-9_-]*"
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels", "movie.dataset")
 
+# Those that decide which channels an export holds.
+CHANNEL_KEYS = ("movie.channel", "export.functional_channel")
+
 # The keys of the section movement that decide what is found; the others decide what is looked at.
 DETECTION_KEYS = (
     "movement.method",
@@ -224,6 +227,40 @@ def exported(wildcards):
         "calibration": calibration_file(wildcards),
         "mean": f"<results>/{wildcards.session}/images/mean.tif",
         "coverage": f"<results>/{wildcards.session}/images/coverage.tif",
+        **{
+            name: folder.format(session=wildcards.session)
+            for name, folder in derotated_channels().items()
+        },
+    }
+
+
+def derotated_channels():
+    """The folders of channels that are derotated beside the one that calibrates, if wanted.
+
+    Folders, since only the files tell which channels there are if all are wanted.
+    """
+    if COHORT.config["movie"]["channels"] is None:
+        return {}
+    return {
+        "channels": "<results>/{session}/channels",
+        "channel_means": "<results>/{session}/images/channels",
+    }
+
+
+def further_channels():
+    """What derotate_movie writes of these channels."""
+    folders = derotated_channels()
+    if not folders:
+        return {}
+    return {
+        "channels": kept(directory(folders["channels"])),
+        "channel_means": directory(folders["channel_means"]),
+        "channels_plot": report(
+            "<results>/{session}/plots/channels.png",
+            caption="../report/channels.rst",
+            category="4 Derotated movie",
+            labels={"session": "{session}", "plot": "mean image of each channel"},
+        ),
     }
 
 

@@ -21,6 +21,7 @@ rule derotate_movie:
             category="4 Derotated movie",
             labels={"session": "{session}", "plot": "mean image before and after"},
         ),
+        **further_channels(),
         contact_sheet=report(
             "<results>/{session}/plots/contact_sheet.png",
             caption="../report/contact_sheet.rst",
@@ -38,7 +39,9 @@ rule derotate_movie:
         disk_mb=disk(300, 1100),
     params:
         movie=movie_pattern,
-        config=settings("derotate", "scan.bidirectional", *MOVIE_KEYS),
+        config=settings(
+            "derotate", "scan.bidirectional", "movie.channels", *MOVIE_KEYS
+        ),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

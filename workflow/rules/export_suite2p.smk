@@ -27,6 +27,7 @@ rule export_suite2p:
     params:
         config=settings(
             *(f"export.{key}" for key in ("fill", "scale", "keep_raw", "bad_frames")),
+            *CHANNEL_KEYS,
             *(
                 f"export.suite2p.{key}"
                 for key in ("tau", "diameter", "register", "settings", "ops")

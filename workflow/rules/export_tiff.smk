@@ -16,7 +16,7 @@ rule export_tiff:
         runtime=minutes(10, 3),
         disk_mb=disk(100, 1100),
     params:
-        config=settings("export.fill", "export.scale"),
+        config=settings("export.fill", "export.scale", *CHANNEL_KEYS),
         code=code("export_tiff"),
     message:
         "Exporting {wildcards.session} as a TIFF for Suite2p"

@@ -19,6 +19,8 @@ with job_log(snakemake.log[0]):
         calibration=snakemake.input.calibration,
         mean=snakemake.input.mean,
         coverage=snakemake.input.coverage,
+        channels=snakemake.input.get("channels"),
+        channel_means=snakemake.input.get("channel_means"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         folder=Path(snakemake.output.summary).parent,

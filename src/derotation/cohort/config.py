@@ -171,7 +171,28 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
     if len(set(names.values())) < len(names):
         text = "two roles have the same channel; each needs its own."
         problems.append(Problem(path=("signals", "channel_names"), text=text))
+    problems += _contradicting_channels(config["movie"], config["export"]["functional_channel"])
     return problems + _contradicting_exports(config["export"])
+
+
+def _contradicting_channels(movie: Mapping[str, Any], functional: int | None) -> list[Problem]:
+    """Find channels that cannot be meant."""
+    wanted, calibrating = movie["channels"], movie["channel"]
+    listed = [] if wanted in (None, "all") else wanted
+    problems = []
+    if len(listed) > 1 and calibrating is None:
+        text = (
+            f"found null (nothing), but movie.channels is {listed}: say which one calibrates; the "
+            "structural one is often the better."
+        )
+        problems.append(Problem(path=("movie", "channel"), text=text))
+    if functional not in (None, calibrating, *listed) and wanted != "all":
+        text = (
+            f"found {functional}, but only movie.channel ({calibrating}) and movie.channels "
+            f"({wanted}) are derotated: add it to movie.channels."
+        )
+        problems.append(Problem(path=("export", "functional_channel"), text=text))
+    return problems
 
 
 def _contradicting_exports(export: Mapping[str, Any]) -> list[Problem]:

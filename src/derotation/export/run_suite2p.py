@@ -26,6 +26,15 @@ def load(name: str) -> Any:
     return np.load(PLANE / name, allow_pickle=True).item()
 
 
+def binaries(facts: dict[str, Any]) -> dict[str, str]:
+    """Name the movie's files: one per channel, and a copy of each if there is one."""
+    suffixes = ["", "_chan2"] if facts.get("nchannels", 1) > 1 else [""]
+    names = {f"reg_file{suffix}": f"data{suffix}.bin" for suffix in suffixes}
+    if facts.get("keep_movie_raw"):
+        names |= {f"raw_file{suffix}": f"data{suffix}_raw.bin" for suffix in suffixes}
+    return names
+
+
 def save_here(name: str, content: dict[str, Any]) -> dict[str, Any]:
     """Write a dictionary with the paths of the place where the folder is now."""
     content |= {
@@ -33,10 +42,8 @@ def save_here(name: str, content: dict[str, Any]) -> dict[str, Any]:
         "save_folder": FOLDER.name,
         "data_path": [str(FOLDER)],  # where Suite2p looks for bad_frames.npy
         "save_path": str(PLANE),
-        "reg_file": str(PLANE / "data.bin"),
     }
-    if content.get("keep_movie_raw"):
-        content["raw_file"] = str(PLANE / "data_raw.bin")
+    content |= {key: str(PLANE / name) for key, name in binaries(content).items()}
     # Renamed at the end: a run that is stopped here leaves the file that was exported.
     temporary = PLANE / f".{os.getpid()}.{name}"
     np.save(temporary, np.array(content, dtype=object), allow_pickle=True)
@@ -46,9 +53,8 @@ def save_here(name: str, content: dict[str, Any]) -> dict[str, Any]:
 
 def check_size(facts: dict[str, Any]) -> None:
     """Stop if the movie is not whole: Suite2p would take zeros for what is missing."""
-    names = ["data.bin", "data_raw.bin"] if facts.get("keep_movie_raw") else ["data.bin"]
     expected = facts["nframes"] * facts["Ly"] * facts["Lx"] * 2
-    for name in names:
+    for name in binaries(facts).values():
         found = (PLANE / name).stat().st_size if (PLANE / name).exists() else 0
         if found != expected:
             sys.exit(

@@ -28,6 +28,8 @@ def run(
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
+    channels: str | Path | None = None,
+    channel_means: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
@@ -47,9 +49,11 @@ def run(
     session : str
         The session's name, which is also that of the folder in which ``suite2p/`` lies.
     config : mapping
-        The configuration; its section ``export`` is read.
+        The configuration; its section ``export`` is read, and the key ``movie.channel``.
     folder : path
         The folder ``suite2p``.
+    channels, channel_means : path, optional
+        The folders in which ``derotate_movie`` put further channels and their mean images.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
 
@@ -73,6 +77,8 @@ def run(
         mean=mean,
         coverage=coverage,
         config=config,
+        channels=channels,
+        channel_means=channel_means,
     ) as session_data:
         n_frames, height, width = session_data.movie.shape
         facts = PlaneFacts(
@@ -85,6 +91,7 @@ def run(
             diameter=wanted["diameter"],
             register=wanted["register"],
             keep_raw=export["keep_raw"],
+            channels=_channel_numbers(session_data.numbers),
         )
         result = export_suite2p(
             session_data.frames,
@@ -94,6 +101,7 @@ def run(
             bad_frames=bad_frames(
                 session_data.angles, Statistics.load(statistics), export["bad_frames"]
             ),
+            second=session_data.second,
             config={name: wanted[name] for name in ("settings", "ops")},
             about={"fill": {"method": export["fill"], "mean_gray_value": session_data.fill}},
             frames_per_chunk=frames_per_chunk,
@@ -101,3 +109,8 @@ def run(
     logger.info("%d of %d frames are bad: %s", len(result.bad_frames), n_frames, result.reasons)
     logger.info("Rows and columns that every other frame saw: %s", result.rectangle)
     return result
+
+
+def _channel_numbers(numbers: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Give the only channel the number 1 if nobody named it."""
+    return tuple(1 if number is None else number for number in numbers)
