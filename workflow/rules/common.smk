@@ -84,16 +84,21 @@ def settings(*names):
 def parse_settings(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
-    return settings("signals", "scan.lines_per_frame", *steps, *MOVIE_KEYS)
+    source = COHORT.config["angles"]["source"]
+    own = {"ticks": ["angles.direction"], "table": []}.get(source, [f"angles.{source}"])
+    scan = ["scan.lines_per_frame", "scan.rows", "scan.frame_rate", "scan.flyback_lines"]
+    if not COHORT.sheet[wildcards.session].signals:
+        scan.append("scan.line_duty")
+    return settings("signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS)
 
 
 def angle_settings(wildcards):
     """What interpolate_angles reads; again, without steps their size does not matter."""
-    read = settings("angles", "scan.line_duty", *MOVIE_KEYS)
+    keys = ["line_reference", "direction_sign", "lag_ms", "zero"]
     if protocol(wildcards) == "incremental":
-        return read
-    angles = {k: v for k, v in read["angles"].items() if k != "degrees_per_step"}
-    return read | {"angles": angles}
+        keys.append("degrees_per_step")
+    own = [f"angles.{key}" for key in keys]
+    return settings(*own, "scan.line_duty", *MOVIE_KEYS)
 
 
 def code(step):
@@ -129,9 +134,11 @@ def movie_files(wildcards):
 
 
 def signal_files(wildcards):
-    """The session's analog signals, and its stimulus table if there is one."""
+    """The session's analog signals, its stimulus table and its table of angles, if there are."""
     session = COHORT.sheet[wildcards.session]
     files = {"signals": session.signals, "stimulus": session.stimulus}
+    if COHORT.config["angles"]["source"] == "table":
+        files["angles"] = session.angles
     return {name: file for name, file in files.items() if file}
 
 
@@ -371,7 +378,7 @@ def gigabytes(name):
     """
     session = COHORT.sheet[name]
     files = [*session.movie_files(), session.signals]
-    return sum(Path(file).stat().st_size for file in files if Path(file).exists()) / 1e9
+    return sum(Path(file).stat().st_size for file in files if Path(file).is_file()) / 1e9
 
 
 def threads_up_to(most):

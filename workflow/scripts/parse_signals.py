@@ -12,8 +12,9 @@ with job_log(snakemake.log[0]):
 
     parse_signals.run(
         movie=snakemake.params.movie,
-        signals=snakemake.input.signals,
+        signals=snakemake.input.get("signals"),
         stimulus=snakemake.input.get("stimulus"),
+        angle_table=snakemake.input.get("angles"),
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
         outputs=parse_signals.Outputs.of(**dict(snakemake.output.items())),

@@ -76,7 +76,8 @@ def _section(required: Sequence[str] = (), **properties: Any) -> Config:
 
 
 def _or_null(rules: Schema) -> Config:
-    return {**rules, "type": [rules["type"], "null"], "default": None}
+    kinds = [rules["type"]] if isinstance(rules["type"], str) else rules["type"]
+    return {**rules, "type": [*dict.fromkeys([*kinds, "null"])], "default": None}
 
 
 _TEXT: Config = {"type": "string", "minLength": 1}

@@ -144,7 +144,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
         Whatever is wrong stands in its `problems`.
     """
     look = _Look(session, config)
-    for part in (look.movie, look.signals, look.stimulus, look.calibration):
+    for part in (look.movie, look.signals, look.angles, look.stimulus, look.calibration):
         try:
             part()
         except (DerotationError, OSError) as error:
@@ -210,10 +210,38 @@ class _Look:
 
     def signals(self) -> None:
         from derotation.io.signals import open_signals, signal_options
+        from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
         given = self.config["signals"]
-        signals = open_signals(self.session.signals, **signal_options(given))
+        if not self.session.signals:
+            return
+        source = self.config["angles"]["source"]
+        signals = open_signals(
+            self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
+        )
+        digital_roles(signals.roles, source)
+        if given["sampling_rate"] is None:
+            self.problems.append("signals.sampling_rate is null, but the session has signals")
+            return
         self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
+
+    def angles(self) -> None:
+        from derotation.io.angle_table import read_angle_table
+
+        if self.config["angles"]["source"] != "table":
+            return
+        if not self.session.angles:
+            self.problems.append(
+                "angles.source is table, but the column angles of the sample sheet is empty"
+            )
+            return
+        table, shape = read_angle_table(self.session.angles), self.found.get("shape")
+        if table.time is None and shape and table.angle.shape not in (shape[:1], shape[:2]):
+            self.problems.append(
+                f"{self.session.angles} holds angles of the shape {table.angle.shape} without "
+                f"times; expected are one per frame ({shape[0]}) or per line ({shape[0]} x "
+                f"{shape[1]})"
+            )
 
     def stimulus(self) -> None:
         from derotation.io.stimulus import read_stimulus, stimulus_options

@@ -22,6 +22,7 @@ from derotation.settings.schema import (
     plain,
 )
 from derotation.settings.yaml_files import locate, merge_files
+from derotation.signals.roles import REQUIRED_ROLES
 
 __all__ = ["check_config", "load_config", "merge_files", "section", "validate_config"]
 
@@ -162,7 +163,13 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
             "right or left, the other one up or down."
         )
         problems.append(Problem(path=("mosaic", "y_axis"), text=text))
-    names = signals["channel_names"]
+    needed = REQUIRED_ROLES[config["angles"]["source"]]
+    # Channels that are not needed are there if the order names them.
+    names = {
+        role: name
+        for role, name in signals["channel_names"].items()
+        if name is not None and (name in signals["channel_order"] or name != role or role in needed)
+    }
     for role, name in names.items():
         if name not in signals["channel_order"]:
             listed = ", ".join(signals["channel_order"])

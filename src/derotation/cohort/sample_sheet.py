@@ -39,12 +39,14 @@ class Session:
         The session's name, unique within the sheet.
     row : int
         The row in the sheet; the header is row 1.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     movie : str
         The path of a TIFF, or a pattern for several.
     signals : str
-        The path of the analog signals.
+        The path of the analog signals; empty if there are none.
+    angles : str or None
+        The path of a table of angles.
     stimulus : str or None
         The path of the table of speeds and directions.
     calibration : str or None
@@ -61,9 +63,10 @@ class Session:
 
     name: str
     row: int
-    protocol: Literal["full", "incremental"]
+    protocol: Literal["full", "incremental", "free"]
     movie: str
-    signals: str
+    signals: str = ""
+    angles: str | None = None
     stimulus: str | None = None
     calibration: str | None = None
     reference: str | None = None
@@ -94,7 +97,7 @@ class Session:
         columns = [item.name for item in fields(self) if item.name not in ("name", "row", "extra")]
         known = {column: getattr(self, column) for column in columns}
         cells = {"session": self.name} | known | dict(self.extra)
-        return {column: cell for column, cell in cells.items() if cell is not None}
+        return {column: cell for column, cell in cells.items() if cell not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -375,6 +378,9 @@ class _RowChecks:
         if values.get("protocol") == "full" and "stimulus" not in values:
             text = "nothing given, but the protocol full needs the table of speeds and directions."
             self.add(row, "stimulus", text, texts.get("session"))
+        if "signals" not in texts and "angles" not in texts:
+            text = "the cell is empty; a session needs analog signals, or a table of angles."
+            self.add(row, "signals", text, texts.get("session"))
         wrong = {problem.path[0] for problem in problems}
         return {column: value for column, value in values.items() if column not in wrong}
 
@@ -449,6 +455,7 @@ class _RowChecks:
                 for file in session.movie_files():
                     self._check_file(session, "movie", file)
             self._check_file(session, "signals", session.signals)
+            self._check_file(session, "angles", session.angles)
             self._check_file(session, "stimulus", session.stimulus)
 
     def _check_file(self, session: Session, column: str, text: str | None) -> None:

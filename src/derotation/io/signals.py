@@ -14,10 +14,26 @@ from derotation.errors import SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
 
-__all__ = ["ROLES", "AnalogSignals", "BinLayout", "open_signals", "signal_options"]
+__all__ = [
+    "OPTIONAL_ROLES",
+    "ROLES",
+    "AnalogSignals",
+    "BinLayout",
+    "open_signals",
+    "signal_options",
+]
 
 #: What the channels are for, in the documented order of a `.npy` file.
 ROLES = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")
+
+#: What further channels may be for; they are there if channel_order names them.
+OPTIONAL_ROLES = (
+    "direction",
+    "quadrature_a",
+    "quadrature_b",
+    "quadrature_index",
+    "angle_voltage",
+)
 
 
 class AnalogSignals:
@@ -284,9 +300,10 @@ def open_signals(
     path: str | os.PathLike[str],
     *,
     channel_order: Sequence[str] = ROLES,
-    channel_names: Mapping[str, str | int] | None = None,
+    channel_names: Mapping[str, str | int | None] | None = None,
     dataset: str | None = None,
     layout: BinLayout | None = None,
+    required: Sequence[str] = ROLES,
 ) -> AnalogSignals:
     """Open the analog signals of a recording.
 
@@ -301,12 +318,15 @@ def open_signals(
         Names of the file's channels, in the file's order; all of them, also those not needed. Not
         needed where the file itself names its channels.
     channel_names
-        Name of the channel for each of :data:`ROLES`, or its number, counted from 1. A role that
-        is left out has the channel of its own name.
+        Name of the channel for each of :data:`ROLES` and :data:`OPTIONAL_ROLES`, or its number,
+        counted from 1. A role that is left out has the channel of its own name; None: there is no
+        such channel.
     dataset
         Dataset, variable or group that holds the channels, where there are several.
     layout
         How a `.bin` holds its samples; by default int16 for -10 to 10 V.
+    required
+        Roles that need a channel, unless `channel_names` says that there is none.
 
     Returns
     -------
@@ -329,15 +349,17 @@ def open_signals(
     suffix = path.suffix.lower()
     if suffix == ".npy":
         samples = _open_npy(path, order)
-        return AnalogSignals(path, samples, _rows(path, [None] * len(samples), order, names))
+        return AnalogSignals(
+            path, samples, _rows(path, [None] * len(samples), order, names, required)
+        )
     if suffix == ".bin":
         layout = layout or BinLayout()
         gain, offset = layout.scale()
         samples = _open_bin(path, order, layout)
-        rows = _rows(path, [None] * len(samples), order, names)
+        rows = _rows(path, [None] * len(samples), order, names, required)
         return AnalogSignals(path, samples, rows, gain=gain, offset=offset)
     if suffix in KINDS:
-        return _open_foreign(path, order, names, dataset)
+        return _open_foreign(path, order, names, dataset, required)
     raise SignalError(
         f"{path}: analog signals are read from .npy, .bin, {', '.join(KINDS)}, not from "
         f"'{path.suffix}' files."
@@ -361,11 +383,15 @@ def signal_options(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open_foreign(
-    path: Path, order: tuple[str, ...], names: dict[str, str | int], dataset: str | None
+    path: Path,
+    order: tuple[str, ...],
+    names: dict[str, str | int | None],
+    dataset: str | None,
+    required: Sequence[str],
 ) -> AnalogSignals:
     """Find the channels of a file of another program."""
     columns = ForeignColumns(path, dataset=dataset, n_expected=len(order), error=SignalError)
-    found = _rows(path, columns.names, order, names)
+    found = _rows(path, columns.names, order, names, required)
     listed = [columns.listing.columns[index] for index in found.values()]
     lengths = {column.n_values for column in listed}
     if len(lengths) > 1:
@@ -387,7 +413,7 @@ def _open_foreign(
     )
 
 
-def _check_names(order: tuple[str, ...], names: dict[str, str | int]) -> None:
+def _check_names(order: tuple[str, ...], names: dict[str, str | int | None]) -> None:
     """Check what the configuration says by itself."""
     if not order:
         raise SignalError("signals.channel_order is empty; name every channel of the file.")
@@ -397,11 +423,12 @@ def _check_names(order: tuple[str, ...], names: dict[str, str | int]) -> None:
             f"signals.channel_order names {_listed(repeated)} more than once; "
             "each channel needs a name of its own."
         )
-    unknown = [role for role in names if role not in ROLES]
+    known = (*ROLES, *OPTIONAL_ROLES)
+    unknown = [role for role in names if role not in known]
     if unknown:
         raise SignalError(
             f"signals.channel_names has the unknown role {_listed(unknown)}; "
-            f"the roles are {_listed(ROLES)}."
+            f"the roles are {_listed(known)}."
         )
 
 
@@ -409,14 +436,19 @@ def _rows(
     path: Path,
     own_names: list[str | None],
     order: tuple[str, ...],
-    names: dict[str, str | int],
+    names: dict[str, str | int | None],
+    required: Sequence[str],
 ) -> dict[str, int]:
     """Find the row of each role: by the file's own names, by those of the order, or by number."""
     has_order = len(order) == len(own_names)
     rows: dict[str, int] = {}
-    for role in ROLES:
+    for role in (*ROLES, *OPTIONAL_ROLES):
         name = names.get(role, role)
+        if name is None:
+            continue
         index = column_index(own_names, name, order if has_order else None)
+        if index is None and name == role and role not in required:
+            continue
         if index is None:
             named = [name for name in own_names if name is not None]
             where = f"the file's channels: {_listed(named)}" if named else (
@@ -425,10 +457,11 @@ def _rows(
             counted = "" if has_order else f" (the file has {len(own_names)} channels)"
             raise SignalError(
                 f"{path}: the channel '{name}', wanted as {role}, is not among {where}{counted}. "
-                "Correct signals.channel_names or signals.channel_order."
+                "Correct signals.channel_names or signals.channel_order; if there is none, set "
+                f"signals.channel_names.{role} to null."
             )
         rows[role] = index
-    shared = [role for role in ROLES if list(rows.values()).count(rows[role]) > 1]
+    shared = [role for role in rows if list(rows.values()).count(rows[role]) > 1]
     if shared:
         raise SignalError(
             f"signals.channel_names gives one channel to {_listed(shared)}; "

@@ -39,7 +39,8 @@ def plot_angles(angles: Angles, events: Events) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    groups = _by_speed(events)
+    # Only ticks tell how a rotation went, apart from what the trace shows.
+    groups = _by_speed(events) if events.angle_source == "ticks" else {}
     figure = Figure(figsize=(12, 9.5), layout="constrained")
     grid = figure.add_gridspec(3, max(len(groups), 1))
     plot_angle_trace(angles, events, figure.add_subplot(grid[0, :]))

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["plot_channel_overview", "plot_closeup", "plot_rotation_start", "plot_signals"]
+__all__ = [
+    "plot_channel_overview",
+    "plot_closeup",
+    "plot_measured_angle",
+    "plot_rotation_start",
+    "plot_signals",
+]
 
 # Okabe and Ito's colors, told apart by everybody.
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -22,6 +28,10 @@ TITLES = {
     "frame_clock": "frame clock",
     "rotation_on": "rotation on",
     "rotation_ticks": "rotation ticks",
+    "direction": "direction",
+    "quadrature_a": "encoder A",
+    "quadrature_b": "encoder B",
+    "quadrature_index": "encoder index",
 }
 # The overview draws, per channel, the range of so many stretches; each is read at so many places.
 N_STRETCHES = 900
@@ -31,6 +41,8 @@ BEFORE_S, AFTER_S = 0.02, 0.18
 # The closest look holds so many lines and so many ticks.
 CLOSE_LINES, CLOSE_TICKS = 6, 4
 MAX_NOTES = 8
+# More points are not seen.
+MAX_POINTS = 20_000
 
 
 def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
@@ -53,13 +65,13 @@ def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    roles = list(TITLES)
+    roles = [role for role in signals.roles if role in events.levels]
     notes = [*events.repairs, *events.anomalies]
     n_notes = min(len(notes), MAX_NOTES + 1)
     figure = Figure(figsize=(15, 7.5 + 0.2 * n_notes), layout="constrained")
     heights = (7, 0.4 + 0.22 * n_notes)
     top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=heights, squeeze=False))
-    axes = top.subplots(4, 3, sharex="col", width_ratios=(5, 3, 3))
+    axes = top.subplots(len(roles), 3, sharex="col", squeeze=False, width_ratios=(5, 3, 3))
     for row, role in enumerate(roles):
         plot_channel_overview(signals, events, role, axes[row, 0])
         plot_rotation_start(signals, events, role, axes[row, 1])
@@ -72,6 +84,32 @@ def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
     axes[0, 0].set_title("whole recording; rotations shaded; top: repaired, bottom: odd")
     axes[0, 1].set_title(f"start of rotation {shown + 1}")
     axes[0, 2].set_title(f"a few lines and ticks within rotation {shown + 1}")
+    _write_notes(bottom, notes)
+    return figure
+
+
+def plot_measured_angle(events: Events) -> "Figure":
+    """Show the angle that a table holds, where there are no signals, with what was said.
+
+    Parameters
+    ----------
+    events : Events
+        With a measured angle.
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    notes = [*events.repairs, *events.anomalies]
+    figure = Figure(figsize=(15, 5), layout="constrained")
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=(4, 1), squeeze=False))
+    ax = top.subplots()
+    step = max(1, len(events.knot_time) // MAX_POINTS)
+    ax.plot(events.knot_time[::step] / events.sampling_rate, events.knot_angle[::step], color=BLUE)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("angle as measured (degrees)")
     _write_notes(bottom, notes)
     return figure
 
@@ -158,7 +196,8 @@ def _draw_stretch(
             markeredgewidth=1.4, label=f"{label} ({len(near)})",
         )  # fmt: skip
     low, high, _ = events.levels[role]
-    ax.set_ylim(low - 0.1 * (high - low), high + 0.4 * (high - low))  # room for the legend
+    span = max(high - low, 0.5)  # a channel may be flat
+    ax.set_ylim(low - 0.1 * span, high + 0.4 * span)  # room for the legend
     ax.legend(fontsize=7, loc="upper right", ncols=2)
 
 

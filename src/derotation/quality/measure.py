@@ -45,7 +45,7 @@ __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_qual
 logger = logging.getLogger(__name__)
 
 Flag = Literal["ok", "look", "bad", "none"]
-Protocol = Literal["full", "incremental"]
+Protocol = Literal["full", "incremental", "free"]
 
 KIND = "derotation quality"
 VERSION = 1
@@ -165,7 +165,7 @@ def measure_quality(
         The one that the movie was derotated with.
     session : str
         Its name.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
     config : mapping, optional
         Section ``quality`` of the configuration: for the names of figures, ``look`` and ``bad``.
         What is missing has its default.

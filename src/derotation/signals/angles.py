@@ -1,10 +1,9 @@
 """The angle at which each line was recorded, straight from the ticks of the motor."""
 
 import dataclasses
-import enum
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -17,18 +16,19 @@ from derotation.io.results import check_arrays
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
-from derotation.signals import motor
 from derotation.signals.events import Events, open_result
+from derotation.signals.tick_trace import trace_of_ticks
+from derotation.signals.trace import AngleFlag, AngleTrace, find_segments, trace_of_knots
 
-__all__ = ["AngleFlag", "Angles", "interpolate_angles"]
+__all__ = ["AngleFlag", "Angles", "angle_trace", "interpolate_angles"]
 
 logger = logging.getLogger(__name__)
 
 _KIND = "derotation angles"
 _VERSION = 1
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
-# The motor may have set off this long before rotation-on says so, and stop this much later (s).
-_LATENCY_S = 0.02
+# Lines whose angles are worked out at a time, so that memory stays bounded.
+_LINES_AT_A_TIME = 1 << 18
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
 # What a file has to hold; an angle that nobody knows is NaN.
@@ -46,23 +46,6 @@ _AXES = {
     **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
     **dict.fromkeys(("line_duty", "line_reference", "sampling_rate", "frame_rate", "lag_ms"), ()),
 }
-
-
-class AngleFlag(enum.IntFlag):
-    """What is to be known about the angle of a line; bits of `Angles.flags`."""
-
-    AT_REST = 1
-    """The motor stands still."""
-    ROTATING = 2
-    """The motor turns."""
-    TICKS_REPAIRED = 4
-    """A tick next to this line was missing and has been inserted."""
-    LINE_REPAIRED = 8
-    """The time of the line was computed, not measured."""
-    EXTRAPOLATED = 16
-    """The line lies outside the analog recording."""
-    UNUSABLE = 32
-    """The line lies within a rotation whose ticks do not tell the angle, which is NaN."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -237,40 +220,10 @@ class Angles:
         return f"{self.direction[frame]:.0f},{self.speed[frame]:.10g},{self.rotation[frame]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Move:
-    """One rotation as a motion: what the angle is before, during and after it."""
-
-    index: int
-    usable: bool
-    time: NDArray[np.float64]
-    turned: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    sign: int
-    base: float
-    after: float
-    suspect: NDArray[np.bool_]
-    """Intervals between knots that touch an inserted tick."""
-
-    @property
-    def start(self) -> float:
-        return float(self.time[0])
-
-    @property
-    def stop(self) -> float:
-        return float(self.time[-1])
-
-    def angle(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not self.usable:
-            return np.full(at.shape, np.nan)
-        turned = motor.evaluate(self.time, self.turned, self.slope, at)
-        return self.base + self.sign * turned
-
-
 def interpolate_angles(
     events: Events,
     *,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any] | None = None,
     line_duty: float | None = None,
 ) -> Angles:
@@ -280,7 +233,7 @@ def interpolate_angles(
     ----------
     events : Events
         The events of the recording.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         As for :func:`derotation.signals.events.parse_signals`.
     config : mapping, optional
         The section ``angles`` of the configuration; keys that are missing have its defaults. Its
@@ -301,24 +254,27 @@ def interpolate_angles(
 
     Notes
     -----
-    Between ticks the angle follows a monotone cubic (see ``derotation/motor.py``); at rest it
-    does not change at all. Rotations of whole turns return to the angle from which they began,
-    others add up. A rotation that is unusable counts as having turned as far as it should have.
+    All sources hand over the same: an angle at any time (an ``AngleTrace``). Between ticks it
+    follows a monotone cubic; at rest it does not change at all. Rotations of whole turns return to
+    the angle from which they began, others add up. A rotation that is unusable, but has come
+    around, counts as having turned as far as it should have; after one that stalled the angle is
+    not known. In the protocol ``free`` the angle of the first frame is 0, or that at the reading
+    ``zero`` of a source that measures the angle.
     """
     options = complete("angles", config)
     reference, sign = options["line_reference"], options["direction_sign"]
     duty = _line_duty(events, line_duty)
-    moves = _moves(events, sign)
+    trace = angle_trace(events, sign, options["zero"])
     _check_steps(events, protocol, float(options["degrees_per_step"]))
     lag = _lag(options["lag_ms"]) / 1000 * events.sampling_rate
     delay = _FRACTION[reference] * duty * events.line_period + lag
-    shape = events.line_start.shape
-    line_angles = np.zeros(shape)
-    flags = np.full(shape, AngleFlag.AT_REST, np.uint8)
-    _fill(line_angles.reshape(-1), flags.reshape(-1), events, moves, delay)
+    line_angles, flags = _lines(events, trace, delay)
     middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
-    frame_angles, rotation = _frames(middle + lag, moves)
-    inside = rotation >= 0
+    frame_angles, _, rotation = trace.at(middle + lag)
+    if protocol == "free" and options["zero"] is None:
+        first = _first_angle(line_angles)
+        line_angles -= first
+        frame_angles -= first
     return Angles(
         line_angles=line_angles,
         frame_angles=frame_angles,
@@ -331,9 +287,49 @@ def interpolate_angles(
         line_usable=(flags & np.uint8(AngleFlag.UNUSABLE)) == 0,
         flags=flags,
         rotation=rotation,
-        direction=np.where(inside, events.rotation_direction[rotation], np.nan),
-        speed=np.where(inside, events.rotation_speed[rotation], np.nan),
+        direction=_of_rotation(events.rotation_direction, rotation),
+        speed=_of_rotation(events.rotation_speed, rotation),
     )
+
+
+def angle_trace(events: Events, direction_sign: int = 1, zero: float | None = None) -> AngleTrace:
+    """Give the angle at any time, from whatever source the events come.
+
+    Parameters
+    ----------
+    events : Events
+    direction_sign : {1, -1}
+        -1 flips the sign of all angles.
+    zero : float, optional
+        What a source that measures the angle reads where the angle of a line is 0, degrees;
+        default: that of the first frame. Without effect on ticks, which only count.
+
+    Returns
+    -------
+    AngleTrace
+    """
+    if events.angle_source == "ticks":
+        return trace_of_ticks(events, direction_sign)
+    time, angle = events.knot_time, events.knot_angle
+    segments = find_segments(time, angle, events.sampling_rate, events.knot_resolution)
+    if zero is None:
+        first = float(np.interp(events.frame_start[0], time, angle))
+        resting = len(segments.before) and events.frame_start[0] <= segments.start[0]
+        zero = float(segments.before[0]) if resting else first
+    return trace_of_knots(time, angle, events.knot_known, segments, sign=direction_sign, zero=zero)
+
+
+def _first_angle(line_angles: NDArray[np.float64]) -> float:
+    """Give the angle of the first frame in which it is known."""
+    known = np.flatnonzero(np.isfinite(line_angles).all(axis=1))
+    return float(line_angles[known[0]].mean()) if len(known) else 0.0
+
+
+def _of_rotation(values: NDArray[Any], rotation: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Give each frame its rotation's value; NaN at rest."""
+    if not len(values):
+        return np.full(len(rotation), np.nan)
+    return np.where(rotation >= 0, values[rotation].astype(np.float64), np.nan)
 
 
 def _lag(asked: float | str) -> float:
@@ -350,65 +346,6 @@ def _line_duty(events: Events, asked: float | None) -> float:
     return float(asked)
 
 
-def _moves(events: Events, direction_sign: int) -> list[_Move]:
-    """Make the motion of each rotation."""
-    first = np.searchsorted(events.tick_rotation, np.arange(events.n_rotations + 1))
-    latency = _LATENCY_S * events.sampling_rate
-    moves: list[_Move] = []
-    base = 0.0
-    for k in range(events.n_rotations):
-        own = slice(first[k], first[k + 1])
-        usable = bool(events.rotation_usable[k])
-        earliest = max(events.rotation_start[k] - latency, moves[-1].stop if moves else -np.inf)
-        latest = events.rotation_end[k] + latency
-        if k + 1 < events.n_rotations:
-            latest = min(latest, float(events.rotation_start[k + 1]))
-        total = float(events.rotation_turned[k])
-        if usable:
-            time, turned, slope = motor.knots(
-                events.tick_time[own], events.tick_angle[own], total, earliest, latest
-            )
-        else:
-            time = _unusable_span(events, k, latency)
-            turned, slope = np.array([0.0, total]), np.zeros(2)
-        sign = -int(events.rotation_direction[k]) * direction_sign
-        inserted = np.isin(time, events.tick_time[own][events.tick_inserted[own]])
-        after = base if _is_whole_turn(total) else base + sign * total
-        moves.append(
-            _Move(
-                index=k,
-                usable=usable,
-                time=time,
-                turned=turned,
-                slope=slope,
-                sign=sign,
-                base=base,
-                after=after,
-                suspect=inserted[:-1] | inserted[1:],
-            )
-        )
-        base = after
-    return moves
-
-
-def _unusable_span(events: Events, k: int, latency: float) -> NDArray[np.float64]:
-    """Tell from when to when the angle is not known because of rotation `k`.
-
-    All that lies beyond the edge of the recording, if the recording is cut within it.
-    """
-    start, end = float(events.rotation_start[k]), float(events.rotation_end[k])
-    return np.array(
-        [
-            start - latency if start > 0 else -np.inf,
-            end + latency if end < events.n_samples else np.inf,
-        ]
-    )
-
-
-def _is_whole_turn(degrees: float) -> bool:
-    return degrees > 0 and abs(degrees / 360 - round(degrees / 360)) < 1e-6
-
-
 def _check_steps(events: Events, protocol: str, degrees_per_step: float) -> None:
     """Say if steps are not as long as configured."""
     if protocol != "incremental":
@@ -422,53 +359,20 @@ def _check_steps(events: Events, protocol: str, degrees_per_step: float) -> None
         )
 
 
-def _fill(
-    angles: NDArray[np.float64],
-    flags: NDArray[np.uint8],
-    events: Events,
-    moves: list[_Move],
-    delay: float,
-) -> None:
-    """Fill the angles and flags of all lines, in the order in which they were recorded."""
-    start = events.line_start.reshape(-1)
-    for move, first, last in _spans(start, moves, delay):
-        angles[last:] = move.after
-        if first == last:
-            continue
-        at = start[first:last] + delay
-        angles[first:last] = move.angle(at)
-        if not move.usable:
-            flags[first:last] = AngleFlag.UNUSABLE
-            continue
-        flags[first:last] = AngleFlag.ROTATING
-        interval = np.searchsorted(move.time, at, side="right") - 1
-        repaired = first + np.flatnonzero(move.suspect[interval])
-        flags[repaired] |= np.uint8(AngleFlag.TICKS_REPAIRED)
-    flags[events.line_repaired.reshape(-1)] |= np.uint8(AngleFlag.LINE_REPAIRED)
+def _lines(
+    events: Events, trace: AngleTrace, delay: float
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Tell angle and flags of all lines, some frames at a time."""
+    shape = events.line_start.shape
+    angles, flags = np.empty(shape), np.empty(shape, np.uint8)
+    step = max(1, _LINES_AT_A_TIME // shape[1])
+    for first in range(0, shape[0], step):
+        some = slice(first, first + step)
+        angles[some], flags[some], _ = trace.at(events.line_start[some] + delay)
+    flags[events.line_repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
+    start = events.line_start
     flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
-
-
-def _spans(
-    start: NDArray[np.float64], moves: list[_Move], delay: float
-) -> Iterator[tuple[_Move, int, int]]:
-    """Yield each move with the lines that were recorded while it lasted."""
-    for move in moves:
-        first = np.searchsorted(start, move.start - delay, side="right")
-        last = np.searchsorted(start, move.stop - delay, side="left")
-        yield move, int(first), int(max(first, last))
-
-
-def _frames(
-    middle: NDArray[np.float64], moves: list[_Move]
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Tell angle and rotation at the middle of each frame."""
-    angles = np.zeros(len(middle))
-    rotation = np.full(len(middle), -1, np.int32)
-    for move, first, last in _spans(middle, moves, 0.0):
-        angles[last:] = move.after
-        angles[first:last] = move.angle(middle[first:last])
-        rotation[first:last] = move.index
-    return angles, rotation
+    return angles, flags
 
 
 def _frame_rate(events: Events) -> float:

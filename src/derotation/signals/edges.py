@@ -101,15 +101,12 @@ def mark_crowded(times: Integers, period: float) -> NDArray[np.bool_]:
     """
     n = times.size
     marked = np.zeros(n, np.bool_)
-    previous = 0
+    before, previous = -1, 0  # the last two that are kept
     for i in range(1, n):
         if times[i] - times[previous] >= 0.5 * period:
-            previous = i
+            before, previous = previous, i
             continue
-        # The nearest kept neighbor before the pair and the next one after it.
-        before = previous - 1
-        while before >= 0 and marked[before]:
-            before -= 1
+        # Compared with the kept neighbor before the pair and the next one after it.
         misfit_old, misfit_new = np.inf, np.inf
         if before >= 0:
             misfit_old = abs(times[previous] - times[before] - period)

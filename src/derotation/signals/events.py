@@ -4,32 +4,43 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.errors import InputError
+from derotation.errors import ConfigError, InputError
+from derotation.io.angle_table import AngleTable
 from derotation.io.files import save_npz, write_json
 from derotation.io.results import check_arrays, read_npz
-from derotation.io.signals import ROLES, AnalogSignals
+from derotation.io.signals import AnalogSignals
 from derotation.io.stimulus import Stimulus
 from derotation.settings.defaults import complete
+from derotation.signals.clock_frames import read_choice
 from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
-from derotation.signals.pulses import find_pulses
+from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
+from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
 from derotation.signals.repairs import Repair, Report, counted
+from derotation.signals.roles import digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
+from derotation.signals.rows import Rows
+from derotation.signals.sources import knot_arrays, measured_angle, segment_arrays
+from derotation.signals.trace import MeasuredAngle
 
 __all__ = ["Events", "Repair", "parse_signals"]
 
 logger = logging.getLogger(__name__)
 
-Protocol = Literal["full", "incremental"]
+Protocol = Literal["full", "incremental", "free"]
 
 _KIND = "derotation events"
-_VERSION = 1
+_VERSION = 2
+# Of these a channel without pulses counts as one that is not there.
+_MAY_BE_FLAT = ("line_clock", "frame_clock", "direction", "quadrature_index")
+
+
 _TEXT_FIELDS = ("repairs", "anomalies", "counts", "levels")
 
 
@@ -89,11 +100,113 @@ class Events:
     """How many of each kind were found."""
     levels: dict[str, tuple[float, float, float]]
     """Low level, high level and threshold of each channel, V."""
+    rotation_lost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Sample from which on the angle is not known, because the rotation stalled; else infinite."""
+    frame_offset: int = 0
+    """How many of the spare frames come before the movie's first one."""
+    frame_offsets_possible: tuple[int, ...] = (0,)
+    """Offsets that the signals alone allow, the chosen one included: the movie may decide."""
+    spare_line_start: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Frames that the clocks count too many, shape (n_spare, n_lines): before, then after."""
+    spare_line_repaired: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Of the spare frames, as `line_repaired`."""
+    angle_source: str = "ticks"
+    """What tells the angle: ``ticks``, or a source that measures it."""
+    knot_time: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Times at which another source than ticks measured the angle, samples, ascending."""
+    knot_angle: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Measured angles, degrees, unwrapped."""
+    knot_known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Intervals between knots within which the angle is known, one fewer."""
+    knot_resolution: float = 0.0
+    """Degrees by which the source may be off at rest."""
+
+    def __post_init__(self) -> None:
+        if len(self.rotation_lost) != self.n_rotations:
+            object.__setattr__(self, "rotation_lost", np.full(self.n_rotations, np.inf))
 
     @property
     def n_rotations(self) -> int:
         """Number of rotations (steps)."""
         return len(self.rotation_start)
+
+    def with_frame_offset(self, offset: int) -> Self:
+        """Take other frames of the clocks for the movie's: what the movie itself may tell.
+
+        Parameters
+        ----------
+        offset : int
+            One of `frame_offsets_possible`: how many of all frames that the clocks count come
+            before the movie's first one.
+
+        Returns
+        -------
+        Events
+
+        Raises
+        ------
+        InputError
+            If the offset is not possible.
+        """
+        if offset not in self.frame_offsets_possible:
+            possible = ", ".join(map(str, self.frame_offsets_possible))
+            raise InputError(f"A frame offset of {offset} is not possible; there are {possible}.")
+        return self.with_clock_frames(np.arange(len(self.line_start)) + offset)
+
+    def with_clock_frames(self, index: ArrayLike) -> Self:
+        """Say which frame of the clocks each frame of the movie is, also if one was lost between.
+
+        Parameters
+        ----------
+        index : array_like of shape (n_frames,)
+            Numbers of frames among those that may be the movie's, the spare ones included, from 0
+            on, ascending.
+
+        Returns
+        -------
+        Events
+            Frames that were lost between others are forgotten, so that no other offset is possible
+            afterwards.
+
+        Raises
+        ------
+        InputError
+            If there are no such frames.
+        """
+        chosen = np.asarray(index, np.int64)
+        n_all = len(self.line_start) + len(self.spare_line_start)
+        fits = chosen.shape == (len(self.line_start),) and bool(np.all(np.diff(chosen) > 0))
+        if not fits or chosen[0] < 0 or chosen[-1] >= n_all:
+            raise InputError(
+                f"index has the shape {chosen.shape}; expected are {len(self.line_start)} "
+                f"ascending numbers from 0 to {n_all - 1}, one per frame of the movie."
+            )
+        line_start, spare = self._chosen(self.line_start, self.spare_line_start, chosen)
+        repaired, spare_repaired = self._chosen(
+            self.line_repaired, self.spare_line_repaired, chosen
+        )
+        offset = int(chosen[0])
+        lost = chosen[-1] - offset + 1 > len(chosen)
+        return replace(
+            self,
+            line_start=line_start,
+            line_repaired=repaired,
+            frame_start=line_start[:, 0].copy(),
+            frame_end=line_start[:, -1] + self.line_duration,
+            frame_offset=offset,
+            frame_offsets_possible=(offset,) if lost else self.frame_offsets_possible,
+            spare_line_start=spare,
+            spare_line_repaired=spare_repaired,
+        )
+
+    def _chosen(
+        self, own: NDArray[Any], spare: NDArray[Any], index: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Choose among the movie's and the spare frames; also those that are left at the ends."""
+        spare = spare.reshape(-1, own.shape[1])
+        before, after = spare[: self.frame_offset], spare[self.frame_offset :]
+        every = np.concatenate([before, own, after])
+        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
 
     def save(
         self,
@@ -127,11 +240,14 @@ class Events:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(npz_path, _KIND, _VERSION)
-        numbers = ("sampling_rate", "n_samples", "line_duration", "line_period")
+        numbers = ("sampling_rate", "n_samples", "line_duration", "line_period", "frame_offset",
+                   "knot_resolution")  # fmt: skip
         check_arrays(npz_path, values, dict.fromkeys(numbers, ()), numbers)
         try:
             for name in numbers:
                 values[name] = values[name].item()
+            values["angle_source"] = values["angle_source"].item()
+            values["frame_offsets_possible"] = tuple(values["frame_offsets_possible"].tolist())
             values["line_duration_measured"] = bool(values["line_duration_measured"])
             for name in _TEXT_FIELDS:
                 values[name] = json.loads(str(values[name]))
@@ -146,6 +262,11 @@ class Events:
                 f"{os.fspath(npz_path)} cannot be read as {_KIND} ({error!r}). Make it again."
             ) from error
 
+    def _lost(self, k: int) -> dict[str, float]:
+        """Tell from when on the angle is not known, if it is lost."""
+        lost = float(self.rotation_lost[k])
+        return {"lost_from_s": round(lost / self.sampling_rate, 4)} if np.isfinite(lost) else {}
+
     def summary(self) -> dict[str, Any]:
         """Give what a person wants to know, ready for JSON; times in seconds."""
         rate = self.sampling_rate
@@ -159,6 +280,7 @@ class Events:
                 "turned_degrees": float(self.rotation_turned[k]),
                 "ticks": int(np.count_nonzero(self.tick_rotation == k)),
                 "usable": bool(self.rotation_usable[k]),
+                **self._lost(k),
             }
             for k in range(self.n_rotations)
         ]
@@ -169,6 +291,9 @@ class Events:
             "line_period_ms": self.line_period / rate * 1e3,
             "line_duration_ms": self.line_duration / rate * 1e3,
             "line_duration_measured": self.line_duration_measured,
+            "angle_source": self.angle_source,
+            "frame_offset": self.frame_offset,
+            "frame_offsets_possible": list(self.frame_offsets_possible),
             "levels_v": {
                 role: {"low": low, "high": high, "threshold": threshold}
                 for role, (low, high, threshold) in self.levels.items()
@@ -191,6 +316,11 @@ def parse_signals(
     n_clock_frames: int | None = None,
     config: Mapping[str, Any] | None = None,
     degrees_per_step: float | None = None,
+    angles: Mapping[str, Any] | None = None,
+    table: AngleTable | None = None,
+    rows: Rows | None = None,
+    line_period_s: float | None = None,
+    flyback_lines: float = 0.0,
 ) -> Events:
     """Find all events in the analog signals and bring them to agree with the movie.
 
@@ -204,10 +334,11 @@ def parse_signals(
         Lines of a frame.
     sampling_rate : float
         Of the signals, Hz.
-    protocol : {"full", "incremental"}
-        Rotations at various speeds with rests, or one turn in steps.
+    protocol : {"full", "incremental", "free"}
+        Rotations at various speeds with rests, one turn in steps, or any rotation at all.
     stimulus : Stimulus, optional
-        Speed and direction of each rotation; needed for ``full``.
+        Speed and direction of each rotation; needed for ``full``, unless a channel tells the
+        direction, or something else than ticks the angle.
     clock_index : array_like of shape (n_frames,), optional
         Which of the frames that the clock counts each frame of the movie is, from 0 on: the
         clock counts every plane. Default: all, in order.
@@ -217,6 +348,16 @@ def parse_signals(
         The section ``signals`` of the configuration; keys that are missing have its defaults.
     degrees_per_step : float, optional
         Protocol ``incremental``: degrees of a step. Default: what most steps say.
+    angles : mapping, optional
+        The section ``angles`` of the configuration, for the angle's source.
+    table : AngleTable, optional
+        The table of angles, for the source ``table``.
+    rows : Rows, optional
+        Which lines are rows of the movie; default: all.
+    line_period_s : float, optional
+        From line to line, seconds, if the movie's metadata say so; used where no clock tells it.
+    flyback_lines : float
+        Time from a frame's last line to the next frame, in lines; used where no clock tells it.
 
     Returns
     -------
@@ -235,30 +376,60 @@ def parse_signals(
     options = complete("signals", config)
     n_clock, index = _clock_frames(n_frames, clock_index, n_clock_frames)
     _check_arguments(sampling_rate, lines_per_frame, protocol)
+    angles = complete("angles", angles)
+    source = str(angles["source"])
     report = Report(sampling_rate=float(sampling_rate))
-    pulses = find_pulses(signals, ROLES, options["thresholds"], sampling_rate)
-    levels = {role: _shown(pulses[role].levels) for role in ROLES}
-    counts = {f"{role}_pulses": len(pulses[role]) for role in ROLES}
+    roles = digital_roles(signals.roles, source)
+    # Nobody asks a sample that turns freely whether it is in a rotation.
+    may_be_flat = (*_MAY_BE_FLAT, "rotation_on") if protocol == "free" else _MAY_BE_FLAT
+    pulses = find_pulses(
+        signals, roles, options["thresholds"], sampling_rate, may_be_flat=may_be_flat
+    )
+    levels = {role: _shown(pulses[role].levels) for role in roles}
+    counts = {f"{role}_pulses": len(pulses[role]) for role in roles}
+    recognize = bool(options["recognize_clocks"])
+    pulses = with_polarity(
+        pulses,
+        invert=options["invert"],
+        recognize=recognize,
+        n_samples=signals.n_samples,
+        report=report,
+    )
     scan = read_scan(
-        pulses.pop("line_clock"),
-        pulses.pop("frame_clock"),
+        pulses.pop("line_clock", no_pulses("line_clock")),
+        pulses.pop("frame_clock", no_pulses("frame_clock")),
         n_frames=n_clock,
         n_lines=lines_per_frame,
         n_samples=signals.n_samples,
-        recognize=bool(options["recognize_clocks"]),
+        recognize=recognize,
         report=report,
+        choice=read_choice(options["frames"]),
+        ticks=pulses["rotation_ticks"].start if "rotation_ticks" in pulses else (),
+        line_period=None if line_period_s is None else line_period_s * sampling_rate,
+        flyback_lines=flyback_lines,
     )
-    rotations = find_rotations(
-        pulses["rotation_on"],
-        pulses["rotation_ticks"],
-        rules=_rules(options, protocol, degrees_per_step),
-        stimulus=stimulus,
-        report=report,
-    )
-    _check_rotations_within_scan(scan, rotations, report)
-    line_start, repaired = scan.line_start, scan.line_repaired
+    rows = rows or Rows(n=lines_per_frame)
+    rows.check(lines_per_frame, scan.frame_duration, scan.line_period)
+    line_start = rows.of(scan.line_start, scan.line_period)
+    repaired = rows.any_of(scan.line_repaired)
+    n_spare = len(scan.spare_line_start)
+    # Of several planes, a shift by one frame of the clock is another plane: none is kept.
+    n_spare = 0 if index is not None else n_spare
     if index is not None:
         line_start, repaired = line_start[index], repaired[index]
+    rotations: list[Rotation] = []
+    measured = MeasuredAngle(
+        time=np.zeros(0), angle=np.zeros(0), known=np.zeros(0, np.bool_), resolution=0.0
+    )
+    if source == "ticks":
+        rotations = _rotations_of_ticks(
+            pulses, signals.n_samples, options, protocol, stimulus, degrees_per_step, angles, report
+        )
+        _check_rotations_within_scan(scan, rotations, report)
+    else:
+        measured = measured_angle(
+            source, angles, signals, pulses, table, line_start, scan.line_duration, report
+        )
     return Events(
         sampling_rate=float(sampling_rate),
         n_samples=signals.n_samples,
@@ -269,8 +440,17 @@ def parse_signals(
         line_duration_measured=scan.line_duration_measured,
         frame_start=line_start[:, 0].copy(),
         frame_end=line_start[:, -1] + scan.line_duration,
+        frame_offset=scan.frame_offset if n_spare else 0,
+        frame_offsets_possible=tuple(range(n_spare + 1)),
+        spare_line_start=rows.of(scan.spare_line_start, scan.line_period)[:n_spare],
+        spare_line_repaired=rows.any_of(scan.spare_line_repaired)[:n_spare],
         **_tick_arrays(rotations),
-        **_rotation_arrays(rotations),
+        **(
+            _rotation_arrays(rotations)
+            if source == "ticks"
+            else segment_arrays(measured, float(sampling_rate))
+        ),
+        **knot_arrays(source, measured),
         repairs=tuple(report.repairs),
         anomalies=tuple(report.anomalies),
         counts={
@@ -282,6 +462,41 @@ def parse_signals(
             "ticks": sum(len(r.ticks.time) for r in rotations if r.ticks is not None),
         },
         levels=levels,
+    )
+
+
+def _rotations_of_ticks(
+    pulses: Mapping[str, Pulses],
+    n_samples: int,
+    options: Mapping[str, Any],
+    protocol: Protocol,
+    stimulus: Stimulus | None,
+    degrees_per_step: float | None,
+    angles: Mapping[str, Any],
+    report: Report,
+) -> list[Rotation]:
+    """Find the rotations that the motor's ticks and its rotation-on signal tell."""
+    on, ticks = pulses.get("rotation_on"), pulses["rotation_ticks"]
+    on = on if on is None or len(on) else None
+    if on is not None and options["recognize_clocks"] and "rotation_on" not in options["invert"]:
+        on = with_rotation_on_recognized(on, ticks, n_samples, report)
+    asked = angles["direction"]
+    direction = pulses.get("direction") if asked in ("auto", "channel") else None
+    if asked == "channel" and direction is None:
+        raise ConfigError(
+            "angles.direction is channel, but no channel is named direction in "
+            "signals.channel_order."
+        )
+    if asked in (1, -1):
+        direction = always("direction", high=asked == 1, n_samples=n_samples)
+    return find_rotations(
+        on,
+        ticks,
+        rules=_rules(options, protocol, degrees_per_step),
+        stimulus=stimulus if asked in ("auto", "table") else None,
+        report=report,
+        n_samples=n_samples,
+        direction=direction,
     )
 
 
@@ -319,8 +534,8 @@ def _check_arguments(sampling_rate: float, lines_per_frame: int, protocol: str) 
         raise InputError(f"sampling_rate is {sampling_rate} Hz; it must be above 0.")
     if lines_per_frame < 1:
         raise InputError(f"lines_per_frame is {lines_per_frame}; it must be at least 1.")
-    if protocol not in ("full", "incremental"):
-        raise InputError(f"protocol is '{protocol}'; allowed are 'full' and 'incremental'.")
+    if protocol not in ("full", "incremental", "free"):
+        raise InputError(f"protocol is '{protocol}'; allowed are 'full', 'incremental' and 'free'.")
 
 
 def _tick_arrays(rotations: Sequence[Rotation]) -> dict[str, Any]:
@@ -346,6 +561,7 @@ def _rotation_arrays(rotations: Sequence[Rotation]) -> dict[str, Any]:
         "rotation_measured_speed": np.array([r.measured_speed for r in rotations]),
         "rotation_usable": np.array([not r.problem for r in rotations]),
         "rotation_turned": np.array([r.turned for r in rotations]),
+        "rotation_lost": np.array([r.lost_from for r in rotations], np.float64),
     }
 
 
@@ -363,8 +579,9 @@ def _check_rotations_within_scan(scan: Scan, rotations: Sequence[Rotation], repo
 
 
 def _shown(levels: Levels) -> tuple[float, float, float]:
-    """Give the levels of a channel that are kept."""
-    return levels.low, levels.high, levels.threshold
+    """Give the levels of a channel that are kept; a flat one has no threshold of its own."""
+    threshold = levels.threshold if np.isfinite(levels.threshold) else levels.high
+    return levels.low, levels.high, threshold
 
 
 def _plain(value: Any) -> Any:

@@ -68,8 +68,17 @@ def parabolic_slopes(x: NDFloat, y: NDFloat) -> NDFloat:
 
 def evaluate(x: NDFloat, y: NDFloat, slope: NDFloat, at: NDFloat) -> NDFloat:
     """Evaluate the cubic through knots with given slopes, within the range of the knots."""
-    i = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    interval = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    return evaluate_within(x, y, slope, interval, at)
+
+
+def evaluate_within(
+    x: NDFloat, y: NDFloat, slope: NDFloat, interval: NDArray[np.intp], at: NDFloat
+) -> NDFloat:
+    """Evaluate the cubic at places whose intervals are known; those without length are skipped."""
+    i = interval
     h = x[i + 1] - x[i]
+    h = np.where(h > 0, h, 1.0)
     t = (at - x[i]) / h
     rise = y[i + 1] - y[i]
     a = h * slope[i] - rise

@@ -1,7 +1,7 @@
 """From analog channels to pulses, in two passes over the file and in bounded memory."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ def find_pulses(
     roles: Iterable[str],
     thresholds: Mapping[str, float | None],
     sampling_rate: float,
+    may_be_flat: Collection[str] = (),
 ) -> dict[str, Pulses]:
     """Find the pulses of several channels.
 
@@ -63,6 +64,8 @@ def find_pulses(
         Volts above which a channel is high; None or missing: told from the signal.
     sampling_rate : float
         Hz, for messages.
+    may_be_flat : collection of str
+        Channels that have no pulses if they show one level only; not both clocks.
 
     Returns
     -------
@@ -71,15 +74,21 @@ def find_pulses(
     Raises
     ------
     SignalError
-        If samples are not finite, or a channel shows one level only.
+        If samples are not finite, or another channel shows one level only.
     """
     roles = tuple(roles)
     histograms = _read_histograms(signals, roles)
     for role in roles:
         _check_finite(signals, role, histograms[role], sampling_rate)
     levels = {
-        role: _levels(signals, role, histograms[role], thresholds.get(role)) for role in roles
+        role: _levels(
+            signals, role, histograms[role], thresholds.get(role), flat=role in may_be_flat
+        )
+        for role in roles
     }
+    clocks = [role for role in ("line_clock", "frame_clock") if role in roles]
+    if clocks and all(np.isinf(levels[role].threshold) for role in clocks):
+        _levels(signals, clocks[0], histograms[clocks[0]], thresholds.get(clocks[0]))
     edges = _read_edges(signals, levels)
     return {role: _pulses(role, edges[role], levels[role], signals.n_samples) for role in roles}
 
@@ -126,7 +135,12 @@ def _check_finite(
 
 
 def _levels(
-    signals: AnalogSignals, role: str, histogram: GrowingHistogram, threshold: float | None
+    signals: AnalogSignals,
+    role: str,
+    histogram: GrowingHistogram,
+    threshold: float | None,
+    *,
+    flat: bool = False,
 ) -> Levels:
     """Tell the levels of a channel in volts, or say why there are none."""
     gain, offset = signals.scale(role)
@@ -143,12 +157,49 @@ def _levels(
     if role == "frame_clock" and threshold is None and middle > 1.0:
         # High all the time: frames follow each other without a gap, within the whole recording.
         return Levels(low=0.0, high=middle, noise=0.0, threshold=0.5, rise_at=0.5, fall_at=0.5)
+    if flat and threshold is None:
+        logger.warning("%s shows one level only, %.3g V: it has no pulses.", role, middle)
+        return _flat_levels(middle)
     asked = "" if threshold is None else f", never on both sides of the threshold {threshold:g} V"
     raise SignalError(
         f"{signals.path}: {NOTHING_FOUND[role]}: channel {role} shows one level only, "
         f"{middle:.3g} V ({occupied[0]:.3g} to {occupied[-1]:.3g} V){asked}. Expected are pulses "
         "between two levels. Check signals.channel_order and signals.channel_names, the cable, "
         f"and signals.thresholds.{role}."
+    )
+
+
+def _flat_levels(volts: float) -> Levels:
+    """Give levels that no sample reaches."""
+    return Levels(
+        low=volts, high=volts, noise=0.0, threshold=np.inf, rise_at=np.inf, fall_at=-np.inf
+    )
+
+
+def no_pulses(role: str) -> Pulses:
+    """Give what a channel that is not there has."""
+    none = np.zeros(0, np.int64)
+    return Pulses(
+        role=role,
+        start=none,
+        stop=none,
+        levels=_flat_levels(0.0),
+        begins_high=False,
+        ends_high=False,
+    )
+
+
+def always(role: str, *, high: bool, n_samples: int) -> Pulses:
+    """Give what a channel has that keeps one level throughout the recording."""
+    if not high:
+        return no_pulses(role)
+    return Pulses(
+        role=role,
+        start=np.zeros(1, np.int64),
+        stop=np.full(1, n_samples, np.int64),
+        levels=_flat_levels(0.0),
+        begins_high=True,
+        ends_high=True,
     )
 
 

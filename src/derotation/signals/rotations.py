@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError, SignalError
 from derotation.io.stimulus import Stimulus
-from derotation.signals import motor
+from derotation.signals import motor, tick_faults
 from derotation.signals.pulses import Pulses
-from derotation.signals.repairs import Report, counted, table
+from derotation.signals.repairs import Report, counted
+from derotation.signals.rotation_table import (
+    SPEED_TOLERANCE,
+    fitting_rows,
+    said_sampling_rate,
+    table_of_rotations,
+)
 from derotation.signals.ticks import TickTrain, cruise_speed, number_rotation
 
 logger = logging.getLogger(__name__)
@@ -29,12 +35,13 @@ MAX_NEXT_INTERVAL = 4.0
 MISSING_LATENCY_S = 0.003
 # A tick count agrees with the expected one within this part of it.
 COUNT_TOLERANCE = 0.05
-SPEED_TOLERANCE = 0.05
 # Room left for the motor's start and stop about ticks without an on-signal.
 LOOSE_MARGIN_S = 0.1
 # So many ticks outside rotations, no further apart than this, are a motor that turns.
 MANUAL_TICKS = 10
 MANUAL_INTERVAL_S = 0.2
+# Where ticks miss for more than this, the motor may have stalled (degrees).
+MAX_STALL_DEGREES = 1.0
 # A motor may have stood still if an interval is this many times longer than those beside it.
 PAUSE = 2.5
 # A rotation goes on if no interval about a gap of the on-signal is this much longer than usual.
@@ -78,13 +85,15 @@ class Rotation:
     """Degrees turned at each tick."""
     problem: str = ""
     """Why it is unusable."""
+    lost_from: float = np.inf
+    """Sample from which on the angle is not known, also after the rotation; infinite if it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationRules:
     """What is known about rotations beforehand."""
 
-    protocol: Literal["full", "incremental"]
+    protocol: Literal["full", "incremental", "free"]
     increment: float
     """Degrees per tick."""
     degrees: float | None
@@ -100,25 +109,33 @@ class RotationRules:
 
 
 def find_rotations(
-    on: Pulses,
+    on: Pulses | None,
     ticks: Pulses,
     *,
     rules: RotationRules,
     stimulus: Stimulus | None,
     report: Report,
+    n_samples: int | None = None,
+    direction: Pulses | None = None,
 ) -> list[Rotation]:
     """Find all rotations and number their ticks.
 
     Parameters
     ----------
-    on, ticks : Pulses
-        The rotation-on signal and the ticks.
+    on : Pulses or None
+        The rotation-on signal; None: rotations are found from the ticks.
+    ticks : Pulses
+        The ticks.
     rules : RotationRules
         What a rotation is like.
     stimulus : Stimulus or None
-        Needed for the protocol ``full``.
+        Needed for the protocol ``full``, unless `direction` is given.
     report : Report
         Takes repairs and anomalies.
+    n_samples : int, optional
+        Length of the recording; without rotation-on it tells whether the ticks go on to its end.
+    direction : Pulses, optional
+        A channel that is high while the motor turns in direction +1.
 
     Returns
     -------
@@ -131,12 +148,13 @@ def find_rotations(
         If the rotations cannot be brought to agree with the stimulus table safely, or if none of
         them is usable.
     """
-    if rules.protocol == "full" and stimulus is None:
+    if rules.protocol == "full" and stimulus is None and direction is None:
         raise InputError(
             "The protocol full needs a stimulus table: it says in which direction each rotation "
-            "went. Give the session a stimulus, or use the protocol incremental."
+            "went. Give the session a stimulus, or a channel named direction, or use the protocol "
+            "incremental or free."
         )
-    finder = _Finder(on, ticks, rules, stimulus, report)
+    finder = _Finder(on, ticks, rules, stimulus, report, n_samples, direction)
     return finder.find()
 
 
@@ -145,28 +163,92 @@ class _Finder:
 
     def __init__(
         self,
-        on: Pulses,
+        on: Pulses | None,
         ticks: Pulses,
         rules: RotationRules,
         stimulus: Stimulus | None,
         report: Report,
+        n_samples: int | None,
+        direction: Pulses | None,
     ) -> None:
         self.rules = rules
-        self.stimulus = stimulus
+        self.stimulus = stimulus if rules.protocol != "incremental" else None
         self.report = report
+        self.direction = direction
         self.rate = report.sampling_rate
-        self.ticks = ticks.start.astype(np.float64)
-        self.blocks = [
+        self.expected = rules.ticks_of(rules.degrees) if rules.protocol != "free" else None
+        self.ticks = self._debounced(ticks.start.astype(np.float64))
+        self.blocks = self._blocks_of(on, n_samples)
+
+    def _debounced(self, ticks: NDFloat) -> NDFloat:
+        """Leave out pulses that follow others sooner than the fastest rotation's ticks would."""
+        if self.stimulus is None or len(ticks) < 2:
+            return ticks
+        fastest = tick_faults.FASTEST * float(self.stimulus.speed.max())
+        bounced = tick_faults.debounced(ticks, self.rules.increment / fastest * self.rate)
+        n = int(np.count_nonzero(bounced))
+        if self.expected is not None:
+            # A sampling rate that is wrong makes all ticks too fast; then none of them bounced.
+            whole = self.expected * len(self.stimulus)
+            if abs(len(ticks) - n - whole) > abs(len(ticks) - whole):
+                return ticks
+        if n:
+            self.report.repair(
+                "bounced_ticks_dropped",
+                "rotation_ticks",
+                f"{counted(n, 'pulse')} followed another within less than "
+                f"{self.rules.increment / fastest * 1e3:.3g} ms, the time that a tick takes at "
+                f"{tick_faults.FASTEST:g} times the largest speed asked for: taken for bounces of "
+                "the switch and left out.",
+                ticks[bounced],
+            )
+        return ticks[~bounced]
+
+    def _blocks_of(self, on: Pulses | None, n_samples: int | None) -> list[Block]:
+        """Make a block of each period of rotation-on, or of each run of ticks without one."""
+        if on is None:
+            return self._blocks_of_ticks(n_samples)
+        blocks = [
             Block(start=float(start), stop=float(stop))
             for start, stop in zip(on.start, on.stop, strict=True)
         ]
         if on.begins_high:
-            self.blocks[0].cut = True
+            blocks[0].cut = True
         if on.ends_high:
-            self.blocks[-1].cut = True
-        self.expected = rules.ticks_of(rules.degrees)
+            blocks[-1].cut = True
+        return blocks
+
+    def _blocks_of_ticks(self, n_samples: int | None) -> list[Block]:
+        """Find rotations between pauses of the ticks that are much longer than those around."""
+        ticks = self.ticks
+        if len(ticks) < 3:
+            return []
+        pauses = self._pauses(ticks)
+        usual = float(np.median(np.diff(ticks)))
+        pauses = pauses[np.diff(ticks)[pauses] > STANDSTILL * usual]
+        runs = [run for run in np.split(ticks, pauses + 1) if len(run) >= 3]
+        bounds = [0.0, *(float(run[-1]) for run in runs)]
+        nexts = [*(float(run[0]) for run in runs[1:]), np.inf]
+        blocks = [
+            self._block_of_ticks(run, low, high)
+            for run, low, high in zip(runs, bounds, nexts, strict=False)
+        ]
+        for block, run in zip(blocks, runs, strict=True):
+            near = 2 * float(np.median(np.diff(run)))
+            begins, ends = run[0] < near, n_samples is not None and run[-1] > n_samples - near
+            block.cut = bool(begins or ends)
+            block.start = 0.0 if begins else block.start
+        self.report.repair(
+            "rotations_from_ticks",
+            "rotation_on",
+            f"There is no rotation-on channel: {counted(len(blocks), 'rotation')} found between "
+            "pauses of the ticks.",
+            [block.start for block in blocks],
+        )
+        return blocks
 
     def find(self) -> list[Rotation]:
+        """Find all rotations and number their ticks."""
         self._check_polarity()
         self._mend_gaps()
         self._drop_blips()
@@ -176,6 +258,7 @@ class _Finder:
             self._split_joined()
             self._resolve_count()
         self._assign_ticks()
+        self._drop_ringing()
         first_row = self._align_rows()
         rotations = [
             self._rotation(block, first_row + index) for index, block in enumerate(self.blocks)
@@ -194,7 +277,8 @@ class _Finder:
 
     def _check_polarity(self) -> None:
         """Refuse ticks that are far too few, and an on-signal that is low while the motor turns."""
-        inside = sum(len(self._inside(block)) for block in self.blocks)
+        first = np.searchsorted(self.ticks, [block.start for block in self.blocks])
+        inside = int((np.searchsorted(self.ticks, [b.stop for b in self.blocks]) - first).sum())
         if len(self.ticks) < 3:
             raise SignalError(
                 f"rotation_ticks: no ticks: {counted(len(self.ticks), 'pulse')} in the whole "
@@ -212,16 +296,29 @@ class _Finder:
         return expected is not None and abs(n_ticks - expected) <= COUNT_TOLERANCE * expected
 
     def _mend_gaps(self) -> None:
-        """Merge blocks between which the on-signal was off too briefly for a rest."""
+        """Merge blocks between which the on-signal was off too briefly for a rest.
+
+        Two whole rotations with a very short rest are two rotations all the same.
+        """
+        longest = self.rules.max_off_glitch_s * self.rate
+        # Ticks are counted once: a signal that chatters has a block for every few samples.
+        firsts = np.searchsorted(self.ticks, [block.start for block in self.blocks]).tolist()
+        lasts = np.searchsorted(self.ticks, [block.stop for block in self.blocks]).tolist()
         mended: list[float] = []
         merged: list[Block] = []
-        for block in self.blocks:
-            if merged and self._is_glitch(merged[-1], block):
+        begun = ended = 0  # ticks before and until the end of the last merged block
+        for block, first, last in zip(self.blocks, firsts, lasts, strict=True):
+            is_glitch = bool(merged) and block.start - merged[-1].stop <= longest
+            if is_glitch and not all(
+                self._complete(n, self.expected) for n in (ended - begun, last - first)
+            ):
                 mended.append(merged[-1].stop)
                 merged[-1].stop = block.stop
                 merged[-1].cut |= block.cut
             else:
                 merged.append(block)
+                begun = first
+            ended = last
         self.blocks = merged
         if mended:
             self.report.repair(
@@ -231,14 +328,6 @@ class _Finder:
                 f"{self.rules.max_off_glitch_s * 1e3:g} ms within a rotation: taken for on.",
                 mended,
             )
-
-    def _is_glitch(self, before: Block, after: Block) -> bool:
-        gap = after.start - before.stop
-        if gap > self.rules.max_off_glitch_s * self.rate:
-            return False
-        both = [len(self._inside(block)) for block in (before, after)]
-        # Two whole rotations with a very short rest are two rotations all the same.
-        return not all(self._complete(n, self.expected) for n in both)
 
     def _drop_blips(self) -> None:
         """Drop blocks that are too short for a rotation and hold no ticks."""
@@ -254,7 +343,8 @@ class _Finder:
         self._drop(blips, "on_blips_dropped", "for a moment without the motor turning")
 
     def _drop(self, blocks: list[Block], code: str, why: str) -> None:
-        self.blocks = [block for block in self.blocks if not any(block is b for b in blocks)]
+        dropped = {id(block) for block in blocks}
+        self.blocks = [block for block in self.blocks if id(block) not in dropped]
         self.report.repair(
             code,
             "rotation_on",
@@ -334,7 +424,8 @@ class _Finder:
 
     def _resolve_count(self) -> None:
         """Bring the number of blocks to that of the table by what the ticks say, if it differs."""
-        assert self.stimulus is not None
+        if self.stimulus is None:
+            return
         if len(self.blocks) > len(self.stimulus):
             self._merge_parts()
         if len(self.blocks) > len(self.stimulus):
@@ -386,7 +477,7 @@ class _Finder:
         bounds = [0.0, *(x for b in self.blocks for x in (b.start, b.stop)), np.inf]
         added = []
         for low, high in zip(bounds[::2], bounds[1::2], strict=True):
-            ticks = self.ticks[(self.ticks >= low) & (self.ticks < high)]
+            ticks = self.ticks[slice(*np.searchsorted(self.ticks, (low, high)))]
             for run in np.split(ticks, self._pauses(ticks) + 1):
                 if self._complete(len(run), self.expected):
                     added.append(self._block_of_ticks(run, low, high))
@@ -413,38 +504,53 @@ class _Finder:
 
     def _align_rows(self) -> int:
         """Tell which row of the stimulus table the first rotation belongs to, or refuse."""
-        if self.stimulus is None or self.rules.protocol == "incremental":
+        if self.stimulus is None:
             return 0
         n_rows, n = len(self.stimulus), len(self.blocks)
         if n == n_rows:
             return 0
-        fitting = [k for k in range(n_rows - n + 1) if self._speeds_fit(k)]
-        hint = ""
-        if len(fitting) == 1 and n_rows > n:
-            rows = f"rows {fitting[0] + 1} to {fitting[0] + n}"
-            if self._is_cut_at(fitting[0]):
-                self.report.anomaly(
-                    "table_longer",
-                    "rotation_on",
-                    f"The recording is cut within a rotation and holds {counted(n, 'rotation')} of "
-                    f"the {n_rows} in the stimulus table; their speeds fit {rows} only.",
-                    count=n_rows - n,
-                )
-                return fitting[0]
-            hint = (
-                f" The measured speeds fit {rows} only: if the recording covers just these, cut "
-                "the table to them."
+        measured = np.array([self._measured_speed(block) for block in self.blocks])
+        cut = np.array([block.cut for block in self.blocks])
+        fitting = fitting_rows(measured, cut, self.stimulus.speed)
+        first = self._row_of_part(fitting)
+        if n < n_rows and first is not None:
+            others = [row for row in fitting if row != first]
+            guess = (
+                f" They also fit from row {' or '.join(str(row + 1) for row in others)} on; the "
+                "first rows were taken, as of a session that was ended early."
             )
+            self.report.anomaly(
+                "table_longer",
+                "rotation_on",
+                f"The recording holds {counted(n, 'rotation')} of the {n_rows} in the stimulus "
+                f"table; the measured speeds fit rows {first + 1} to {first + n}"
+                + (f".{guess}" if others else " only."),
+                count=n_rows - n,
+            )
+            return first
         raise SignalError(
             f"rotation_on: {counted(n, 'rotation')} found, but the stimulus table "
-            f"{self.stimulus.path} has {counted(n_rows, 'row')}, and the ticks do not settle it."
-            f"{hint} Check that the table belongs to this recording, signals.degrees_per_rotation "
+            f"{self.stimulus.path} has {counted(n_rows, 'row')}, and the ticks do not settle it. "
+            "Check that the table belongs to this recording, signals.degrees_per_rotation "
             f"and signals.max_off_glitch_ms. Found:\n{self._table()}"
         )
 
+    def _row_of_part(self, fitting: list[int]) -> int | None:
+        """Choose the rows of a recording that holds a part of the table, None if none is likely.
+
+        The first ones if they fit (the session was ended early), unless the recording begins
+        within a rotation; else the only ones that fit, if there are several rotations or the
+        recording is cut within one.
+        """
+        if 0 in fitting and not self.blocks[0].cut:
+            return 0
+        if len(fitting) == 1 and (len(self.blocks) > 1 or self._is_cut_at(fitting[0])):
+            return fitting[0]
+        return None
+
     def _is_cut_at(self, first_row: int) -> bool:
         """Tell whether the recording is cut where rows of the table are left over."""
-        assert self.stimulus is not None
+        assert self.stimulus is not None  # for the type checker
         last_row = first_row + len(self.blocks)
         begins = first_row == 0 or self.blocks[0].cut
         ends = last_row == len(self.stimulus) or self.blocks[-1].cut
@@ -454,38 +560,21 @@ class _Finder:
         """Cruise speed in degrees per second."""
         return cruise_speed(self._inside(block)) * self.rules.increment * self.rate
 
-    def _speeds_fit(self, first_row: int) -> bool:
-        """Tell whether the measured speeds are those of the table from a given row on."""
-        assert self.stimulus is not None
-        for row, block in enumerate(self.blocks, first_row):
-            measured = self._measured_speed(block)
-            wanted = float(self.stimulus.speed[row])
-            if not block.cut and abs(measured - wanted) > SPEED_TOLERANCE * wanted:
-                return False
-        return True
-
     def _table(self) -> str:
         """Lay out what was found beside what was asked for."""
-        assert self.stimulus is not None
-        rows: list[tuple[str, ...]] = []
-        for k in range(max(len(self.blocks), len(self.stimulus))):
-            found: tuple[str, ...] = ("-",) * 5
-            if k < len(self.blocks):
-                block = self.blocks[k]
-                n = len(self._inside(block))
-                found = (
-                    f"{block.start / self.rate:.3f}",
-                    f"{block.stop / self.rate:.3f}",
-                    str(n),
-                    f"{n * self.rules.increment:.1f}",
-                    f"{self._measured_speed(block):.1f}" + (" (cut)" if block.cut else ""),
-                )
-            asked: tuple[str, ...] = ("-", "-")
-            if k < len(self.stimulus):
-                asked = (f"{self.stimulus.speed[k]:g}", f"{self.stimulus.direction[k]:+d}")
-            rows.append((str(k + 1), *found, *asked))
-        header = ("row", "start s", "end s", "ticks", "degrees", "degrees/s", "table", "direction")
-        return table(header, rows)
+        assert self.stimulus is not None  # for the type checker
+        rows = [
+            (
+                block.start / self.rate,
+                block.stop / self.rate,
+                len(self._inside(block)),
+                len(self._inside(block)) * self.rules.increment,
+                self._measured_speed(block),
+                block.cut,
+            )
+            for block in self.blocks
+        ]
+        return table_of_rotations(rows, self.stimulus.speed, self.stimulus.direction)
 
     # Protocol incremental
 
@@ -555,6 +644,27 @@ class _Finder:
                 loose,
             )
 
+    def _drop_ringing(self) -> None:
+        """Leave out the pulses with which ticks ring when the motor has stopped."""
+        rang: list[float] = []
+        places: list[float] = []
+        for block in self.blocks:
+            n = 0 if block.cut else tick_faults.ringing_after(block.ticks, self.expected)
+            if n:
+                rang.extend(block.ticks[-n:])
+                block.ticks = block.ticks[:-n]
+                places.append(float(block.ticks[-1]))
+                # The motor has stopped by then, whatever rotation-on says.
+                block.stop = min(block.stop, rang[-n])
+        if rang:
+            self.report.repair(
+                "ringing_dropped",
+                "rotation_ticks",
+                f"The ticks rang {counted(len(places), 'time')} when the motor stopped: "
+                f"{counted(len(rang), 'pulse')} after the last tick left out.",
+                rang,
+            )
+
     def _report_motion(self, loose: NDFloat) -> None:
         """Say if the motor seems to have turned outside rotations."""
         runs = np.split(loose, np.flatnonzero(np.diff(loose) > MANUAL_INTERVAL_S * self.rate) + 1)
@@ -592,20 +702,32 @@ class _Finder:
 
     def _rotation(self, block: Block, row: int) -> Rotation:
         """Make a rotation of a block."""
-        full = self.rules.protocol == "full"
         measured = cruise_speed(block.ticks) * self.rules.increment * self.rate
-        # The turn of the incremental protocol goes up, like a direction of -1.
-        direction, speed = -1, measured
-        if full and self.stimulus is not None:
-            direction = int(self.stimulus.direction[row])
-            speed = float(self.stimulus.speed[row])
-        nominal = self.rules.degrees if full else self.rules.degrees_per_step
+        direction, speed = self._asked(block, row, measured)
+        nominal = {"full": self.rules.degrees, "incremental": self.rules.degrees_per_step}.get(
+            self.rules.protocol
+        )
         expected = self.expected
         train, problem = self._numbered(block)
         n_ticks = len(block.ticks) if train is None else int(train.number[-1])
         if nominal is None:
             n_turned = expected if expected is not None else n_ticks
             nominal = n_turned * self.rules.increment
+        lost = np.inf
+        if train is not None and not block.cut:
+            lost = tick_faults.stalled_from(
+                train.time, train.inserted, MAX_STALL_DEGREES / self.rules.increment
+            )
+            if np.isfinite(lost):
+                problem = f"its ticks end, or pause, at {lost / self.rate:.3f} s"
+        elif problem and not block.cut:
+            planned = None if self.stimulus is None else nominal / speed * self.rate
+            lost = tick_faults.lost_from(block.ticks, expected, block.start, block.stop, planned)
+        if np.isfinite(lost):
+            block.ticks = block.ticks[block.ticks <= lost]
+            train = self._until_lost(block) if len(block.ticks) > 8 else None
+            expected = n_ticks = 0 if train is None else int(train.number[-1])
+            nominal = n_ticks * self.rules.increment
         angle: NDFloat = np.zeros(0)
         if train is not None:
             # Ticks that nothing explains are spread over the rotation.
@@ -623,7 +745,26 @@ class _Finder:
             ticks=train,
             tick_angle=angle,
             problem=problem,
+            lost_from=lost,
         )
+
+    def _until_lost(self, block: Block) -> TickTrain:
+        """Give numbers to the ticks up to a stall, by their rhythm alone."""
+        return number_rotation(block.ticks, None, block.start, float(block.ticks[-1]))
+
+    def _asked(self, block: Block, row: int, measured: float) -> tuple[int, float]:
+        """Tell a rotation's direction and the speed asked for; as measured if nothing was asked."""
+        if self.stimulus is not None:
+            return int(self.stimulus.direction[row]), float(self.stimulus.speed[row])
+        if self.direction is not None:
+            middle = (block.start + block.stop) / 2
+            if len(block.ticks):
+                middle = float(block.ticks[len(block.ticks) // 2])
+            before = int(np.searchsorted(self.direction.start, middle, side="right")) - 1
+            high = before >= 0 and middle < self.direction.stop[before]
+            return (1 if high else -1), measured
+        # Angles that nothing tells the sign of go up, as in the protocol incremental.
+        return -1, measured
 
     def _limits(
         self, block: Block, train: TickTrain | None, angle: NDFloat, turned: float
@@ -640,7 +781,8 @@ class _Finder:
     def _numbered(self, block: Block) -> tuple[TickTrain | None, str]:
         """Give numbers to a block's ticks, or say why that is not possible."""
         expected, n = self.expected, len(block.ticks)
-        if block.cut and (expected is None or n < expected):
+        is_cut = block.cut and self.rules.protocol != "free"
+        if is_cut and (expected is None or n < expected):
             where = "begins" if block.start == 0 else "ends"
             return None, f"the recording {where} within it"
         if n < 3:
@@ -710,14 +852,20 @@ class _Finder:
         """Report rotations that are unusable or not as asked for; refuse if none is usable."""
         lost = [(k, r) for k, r in enumerate(rotations) if r.problem]
         for k, rotation in lost:
+            after = "The lines recorded during it get no angle."
+            if np.isfinite(rotation.lost_from):
+                after = (
+                    "The motor may have stalled, or was stopped: from "
+                    f"{rotation.lost_from / self.rate:.3f} s on the angle is not known, also after "
+                    "this rotation, and the lines recorded then get none."
+                )
             self.report.anomaly(
                 "rotation_unusable",
                 "rotation_ticks",
-                f"Rotation {k + 1} is unusable: {rotation.problem}. The lines recorded during it "
-                "get no angle.",
+                f"Rotation {k + 1} is unusable: {rotation.problem}. {after}",
                 [rotation.start],
             )
-        if len(lost) == len(rotations):
+        if not any(rotation.ticks is not None for rotation in rotations):
             reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
             raise SignalError(
                 f"rotation_ticks: no usable rotation among {len(rotations)}. "
@@ -726,6 +874,11 @@ class _Finder:
             )
         if self.rules.protocol == "incremental":
             self._check_whole_turn(rotations)
+            return
+        sound = [rotation for rotation in rotations if not rotation.problem]
+        measured = np.array([rotation.measured_speed for rotation in sound])
+        asked = np.array([rotation.speed for rotation in sound])
+        if self.stimulus is not None and said_sampling_rate(measured, asked, self.report):
             return
         for k, rotation in enumerate(rotations):
             off = abs(rotation.measured_speed - rotation.speed)

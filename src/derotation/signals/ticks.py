@@ -1,5 +1,6 @@
 """The ticks of one rotation: which pulses are ticks, and which tick each of them is."""
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -341,10 +342,10 @@ def _gap_estimates(ticks: NDFloat, steps: NDArray[np.int64]) -> dict[int, float]
     gaps = np.flatnonzero(steps == 0)
     bounds = np.concatenate([[0], gaps + 1, [len(ticks)]])
     estimates = {}
+    count = np.concatenate([[0], np.cumsum(np.maximum(steps, 1))])
     for order, gap in enumerate(gaps):
         before = slice(max(int(bounds[order]), gap + 1 - N_EDGE_TICKS), gap + 1)
         after = slice(gap + 1, min(int(bounds[order + 2]), gap + 1 + N_EDGE_TICKS))
-        count = np.concatenate([[0], np.cumsum(np.maximum(steps, 1))])
         speeds = np.array(
             [
                 _edge_speed(ticks[before], count[before]),
@@ -505,15 +506,24 @@ def _share_out(missing: int, places: list[_Place], least: list[int]) -> tuple[li
         return (max(low - share, share - high, 0.0) / sigma) ** 2 + each * abs(share)
 
     sign = 1 if missing > 0 else -1
+
+    def step(place: int) -> tuple[float, int]:
+        """Tell what the next tick costs at a place."""
+        share = shares[place]
+        return cost(place, share + sign) - cost(place, share), place
+
+    def has_room(place: int) -> bool:
+        return shares[place] + sign >= least[place]
+
+    options = [step(place) for place in range(len(places)) if has_room(place)]
+    heapq.heapify(options)
     for _ in range(abs(missing)):
-        options = [
-            (cost(p, shares[p] + sign) - cost(p, shares[p]), p)
-            for p in range(len(places))
-            if shares[p] + sign >= least[p]
-        ]
         if not options:
             return shares, float("inf")
-        shares[min(options)[1]] += sign
+        _, place = heapq.heappop(options)
+        shares[place] += sign
+        if has_room(place):
+            heapq.heappush(options, step(place))
     return shares, sum(cost(p, share) - cost(p, 0) for p, share in enumerate(shares))
 
 

@@ -1,6 +1,7 @@
 """Simulated recordings whose truth is known, and the simulators that users of the field know."""
 
 from derotation.simulate.faults import Faults
+from derotation.simulate.free_motion import FreeTurning, Motion, Sinusoid, Stalled
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
 from derotation.simulate.pairs import ImagePair, simulate_pair
 from derotation.simulate.recording import (
@@ -28,13 +29,17 @@ __all__ = [
     "AnalogPlan",
     "CutTiles",
     "Faults",
+    "FreeTurning",
     "ImagePair",
+    "Motion",
     "Motor",
     "Pulses",
     "Recording",
     "RecordingParameters",
     "RecordingPlan",
     "Scene",
+    "Sinusoid",
+    "Stalled",
     "Ticks",
     "View",
     "cut_tiles",

@@ -23,6 +23,7 @@ from derotation.errors import InputError
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.integers import clipped
 from derotation.simulate.faults import Faults
+from derotation.simulate.free_motion import Motion, crossings, motion_of
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
 from derotation.simulate.scene import Scene, random_scene
 from derotation.simulate.signals import NPY_CHANNELS, AnalogPlan, Pulses
@@ -48,8 +49,14 @@ class RecordingParameters:
 
     Parameters
     ----------
-    protocol : {"full", "incremental"}
-        ``full``: the rotations of ``stimulus`` with rests; ``incremental``: one turn in steps.
+    protocol : {"full", "incremental", "free"}
+        ``full``: the rotations of ``stimulus`` with rests; ``incremental``: one turn in steps;
+        ``free``: as ``motion`` says.
+    motion : Motion or mapping, optional
+        Protocol ``free``: the angle as a function of time (s), see
+        `derotation.simulate.free_motion`; or its name with its parameters, as in ``{"sinusoid":
+        {"amplitude": 90, "frequency": 0.1}}``. The ticks come at each multiple of the increment,
+        whatever the direction; the rotation-on signal stays low.
     shape : tuple of int
         Height (lines) and width (pixels) of a frame.
     n_frames : int, optional
@@ -164,7 +171,8 @@ class RecordingParameters:
         Threads that render frames; changes nothing but the time.
     """
 
-    protocol: Literal["full", "incremental"] = "full"
+    protocol: Literal["full", "incremental", "free"] = "full"
+    motion: Motion | Mapping[str, Any] | None = None
     shape: tuple[int, int] = (256, 256)
     n_frames: int | None = None
     frame_rate: float = 6.74
@@ -226,7 +234,16 @@ class RecordingParameters:
         shift = tuple(float(n) for n in self.movement_shift)
         object.__setattr__(self, "movement_shift", shift)
         _check_choice("movement_what", self.movement_what, ("sample", "scanner"))
-        _check_choice("protocol", self.protocol, ("full", "incremental"))
+        _check_choice("protocol", self.protocol, ("full", "incremental", "free"))
+        if isinstance(self.motion, Mapping):
+            object.__setattr__(self, "motion", motion_of(self.motion))
+        if (self.protocol == "free") != (self.motion is not None):
+            raise InputError(
+                "a motion is needed for the protocol free, and for no other; found protocol "
+                f"{self.protocol} and motion {self.motion}"
+            )
+        if self.protocol == "free" and self.n_frames is None:
+            raise InputError("the protocol free needs n_frames: nothing else says when it is over")
         _check_choice("illumination", self.illumination, ILLUMINATIONS)
         strength = self.illumination_strength
         if strength is not None and not 0 <= strength < 1:
@@ -300,7 +317,7 @@ class RecordingPlan:
         Factor on each cell's amplitude during each frame; 1 is the baseline.
     illumination : ndarray of shape (height, width)
         Factor on the brightness at each raw pixel.
-    motor : Motor
+    motor : Motor or Motion
         The true angle at any time.
     center : tuple of float
         Center of rotation (x, y), pixels.
@@ -339,7 +356,7 @@ class RecordingPlan:
     scene: Scene
     activity: NDArray[np.float64]
     illumination: NDArray[np.float64]
-    motor: Motor
+    motor: Motor | Motion
     center: tuple[float, float]
     plane_orientation: float
     wobble: NDArray[np.float64]
@@ -605,7 +622,7 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
     scene = p.scene if p.scene is not None else _plan_scene(p, center)
     movement, scanner = _plan_movement(p, center), p.movement_what == "scanner"
     wobble = np.array(p.wobble, np.float64).reshape(-1, 4)
-    ticks = motor.ticks(p.rotation_increment)
+    motion, ticks = _plan_motion(p, motor, n_samples)
     ticks = Ticks(time=ticks.time + p.lag_ms / 1e3, rotation=ticks.rotation, turned=ticks.turned)
     first_move = [int(np.flatnonzero(motor.rotation == r)[0]) for r in range(motor.n_rotations)]
     last_move = [int(np.flatnonzero(motor.rotation == r)[-1]) for r in range(motor.n_rotations)]
@@ -617,7 +634,7 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
         scene=scene,
         activity=_plan_activity(p, scene.n_cells, n_frames),
         illumination=_plan_illumination(p),
-        motor=motor,
+        motor=motion,
         center=_carried(movement, center) if scanner else center,
         plane_orientation=p.plane_orientation - (p.movement_rotation if scanner else 0.0),
         wobble=_carried_wobble(movement, wobble) if scanner else wobble,
@@ -625,7 +642,7 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
         line_start=line_start,
         line_period=p.line_period_s,
         line_duration=line_duration,
-        line_angles=motor.angle(line_start + line_duration / 2),
+        line_angles=motion.angle(line_start + line_duration / 2),
         ticks=ticks,
         rotation_start=motor.start[first_move],
         rotation_end=motor.end[last_move],
@@ -642,10 +659,23 @@ def _faults(p: RecordingParameters) -> Faults:
     return p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
 
 
+def _plan_motion(
+    p: RecordingParameters, motor: Motor, n_samples: int
+) -> tuple[Motor | Motion, Ticks]:
+    """Give the angle at any time, and the encoder's ticks."""
+    if p.motion is None or isinstance(p.motion, Mapping):
+        return motor, motor.ticks(p.rotation_increment)
+    time, _ = crossings(p.motion, p.rotation_increment, 0.0, n_samples / p.sampling_rate, step=2e-4)
+    turned = np.asarray(np.arange(1, len(time) + 1) * p.rotation_increment, np.float64)
+    return p.motion, Ticks(time=time, rotation=np.zeros(len(time), np.int32), turned=turned)
+
+
 def _plan_motor(p: RecordingParameters) -> Motor:
     """Schedule of the motor; its first rotation may begin before the recording does."""
 
     def schedule(first_start: float) -> Motor:
+        if p.protocol == "free":
+            return full_protocol([])
         if p.protocol == "incremental":
             return incremental_protocol(
                 first_start=first_start,
@@ -674,7 +704,8 @@ def _plan_motor(p: RecordingParameters) -> Motor:
 
 def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
     """Frames of the movie and samples of the signals."""
-    last = float(motor.end[-1]) if motor.end.size else p.lead_s + p.rest_before_s
+    rest = 0.0 if p.protocol == "free" else p.rest_before_s
+    last = float(motor.end[-1]) if motor.end.size else p.lead_s + rest
     if _faults(p).ends_within_rotation and motor.end.size:
         start = motor.start[motor.rotation == motor.rotation[-1]][0]
         stop = float(start + motor.end[-1]) / 2

@@ -28,7 +28,7 @@ def run(
     *,
     events: Events | str | Path,
     movie: Movie | str | Path,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     outputs: Outputs,
 ) -> Angles:
@@ -40,7 +40,7 @@ def run(
         What the step ``parse_signals`` wrote.
     movie : Movie or path
         The movie's TIFF, or a pattern for several; or the movie, opened. Only metadata are read.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
         The configuration; its sections ``angles`` and ``movie`` are read, and the key

@@ -40,7 +40,7 @@ def run(
     angles: Angles | str | Path,
     calibration: Calibration | str | Path,
     session: str,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     outputs: Outputs,
     threads: int = 1,
@@ -57,7 +57,7 @@ def run(
         The calibration that the movie was derotated with.
     session : str
         The session's name.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
         The configuration; its section ``quality`` is read, and the key

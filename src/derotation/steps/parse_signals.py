@@ -8,12 +8,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from derotation.errors import InputError
+from derotation.errors import ConfigError, InputError
+from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
-from derotation.plots.signals import plot_signals
+from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
+from derotation.signals.roles import REQUIRED_ROLES
+from derotation.signals.rows import Rows, read_rows
+from derotation.signals.without_signals import events_without_signals
 from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import open_session_movie, save_plot, settle
 
@@ -38,11 +42,12 @@ _RATE_TOLERANCE = 0.02
 def run(
     *,
     movie: Movie | str | Path,
-    signals: str | Path,
+    signals: str | Path | None,
     stimulus: str | Path | None,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     outputs: Outputs,
+    angle_table: str | Path | None = None,
 ) -> Events:
     """Find all events of a session and bring them to agree with its movie.
 
@@ -51,17 +56,21 @@ def run(
     movie : Movie or path
         The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
         metadata are read.
-    signals : path
-        The analog signals.
+    signals : path or None
+        The analog signals; None if a table has an angle for each frame or line, and nothing else
+        was recorded.
     stimulus : path or None
-        The table of speeds and directions; needed for the protocol full.
-    protocol : {"full", "incremental"}
+        The table of speeds and directions; needed for the protocol full if the angle comes from
+        ticks.
+    protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
-        The configuration; its sections ``signals``, ``scan`` and ``movie`` are read, and for the
-        protocol incremental the key ``angles.degrees_per_step``.
+        The configuration; its sections ``signals``, ``scan`` and ``movie`` are read, and of
+        ``angles`` what says where the angle comes from.
     outputs : Outputs
         Where files go.
+    angle_table : path, optional
+        The table of angles, for the source ``table``.
 
     Returns
     -------
@@ -73,28 +82,90 @@ def run(
     DerotationError
         If a file cannot be read, or signals and movie disagree by more than can be repaired.
     """
-    chosen = config["signals"]
-    recorded = open_signals(signals, **signal_options(chosen))
+    chosen, angles = config["signals"], config.get("angles") or {}
+    source = angles.get("source") or "ticks"
+    recorded = None if signals is None else _open(signals, chosen, source)
     table = None if stimulus is None else read_stimulus(stimulus, **stimulus_options(chosen))
+    written = None
+    if source == "table" and angle_table is not None:
+        written = read_angle_table(angle_table)
     with open_session_movie(movie, config) as opened:
-        found = parse_signals(
-            recorded,
-            n_frames=opened.shape[0],
-            lines_per_frame=_lines_per_frame(opened, config),
-            sampling_rate=chosen["sampling_rate"],
-            protocol=protocol,
-            stimulus=table,
-            clock_index=opened.clock_index,
-            n_clock_frames=opened.n_clock_frames,
-            config=chosen,
-            degrees_per_step=(
-                config["angles"]["degrees_per_step"] if protocol == "incremental" else None
-            ),
-        )
-        found = _with_frame_rate_checked(_rows_only(found, opened.shape[1]), opened)
+        lines = _lines_per_frame(opened, config)
+        rows = read_rows(opened.shape[1], config["scan"].get("rows"))
+        if recorded is None:
+            found = _without_signals(opened, lines, rows, written, config)
+        else:
+            found = parse_signals(
+                recorded,
+                n_frames=opened.shape[0],
+                lines_per_frame=lines,
+                sampling_rate=chosen["sampling_rate"],
+                protocol=protocol,
+                stimulus=table,
+                clock_index=opened.clock_index,
+                n_clock_frames=opened.n_clock_frames,
+                config=chosen,
+                degrees_per_step=(
+                    config["angles"]["degrees_per_step"] if protocol == "incremental" else None
+                ),
+                angles=angles,
+                table=written,
+                rows=rows,
+                line_period_s=opened.metadata.line_period_s,
+                flyback_lines=config["scan"].get("flyback_lines") or 0.0,
+            )
+            found = _with_frame_rate_checked(found, opened)
     found.save(outputs.events, outputs.summary)
-    save_plot(plot_signals(*_as_used(recorded, found)), outputs.plot)
+    figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
+    save_plot(figure, outputs.plot)
     return found
+
+
+def _open(signals: str | Path, chosen: Mapping[str, Any], source: str) -> AnalogSignals:
+    """Open the signals with the channels that the angle's source needs."""
+    if chosen["sampling_rate"] is None:
+        raise ConfigError(
+            "signals.sampling_rate is null, which only sessions without signals allow; give the "
+            f"samples per second of {signals}."
+        )
+    return open_signals(
+        signals,
+        required=REQUIRED_ROLES.get(source, REQUIRED_ROLES["ticks"]),
+        **signal_options(chosen),
+    )
+
+
+def _without_signals(
+    movie: Movie,
+    lines: int,
+    rows: Rows,
+    table: AngleTable | None,
+    config: Mapping[str, Any],
+) -> Events:
+    """Time the lines by the frame rate alone."""
+    if table is None:
+        raise InputError(
+            f"{movie.paths[0]}: the session has neither signals nor, with angles.source: table, a "
+            "table of angles; give one of them in the sample sheet."
+        )
+    scan = config["scan"]
+    rate = settle("scan.frame_rate", scan.get("frame_rate"), movie.metadata.frame_rate, None)
+    if rate is None:
+        raise InputError(
+            f"{movie.paths[0]} does not say its frame rate, and without signals nothing else does: "
+            "set scan.frame_rate."
+        )
+    duty = settle("scan.line_duty", scan.get("line_duty"), movie.metadata.line_duty, None)
+    return events_without_signals(
+        table,
+        clock_index=movie.clock_index,
+        clock_rate=rate,
+        lines_per_frame=lines,
+        rows=rows,
+        line_period_s=movie.metadata.line_period_s,
+        flyback_lines=scan.get("flyback_lines"),
+        line_duty=duty,
+    )
 
 
 def _lines_per_frame(movie: Movie, config: Mapping[str, Any]) -> int:
@@ -110,21 +181,6 @@ def _lines_per_frame(movie: Movie, config: Mapping[str, Any]) -> int:
             "counts lines that are not saved."
         )
     return lines
-
-
-def _rows_only(events: Events, height: int) -> Events:
-    """Leave out the lines after the last row: the scanner's way back, which is not saved."""
-    unsaved = events.line_start.shape[1] - height
-    if unsaved == 0:
-        return events
-    logger.info("The clock counts %d lines per frame that are not in the movie.", unsaved)
-    line_start = events.line_start[:, :height]
-    return replace(
-        events,
-        line_start=line_start,
-        line_repaired=events.line_repaired[:, :height],
-        frame_end=line_start[:, -1] + events.line_duration,
-    )
 
 
 def _as_used(signals: AnalogSignals, events: Events) -> tuple[AnalogSignals, Events]:

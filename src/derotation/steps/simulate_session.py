@@ -12,7 +12,7 @@ __all__ = ["run"]
 def run(
     *,
     folder: str | Path,
-    protocol: Literal["full", "incremental"],
+    protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     threads: int = 1,
 ) -> dict[str, Path]:
@@ -23,7 +23,7 @@ def run(
     folder : path
         Where the files go: ``movie.tif``, ``signals.npy``, ``stimulus.csv`` (protocol full only),
         ``truth.npz`` and ``truth.json``.
-    protocol : {"full", "incremental"}
+    protocol : {"full", "incremental", "free"}
         What the motor does.
     config : mapping
         The session's part of the section ``simulate``.

@@ -60,7 +60,7 @@ def test_truth_is_no_number():
         ({"sesions": "a"}, 'sesions: there is no such key; did you mean "sessions"?'),
         ({"angles": {"line_referense": "end"}}, 'did you mean "line_reference"?'),
         ({"angles": {"interpolation": "cubic"}}, "it belongs to the section derotate"),
-        ({"angles": {"zzz": 1}}, "no such key. Allowed: line_reference, "),
+        ({"angles": {"zzz": 1}}, "no such key. Allowed: source, direction, "),
         ({"angles": {"line_reference": "midle"}}, "start, middle or end. Did you mean "),
         ({"angles": {"direction_sign": 2}}, "found 2, allowed: 1 or -1."),
         ({"center": {"n_frames": 3}}, "found 3, allowed: a whole number of at least 8."),

@@ -95,7 +95,8 @@ def test_stage_positions_are_numbers():
         (row("Mosaic"), "session", "a folder of the workflow"),
         (row("first"), "session", '"first" is also in row 2'),
         (row("First"), "session", 'differs only in case from "first" in row 2'),
-        (row(protocol="ful"), "protocol", 'found the text "ful", allowed: full or incremental.'),
+        (row(protocol="ful"), "protocol",
+         'found the text "ful", allowed: full, incremental or free.'),
         (row(movie=""), "movie", "the cell is empty"),
         (row(movie="raw/x.tif"), "movie", 'there is no file "raw/x.tif"'),
         (row(movie="rawr/x.tif"), "movie", 'the folder "rawr" does not exist'),
@@ -157,7 +158,7 @@ def test_cells_beyond_the_last_column_are_an_error():
     [
         ("session,protocol,movie,signals", "separated by commas, expected tabs"),
         ("session;protocol;movie;signals", "separated by semicolons, expected tabs"),
-        ("session\tprotocol\tmovie", "missing columns: signals. Found: session, protocol"),
+        ("session\tprotocol\tsignals", "missing columns: movie. Found: session, protocol"),
         ("sesion\tprotocol\tmovie\tsignals", 'session (is "sesion" meant to be this?)'),
         (HEADER + "\tmouse", "'mouse' stands there twice"),
     ],
@@ -180,7 +181,7 @@ def test_a_misspelt_optional_column_is_kept_and_pointed_out(caplog):
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        ("session\tmovie\n".encode("utf-16"), "missing columns: protocol, signals"),
+        ("session\tmovie\n".encode("utf-16"), "missing columns: protocol"),
         ("session\tmovie\n".encode("utf-16-le"), "row 1: there is a NUL character"),
         (
             f"{HEADER}\n{row()}\tM\xfcller".encode("latin-1"),

@@ -38,11 +38,16 @@ OTHERS = {
     ("Display", "Original"),
     ("error", "skip"),
     ("mirror", "constant"),
-    ("scanimage", "ome", "imagej", "plain"),
+    ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
     ("high", "low"),
     ("ok", "look", "bad", "none"),
     ("done", "failed", "missing"),
     ("npy", "bin"),
+    ("npy", "bin", "h5", "wavesurfer", "tdms", "mat", "csv"),
+    ("h5", "wavesurfer", "tdms", "mat", "csv"),
+    ("tif", "prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"),
+    ("full", "incremental"),  # each has a pipeline class
+    ("auto", "first", "last", "skip"),  # of a setting that may also be numbers
 }
 # Parameters of functions that can be used on their own, and the keys whose defaults they repeat.
 PARAMETERS = {

@@ -71,7 +71,7 @@ def test_each_message_names_file_line_and_key(write):
         f'{file}, line 4: centre: there is no such key; did you mean "center"?',
         f'{file}, line 6: plane.output: found the text "skan", allowed: scan or sample. '
         'Did you mean "scan"?',
-        f"{file}, line 2: signals.sampling_rate: found 0, allowed: a number above 0.",
+        f"{file}, line 2: signals.sampling_rate: found 0, allowed: a number above 0, or null.",
     ]
 
 

@@ -46,7 +46,7 @@ def edges_slowly(volts, rise_at, fall_at, threshold):
 @given(
     st.lists(st.floats(0, 1, width=32), min_size=2, max_size=60),
     st.integers(1, 7),
-    st.floats(0.0, 0.3),
+    st.floats(0.01, 0.3),
 )
 @settings(max_examples=100, deadline=None)
 def test_edges_do_not_depend_on_chunks(values, size, band):

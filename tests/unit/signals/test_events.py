@@ -164,7 +164,10 @@ def test_a_rotation_whose_on_signal_is_missing_comes_from_its_ticks():
     assert np.bincount(events.tick_rotation).tolist() == [1800] * 3
 
 
-@pytest.mark.parametrize("rows", [TABLE[:2], [*TABLE, (200, 1)], [*TABLE, *TABLE]])
+OTHERS = [(50, 1), *TABLE[1:], (80, 1)]
+
+
+@pytest.mark.parametrize("rows", [TABLE[:2], [*TABLE[:2], (50, 1), (80, 1)], OTHERS])
 def test_another_number_of_rotations_than_rows_is_refused(rows):
     with pytest.raises(SignalError) as error:
         parse(rig(), stimulus=as_stimulus(rows))
@@ -222,19 +225,38 @@ def test_rows_beyond_the_cut_are_aligned_by_speed():
     events = parse_cut(source, as_signals(volts), [*TABLE, (50, 1), (80, -1)])
     assert events.rotation_direction.tolist() == [1, -1, 1]
     assert "fit rows 1 to 3 only" in codes(events)["table_longer"].text
-    # Two ways to fit: refused.
+    # Two ways to fit: a session that was ended early, and that is said to be a guess.
+    events = parse_cut(source, as_signals(volts), [*TABLE, *TABLE])
+    assert events.rotation_direction.tolist() == [1, -1, 1]
+    assert "They also fit from row 4 on" in codes(events)["table_longer"].text
+    # One that begins within a rotation cannot be its beginning.
+    volts = source.volts()[:, round((source.turns[0].start + 0.7) * source.rate) :]
     with pytest.raises(SignalError, match="3 rotations found"):
         parse_cut(source, as_signals(volts), [*TABLE, *TABLE])
 
 
-def test_an_inverted_on_signal_is_refused():
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_session_that_was_ended_between_rotations(n):
+    source = rig(TABLE[:n], frames=60)
+    events = parse(source, stimulus=as_stimulus(TABLE))
+    assert events.rotation_direction.tolist() == [1, -1, 1][:n]
+    assert f"fit rows 1 to {n} only" in codes(events)["table_longer"].text
+
+
+def test_an_inverted_on_signal_is_recognized():
     source = rig()
     inner = edges(source)
     source.pulses["rotation_on"] = np.column_stack(
         [np.append(0, inner[:, 1]), np.append(inner[:, 0], source.duration)]
     )
+    events = parse(source)
+    assert np.bincount(events.tick_rotation).tolist() == [1800] * 3
+    assert "5400 of 5400 ticks come while it is low" in codes(events)["inverted"].text
+    events = parse(source, invert=["rotation_on"])
+    assert np.bincount(events.tick_rotation).tolist() == [1800] * 3
+    assert not events.repairs
     with pytest.raises(SignalError, match=r"5400 of 5400 ticks come while rotation_on is low"):
-        parse(source)
+        parse(source, recognize_clocks=False)
 
 
 def test_no_ticks_to_speak_of():

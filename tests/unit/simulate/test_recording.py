@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from derotation.errors import InputError
+from derotation.simulate.free_motion import Sinusoid
 from derotation.simulate.recording import plan_recording, simulate_recording
 from derotation.simulate.scene import Scene
 
@@ -341,7 +342,10 @@ def test_signal_noise_has_the_given_width():
     [
         ({"centre_offset": (0, 0)}, "unknown parameter 'centre_offset'.*'center_offset'"),
         ({"faults": {"dropped_tick": 0.1}}, "unknown faults 'dropped_tick'.*'dropped_ticks'"),
-        ({"protocol": "partial"}, "protocol must be one of full, incremental; found 'partial'"),
+        (
+            {"protocol": "partial"},
+            "protocol must be one of full, incremental, free; found 'partial'",
+        ),
         ({"dtype": "int64"}, "dtype must be one of"),
         ({"illumination": "dark"}, "illumination must be one of even, uneven"),
         ({"illumination_strength": 1}, "illumination_strength must be at least 0 and below 1"),
@@ -359,3 +363,43 @@ def test_signal_noise_has_the_given_width():
 def test_impossible_parameters_are_refused(parameters, message):
     with pytest.raises(InputError, match=message):
         plan_recording(**parameters)
+
+
+def test_a_sample_that_turns_freely_is_rendered_at_its_angles():
+    motion = Sinusoid(amplitude=60, frequency=0.5, phase=20)
+    options = {"shape": (24, 32), "frame_rate": 10, "n_cells": 8, "photons_per_pixel": None,
+               "dtype": "float64", "calcium": False, "sampling_rate": 5000}  # fmt: skip
+    made = simulate_recording(protocol="free", motion=motion, n_frames=6, **options)
+    times = made.line_start + made.plan.line_duration / 2
+    np.testing.assert_allclose(
+        made.line_angles, 60 * np.sin(np.pi * times + np.radians(20)), atol=1e-9
+    )
+    # A pixel shows the sample where it was at the pixel's own time.
+    row, column = 5, 20
+    angle = motion.angle(made.plan.pixel_times(3)[row, column])
+    x, y = made.plan.place_in_sample(column, row, angle)
+    there = made.plan.scene.evaluate(x, y, made.plan.activity[3])
+    assert made.movie[3, row, column] == pytest.approx(100 + 20 * float(there))
+    # One tick per 0.2 degrees, back and forth.
+    ticks = made.plan.ticks.time
+    assert np.abs(motion.angle(ticks) / 0.2 - np.round(motion.angle(ticks) / 0.2)).max() < 1e-5
+    again = simulate_recording(
+        protocol="free", n_frames=6, **options,
+        motion={"sinusoid": {"amplitude": 60, "frequency": 0.5, "phase": 20}},
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.movie, made.movie)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"protocol": "free", "n_frames": 5}, "a motion is needed"),
+        ({"motion": Sinusoid(amplitude=1, frequency=1)}, "a motion is needed"),
+        ({"protocol": "free", "motion": Sinusoid(amplitude=1, frequency=1)}, "needs n_frames"),
+        ({"protocol": "free", "motion": {"jump": {}}, "n_frames": 5}, "found jump"),
+        ({"protocol": "free", "motion": {"sinusoid": {"size": 1}}, "n_frames": 5}, "size"),
+    ],
+)
+def test_motions_that_make_no_sense(options, words):
+    with pytest.raises(InputError, match=words):
+        simulate_recording(shape=(8, 8), **options)

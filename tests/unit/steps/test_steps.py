@@ -171,16 +171,31 @@ def test_fewer_lines_than_rows_are_refused(raw, tmp_path):
     assert not list(tmp_path.rglob("*.*"))
 
 
-def test_lines_that_are_not_saved_are_left_out(raw, tmp_path):
-    # The same signals with a movie of which the last rows were not saved.
-    short = raw | {"movie": tmp_path / "short.tif"}
-    tifffile.imwrite(
-        short["movie"], tifffile.imread(raw["movie"])[:, :30], photometric="minisblack"
-    )
-    events = parse(short, tmp_path, scan={"lines_per_frame": 40})
-    whole = parse(raw, tmp_path)
-    np.testing.assert_array_equal(events.line_start, whole.line_start[:, :30])
-    assert events.frame_end[0] < whole.frame_end[0]
+def test_rows_of_a_cropped_or_binned_movie_are_asked_for(raw, tmp_path):
+    movie, whole = tifffile.imread(raw["movie"]), parse(raw, tmp_path)
+    kinds = {
+        "bottom": (movie[:, :30], {"first": 0}, whole.line_start[:, :30]),
+        "top": (movie[:, 10:], {"first": 10}, whole.line_start[:, 10:]),
+        "both": (movie[:, 4:34], {"first": 4}, whole.line_start[:, 4:34]),
+        # The start of a row of two lines lies between theirs.
+        "binned": (
+            (movie[:, ::2] + movie[:, 1::2]) / 2,
+            {"step": 2},
+            (whole.line_start[:, ::2] + whole.line_start[:, 1::2]) / 2,
+        ),
+    }
+    for name, (stack, rows, line_start) in kinds.items():
+        own = raw | {"movie": tmp_path / f"{name}.tif"}
+        tifffile.imwrite(own["movie"], stack.astype(np.float32), photometric="minisblack")
+        with pytest.raises(DerotationError, match=r"scan\.rows"):
+            parse(own, tmp_path)
+        with pytest.raises(DerotationError, match=r"scan\.rows"):
+            parse(own, tmp_path, scan={"lines_per_frame": 40})
+        events = parse(own, tmp_path, scan={"lines_per_frame": 40, "rows": rows})
+        np.testing.assert_allclose(events.line_start, line_start, atol=1)
+    beyond = {"lines_per_frame": 40, "rows": {"first": 30}}
+    with pytest.raises(DerotationError, match="a frame has 40 lines"):
+        parse(own, tmp_path, scan=beyond)
 
 
 def test_exchanged_clocks_are_used_the_other_way_round(tmp_path):

@@ -2,20 +2,22 @@
 
 import numpy as np
 
-from derotation.maps.kernels.compiling import compiled
+from derotation.maps.kernels.compiling import FUSED, compiled
 
 
-@compiled
+@compiled(fastmath=FUSED)
 def _round_places(x0, x1, x2, y0, y1, y2, start, stop, height, width, pitch, place):
     """Round the places x0 + x1 i + x2 i^2 (y likewise) to flat indices; height * pitch: none."""
-    nowhere, width, height = np.int32(height * pitch), np.int32(width), np.int32(height)
-    pitch = np.int32(pitch)
+    nowhere, pitch = np.int32(height * pitch), np.int32(pitch)
+    x_end, y_end = np.float64(width), np.float64(height)
     for i in range(start, stop):
         column = np.float64(i)
-        x = np.int32(np.floor(x0 + 0.5 + column * (x1 + column * x2)))
-        y = np.int32(np.floor(y0 + 0.5 + column * (y1 + column * y2)))
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        place[i] = y * pitch + x if inside else nowhere
+        x = np.floor(x0 + 0.5 + column * (x1 + column * x2))
+        y = np.floor(y0 + 0.5 + column * (y1 + column * y2))
+        # Compared before it is converted: what is NaN (beside a line without a map) has no integer.
+        inside = (x >= 0.0) & (x < x_end) & (y >= 0.0) & (y < y_end)
+        x, y = x if inside else 0.0, y if inside else 0.0
+        place[i] = np.int32(y) * pitch + np.int32(x) if inside else nowhere
 
 
 @compiled
@@ -27,9 +29,10 @@ def _neighbor(j, last, earlier):
 
 
 @compiled
-def _along_x(row, j, shift):
-    """Give slope and start of a row of a map along line j, displaced by `shift` to the right."""
-    return row[0], row[1] * j + row[2] - row[0] * shift
+def _along_x(maps, f, m, k, j, shift):
+    """Give slope and start along line j, displaced by `shift`, of row k of the map of line m."""
+    a = maps[f, m, k, 0]
+    return a, maps[f, m, k, 1] * j + maps[f, m, k, 2] - a * shift
 
 
 @compiled
@@ -40,10 +43,10 @@ def _places_of_part(
     k = _neighbor(j, maps.shape[1] - 1, earlier)
     towards = np.float64(k - j)
     p, q = towards * (offset - slope * 0.5 * (place.shape[0] - 1)), towards * slope
-    (x1, x0), (y1, y0) = _along_x(maps[f, j, 0], j, shift), _along_x(maps[f, j, 1], j, shift)
+    (x1, x0), (y1, y0) = _along_x(maps, f, j, 0, j, shift), _along_x(maps, f, j, 1, j, shift)
     (x1_k, x0_k), (y1_k, y0_k) = (
-        _along_x(maps[f, k, 0], j, shift),
-        _along_x(maps[f, k, 1], j, shift),
+        _along_x(maps, f, k, 0, j, shift),
+        _along_x(maps, f, k, 1, j, shift),
     )
     dx1, dx0, dy1, dy0 = x1_k - x1, x0_k - x0, y1_k - y1, y0_k - y0
     _round_places(
@@ -85,7 +88,10 @@ def place_line(frames, maps, f, j, slope, offset, shift, shape, place, image):
     height, width = shape
     nowhere = np.uint32(image.shape[0] - 1)
     pitch = (image.shape[0] - 1) // height
-    if np.isnan(maps[f, j].sum()):
+    total = 0.0
+    for k in range(2):
+        total += maps[f, j, k, 0] + maps[f, j, k, 1] + maps[f, j, k, 2]
+    if np.isnan(total):
         return
     _places_of_line(maps, f, j, slope, offset, shift, height, width, pitch, place)
     for i in range(place.shape[0]):
@@ -98,13 +104,13 @@ def finish_image(image, blank, out):
     """Copy what was placed (not NaN) to `out` (Hout, Wout), the rest is blank; count the placed."""
     height, width = out.shape
     pitch = (image.shape[0] - 1) // height
-    n_placed = 0
+    n_placed = np.int32(0)
     for y in range(height):
-        row = image[y * pitch : y * pitch + width]
         for x in range(width):
-            placed = not np.isnan(row[x])
-            out[y, x] = row[x] if placed else blank
-            n_placed += np.int64(placed)
+            value = image[np.uint32(y * pitch + x)]
+            placed = not np.isnan(value)
+            out[y, x] = value if placed else blank
+            n_placed += np.int32(placed)
     return n_placed
 
 

@@ -9,10 +9,10 @@ from derotation.maps.kernels.compiling import FUSED, compiled
 OVERSHOOT = 0.01
 MAX_SEGMENT_CHANGES = 16
 # In single precision only each fourth pixel of a row is solved, and places between them are
-# interpolated, if the maps of a frame bend by less than this from line to line (px, third
-# difference); it errs by less than half of it then. The angle of a line is not known better.
+# interpolated, if the maps of a frame bend by less than this from line to line (px in a corner,
+# third difference); it errs by less than half of it then, as the largest errors of angles do.
 STRIDE = 4
-MAX_BEND = 0.01
+MAX_BEND = 0.02
 # ... and if no place moves further than this from line to line (px).
 MAX_STEP = 0.6
 
