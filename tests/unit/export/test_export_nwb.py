@@ -7,14 +7,13 @@ import pytest
 import tifffile
 from test_export_suite2p import CENTER, HEIGHT, RATE, WIDTH, Session
 
-from derotation import _optional
-from derotation.errors import InputError
+from derotation.errors import PYNWB_MISSING, InputError
 from derotation.export import nwb
 from derotation.export.nwb import export_nwb
 from derotation.io.movie import open_movie
 
 # .ci/run installs pynwb with the extra "test", so that nothing is skipped there.
-pynwb = pytest.importorskip("pynwb", reason=_optional.PYNWB_MISSING)
+pynwb = pytest.importorskip("pynwb", reason=PYNWB_MISSING)
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the packages behind pynwb
 
 
