@@ -21,9 +21,7 @@ def parse_signals(folder: Path, config: dict[str, Any], threads: int) -> None:
         stimulus=folder / "stimulus.csv" if protocol(folder) == "full" else None,
         protocol=protocol(folder),
         config=config,
-        events=folder / "events.npz",
-        summary=folder / "events.json",
-        plot=folder / "signals.png",
+        outputs=parse_signals.Outputs.within(folder),
     )
 
 
@@ -35,9 +33,7 @@ def interpolate_angles(folder: Path, config: dict[str, Any], threads: int) -> No
         movie=folder / "movie.tif",
         protocol=protocol(folder),
         config=config,
-        angles=folder / "angles.npz",
-        table=folder / "angles.csv",
-        plot=folder / "angles.png",
+        outputs=interpolate_angles.Outputs.within(folder),
     )
 
 
@@ -49,9 +45,7 @@ def estimate_center(folder: Path, config: dict[str, Any], threads: int) -> None:
         angles=folder / "angles.npz",
         session=folder.name,
         config=config,
-        center=folder / "center.json",
-        table=folder / "center.csv",
-        plot=folder / "center.png",
+        outputs=estimate_center.Outputs.within(folder),
         threads=threads,
     )
 
@@ -65,11 +59,7 @@ def estimate_plane(folder: Path, config: dict[str, Any], threads: int) -> None:
         center=folder / "center.json",
         session=folder.name,
         config=config,
-        calibration=folder / "calibration.json",
-        text=folder / "center_of_rotation.txt",
-        rest=folder / "rest.tif",
-        plane_plot=folder / "plane.png",
-        wobble_plot=folder / "wobble.png",
+        outputs=estimate_plane.Outputs.within(folder),
         threads=threads,
     )
 
@@ -82,11 +72,7 @@ def estimate_illumination(folder: Path, config: dict[str, Any], threads: int) ->
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         config=config,
-        illumination=folder / "illumination.npz",
-        summary=folder / "illumination.json",
-        dark_angles=folder / "dark_angles.csv",
-        plot=folder / "illumination.png",
-        dark_angles_plot=folder / "dark_angles.png",
+        outputs=estimate_illumination.Outputs.within(folder),
         threads=threads,
     )
 
@@ -99,15 +85,7 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         config=config,
-        output=folder / "derotated.tif",
-        seen=folder / "seen.npz",
-        mean=folder / "mean.tif",
-        raw_mean=folder / "raw_mean.tif",
-        coverage=folder / "coverage.tif",
-        coverage_table=folder / "coverage.csv",
-        statistics=folder / "statistics.npz",
-        before_after=folder / "before_after.png",
-        contact_sheet=folder / "contact_sheet.png",
+        outputs=derotate_movie.Outputs.within(folder),
         threads=threads,
     )
 
@@ -123,11 +101,7 @@ def measure_quality(folder: Path, config: dict[str, Any], threads: int) -> None:
         session=folder.name,
         protocol=protocol(folder),
         config=config,
-        quality=folder / "quality.json",
-        residual_shift=folder / "residual_shift.png",
-        mean_by_angle=folder / "mean_by_angle.png",
-        blob=folder / "blob.png",
-        coverage=folder / "coverage_over_time.png",
+        outputs=measure_quality.Outputs.within(folder),
         threads=threads,
     )
 
@@ -141,8 +115,8 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
         statistics=folder / "statistics.npz",
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
-        mean=folder / "mean.tif",
-        coverage=folder / "coverage.tif",
+        mean=folder / "images/mean.tif",
+        coverage=folder / "images/coverage.tif",
         session=folder.name,
         config=config,
         folder=folder / "suite2p",

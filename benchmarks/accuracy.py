@@ -23,7 +23,8 @@ from derotation.calibration.center import estimate_center
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.resample import derotate_frames
+from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import line_maps
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import parse_signals
@@ -404,7 +405,7 @@ def warm_up(angles: Angles) -> None:
     derotate_frames(
         few,
         line_maps(np.ones((1, 8)), (3.5, 3.5)),
-        timing=LineTiming(line_duty=angles.line_duty),
+        timing=angles.timing(),
         dtype=np.float32,
         keep_seen=True,
     )

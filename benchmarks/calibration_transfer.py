@@ -18,7 +18,7 @@ from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_session
@@ -82,15 +82,10 @@ def residual_shifts(folder: Path, calibration: Calibration) -> list[tuple]:
     with open_movie(folder / "movie.tif") as movie:
         angles = read_angles(folder, movie, "full")
         frames = movie.read(np.arange(len(movie)))
-    derotated = derotate_frames(
-        frames,
-        calibration.maps(angles.line_angles),
-        timing=LineTiming(line_duty=angles.line_duty),
-        dtype=np.float32,
-        threads=2,
-        keep_seen=True,
+    derotated = LineMaps.of(angles, calibration).derotate(
+        frames, slice(None), dtype=np.float32, threads=2, keep_seen=True
     )
-    at_rest = np.all(angles.line_angles == 0, axis=1)
+    at_rest = angles.at_rest
     always = derotated.seen.all(axis=0)
     window = always * np.outer(*(np.hanning(n) for n in always.shape))
     reference = derotated.frames[at_rest].mean(axis=0)

@@ -15,7 +15,6 @@ from derotation.calibration.center import estimate_center
 from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.maps.resample import LineTiming
 from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_session
@@ -80,13 +79,11 @@ def measure(protocol: str, size: int, seed: int, threads: int) -> list[tuple]:
                 config={},
             )
             angles = interpolate_angles(events, protocol=protocol)
-            timing = LineTiming(line_duty=angles.line_duty)
             rows = []
             for method in (method for kind, method, _ in METHODS if kind == protocol):
                 cpu, wall = time.process_time(), time.perf_counter()
-                found = estimate_center(
-                    movie, angles, {"method": method}, timing=timing, threads=threads
-                ).calibration
+                estimate = estimate_center(movie, angles, {"method": method}, threads=threads)
+                found = estimate.calibration
                 error = float(np.hypot(*(np.array(found.center) - truth)))
                 said = float(np.hypot(*(found.center_sd or (np.nan, np.nan))))
                 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -161,7 +161,7 @@ def movie_kinds(folder: Path) -> Iterator[Kind]:
     for name, (place, inside, read) in ways.items():
         kind = name.removesuffix("_frame").removesuffix("_mat")
         with contextlib.suppress(ConfigError):
-            path = write_movie(folder / place, kind, iter(frames), plan)  # type: ignore[arg-type]
+            path = write_movie(folder / place, kind, iter(frames), plan)
             if inside:
                 path = path / inside
             elif name == "scanbox_mat":
@@ -335,7 +335,7 @@ def damaged(content: bytes, damage: list[tuple[str, int, int]]) -> bytes:
             n_bytes = (2, 4, 4, 8)[how % 4]
             lie = LIES[how // 4 % len(LIES)] % 256**n_bytes
             order = "little" if how & 1024 else "big"
-            found[where : where + n_bytes] = lie.to_bytes(n_bytes, order)  # type: ignore[arg-type]
+            found[where : where + n_bytes] = lie.to_bytes(n_bytes, order)
         elif what == "number":
             digits = where
             while digits < len(found) and not chr(found[digits]).isdigit():

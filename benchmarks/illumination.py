@@ -31,7 +31,6 @@ from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.light.illumination import estimate_illumination
-from derotation.maps.resample import LineTiming
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_recording
@@ -123,9 +122,8 @@ def measure(pattern: str, seed: int, size: int, photons: float, geometry: bool) 
             calibration = Calibration(
                 center=recording.center, image_shape=(size, size), method="fixed"
             )
-            timing = LineTiming(line_duty=angles.line_duty)
             began = time.process_time()
-            found = estimate_illumination(movie, angles, calibration, timing=timing, threads=1)
+            found = estimate_illumination(movie, angles, calibration, threads=1)
             cpu_s = time.process_time() - began
             gains = {
                 "recorded": {},
@@ -135,9 +133,9 @@ def measure(pattern: str, seed: int, size: int, photons: float, geometry: bool) 
             nrmse = {}
             for key, gain in gains.items():
                 still = folder / f"{key}.tif"
-                derotate_movie(movie, angles, calibration, still, timing=timing, threads=2, **gain)
+                derotate_movie(movie, angles, calibration, still, threads=2, **gain)
                 nrmse[f"nrmse_{key}"] = compare(recording, angles, still, true_light, inside)
-            bias = list(geometry_errors(movie, angles, recording, timing)) if geometry else []
+            bias = list(geometry_errors(movie, angles, recording)) if geometry else []
     error = found.light[inside] / true_light[inside] - 1
     summary = found.dark_angles.summary()
     return {
@@ -169,12 +167,12 @@ def read_angles(folder: Path, movie: Movie) -> Angles:
 
 
 def geometry_errors(
-    movie: Movie, angles: Angles, recording: Recording, timing: LineTiming
+    movie: Movie, angles: Angles, recording: Recording
 ) -> Iterator[dict[str, float]]:
     """Estimate center, tilt and wobble; there is neither tilt nor wobble."""
-    center = estimate_center(movie, angles, timing=timing, threads=2).calibration
-    plane = estimate_plane(movie, angles, center, timing=timing, threads=2)
-    wobble = estimate_wobble(movie, angles, plane.calibration, timing=timing, threads=2)
+    center = estimate_center(movie, angles, threads=2).calibration
+    plane = estimate_plane(movie, angles, center, threads=2)
+    wobble = estimate_wobble(movie, angles, plane.calibration, threads=2)
     x, y = wobble.calibration.center
     yield {
         "x": x - recording.center[0],

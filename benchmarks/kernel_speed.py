@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from derotation.derotate_by_line import derotate_an_image_array_line_by_line
 from derotation.maps import kernels
-from derotation.maps.resample import FORWARD_PADDING, ORDERS, LineTiming, derotate_frames
+from derotation.maps.resample import FORWARD_PADDING, ORDERS, derotate_frames
+from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import image_center, invert, line_maps
 
 DEGREES_PER_LINE = 0.116
@@ -177,7 +178,8 @@ def kernel(
             out, counts, nobody,
         )  # fmt: skip
 
-    resample, phase = kernels.inverse_frames, ()
+    resample = kernels.inverse_frames
+    phase: tuple[float, ...] = ()
     if timing.bidirectional:
         resample, phase = kernels.inverse_frames_bidirectional, (0.0,)
     inverse = invert(data.maps)

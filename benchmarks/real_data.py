@@ -30,7 +30,8 @@ from skimage.metrics import normalized_root_mse
 from skimage.registration import phase_cross_correlation
 
 from derotation.io.movie import open_movie
-from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.maps.resample import derotate_frames
+from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import line_maps
 from derotation.simulate import signals_from_line_angles, write_signals
 

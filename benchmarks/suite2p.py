@@ -178,7 +178,7 @@ def shake(folder: Path, seed: int, noise: float) -> None:
     time = np.arange(len(movie))
     sway = 3 * np.stack([np.sin(time / 37), np.cos(time / 53)], axis=1)
     shifts = np.rint(sway + rng.normal(0, 0.7, sway.shape)).astype(int)
-    sd = noise * float(tifffile.imread(turning / "mean.tif").std())
+    sd = noise * float(tifffile.imread(turning / "images/mean.tif").std())
     with (
         SeenPixels(turning / "seen.npz") as seen,
         SeenWriter(folder / "shaken.npz", movie.shape) as writer,
@@ -209,7 +209,7 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
     config = load_config(turning / "config.yaml")
     source = folder / "rest" if movie == "at rest" else turning
     files = {"movie": turning / "derotated.tif", "angles": turning / "angles.npz",
-             "mean": turning / "mean.tif", "coverage": turning / "coverage.tif",
+             "mean": turning / "images/mean.tif", "coverage": turning / "images/coverage.tif",
              "seen": turning / "seen.npz", "statistics": turning / "statistics.npz"}  # fmt: skip
     if movie in ("derotated", "shaken"):
         config["export"]["fill"] = float(fill) if fill[0].isdigit() else fill

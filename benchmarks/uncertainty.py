@@ -27,7 +27,6 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.maps.line_maps import LineMaps
-from derotation.maps.resample import LineTiming
 from derotation.maps.transforms import image_center, wobble_shifts
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import parse_signals
@@ -96,15 +95,14 @@ def _estimate(
     movie: Any, files: dict[str, Path], truth: dict[str, Any], photons: float
 ) -> dict[str, Any]:
     angles = _angles(movie, files, 0.0)
-    timing = LineTiming(line_duty=angles.line_duty)
     start = Calibration(
         center=image_center(SHAPE), image_shape=SHAPE, method="registration", center_sd=(1.0, 1.0)
     )
-    plane = estimate_plane(movie, angles, start, timing=timing)
-    lag = estimate_lag(movie, angles, plane.calibration, timing=timing)
-    plane = estimate_plane(movie, angles, lag.calibration, timing=timing)
-    wobble = estimate_wobble(movie, angles, plane.calibration, timing=timing)
-    line_maps = LineMaps.of(angles, plane.calibration, timing=timing)
+    plane = estimate_plane(movie, angles, start)
+    lag = estimate_lag(movie, angles, plane.calibration)
+    plane = estimate_plane(movie, angles, lag.calibration)
+    wobble = estimate_wobble(movie, angles, plane.calibration)
+    line_maps = LineMaps.of(angles, plane.calibration)
     registration = Registration(read_sample(movie, line_maps, 170), 1)
     only_center = locate_center(registration, Geometry.of(plane.calibration))
 

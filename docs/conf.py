@@ -69,6 +69,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!derotation\.).*"),
     (r"py:.*", r"derotation\.(\w+\.)*_\w.*"),  # private
     (r"py:.*", r".*\|.*"),  # unions that autodoc takes for one name
+    (r"py:class", r"derotation\.(\w+\.)*T"),  # type variables
+    (r"py:class", r"derotation\.io\.signals\.LazyRows"),  # beside the public names
 ]
 
 sphinx_gallery_conf = {

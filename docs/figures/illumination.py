@@ -26,9 +26,7 @@ PARAMETERS = {
 def estimated() -> IlluminationEstimate:
     """Estimate the light of a session."""
     with simulated(**PARAMETERS) as session:
-        return estimate_illumination(
-            session.movie, session.angles, session.calibration, timing=session.timing
-        )
+        return estimate_illumination(session.movie, session.angles, session.calibration)
 
 
 def light_and_sample() -> Figure:

@@ -52,7 +52,7 @@ def _judged(
 ) -> tuple[NDArray[np.float32], Quality]:
     lines = session.angles if angles is None else angles
     calibration = session.calibration.replace(**changes)
-    result = derotate_movie(session.movie, lines, calibration, None, timing=session.timing)
+    result = derotate_movie(session.movie, lines, calibration, None)
     quality = measure_quality(
         result.statistics, session.events, lines, calibration, session="x", protocol="full"
     )

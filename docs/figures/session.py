@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from derotation.calibration import Calibration
@@ -12,7 +12,6 @@ from derotation.calibration.plane import estimate_plane
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
-from derotation.maps.resample import LineTiming
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events, parse_signals
 from derotation.simulate import simulate_session
@@ -26,12 +25,11 @@ class Session:
     movie: Movie
     events: Events
     angles: Angles
-    timing: LineTiming
     calibration: Calibration
 
     def derotated(self) -> DerotationResult:
         """Derotate the movie with what was found."""
-        return derotate_movie(self.movie, self.angles, self.calibration, None, timing=self.timing)
+        return derotate_movie(self.movie, self.angles, self.calibration, None)
 
 
 @contextmanager
@@ -50,15 +48,13 @@ def simulated(*, signals: dict[str, Any] | None = None, **parameters: Any) -> It
                 config=signals or {},
             )
             angles = interpolate_angles(events, protocol="full")
-            timing = LineTiming(
-                line_duty=angles.line_duty, bidirectional=parameters.get("bidirectional", False)
-            )
-            center = estimate_center(movie, angles, timing=timing).calibration
-            plane = estimate_plane(movie, angles, center, timing=timing)
+            both_ways = bool(parameters.get("bidirectional", False))
+            angles = replace(angles, bidirectional=both_ways)
+            center = estimate_center(movie, angles).calibration
+            plane = estimate_plane(movie, angles, center)
             yield Session(
                 movie=movie,
                 events=events,
                 angles=angles,
-                timing=timing,
                 calibration=plane.calibration,
             )

@@ -1,13 +1,19 @@
-"""Derotate an image stack whose line angles are known."""
+"""Derotate a recording, or an image stack whose line angles are known."""
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
+from derotation.images.offset import estimate_pmt_offset
+from derotation.io.movie import Movie, open_movie
 from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import (
     FORWARD_PADDING,
     Interpolation,
@@ -15,11 +21,117 @@ from derotation.maps.resample import (
     LineTiming,
     derotate_frames,
 )
+from derotation.signals.angles import Angles
 
-__all__ = ["derotate_an_image_array_line_by_line"]
+__all__ = ["derotate_an_image_array_line_by_line", "derotate_recording"]
 
 LineHook = Callable[[NDArray[Any], NDArray[Any], int, int, float, NDArray[Any]], object]
 ImageHook = Callable[[NDArray[Any], int], object]
+Path = str | os.PathLike[str]
+
+# Recorded frames that are worked on at once.
+CHUNK_BYTES = 16_000_000
+
+
+def derotate_recording(
+    movie: Movie | Path | ArrayLike,
+    angles: Angles | Path,
+    calibration: Calibration | Path,
+    *,
+    blank_pixels_value: float | None = None,
+    movement: ArrayLike | None = None,
+    interpolation: Interpolation = "quadratic",
+    threads: int = 1,
+) -> NDArray[Any]:
+    """Put every line of a recording back in its place, by all that is known about the session.
+
+    A sample recorded at p = (x, y), in pixels, on a line with the angle a goes to
+    ``R(a) (p - center) + center`` with R(a) = [[cos a, sin a], [-sin a, cos a]], and tilt, wobble,
+    lag and what else the calibration holds are undone in the same resampling, see
+    :mod:`derotation.maps.line_maps`. Angles are degrees, positive where the sample had turned
+    clockwise on a screen whose y axis points down; a line's angle is the one that the motor's
+    signals told a lag after the line was recorded.
+
+    Parameters
+    ----------
+    movie : Movie, path, or array_like of shape (frame, y, x)
+        The frames as recorded: a file or folder, a pattern for several, or what was opened or read.
+    angles : Angles or path
+        The angle of each line, as the signals tell it, and how lines were scanned (in one direction
+        or both, with which phase): ``angles.npz``.
+    calibration : Calibration or path
+        Center, tilt, wobble and lag: ``calibration.json``.
+    blank_pixels_value : float, optional
+        Value of output pixels that no line saw; by default what the detector gives without light,
+        estimated from the movie.
+    movement : array_like of shape (2, 3) or (3, 3), optional
+        Map (x, y) from this session's field of view to that of its reference.
+    interpolation : {"quadratic", "linear", "cubic", "nearest"}
+        See :func:`derotation.maps.resample.derotate_frames`.
+    threads : int
+        Threads that share the frames.
+
+    Returns
+    -------
+    ndarray of shape (frame, y, x)
+        The recording that stands still, in the data type of the movie; the same as
+        ``derotated.tif`` of the workflow with its default settings, but for uneven light, which is
+        not corrected. For a movie that does not fit into the memory, see
+        :func:`derotation.streaming.single_pass.derotate_movie`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or if movie, angles and calibration do not belong together.
+    MovieError
+        If the movie cannot be read.
+
+    Examples
+    --------
+    >>> still = derotate_recording("movie.tif", "angles.npz", "calibration.json")  # doctest: +SKIP
+    """
+    told = angles if isinstance(angles, Angles) else Angles.load(angles)
+    found = calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)
+    with contextlib.ExitStack() as stack:
+        if isinstance(movie, str | os.PathLike):
+            movie = stack.enter_context(open_movie(movie))
+        frames = movie if isinstance(movie, Movie) else np.asanyarray(movie)
+        _check_together(frames, told, found)
+        blank = blank_pixels_value
+        if blank is None:
+            blank = estimate_pmt_offset(frames)
+        line_maps = LineMaps.of(told, found, movement=movement)
+        still = np.empty(frames.shape, frames.dtype)
+        for start, raw in _chunks(frames):
+            numbers = slice(start, start + len(raw))
+            still[numbers] = line_maps.derotate(
+                raw, numbers, blank=blank, interpolation=interpolation, threads=threads
+            ).frames
+    return still
+
+
+def _check_together(frames: Movie | NDArray[Any], angles: Angles, calibration: Calibration) -> None:
+    if len(frames.shape) != 3:
+        msg = f"the movie has the shape {frames.shape}; expected (frame, y, x)"
+        raise InputError(msg)
+    name = str(frames.paths[0]) if isinstance(frames, Movie) else "the array"
+    if angles.line_angles.shape != frames.shape[:2]:
+        n_frames, n_lines = angles.line_angles.shape
+        msg = (
+            f"{name} has {frames.shape[0]} frames of {frames.shape[1]} lines, but there are angles "
+            f"for {n_frames} frames of {n_lines} lines; are movie and angles of the same session?"
+        )
+        raise InputError(msg)
+    calibration.check_shape(frames.shape, name)
+
+
+def _chunks(frames: Movie | NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    n_frames, height, width = frames.shape
+    size = max(CHUNK_BYTES // (height * width * frames.dtype.itemsize), 1)
+    if isinstance(frames, Movie):
+        yield from frames.chunks(size)
+    else:
+        yield from ((start, frames[start : start + size]) for start in range(0, n_frames, size))
 
 
 def derotate_an_image_array_line_by_line(
@@ -42,6 +154,11 @@ def derotate_an_image_array_line_by_line(
     threads: int = 1,
 ) -> NDArray[Any]:
     """Turn every line back by its angle and put it in its place.
+
+    A sample recorded at p = (x, y), in pixels, on a line with the angle a goes to
+    ``R(a) (p - center) + center`` with R(a) = [[cos a, sin a], [-sin a, cos a]]; a in degrees and
+    positive where the sample had turned clockwise on a screen whose y axis points down. A lag or
+    a wobble is not known here: :func:`derotate_recording` takes angles and calibration as they are.
 
     Parameters
     ----------

@@ -27,6 +27,7 @@ def true_angles(recording: Recording) -> Angles:
         rotation=np.where(moving, 0, -1).astype(np.int32),
         direction=np.where(moving, 1.0, np.nan),
         speed=np.where(moving, 200.0, np.nan),
+        bidirectional=recording.plan.parameters.bidirectional,
     )
 
 

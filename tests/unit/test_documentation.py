@@ -1,5 +1,6 @@
 """The documentation names every page and public module; the build itself is a step of .ci/run."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,20 @@ def test_the_reference_lists_modules_that_exist_and_each_once():
     for module in listed:
         path = ROOT / "src" / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), module
+
+
+def test_the_reference_lists_modules_in_their_rooms_with_the_sentence_of_each():
+    sections = re.split(r"^## ", (DOCS / "api.md").read_text(), flags=re.MULTILINE)
+    found = ((re.match(r".*: `(\w+)`\n", text), text) for text in sections)
+    rooms = {heading[1]: text for heading, text in found if heading}
+    assert len(rooms) > 15
+    for room, text in rooms.items():
+        docstring = ast.get_docstring(
+            ast.parse((ROOT / "src" / "derotation" / room / "__init__.py").read_text())
+        )
+        assert " ".join(docstring.split("\n\n")[0].split()) in " ".join(text.split()), room
+        for module in re.findall(r"^   derotation\.([.\w]+)$", text, re.MULTILINE):
+            assert module.split(".")[0] == room
 
 
 def test_pages_and_modules_that_nobody_listed_are_found(monkeypatch, tmp_path):

@@ -12,10 +12,10 @@ HOW_TO = ROOT / "docs/how_to_notebook.md"
 
 def test_the_blocks_run_one_after_the_other(finished, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     code = "\n".join(blocks)
     code = code.replace("demo_offcenter", "a").replace("60:70, 70:80", "18:26, 28:38")
-    code = code.replace("bidirectional=True", "bidirectional=False")
+    code = code.replace("slice(100, 110)", "slice(10, 20)")
     code = code.replace("movie[100:110]", "movie[10:20]")
     code = code.replace("plot_angles(angles, events)", "figure = plot_angles(angles, events)")
     monkeypatch.chdir(finished.folder)

@@ -54,15 +54,11 @@ def cohort(tmp_path_factory):
 def run_pipeline(cohort, name):
     """Run a pipeline on a session; one that has a calibration of its own uses it."""
     data, out = cohort.folder / "data" / name, cohort.folder / "pipeline"
-    kind = IncrementalPipeline if name == "steps" else FullPipeline
-
-    class Calibrated(kind):
-        def find_center(self, movie, angles):
-            if name == "tilted":
-                return Calibration.load(cohort.folder / "results/steps/calibration.json")
-            return super().find_center(movie, angles)
-
-    pipeline = Calibrated(
+    kind: type = IncrementalPipeline if name == "steps" else FullPipeline
+    if name == "tilted":
+        given = Calibration.load(cohort.folder / "results/steps/calibration.json")
+        kind = type("Calibrated", (kind,), {"find_center": lambda *_: given})
+    pipeline = kind(
         {
             "paths_read": {
                 "path_to_randperm": None if name == "steps" else str(data / "stimulus.csv"),

@@ -19,7 +19,7 @@ rule average_rest:
         disk_mb=disk(100),
     params:
         movie=movie_pattern,
-        config=settings("scan.bidirectional", *MOVIE_KEYS),
+        config=settings(*MOVIE_KEYS),
         code=code("average_rest"),
     message:
         "Averaging the frames of {wildcards.session} at rest"

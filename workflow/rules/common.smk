@@ -60,6 +60,9 @@ ANY_SESSION = "[A-Za-z0-9][A-Za-z0-9_-]*"
 # The keys of the section movie that decide what is read; frames_per_chunk only decides how.
 MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channels", "movie.dataset")
 
+# The keys of the section scan that decide when and where each sample of a line was recorded.
+SCAN_KEYS = ("scan.line_duty", "scan.bidirectional", "scan.bidi_phase")
+
 # Those that decide which channels an export holds.
 CHANNEL_KEYS = ("movie.channel", "export.functional_channel")
 
@@ -98,7 +101,7 @@ def angle_settings(wildcards):
     if protocol(wildcards) == "incremental":
         keys.append("degrees_per_step")
     own = [f"angles.{key}" for key in keys]
-    return settings(*own, "scan.line_duty", *MOVIE_KEYS)
+    return settings(*own, *SCAN_KEYS, *MOVIE_KEYS)
 
 
 def code(step):

@@ -25,7 +25,7 @@ rule estimate_center:
         disk_mb=disk(100),
     params:
         movie=movie_pattern,
-        config=settings("center", "scan.bidirectional", *MOVIE_KEYS),
+        config=settings("center", *MOVIE_KEYS),
         code=code("estimate_center"),
     message:
         "Finding the center of rotation of {wildcards.session}"

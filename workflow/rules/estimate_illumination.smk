@@ -33,7 +33,7 @@ rule estimate_illumination:
         disk_mb=disk(100),
     params:
         movie=movie_pattern,
-        config=settings("illumination.n_frames", "scan.bidirectional", *MOVIE_KEYS),
+        config=settings("illumination.n_frames", *MOVIE_KEYS),
         code=code("estimate_illumination"),
     message:
         "Looking for uneven illumination and dark angles in {wildcards.session}"

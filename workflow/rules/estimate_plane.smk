@@ -36,7 +36,7 @@ rule estimate_plane:
     params:
         movie=movie_pattern,
         config=settings(
-            "plane", "wobble", "angles.lag_ms", "scan.bidirectional", *MOVIE_KEYS
+            "plane", "wobble", "angles.lag_ms", *MOVIE_KEYS
         ),
         code=code("estimate_plane"),
     message:

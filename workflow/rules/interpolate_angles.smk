@@ -8,6 +8,7 @@ rule interpolate_angles:
     output:
         angles="<results>/{session}/angles.npz",
         table="<results>/{session}/angles.csv",
+        scan="<results>/{session}/scan.json",
         plot=report(
             "<results>/{session}/plots/angles.png",
             caption="../report/angles.rst",

@@ -1,1 +1,1 @@
-"""Measurements on recordings: mean images by angle, blobs, ellipses, and figures of merit."""
+"""One session in one call, and names that users of the field know by this path."""

@@ -79,6 +79,12 @@ _KEYS_HERE = {
 class FullPipeline:
     """Derotate a session with full rotations at various speeds and in both directions.
 
+    A sample at p = (x, y), in pixels, on a line with the angle a goes to
+    ``R(a) (p - center) + center``, R(a) = [[cos a, sin a], [-sin a, cos a]]; angles, told by the
+    motor's signals, are degrees, positive where the sample had turned clockwise on a screen whose y
+    axis points down (`direction_sign` -1 for rigs wired the other way round). Center, tilt, wobble,
+    lag and light are found from the movie.
+
     Make it from a configuration and call it: ``FullPipeline(config)()``. Each step of the workflow
     is one method, which calls that step and returns its result, so that a step is changed by
     overriding its method in a subclass. What comes out is what the workflow makes of the session.

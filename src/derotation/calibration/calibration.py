@@ -34,7 +34,15 @@ Rows = tuple[tuple[float, float, float, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How the sample moves when it is turned, how that was found and how well it is known."""
+    """How the sample moves when it is turned, how that was found and how well it is known.
+
+    A sample at p = (x, y), in pixels, recorded at the angle a belongs, without corrections from
+    elsewhere, at ``P R(a) P^-1 (p - w(a) - c) + c``, R(a) = [[cos a, sin a], [-sin a, cos a]]: c is
+    the center, P shortens by cos(`plane_angle`) along `plane_orientation`, and
+    w(a) = sum over k of C_k (cos(k a) - 1) + S_k sin(k a) is the wobble. Angles are degrees,
+    positive where the sample had turned clockwise on a screen whose y axis points down. A line's
+    angle is what the motor's signals tell `lag_ms` (milliseconds) after the line.
+    """
 
     center: tuple[float, float]
     """Center of rotation (x, y) in pixels, pixel centers at integers."""

@@ -90,6 +90,11 @@ def estimate_center(
 ) -> CenterEstimate:
     """Find the center of rotation of a session.
 
+    A center that is wrong by e, in pixels (x, y), leaves in a frame derotated by the angle a the
+    shift ``(I - R(a)) e``, R(a) = [[cos a, sin a], [-sin a, cos a]]; e is fitted to the shifts of
+    many frames against the sample at rest. Angles are degrees, positive where the sample had turned
+    clockwise on a screen whose y axis points down; pixel centers are at integers.
+
     Parameters
     ----------
     movie : Movie

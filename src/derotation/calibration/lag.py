@@ -86,6 +86,10 @@ def estimate_lag(
 ) -> LagEstimate:
     """Find the constant delay of the motor's signals from turns in both directions.
 
+    A line recorded at the time t has the angle ``a(t) = told(t + lag)``: the lag, in milliseconds,
+    is positive where the motor's signals come late. Uncorrected, a sample turning by s degrees per
+    second is left turned by s * lag / 1000 degrees, to opposite sides in both directions.
+
     Parameters
     ----------
     movie : Movie

@@ -105,6 +105,12 @@ def estimate_plane(
 ) -> PlaneEstimate:
     """Find tilt and orientation of the plane of rotation.
 
+    A sample at p = (x, y) recorded at the angle a belongs at ``P R(a) P^-1 (p - c) + c``, where
+    P shortens by cos(tilt) along the orientation: degrees from +x (right) towards +y (down). The
+    tilt is 0 degrees where the plane of rotation is the plane that is scanned; its sign cannot be
+    told from the picture, and it is given as positive. Tilt, orientation and center c (pixels) are
+    fitted together.
+
     Parameters
     ----------
     movie : Movie

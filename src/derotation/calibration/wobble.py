@@ -60,7 +60,8 @@ class WobbleEstimate(Corrected):
     order: int
     """Harmonics that predict frames best that were left out; 0: none."""
     wobble: Rows
-    """Rows (Cx, Cy, Sx, Sy) in pixels, see :class:`derotation.calibration.Calibration`."""
+    """Rows (Cx, Cy, Sx, Sy) in pixels, as those of
+    :class:`~derotation.calibration.calibration.Calibration`."""
     wobble_sd: Rows
     """Their standard uncertainties."""
     probability: float
@@ -95,6 +96,10 @@ def estimate_wobble(
     threads: int = 1,
 ) -> WobbleEstimate:
     """Find the wobble of the axis, after center and tilt.
+
+    At the angle a, in degrees, the recorded picture lies shifted by
+    ``w(a) = sum over k = 1, 2, ... of C_k (cos(k a) - 1) + S_k sin(k a)``, pixels (x, y), which is
+    taken off before it is turned back; w(0) = 0. Row k of what is found is (Cx, Cy, Sx, Sy).
 
     Parameters
     ----------

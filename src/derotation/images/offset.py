@@ -1,5 +1,7 @@
 """What the detector gives where there is no light."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -22,12 +24,12 @@ MIN_PEAK = 0.05
 MIN_BRIGHTNESS = 0.3
 
 
-def estimate_pmt_offset(movie: Movie) -> float:
+def estimate_pmt_offset(movie: Movie | NDArray[Any]) -> float:
     """Estimate the counts that mean "0 photons" from the dark pixels of a movie.
 
     Parameters
     ----------
-    movie : Movie
+    movie : Movie or ndarray of shape (frame, y, x)
         Up to 100 frames are read, spread over its whole length.
 
     Returns
@@ -38,14 +40,15 @@ def estimate_pmt_offset(movie: Movie) -> float:
         photons, it lies higher than the true offset, at their most frequent value.
     """
     n_frames = movie.shape[0]
+    read = movie.read if isinstance(movie, Movie) else movie.__getitem__
     chosen = np.unique(np.linspace(0, n_frames - 1, min(n_frames, MAX_FRAMES)).astype(int))
     total = np.zeros(movie.shape[1:])
     for block in _blocks(chosen):
-        total += np.nan_to_num(movie.read(block).astype(np.float64)).sum(axis=0)
+        total += np.nan_to_num(read(block).astype(np.float64)).sum(axis=0)
     n_dark = max(int(DARK_FRACTION * total.size), 16)
     dark = np.argpartition(total.ravel(), min(n_dark, total.size - 1))[:n_dark]
     values = np.concatenate(
-        [movie.read(block).reshape(len(block), -1)[:, dark].ravel() for block in _blocks(chosen)]
+        [read(block).reshape(len(block), -1)[:, dark].ravel() for block in _blocks(chosen)]
     ).astype(np.float64)
     offset = _lowest_peak(values[np.isfinite(values)], movie.dtype.kind in "iu")
     return float(round(offset)) if movie.dtype.kind in "iu" else offset

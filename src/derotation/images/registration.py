@@ -1,8 +1,8 @@
 """Measure how derotated frames differ from the sample at rest: by a shift, or by an affine map.
 
 Frames that were recorded while the sample was turned are derotated by the maps of a guess. What a
-frame is then still off says how far off the guess is; the package
-:mod:`derotation.calibration` explains it.
+frame is then still off says how far off the guess is;
+:mod:`derotation.calibration.center` explains it.
 """
 
 from collections.abc import Callable

@@ -97,11 +97,9 @@ class Lines:
         later = self.line_angles + self.line_speeds * (lag_ms / 1000)
         return dataclasses.replace(self, line_angles=later, lag_ms=self.lag_ms + lag_ms)
 
-    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+    def timing(self) -> LineTiming:
         """Tell when the samples within a line were recorded."""
-        return dataclasses.replace(
-            self.sample_timing, bidirectional=bidirectional or self.sample_timing.bidirectional
-        )
+        return self.sample_timing
 
     def turned_over(self) -> Self:
         """Give all lines the opposite angle."""

@@ -60,8 +60,9 @@ class Correction:
     the sides ``rotation`` and ``angle``."""
     estimate: Callable[..., Any] | None = None
     """``estimate(movie, angles, calibration, settings, *, timing, session, threads)`` gives a
-    :class:`derotation.calibration.Corrected`, whose calibration the next one goes on with. (The
-    estimates of the package's own corrections are in :mod:`derotation.calibration.sequence`.)"""
+    :class:`~derotation.calibration.calibration.Corrected`, whose calibration the next one goes
+    on with. (The estimates of the package's own corrections are in
+    :mod:`derotation.calibration.sequence`.)"""
     section: str = ""
     """Section of the configuration that its estimate is given; by default its name."""
     schema: Mapping[str, Any] | None = None

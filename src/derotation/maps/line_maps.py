@@ -60,7 +60,7 @@ class LineAngles(Protocol):
     def shifted(self, lag_ms: float) -> Self:
         """Give each line the angle that was told later by a lag."""
 
-    def timing(self, *, bidirectional: bool = False) -> LineTiming:
+    def timing(self) -> LineTiming:
         """Tell when the samples within a line were recorded."""
 
 
@@ -78,6 +78,12 @@ class Placement(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineMaps:
     """Where every line of a movie belongs, and when the samples within it were recorded.
+
+    A sample at p = (x, y), in pixels, on a line with the angle a belongs, for a calibration of
+    center c, tilt and wobble w only, at ``movement(P R(a) P^-1 (p - w(a) - c) + c)``; the equation
+    with all parts stands at the top of this module. Angles are degrees, positive where the sample
+    had turned clockwise on a screen whose y axis points down; times are seconds. A line's angle is
+    the one that was told `lag_ms` after the line.
 
     Made by :meth:`of`. Whoever resamples frames or asks where something was recorded asks this.
     """
@@ -108,10 +114,9 @@ class LineMaps:
             As the signals tell them; the placement's lag is applied here, once. Angles that were
             shifted by a lag before are taken as they are.
         placement : Placement
-            A :class:`derotation.calibration.Calibration`, or a guess of one.
+            A :class:`~derotation.calibration.calibration.Calibration`, or a guess of one.
         timing : LineTiming, optional
-            When the samples within a line are recorded; by default as `angles` says, in one
-            direction.
+            When the samples within a line are recorded; by default as `angles` says.
         movement : array_like of shape (2, 3) or (3, 3), optional
             Map (x, y) from this session's field of view to that of its reference.
 

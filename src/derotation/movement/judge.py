@@ -52,7 +52,7 @@ class Evidence:
     n_matches: int | None
     """Pairs of points that look alike."""
     ddscore: float
-    """See :meth:`derotation.movement.MovementCorrection.get_ddscore`."""
+    """See :meth:`~derotation.movement.correction.MovementCorrection.get_ddscore`."""
     correlation_before: float
     """Of the pictures' structure where both are valid, without the movement."""
     correlation_after: float

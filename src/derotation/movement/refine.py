@@ -44,7 +44,7 @@ class Refinement(NamedTuple):
     matrix: NDFloat
     """Shape (3, 3), from moved to reference."""
     covariance: NDFloat
-    """Shape (6, 6), see :class:`derotation.movement.MovementCorrection`."""
+    """Shape (6, 6), see :class:`~derotation.movement.correction.MovementCorrection`."""
 
 
 def refine(ref: Picture, moved: Picture, start: NDFloat, freedom: Freedom) -> Refinement:

@@ -184,8 +184,7 @@ def measure_quality(
     ConfigError
         If there is no such figure, or a threshold is no number.
     """
-    timing = angles.timing(bidirectional=statistics.bidirectional)
-    line_maps = LineMaps.of(angles, calibration, timing=timing)
+    line_maps = LineMaps.of(angles, calibration)
     lines = line_maps.angles
     assert isinstance(lines, Angles)
     thresholds = complete("quality", config)

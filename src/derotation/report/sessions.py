@@ -273,10 +273,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    illumination, movement = (
-        _read(folder / f"{name}.json") for name in ("illumination", "movement")
+    scan, illumination, movement = (
+        _read(folder / f"{name}.json") for name in ("scan", "illumination", "movement")
     )
     said = {
+        "Scan": scan.get("statement"),
         "Illumination": illumination.get("statement"),
         "Brightness by angle": illumination.get("dark_angles", {}).get("statement"),
         "Movement": movement.get("statement"),

@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 _KIND = "derotation angles"
 _VERSION = 1
+_SCALARS = (
+    "line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms", "bidirectional",
+    "phase_px",
+)  # fmt: skip
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # Lines whose angles are worked out at a time, so that memory stays bounded.
 _LINES_AT_A_TIME = 1 << 18
@@ -52,8 +56,11 @@ _AXES = {
 class Angles:
     """Angles of all lines and frames of a movie.
 
-    An angle is what turns the picture back: positive if the sample had turned clockwise on a
-    screen with y down. At rest it is exactly that of the rest: 0.0 after whole turns.
+    An angle a, in degrees, is what turns the picture back: a sample at p = (x, y) belongs at
+    ``R(a) (p - center) + center`` with R(a) = [[cos a, sin a], [-sin a, cos a]]; positive if the
+    sample had turned clockwise on a screen with y down. A rotation whose direction is +1 takes it
+    from 0 to -360, one of -1 from 0 to +360. At rest it is exactly that of the rest: 0.0 after
+    whole turns. Times are samples of the analog signals, or seconds where a name ends in ``_s``.
     """
 
     line_angles: NDArray[np.float64]
@@ -82,6 +89,10 @@ class Angles:
     """Direction of that rotation, NaN at rest, shape (n_frames,)."""
     speed: NDArray[np.float64]
     """Speed of that rotation in degrees per second, NaN at rest, shape (n_frames,)."""
+    bidirectional: bool = False
+    """Whether odd lines were scanned from right to left."""
+    phase_px: float = 0.0
+    """What odd lines recorded lies so many pixels further right than it should."""
     lag_ms: float = 0.0
     """The lag by which they have been shifted after they were told by the ticks, milliseconds."""
 
@@ -125,17 +136,12 @@ class Angles:
         ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
         return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
 
-    def timing(self, *, bidirectional: bool = False) -> LineTiming:
-        """Tell when the samples within a line were recorded.
-
-        Parameters
-        ----------
-        bidirectional : bool
-            Whether odd lines were scanned from right to left.
-        """
+    def timing(self) -> LineTiming:
+        """Tell when, and with which displacement, the samples within a line were recorded."""
         return LineTiming(
             line_duty=self.line_duty,
-            bidirectional=bidirectional,
+            bidirectional=self.bidirectional,
+            phase_px=self.phase_px,
             line_reference=self.line_reference,
         )
 
@@ -194,7 +200,15 @@ class Angles:
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
         check_arrays(path, values, _AXES, _FINITE)
-        for name in ("line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms"):
+        for name in (
+            "line_duty",
+            "sampling_rate",
+            "frame_rate",
+            "line_reference",
+            "lag_ms",
+            "bidirectional",
+            "phase_px",
+        ):
             values[name] = values[name].item()
         return cls(**values)
 

@@ -622,6 +622,13 @@ class Recording:
 def simulate_recording(**parameters: Any) -> Recording:
     """Simulate a whole recording in memory.
 
+    A pixel recorded at the time t at p = (x, y) shows the sample's value at
+    ``R(a) (p - center) + center``, R(a) = [[cos a, sin a], [-sin a, cos a]], with the motor's angle
+    a at that very time (and tilt, wobble and movement as asked for): what a derotation has to undo.
+    Angles are degrees, positive where the sample had turned clockwise on a screen whose y axis
+    points down; a rotation of the direction +1 takes them from 0 to -360. Lengths are pixels, times
+    seconds where a name ends in ``_s``.
+
     Parameters
     ----------
     **parameters

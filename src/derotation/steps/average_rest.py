@@ -10,7 +10,6 @@ from derotation.maps.transforms import image_center
 from derotation.signals.angles import Angles
 from derotation.steps.inputs import open_session_movie
 from derotation.steps.rest import save_rest_image
-from derotation.steps.timing import line_timing
 
 __all__ = ["run"]
 
@@ -45,7 +44,7 @@ def run(
     """
     lines = Angles.load(angles)
     with open_session_movie(movie, config) as opened:
-        timing = line_timing(opened, lines, config)
+        timing = lines.timing()
         nothing_known = Geometry.about(image_center(opened.shape))
         line_maps = LineMaps.of(lines, nothing_known, timing=timing)
         save_rest_image(image, opened, line_maps, calibrated=False, threads=threads)

@@ -28,7 +28,6 @@ from derotation.steps.inputs import (
     read_movement,
     save_plot,
 )
-from derotation.steps.timing import line_timing
 from derotation.streaming.single_pass import (
     DerotationResult,
     FurtherChannel,
@@ -130,7 +129,6 @@ def run(
             found,
             outputs.movie,
             seen_output=outputs.seen,
-            timing=line_timing(opened, lines, config),
             movement=moved,
             **({} if illumination is None else read_gain(illumination)),
             further=further,

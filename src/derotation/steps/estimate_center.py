@@ -14,7 +14,6 @@ from derotation.plots.center import plot_center
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import load_angles, open_session_movie, save_plot
-from derotation.steps.timing import line_timing
 
 __all__ = ["Outputs", "run", "save"]
 
@@ -74,7 +73,7 @@ def run(
     """
     lines = load_angles(angles)
     with open_session_movie(movie, config) as opened:
-        timing = line_timing(opened, lines, config)
+        timing = lines.timing()
         if config["center"]["method"] in ESTIMATED:
             sign = check_direction_sign(opened, lines, threads=threads)
             logger.info("%s", sign.statement)

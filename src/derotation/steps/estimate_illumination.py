@@ -17,7 +17,6 @@ from derotation.steps.inputs import (
     open_session_movie,
     save_plot,
 )
-from derotation.steps.timing import line_timing
 
 __all__ = ["Outputs", "run"]
 
@@ -78,7 +77,6 @@ def run(
             lines,
             found,
             {"n_frames": config["illumination"]["n_frames"]},
-            timing=line_timing(opened, lines, config),
             threads=threads,
         )
     estimate.save(outputs.illumination)

@@ -24,7 +24,6 @@ from derotation.steps.inputs import (
     save_plot,
 )
 from derotation.steps.rest import save_rest_image
-from derotation.steps.timing import line_timing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +95,7 @@ def run(
     """
     lines = load_angles(angles)
     with open_session_movie(movie, config) as opened:
-        timing = line_timing(opened, lines, config)
+        timing = lines.timing()
         found, estimates = estimate_corrections(
             opened,
             lines,

@@ -98,7 +98,9 @@ def read_movement(path: str | Path) -> NDArray[np.float64]:
 
 
 def read_gain(path: str | Path) -> dict[str, Any]:
-    """Read from ``illumination.npz`` what :func:`derotation.streaming.derotate_movie` applies.
+    """Read from ``illumination.npz`` what is applied to recorded frames.
+
+    See :func:`derotation.streaming.single_pass.derotate_movie`.
 
     Returns
     -------

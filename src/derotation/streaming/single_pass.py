@@ -120,6 +120,11 @@ def derotate_movie(
 ) -> DerotationResult:
     """Put every line of a movie back in its place and write the movie that stands still.
 
+    A sample at p = (x, y), in pixels, on a line with the angle a goes to
+    ``R(a) (p - center) + center``, R(a) = [[cos a, sin a], [-sin a, cos a]], with tilt, wobble and
+    movement in the same map (:mod:`derotation.maps.line_maps`). Angles are degrees, positive where
+    the sample had turned clockwise on a screen whose y axis points down.
+
     Parameters
     ----------
     movie : Movie

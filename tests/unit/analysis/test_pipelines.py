@@ -184,6 +184,7 @@ def test_full_session_writes_what_is_documented(full_run):
         "illumination.npz",
         "images",
         "quality.json",
+        "scan.json",
         "seen.npz",
         "statistics.npz",
     ]

@@ -55,6 +55,7 @@ PARAMETERS = {
         name: f"center.{name}" for name in ("delta_center", "init_points", "n_iter", "seed")
     },
     "maps.resample.LineTiming": {"line_reference": "angles.line_reference"},
+    "derotate_by_line.derotate_recording": {"interpolation": "derotate.interpolation"},
     "maps.resample.derotate_frames": {"interpolation": "derotate.interpolation"},
     "export.frames.FilledFrames": {"scale": "export.scale"},
     "io.signals.open_signals": {"channel_order": "signals.channel_order"},
