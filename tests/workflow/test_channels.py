@@ -41,3 +41,29 @@ def test_two_channels_to_the_exports_and_the_report(tmp_path):
     assert not (folder / "derotated.tif").exists()
     assert (folder / "images" / "channels" / "mean_ch1.tif").exists()
     assert cohort.planned() == {}
+
+
+def test_two_planes_by_one_calibration(tmp_path):
+    config = copy.deepcopy(CONFIG) | {"simulate": {"a": TINY | {"planes": 2, "frame_rate": 20}}}
+    config |= {
+        "movie": {"plane": 1, "planes": "all", "n_planes": 2, "n_channels": 1},
+        "report": {"animation": False},
+    }
+    cohort = Cohort(tmp_path / "study", config=config, rows=[simulated_row("a")])
+    result = cohort.run()
+    assert result.returncode == 0, result.stdout
+    folder = cohort.folder / "results" / "a"
+    assert [path.name for path in folder.glob("*.tif")] == ["derotated.tif"]
+    other = tifffile.imread(folder / "planes" / "plane2" / "derotated.tif")
+    assert other.shape == tifffile.imread(folder / "derotated.tif").shape
+    for index in (0, 1):
+        plane = folder / "suite2p" / f"plane{index}"
+        told = np.load(plane / "db.npy", allow_pickle=True).item()
+        assert (told["nplanes"], told["iplane"]) == (2, index)
+        assert (plane / "data.bin").stat().st_size == other.size * 2
+    assert cohort.planned() == {}
+    # What planes are wanted concerns them and the export only.
+    cohort.config["movie"]["planes"] = [1]
+    assert cohort.planned() == {"derotate_planes": 1, "export_suite2p": 1}
+    cohort.config["movie"]["planes"] = None
+    assert set(cohort.planned()) <= {"export_suite2p"}

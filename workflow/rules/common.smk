@@ -63,6 +63,9 @@ MOVIE_KEYS = ("movie.channel", "movie.plane", "movie.n_planes", "movie.n_channel
 # The keys of the section scan that decide when and where each sample of a line was recorded.
 SCAN_KEYS = ("scan.line_duty", "scan.bidirectional", "scan.bidi_phase")
 
+# What derotate_movie reads.
+DEROTATE_KEYS = ("derotate", "movie.channels", *MOVIE_KEYS)
+
 # Those that decide which channels an export holds.
 CHANNEL_KEYS = ("movie.channel", "export.functional_channel")
 
@@ -84,7 +87,7 @@ def settings(*names):
     return section(COHORT.config, *names)
 
 
-def parse_settings(wildcards):
+def parse_keys(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     source = COHORT.config["angles"]["source"]
@@ -92,16 +95,31 @@ def parse_settings(wildcards):
     scan = ["scan.lines_per_frame", "scan.rows", "scan.frame_rate", "scan.flyback_lines"]
     if not COHORT.sheet[wildcards.session].signals:
         scan.append("scan.line_duty")
-    return settings("signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS)
+    return ["signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS]
 
 
-def angle_settings(wildcards):
+def parse_settings(wildcards):
+    return settings(*parse_keys(wildcards))
+
+
+def angle_keys(wildcards):
     """What interpolate_angles reads; again, without steps their size does not matter."""
     keys = ["line_reference", "direction_sign", "lag_ms", "zero"]
     if protocol(wildcards) == "incremental":
         keys.append("degrees_per_step")
     own = [f"angles.{key}" for key in keys]
-    return settings(*own, *SCAN_KEYS, *MOVIE_KEYS)
+    return [*own, *SCAN_KEYS, *MOVIE_KEYS]
+
+
+def angle_settings(wildcards):
+    return settings(*angle_keys(wildcards))
+
+
+def plane_settings(wildcards):
+    """What derotate_planes reads: all that the three steps do that it does for each plane."""
+    return settings(
+        *{*parse_keys(wildcards), *angle_keys(wildcards), *DEROTATE_KEYS, "movie.planes"}
+    )
 
 
 def code(step):
@@ -257,6 +275,13 @@ def derotated_channels():
     }
 
 
+def derotated_planes():
+    """The folder of planes that are derotated beside the one that calibrates, if wanted."""
+    if COHORT.config["movie"]["planes"] is None:
+        return {}
+    return {"planes": "<results>/{session}/planes"}
+
+
 def further_channels():
     """What derotate_movie writes of these channels."""
     folders = derotated_channels()
@@ -304,7 +329,7 @@ def final_files(session):
     names.append("dark_angles.csv")
     names += [name.format(session=session.name) for name in exports()]
     if COHORT.config["export"]["keep_derotated"]:
-        names.append("derotated.tif")
+        names += ["derotated.tif", *(["planes"] if derotated_planes() else [])]
     if session.calibration is None:
         names.append("center_of_rotation.txt")
     if COHORT.config["report"]["animation"]:

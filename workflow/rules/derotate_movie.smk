@@ -39,7 +39,7 @@ rule derotate_movie:
         disk_mb=disk(300, 1100),
     params:
         movie=movie_pattern,
-        config=settings("derotate", "movie.channels", *MOVIE_KEYS),
+        config=settings(*DEROTATE_KEYS),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

@@ -4,6 +4,7 @@
 rule export_suite2p:
     input:
         unpack(exported),
+        **derotated_planes(),
         statistics="<results>/{session}/statistics.npz",
     output:
         **raw_binary(),
@@ -28,6 +29,7 @@ rule export_suite2p:
         config=settings(
             *(f"export.{key}" for key in ("fill", "scale", "keep_raw", "bad_frames")),
             *CHANNEL_KEYS,
+            "movie.plane",
             *(
                 f"export.suite2p.{key}"
                 for key in ("tau", "diameter", "register", "settings", "ops")

@@ -21,6 +21,7 @@ with job_log(snakemake.log[0]):
         coverage=snakemake.input.coverage,
         channels=snakemake.input.get("channels"),
         channel_means=snakemake.input.get("channel_means"),
+        planes=snakemake.input.get("planes"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         folder=Path(snakemake.output.summary).parent,

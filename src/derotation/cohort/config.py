@@ -183,16 +183,18 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
 
 
 def _contradicting_channels(movie: Mapping[str, Any], functional: int | None) -> list[Problem]:
-    """Find channels that cannot be meant."""
+    """Find channels and planes that cannot be meant."""
     wanted, calibrating = movie["channels"], movie["channel"]
     listed = [] if wanted in (None, "all") else wanted
     problems = []
-    if len(listed) > 1 and calibrating is None:
-        text = (
-            f"found null (nothing), but movie.channels is {listed}: say which one calibrates; the "
-            "structural one is often the better."
-        )
-        problems.append(Problem(path=("movie", "channel"), text=text))
+    for name in ("channel", "plane"):
+        several = movie[f"{name}s"]
+        if several not in (None, "all") and len(several) > 1 and movie[name] is None:
+            text = (
+                f"found null (nothing), but movie.{name}s is {several}: say which one calibrates"
+                f"{'; the structural one is often the better' if name == 'channel' else ''}."
+            )
+            problems.append(Problem(path=("movie", name), text=text))
     if functional not in (None, calibrating, *listed) and wanted != "all":
         text = (
             f"found {functional}, but only movie.channel ({calibrating}) and movie.channels "

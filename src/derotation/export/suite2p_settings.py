@@ -138,11 +138,15 @@ class PlaneFacts:
     """Whether there is a second copy of the movie that registration does not overwrite."""
     channels: tuple[int, ...] = (1,)
     """The microscope's numbers of the functional channel and, if there is one, of the other."""
+    plane: int = 0
+    """Suite2p's number of this plane, from 0."""
+    n_planes: int = 1
+    """Planes that are exported."""
 
     @property
     def folder(self) -> str:
         """The folder of the plane, from the folder that holds all sessions."""
-        return f"{self.session}/suite2p/plane0"
+        return f"{self.session}/suite2p/plane{self.plane}"
 
     def block(self, largest: int) -> list[int]:
         """Height and width of Suite2p's blocks: powers of 2 below the size of a frame."""
@@ -198,11 +202,11 @@ def make_db(facts: PlaneFacts) -> dict[str, Any]:
         "nframes": facts.n_frames,
         "Ly": facts.height,
         "Lx": facts.width,
-        "nplanes": 1,
+        "nplanes": facts.n_planes,
         "nchannels": len(facts.channels),
         "functional_chan": facts.functional_chan,
         "nrois": 1,
-        "iplane": 0,
+        "iplane": facts.plane,
         "keep_movie_raw": facts.keep_raw,
         "batch_size": 500,
         "look_one_level_down": False,
@@ -268,7 +272,7 @@ def make_ops(
             "nframes": facts.n_frames,
             "Ly": facts.height,
             "Lx": facts.width,
-            "nplanes": 1,
+            "nplanes": facts.n_planes,
             "nchannels": len(facts.channels),
             "functional_chan": facts.functional_chan,
             # Suite2p 0.14 registers by the other channel if the two numbers differ.

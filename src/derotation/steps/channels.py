@@ -1,4 +1,4 @@
-"""The files of channels that are derotated beside the one that calibrates."""
+"""The files of channels and planes that are derotated beside the one that calibrates."""
 
 import logging
 import re
@@ -10,11 +10,20 @@ from typing import Any, Literal
 from derotation.errors import InputError, MovieError
 from derotation.io.movie import Movie
 
-__all__ = ["ChannelFiles", "channel_files", "further_channels", "in_export_order", "movie_file"]
+__all__ = [
+    "ChannelFiles",
+    "channel_files",
+    "further_channels",
+    "in_export_order",
+    "mean_file",
+    "movie_file",
+    "plane_folders",
+]
 
 logger = logging.getLogger(__name__)
 
 _MOVIE = re.compile(r"derotated_ch(\d+)\.tif")
+_PLANE = re.compile(r"plane(\d+)")
 
 
 def further_channels(
@@ -100,6 +109,15 @@ def channel_files(
         )
         for number in numbers
     }
+
+
+def plane_folders(folder: str | Path | None) -> dict[int, Path]:
+    """Find what was written of further planes, by their numbers from 1; nothing for None."""
+    if folder is None:
+        return {}
+    names = ((_PLANE.fullmatch(path.name), path) for path in Path(folder).iterdir())
+    found = {int(name[1]): path for name, path in names if name}
+    return {number: found[number] for number in sorted(found)}
 
 
 def in_export_order(

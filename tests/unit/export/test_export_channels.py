@@ -95,14 +95,14 @@ def test_the_script_finds_both_and_misses_half_of_one(session, second, tmp_path,
     export(session, second, tmp_path, channels=(1, 2))
     plane = tmp_path / "suite2p" / "plane0"
     monkeypatch.setattr(run_suite2p, "FOLDER", tmp_path / "suite2p")
-    monkeypatch.setattr(run_suite2p, "PLANE", plane)
-    facts = run_suite2p.save_here("db.npy", run_suite2p.load("db.npy"))
+    assert run_suite2p.planes() == [plane]
+    facts = run_suite2p.save_here("db.npy", run_suite2p.load("db.npy", plane), plane)
     assert facts["reg_file_chan2"] == str(plane / "data_chan2.bin")
-    run_suite2p.check_size(facts)
+    run_suite2p.check_size(facts, plane)
     movie = plane / "data_chan2.bin"
     movie.write_bytes(movie.read_bytes()[: HEIGHT * WIDTH])
     with pytest.raises(SystemExit, match=r"data_chan2\.bin has 560 bytes"):
-        run_suite2p.check_size(facts)
+        run_suite2p.check_size(facts, plane)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the packages behind pynwb
