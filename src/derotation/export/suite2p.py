@@ -141,12 +141,13 @@ def export_suite2p(
 def _write_movie(
     frames: FilledFrames, facts: PlaneFacts, binaries: list[Path], frames_per_chunk: int | None
 ) -> NDArray[np.float32]:
-    """Write a channel's movie, and its copy if there is to be one; give its mean."""
+    """Write a channel's movie, and its copy if there is to be one; give its mean, if needed."""
     total = np.zeros((facts.height, facts.width))
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("wb", buffering=0)) for path in binaries]
         for block in frames.blocks(frames_per_chunk):
-            total += block.sum(axis=0, dtype=np.int64)
+            if len(facts.channels) > 1:  # else nobody asks for it
+                total += block.sum(axis=0, dtype=np.int64)
             for stream in streams:
                 write_array(stream, block)
                 write_out(stream)

@@ -191,3 +191,27 @@ def test_contradictions_are_found_before_anything_runs(movie, functional, key):
 def test_what_can_be_meant_is_allowed(movie, functional):
     _, errors = check_config(given(movie, functional))
     assert not errors
+
+
+def test_all_channels_of_a_file_that_holds_one(raw, session, tmp_path):
+    for name in ("angles.npz", "calibration.json"):
+        (tmp_path / name).write_bytes((session / name).read_bytes())
+    with open_movie(raw["movie"], channel=2) as movie:
+        tifffile.imwrite(tmp_path / "one.tif", movie.read(slice(None)), photometric="minisblack")
+    config = settings(channel=None, channels="all")
+    place = tmp_path / "results"
+    derotate_movie.run(
+        movie=tmp_path / "one.tif", angles=tmp_path / "angles.npz", config=config,
+        calibration=tmp_path / "calibration.json", outputs=derotate_movie.Outputs.within(place),
+    )  # fmt: skip
+    assert list((place / "channels").iterdir()) == []
+    files = inputs(place) | {name: inputs(session)[name] for name in ("angles", "calibration")}
+    export_suite2p.run(
+        **files, statistics=place / "statistics.npz", session="s", config=config,
+        folder=place / "suite2p",
+    )  # fmt: skip
+    db = np.load(place / "suite2p" / "plane0" / "db.npy", allow_pickle=True).item()
+    assert (db["nchannels"], db["nplanes"], "reg_file_chan2" in db) == (1, 1, False)
+    np.testing.assert_array_equal(
+        tifffile.imread(place / "derotated.tif"), tifffile.imread(session / "derotated.tif")
+    )
