@@ -51,9 +51,16 @@ TAIL = """
 - **Error of the center, tilt and turn left** come from fitting center, tilt and lag once more to
   24 frames recorded while the sample was turned. They are 0 unless they exceed three times their
   uncertainty.
-- **Sign and clock**: the same frames are derotated with the opposite angles, and with those of
-  one or two frames earlier and later. Other angles count only if frames are then clearly more
-  like the sample at rest.
+- **Along the session**: mean images of each rest and each rotation are compared with the first
+  rest: shift, scale, sharpness, likeness. The worst segment counts, and the sentence names it;
+  [quality.csv](outputs.md) holds all of them.
+- **Sign and clock**: up to 60 frames of all rotations are derotated with the opposite angles, and
+  with those of one to four frames earlier and later. From when on (and for which rotations) other
+  angles fit is found by the path that collects the highest correlation with few changes.
+- **Causes** come before what follows from them: if the sample moved, for instance, no other
+  center and no lag is advised, and only the sentence of the movement is among the advice.
+- **Uneven light**: the brightness of places at each angle, in units of that at rest, is explained
+  by a smooth light that stays where it is while the sample turns.
 - **Likeness of rotating frames**: photon noise limits how much a single frame can correlate with
   a mean, so the correlation of frames at rest is the unit. It may exceed 1: derotated frames are
   interpolated, which averages some noise away.

@@ -42,6 +42,8 @@ SESSION_FILES = {
     "plots/blob.png",
     "plots/coverage.png",
     "quality.json",
+    "quality.csv",
+    "plots/quality_over_time.png",
 }
 CENTER_FILES = {
     "center.json",

@@ -6,6 +6,7 @@ rule export_suite2p:
         unpack(exported),
         **derotated_planes(),
         statistics="<results>/{session}/statistics.npz",
+        segments="<results>/{session}/quality.csv",
     output:
         **raw_binary(),
         data="<results>/{session}/suite2p/plane0/data.bin",

@@ -9,6 +9,13 @@ rule measure_quality:
         calibration=calibration_file,
     output:
         quality="<results>/{session}/quality.json",
+        table="<results>/{session}/quality.csv",
+        over_time=report(
+            "<results>/{session}/plots/quality_over_time.png",
+            caption="../report/quality_over_time.rst",
+            category="5 Quality",
+            labels={"session": "{session}", "plot": "quality over time"},
+        ),
         mean_by_angle=report(
             "<results>/{session}/plots/mean_by_angle.png",
             caption="../report/mean_by_angle.rst",

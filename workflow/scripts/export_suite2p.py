@@ -15,6 +15,7 @@ with job_log(snakemake.log[0]):
         movie=snakemake.input.movie,
         seen=snakemake.input.seen,
         statistics=snakemake.input.statistics,
+        segments=snakemake.input.segments,
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         mean=snakemake.input.mean,

@@ -136,7 +136,7 @@ def estimate_lag(
     few = sample.select(fast)
     few = few.select(spread(np.arange(len(fast)), few.middle, TRIAL_FRAMES))
     best, _ = best_correlated(few, trials, threads)
-    registration = Registration(sample, threads)
+    registration = Registration(sample.with_reference_of_all(), threads)
     # A wobble left out would pass for a lag in part. It needs the whole circle to be told.
     groups: tuple[str, ...] = ("center", "lag")
     first = trials[best]

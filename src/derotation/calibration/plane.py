@@ -227,7 +227,7 @@ def _find(sample: Sample, start: Geometry, threads: int) -> _Found:
         groups = ("center", "plane", "wobble")
         tried = tried.with_order(WOBBLE_ORDER)
     rough = refine(coarse, tried, groups, COARSE_SMOOTHINGS).geometry
-    registration = Registration(sample, threads)
+    registration = Registration(sample.with_reference_of_all(), threads)
     plane = refine(registration, rough, groups, FINE_SMOOTHINGS)
     still = dataclasses.replace(plane.geometry, wobble=start.wobble)
     return _Found(plane=plane, center=refine(registration, still, ("center",), (1.5,)))

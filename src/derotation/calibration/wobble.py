@@ -164,7 +164,7 @@ def estimate_wobble(
         )
         return _not_measured(base, untold)
     logger.info("Wobble: %d turned frames are compared", len(sample.numbers))
-    registration = Registration(sample, threads)
+    registration = Registration(sample.with_reference_of_all(), threads)
     groups = _groups(calibration)
     start = Geometry.of(base)
     full = refine(registration, start.with_order(int(settings["max_order"])), groups, SMOOTHINGS)

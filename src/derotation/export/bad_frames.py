@@ -1,16 +1,21 @@
 """Frames that cell detection had better leave out."""
 
+import csv
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.errors import InputError
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
+from derotation.signals.segments import Segments
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["bad_frames", "frame_speeds"]
+__all__ = ["bad_frames", "frame_speeds", "in_bad_segments"]
 
 
 def frame_speeds(angles: Angles) -> NDArray[np.float64]:
@@ -36,7 +41,11 @@ def frame_speeds(angles: Angles) -> NDArray[np.float64]:
 
 
 def bad_frames(
-    angles: Angles, statistics: Statistics, config: Mapping[str, Any] | None = None
+    angles: Angles,
+    statistics: Statistics,
+    config: Mapping[str, Any] | None = None,
+    *,
+    segments: str | os.PathLike[str] | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """Say which frames are bad, and why.
 
@@ -47,8 +56,10 @@ def bad_frames(
     statistics : Statistics
         What was learned about the frames.
     config : mapping, optional
-        ``min_coverage`` (fraction; 0.5) and ``max_speed`` (degrees per second, or None for no
-        limit, which is the default).
+        ``min_coverage`` (fraction; 0.5), ``max_speed`` (degrees per second, or None for no limit,
+        which is the default) and ``segments`` (whether bad ones count; the default).
+    segments : path, optional
+        ``quality.csv``, which says which rests and rotations are bad.
 
     Returns
     -------
@@ -68,4 +79,40 @@ def bad_frames(
     found["coverage below export.bad_frames.min_coverage"] = np.asarray(
         statistics.coverage < limits["min_coverage"]
     )
+    if segments is not None and limits["segments"]:
+        found["in rests or rotations that quality.csv calls bad"] = in_bad_segments(
+            segments, angles
+        )
     return found
+
+
+def in_bad_segments(path: str | os.PathLike[str], angles: Angles) -> NDArray[np.bool_]:
+    """Read which frames lie in segments that ``quality.csv`` calls bad.
+
+    Parameters
+    ----------
+    path : path
+        The table.
+    angles : Angles
+        Angles of all lines, as the movie was derotated with them: they divide the session.
+
+    Returns
+    -------
+    ndarray of bool of shape (frame,)
+
+    Raises
+    ------
+    InputError
+        If it is no such table, or not of this session.
+    """
+    segments = Segments.of(angles)
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        marks = [row.get("bad") for row in csv.DictReader(file)]
+    if len(marks) != len(segments) or not {"0", "1"}.issuperset(map(str, marks)):
+        msg = (
+            f"{path}: expected {len(segments)} rows, each with 0 or 1 in the column bad; found "
+            f"{len(marks)} rows; run measure_quality again"
+        )
+        raise InputError(msg)
+    bad = np.array([mark == "1" for mark in marks] + [False])
+    return np.asarray(bad[segments.of_frame] & (segments.of_frame >= 0))

@@ -1,5 +1,7 @@
 """What the detector gives where there is no light."""
 
+import statistics
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ SMOOTHING = 0.06
 MIN_PEAK = 0.05
 # Frames darker than this part of the brightest ones are no picture of the sample.
 MIN_BRIGHTNESS = 0.3
+# Unless light fades steadily: a frame may be so much darker than so many lit ones next to it, down
+# to this part of the brightest ones.
+MIN_STEADY, N_STEADY, MIN_FADED = 0.7, 10, 0.05
 
 
 def estimate_pmt_offset(movie: Movie | NDArray[Any]) -> float:
@@ -60,18 +65,39 @@ def lit_frames(brightness: NDArray[np.float64]) -> NDArray[np.bool_]:
     Parameters
     ----------
     brightness : ndarray of shape (frame,)
-        Brightness above the detector's offset, in any unit; NaN where it is not known.
+        Brightness above the detector's offset, in any unit, in the order of time; NaN where it is
+        not known.
 
     Returns
     -------
     ndarray of bool of shape (frame,)
-        Frames at least 0.3 times as bright as the brightest ones (their 95th percentile).
+        Frames at least 0.3 times as bright as the brightest ones (their 95th percentile), and
+        darker ones, where the brightness falls (or rises) steadily to theirs: bleached ones.
     """
     known = np.isfinite(brightness)
     if not known.any():
         return known
     bright = np.quantile(brightness[known], 0.95)
-    return np.asarray(known & (np.nan_to_num(brightness) >= MIN_BRIGHTNESS * max(bright, 0.0)))
+    values = np.nan_to_num(brightness)
+    lit = known & (values >= MIN_BRIGHTNESS * max(bright, 0.0))
+    if lit.all() or bright <= 0:
+        return np.asarray(lit)
+    faded = known & (values >= MIN_FADED * bright)
+    backwards = _steady(values[::-1], lit[::-1], faded[::-1])[::-1]
+    return np.asarray(_steady(values, lit, faded) | backwards)
+
+
+def _steady(
+    values: NDArray[np.float64], lit: NDArray[np.bool_], faded: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Follow the brightness from lit frames on, as far as it changes steadily."""
+    found = lit.copy()
+    last: deque[float] = deque(maxlen=N_STEADY)
+    for k in np.flatnonzero(faded).tolist():
+        found[k] |= bool(last) and values[k] >= MIN_STEADY * statistics.median(last)
+        if found[k]:
+            last.append(float(values[k]))
+    return found
 
 
 def _blocks(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:

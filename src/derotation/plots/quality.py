@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
 from derotation.plots.movie import show_image
+from derotation.quality.along import Along
 from derotation.quality.measure import Quality
 from derotation.quality.residual import ResidualShift
 from derotation.signals.angles import Angles
@@ -22,6 +23,7 @@ __all__ = [
     "plot_blob_places",
     "plot_coverage_over_time",
     "plot_mean_by_angle",
+    "plot_quality_over_time",
     "plot_residual_shift",
     "plot_shift_components",
     "plot_shift_lengths",
@@ -247,6 +249,65 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
     )
     alike.legend(fontsize=8, loc="lower right")
     return figure
+
+
+def plot_quality_over_time(quality: Quality) -> "Figure":
+    """Show the figures of each rest and each rotation over time.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    along = quality.along
+    time = (along.start_s + along.stop_s) / 2
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    shift, alike, light = figure.subplots(3, 1, sharex=True)
+    rests = along.segments.rest
+    for ax in (shift, alike, light):
+        _shade_segments(ax, along)
+    for k, (name, color, marker) in enumerate((("x", BLUE, "o"), ("y", ORANGE, "^"))):
+        for which, fill in ((rests, color), (~rests, "none")):
+            shift.plot(
+                time[which], along.shift[which, k], marker, color=color, markersize=5,
+                markerfacecolor=fill, label=f"{name}, {'rest' if fill == color else 'turned'}",
+            )  # fmt: skip
+    known = np.abs(along.shift[np.isfinite(along.shift)])
+    span = max(1.3 * float(known.max(initial=0.0)), 0.5)
+    shift.set(ylabel="shift (px)", ylim=(-span, span), title="shift against the first rest")
+    for values, label, color, marker in (
+        (along.likeness, "likeness of frames (rest = 1)", BLUE, "o"),
+        (along.sharpness, "sharpness (best = 1)", ORANGE, "^"),
+    ):
+        alike.plot(time, values, marker + "-", color=color, markersize=4, linewidth=1, label=label)
+    alike.set(ylabel="in units of good ones", title="likeness to the sample at rest, and sharpness")
+    for values, label, color, marker in (
+        (along.brightness, "brightness (rest = 1)", BLUE, "o"),
+        (along.coverage, "coverage", ORANGE, "^"),
+    ):
+        light.plot(time, values, marker + "-", color=color, markersize=4, linewidth=1, label=label)
+    light.set(xlabel="time since the first frame (s)", ylabel="fraction", title="what was seen")
+    for ax in (alike, light):
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, 0.0), max(high, 1.1))
+    for ax in (shift, alike, light):
+        ax.legend(fontsize=8, loc="lower left", ncols=4)
+    return figure
+
+
+def _shade_segments(ax: "Axes", along: Along) -> None:
+    """Shade what turns in gray, and what is bad in red."""
+    for which, color in ((~along.segments.rest & ~along.bad, "#E5E5E5"), (along.bad, "#F5C6AA")):
+        spans = np.stack([along.start_s, along.stop_s - along.start_s], axis=1)[which]
+        ax.broken_barh(
+            [(float(start), float(width)) for start, width in spans], (0, 1), facecolor=color,
+            linewidth=0, zorder=0, transform=ax.get_xaxis_transform(),
+        )  # fmt: skip
 
 
 def _shade_rotations(ax: "Axes", time: NDArray[np.float64], angles: Angles) -> None:

@@ -5,9 +5,17 @@ thresholds are settings: section ``quality`` of the configuration.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["SPECIFICATIONS", "Specification"]
+from numpy.typing import NDArray
+
+__all__ = ["SPECIFICATIONS", "Measured", "Specification"]
+
+# What is wrong if turned frames do not lie where they should; many causes lead to these.
+_PLACES = (
+    "center_error_px", "tilt_left_px", "turn_left_deg", "residual_shift_px", "rotating_correlation",
+    "ptd_px", "sharpness_gain", "calibration_doubts",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +32,37 @@ class Specification:
     """What it is."""
     advice: str
     """What is likely wrong and what to do if it is not ok."""
+    explains: tuple[str, ...] = ()
+    """Figures that follow from this one, if it is not ok: they give no advice of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """What came out for a figure, before it is judged."""
+
+    value: float | None = None
+    before: float | None = None
+    said: str
+    """What was found; or why nothing was, without a value."""
+    cause: str = ""
+    """What this session shows about the cause, said only if the figure is not ok."""
+    along: NDArray[Any] | None = None
+    """The figure of each segment; NaN where it says nothing about one."""
 
 
 SPECIFICATIONS = (
+    Specification(
+        name="other_picture",
+        title="Rows and columns",
+        unit="",
+        worse="high",
+        meaning="1 if turned frames clearly fit better with rows and columns exchanged, or with "
+        "the lines from the last to the first.",
+        advice="The movie is not stored as it was scanned: lines have to be rows, the first one on "
+        "top. Was it flipped, turned or transposed when it was saved? Undo that in the movie, and "
+        "set angles.direction_sign anew.",
+        explains=("direction_sign", "rotations_flipped_pct", "clock_shift_frames", *_PLACES),
+    ),
     Specification(
         name="direction_sign",
         title="Sign of the angles",
@@ -36,6 +72,18 @@ SPECIFICATIONS = (
         "when they are turned the other way.",
         advice="The angles have the wrong sign: the picture turns twice as far instead of "
         "standing still. Flip angles.direction_sign.",
+        explains=("rotations_flipped_pct", "clock_shift_frames", *_PLACES),
+    ),
+    Specification(
+        name="rotations_flipped_pct",
+        title="Rotations turned the wrong way",
+        unit="%",
+        worse="high",
+        meaning="Frames in rotations that clearly fit better turned the other way, while others "
+        "do not.",
+        advice="Each of these turns twice as far instead of standing still. Compare their "
+        "directions in the stimulus table with what the motor did.",
+        explains=("clock_shift_frames", *_PLACES),
     ),
     Specification(
         name="clock_shift_frames",
@@ -48,6 +96,19 @@ SPECIFICATIONS = (
         "that the frame clock has counted, or has more of them. Look at the repairs of "
         "frame_clock in events.json, and whether a frame was lost when the movie was saved, cut "
         "or joined.",
+        explains=_PLACES,
+    ),
+    Specification(
+        name="frame_rate_error_pct",
+        title="Error of the rates",
+        unit="%",
+        worse="high",
+        meaning="By how much the frame rate that the clocks tell differs from the one that the "
+        "movie's files tell, or the speeds that the ticks tell from those of the stimulus table, "
+        "whichever is more.",
+        advice="Is signals.sampling_rate right, do the signals belong to this movie, and is "
+        "signals.rotation_increment that of the rig?",
+        explains=("turn_left_deg",),
     ),
     Specification(
         name="dark_frames_pct",
@@ -57,6 +118,78 @@ SPECIFICATIONS = (
         meaning="Frames that are less than 0.3 times as bright as the brightest ones.",
         advice="Was the laser off, or the shutter closed? These frames show nothing of the "
         "sample; look at plots/coverage.png, and leave them out of the analysis.",
+        explains=("brightness_jump_pct", "brightness_fall_pct", "rotating_correlation"),
+    ),
+    Specification(
+        name="saturated_pct",
+        title="Saturated samples",
+        unit="%",
+        worse="high",
+        meaning="Samples that have the highest value of the movie, if many have.",
+        advice="The detector or its digitizer cannot tell these brightnesses apart, so that "
+        "activity of bright cells is cut off: record with a lower gain or less laser power.",
+        explains=(
+            "uneven_light_pct",
+            "focus_sharpness",
+            "rotating_correlation",
+            "ptd_px",
+            "sharpness_gain",
+            "residual_shift_px",
+            "tilt_left_px",
+        ),
+    ),
+    Specification(
+        name="sample_moved_px",
+        title="Movement of the sample",
+        unit="px",
+        worse="high",
+        meaning="By how much the rest that lies farthest off is shifted against the first one.",
+        advice="Derotation puts lines back about a center that does not move: analyze the parts "
+        "before and after that apart, or correct the motion (motion_correction); see "
+        "plots/quality_over_time.png.",
+        explains=("zoom_change_pct", "focus_sharpness", *_PLACES),
+    ),
+    Specification(
+        name="zoom_change_pct",
+        title="Change of scale",
+        unit="%",
+        worse="high",
+        meaning="By how much the picture of a later rest is larger or smaller than that of the "
+        "first one, at most.",
+        advice="The zoom was changed, or the sample came nearer to the objective: analyze the "
+        "parts before and after that apart.",
+        explains=("focus_sharpness", *_PLACES),
+    ),
+    Specification(
+        name="focus_sharpness",
+        title="Sharpness of the worst segment",
+        unit="",
+        worse="low",
+        meaning="Fine detail of the mean image of the least sharp rest (or rotation), in units of "
+        "the sharpest ones.",
+        advice="The sample went out of focus, or the picture is blurred by movement: leave these "
+        "frames out, see plots/quality_over_time.png.",
+        explains=_PLACES,
+    ),
+    Specification(
+        name="brightness_jump_pct",
+        title="Jump of brightness",
+        unit="%",
+        worse="high",
+        meaning="Largest change of the brightness from one rest to the next.",
+        advice="Was the laser's power or the detector's gain changed? Traces jump there: see "
+        "plots/coverage.png.",
+        explains=("brightness_fall_pct",),
+    ),
+    Specification(
+        name="brightness_fall_pct",
+        title="Bleaching",
+        unit="%",
+        worse="high",
+        meaning="By how much the brightness falls from the session's beginning to its end, "
+        "smoothly.",
+        advice="The dye bleaches, or immersion is lost; angles and center are not concerned. "
+        "Traces need a baseline that falls, too; less laser power keeps the dye.",
     ),
     Specification(
         name="unusable_frames_pct",
@@ -66,6 +199,7 @@ SPECIFICATIONS = (
         meaning="Frames in which some line has no angle; these lines stay blank.",
         advice="The ticks of a whole rotation could not be understood, or the recording cuts a "
         "rotation off: events.json names the rotation and says why; look at plots/signals.png.",
+        explains=("anomalies", "rotation_error_deg"),
     ),
     Specification(
         name="ticks_inserted_pct",
@@ -76,6 +210,7 @@ SPECIFICATIONS = (
         advice="Angles next to missing ticks are interpolated. Check the cable of "
         "rotation_ticks, signals.thresholds.rotation_ticks, and the sampling rate; the red "
         "triangles in plots/angles.png show where ticks were missing.",
+        explains=("turn_left_deg", "anomalies"),
     ),
     Specification(
         name="lines_repaired_pct",
@@ -104,6 +239,17 @@ SPECIFICATIONS = (
         advice="They are listed under anomalies in events.json.",
     ),
     Specification(
+        name="bidi_phase_px",
+        title="Phase of the scan left",
+        unit="px",
+        worse="high",
+        meaning="By how much odd lines are displaced against even ones at rest, beyond what is "
+        "corrected, if it is significant.",
+        advice="Set scan.bidi_phase: auto, and see whether scan.bidirectional is right: rows are "
+        "no lines of the scan any more once the movie is derotated.",
+        explains=_PLACES,
+    ),
+    Specification(
         name="center_error_px",
         title="Error of the center",
         unit="px",
@@ -111,6 +257,7 @@ SPECIFICATIONS = (
         meaning="Distance of the center that was used from the one that fits best to some turned"
         " frames, if it is significant.",
         advice="Use center.method: registration, or a calibration of this very session.",
+        explains=_PLACES[1:],
     ),
     Specification(
         name="tilt_left_px",
@@ -121,6 +268,7 @@ SPECIFICATIONS = (
         "points at the edge of the disc that is always seen, if it is significant.",
         advice="Set plane.correct: auto, or carry the calibration of an incremental session of "
         "the same day; plots/plane.png shows what was found.",
+        explains=_PLACES[2:],
     ),
     Specification(
         name="turn_left_deg",
@@ -131,6 +279,16 @@ SPECIFICATIONS = (
         "not corrected, if it is significant.",
         advice="The motor's signals come later (or earlier) than the motor moves: set "
         "angles.lag_ms: auto, and see whether line clock and frame clock are those of this movie.",
+        explains=_PLACES[3:7],
+    ),
+    Specification(
+        name="uneven_light_pct",
+        title="Uneven light",
+        unit="%",
+        worse="high",
+        meaning="By how much the brightness of places changes while they turn under light that is "
+        "not even (rms), as the derotated movie shows it: a false dF/F.",
+        advice="Set illumination.correct: auto; plots/illumination.png shows the light.",
     ),
     Specification(
         name="residual_shift_px",
@@ -150,7 +308,8 @@ SPECIFICATIONS = (
         unit="",
         worse="low",
         meaning="Correlation of turned frames with the sample at rest, in units of that of "
-        "frames at rest (medians); before: of raw frames.",
+        "frames at rest (medians), in the worst rotation if that is clearly worse than others; "
+        "before: of raw frames.",
         advice="Turned frames do not show what frames at rest show: look at "
         "plots/contact_sheet.png and plots/mean_by_angle.png.",
     ),

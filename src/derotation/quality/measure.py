@@ -23,21 +23,24 @@ from derotation.images.ptd import (
     MostDetectedBlob,
     most_detected_blob,
 )
+from derotation.images.sample import MIN_FRAMES
 from derotation.io.files import write_json
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
-from derotation.quality.figures import SPECIFICATIONS, Specification
+from derotation.quality import causes
+from derotation.quality.along import Along, measure_along
+from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
     ResidualCalibration,
-    Trials,
     find_residual,
     sample_from,
-    try_angles,
 )
+from derotation.quality.trials import Trials, try_angles, try_pictures
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
+from derotation.signals.segments import Segments
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_quality"]
@@ -58,6 +61,11 @@ MIN_ANGLES, MAX_ANGLES = 3, 12
 BLOB_SIZE = 256
 # Stretches of dark frames that are named.
 MAX_STRETCHES = 3
+# Rows and columns are exchanged on trial if turned frames correlate less than this part of what
+# frames at rest do.
+UNLIKE = 0.9
+# The worst rotation counts if it is worse than usual by so many standard errors, and by this part.
+WORST_ERRORS, WORST_PART = 4.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,8 @@ class Figure:
     """Threshold beyond which it is bad; None: never."""
     sentence: str
     """What was found, and what to look at if it is not ok."""
+    explained_by: str | None = None
+    """The figure that this one follows from; it then gives no advice of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,6 +103,8 @@ class Quality:
     """The most detected blob in the derotated mean images; None if there are no such images."""
     raw_blob: MostDetectedBlob | None
     """The same in the raw ones."""
+    along: Along
+    """The figures along the session."""
 
     @property
     def flag(self) -> Flag:
@@ -102,13 +114,24 @@ class Quality:
 
     @property
     def advice(self) -> list[str]:
-        """The sentences of all figures that are not ok, the worst first."""
+        """The sentences of figures that are not ok, those of the worst causes first.
+
+        A cause is as bad as the worst figure that follows from it; what follows from others is not
+        among the sentences.
+        """
         return [
             figure.sentence
             for flag in ("bad", "look")
             for figure in self.figures
-            if figure.flag == flag
+            if figure.flag in ("look", "bad")
+            and figure.explained_by is None
+            and self._worst_of(figure) == flag
         ]
+
+    def _worst_of(self, cause: Figure) -> Flag:
+        """Give the worst flag of a figure and of all that follow from it."""
+        flags = {f.flag for f in self.figures if f.explained_by == cause.name} | {cause.flag}
+        return "bad" if "bad" in flags else "look"
 
     def __getitem__(self, name: str) -> Figure:
         return next(figure for figure in self.figures if figure.name == name)
@@ -125,18 +148,6 @@ class Quality:
             "advice": self.advice,
         }
         write_json(path, content)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """What came out for a figure, before it is judged."""
-
-    value: float | None = None
-    before: float | None = None
-    said: str
-    """What was found; or why nothing was, without a value."""
-    cause: str = ""
-    """What this session shows about the cause, said only if the figure is not ok."""
 
 
 def measure_quality(
@@ -191,27 +202,44 @@ def measure_quality(
     residual = measure_residual_shift(statistics, threads=threads)
     blob, raw_blob = _blobs(statistics, threads)
     turned = lines.turned
+    found = _of_the_fit(statistics, line_maps, calibration, threads)
+    along = measure_along(statistics, lines, found.trials, threads=threads)
     measured = {
-        **_of_the_fit(statistics, line_maps, calibration, threads),
+        **_of_the_angles(found, along, lines),
+        **found.left,
+        "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
+        "bidi_phase_px": causes.bidi_phase(statistics, angles),
+        "saturated_pct": causes.saturated(statistics),
+        "sample_moved_px": causes.sample_moved(along),
+        "zoom_change_pct": causes.zoom_change(along),
+        "focus_sharpness": causes.focus_sharpness(along),
+        "brightness_jump_pct": causes.brightness_jump(along),
+        "brightness_fall_pct": causes.brightness_fall(along),
+        "uneven_light_pct": causes.uneven_light(statistics, calibration.center),
         "dark_frames_pct": _dark_frames(statistics, lines),
         "unusable_frames_pct": _unusable_frames(lines),
         "ticks_inserted_pct": _ticks_inserted(events),
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
         "anomalies": _anomalies(events),
-        "residual_shift_px": _residual_shift(residual),
-        "rotating_correlation": _rotating_correlation(statistics, turned),
+        "residual_shift_px": _residual_shift(residual, along),
+        "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, turned),
+        "coverage": _coverage(statistics, turned, along),
         "calibration_doubts": _calibration_doubts(calibration),
     }
+    figures = _weighed(
+        [_judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS],
+        measured,
+    )
+    for spec in SPECIFICATIONS:
+        _blame(along, spec, measured[spec.name], thresholds[spec.name])
     quality = Quality(
         session=session,
         protocol=protocol,
-        figures=tuple(
-            _judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS
-        ),
+        figures=figures,
+        along=along,
         residual=residual,
         blob=blob,
         raw_blob=raw_blob,
@@ -223,7 +251,7 @@ def measure_quality(
 
 
 def _judged(
-    spec: Specification, measured: _Measured, thresholds: Mapping[str, float | None]
+    spec: Specification, measured: Measured, thresholds: Mapping[str, float | None]
 ) -> Figure:
     """Compare a figure with its thresholds and say what that means."""
     look, bad = (thresholds[key] for key in ("look", "bad"))
@@ -250,6 +278,44 @@ def _judged(
     )
 
 
+def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[Figure, ...]:
+    """Find out which figures follow from others: a cause comes before what it leads to."""
+    wrong = {figure.name for figure in figures if figure.flag in ("look", "bad")}
+    explained_by: dict[str, str] = {}
+    for spec in SPECIFICATIONS:
+        if spec.name in wrong and spec.name not in explained_by:
+            for name in spec.explains:
+                if name in wrong:
+                    explained_by.setdefault(name, spec.name)
+    titles = {spec.name: spec.title for spec in SPECIFICATIONS}
+    return tuple(
+        dataclasses.replace(
+            figure,
+            explained_by=explained_by[figure.name],
+            sentence=f"{measured[figure.name].said} This is likely due to "
+            f"another figure: {titles[explained_by[figure.name]]}.",
+        )
+        if figure.name in explained_by
+        else figure
+        for figure in figures
+    )
+
+
+def _blame(
+    along: Along,
+    spec: Specification,
+    measured: Measured,
+    thresholds: Mapping[str, float | None],
+) -> None:
+    """Note in which segments a figure is not ok."""
+    if measured.along is None:
+        return
+    for k, value in enumerate(measured.along.tolist()):
+        bad = _worse(spec, value, thresholds["bad"])
+        if bad or _worse(spec, value, thresholds["look"]):
+            along.blame([k], spec.name, bad=bad)
+
+
 def _worse(spec: Specification, value: float, threshold: float | None) -> bool:
     if threshold is None:
         return False
@@ -259,77 +325,94 @@ def _worse(spec: Specification, value: float, threshold: float | None) -> bool:
 # What the calibration and the angles leave
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fit:
+    """What some turned frames say about angles and calibration."""
+
+    trials: Trials | None
+    picture: Measured
+    left: dict[str, Measured]
+    reason: str = ""
+    """Why there are no trials."""
+
+
 def _of_the_fit(
     statistics: Statistics, line_maps: LineMaps, calibration: Calibration, threads: int
-) -> dict[str, _Measured]:
+) -> _Fit:
     """Measure what some turned frames say about angles and calibration."""
-    names = ("direction_sign", "clock_shift_frames", *_FROM_RESIDUAL)
     angles = line_maps.angles
     assert isinstance(angles, Angles)
     sample = sample_from(statistics, line_maps)
     if sample is None:
         reason = (
-            "Not measured: there is no frame at rest"
+            "Not measured: there is no frame at rest to compare."
             if statistics.n_rest == 0
-            else "Not measured: too few frames were recorded while the sample was turned"
+            else "Not measured: too few frames of the turned sample can be compared."
         )
-        return {name: _Measured(said=f"{reason} to compare.") for name in names}
-    trials = try_angles(sample, angles, calibration, threads=threads)
-    found = {
-        "direction_sign": _direction_sign(trials),
-        "clock_shift_frames": _clock_shift(trials, angles),
-    }
-    if trials.flip_fits or trials.best_shift:
+        nothing = Measured(said=reason)
+        return _Fit(
+            trials=None,
+            picture=nothing,
+            left=dict.fromkeys(_FROM_RESIDUAL, nothing),
+            reason=reason,
+        )
+    rotation = Segments.of(angles).of_frame[sample.numbers]
+    trials = try_angles(sample, angles, calibration, rotation=rotation, threads=threads)
+    rest, own, _ = _likeness(statistics, angles.turned)
+    other = None
+    fits = np.where(trials.sign == 1, trials.own, trials.opposite)
+    if rest and own is not None and own < UNLIKE * rest and not trials.shift.any():
+        other = try_pictures(sample, calibration, threads=threads)
+    if other is not None and other.correlation < np.mean(fits):
+        other = None
+    picture = causes.other_picture(other)
+    if other is not None or trials.flip_fits or abs(trials.shift).astype(bool).mean() > 0.8:
         said = "Not measured: the angles do not belong to the frames."
-        return found | {name: _Measured(said=said) for name in _FROM_RESIDUAL}
-    left = find_residual(sample, calibration, threads=threads)
+        return _Fit(
+            trials=trials, picture=picture, left=dict.fromkeys(_FROM_RESIDUAL, Measured(said=said))
+        )
+    # Frames that fit other angles tell nothing about the calibration.
+    fitting = (trials.sign == 1) & (trials.shift == 0)
+    left = None
+    if np.count_nonzero(fitting) >= MIN_FRAMES:
+        left = find_residual(sample.select(np.flatnonzero(fitting)), calibration, threads=threads)
     if left is None:
         said = "Not measured: turned frames do not correlate enough with the sample at rest."
-        return found | {name: _Measured(said=said) for name in _FROM_RESIDUAL}
-    return found | {name: measure(left) for name, measure in _FROM_RESIDUAL.items()}
-
-
-def _direction_sign(trials: Trials) -> _Measured:
-    alike = (
-        f"correlation with the sample at rest: {trials.correlation:.2f} as they are, "
-        f"{trials.flipped:.2f} turned the other way"
-    )
-    if trials.flip_fits:
-        return _Measured(
-            value=-1, said=f"Turned frames fit far better turned the other way ({alike})."
+        return _Fit(
+            trials=trials, picture=picture, left=dict.fromkeys(_FROM_RESIDUAL, Measured(said=said))
         )
-    return _Measured(value=1, said=f"Turned frames fit no better turned the other way ({alike}).")
-
-
-def _clock_shift(trials: Trials, angles: Angles) -> _Measured:
-    shift = trials.best_shift
-    if not shift:
-        best = max(trials.shifted.values())
-        return _Measured(
-            value=0,
-            said="No other frame's angles fit better (correlation with the sample at rest: "
-            f"{trials.correlation:.2f}, with the angles of other frames up to {best:.2f}).",
-        )
-    when = "later" if shift > 0 else "earlier"
-    return _Measured(
-        value=abs(shift),
-        said=f"Frames fit best with the angles of {_counted(abs(shift), 'frame')} {when} "
-        f"({abs(shift) / angles.frame_rate * 1e3:.0f} ms): correlation with the sample at rest "
-        f"{trials.shifted[shift]:.2f} instead of {trials.correlation:.2f}.",
+    return _Fit(
+        trials=trials,
+        picture=picture,
+        left={name: measure(left) for name, measure in _FROM_RESIDUAL.items()},
     )
 
 
-def _center_error(left: ResidualCalibration) -> _Measured:
+def _of_the_angles(found: _Fit, along: Along, angles: Angles) -> dict[str, Measured]:
+    """Say whether frames fit other angles than their own."""
+    if found.trials is None:
+        names = ("direction_sign", "rotations_flipped_pct", "clock_shift_frames")
+        nothing = Measured(said=found.reason)
+        return dict.fromkeys(names, nothing) | {"other_picture": found.picture}
+    return {
+        "other_picture": found.picture,
+        "direction_sign": causes.direction_sign(found.trials),
+        "rotations_flipped_pct": causes.rotations_flipped(found.trials, along),
+        "clock_shift_frames": causes.clock_shift(found.trials, angles, along),
+    }
+
+
+def _center_error(left: ResidualCalibration) -> Measured:
     error = float(np.hypot(*left.center_error))
     sd = float(np.hypot(*left.center_sd))
     x, y = left.center
     if error < SIGNIFICANT * sd:
-        return _Measured(
+        return Measured(
             value=0.0,
             said=f"The center that was used fits, as far as {left.n_frames} frames tell: it is "
             f"{error:.2f} ± {sd:.2f} px from the one that fits best.",
         )
-    return _Measured(
+    return Measured(
         value=error,
         said=f"The center of rotation that fits best, x = {x:.2f}, y = {y:.2f} px, is {error:.2f} "
         f"± {sd:.2f} px from the one that was used.",
@@ -337,14 +420,14 @@ def _center_error(left: ResidualCalibration) -> _Measured:
     )
 
 
-def _tilt_left(left: ResidualCalibration) -> _Measured:
+def _tilt_left(left: ResidualCalibration) -> Measured:
     if left.tilt_px < SIGNIFICANT * left.tilt_sd_px:
-        return _Measured(
+        return Measured(
             value=0.0,
             said=f"No tilt is left, as far as {left.n_frames} frames tell: {left.tilt_px:.2f} ± "
             f"{left.tilt_sd_px:.2f} px at the edge.",
         )
-    return _Measured(
+    return Measured(
         value=left.tilt_px,
         said=f"A tilt of the plane of rotation by {left.plane_angle:.1f} degrees along "
         f"{left.plane_orientation:.0f} degrees fits best; what of it is not corrected displaces "
@@ -352,17 +435,17 @@ def _tilt_left(left: ResidualCalibration) -> _Measured:
     )
 
 
-def _turn_left(left: ResidualCalibration) -> _Measured:
+def _turn_left(left: ResidualCalibration) -> Measured:
     if left.lag_ms is None or left.lag_sd_ms is None:
-        return _Measured(said="Not measured: no frame was recorded while the sample turned.")
+        return Measured(said="Not measured: no frame was recorded while the sample turned.")
     turn, sd = left.lag_ms / 1e3 * left.top_speed, left.lag_sd_ms / 1e3 * left.top_speed
     if abs(turn) < SIGNIFICANT * sd:
-        return _Measured(
+        return Measured(
             value=0.0,
             said=f"The fastest frames ({left.top_speed:.0f} degrees/s) are not left turned: "
             f"{turn:.2f} ± {sd:.2f} degrees.",
         )
-    return _Measured(
+    return Measured(
         value=abs(turn),
         said=f"The fastest frames ({left.top_speed:.0f} degrees/s) are left turned by "
         f"{abs(turn):.2f} ± {sd:.2f} degrees, as by a lag of {left.lag_ms:.1f} ms.",
@@ -379,38 +462,40 @@ _FROM_RESIDUAL = {
 # Signals
 
 
-def _unusable_frames(angles: Angles) -> _Measured:
+def _unusable_frames(angles: Angles) -> Measured:
     unusable: NDArray[np.bool_] = np.any(~angles.line_usable, axis=1)
-    return _Measured(
+    return Measured(
         value=100 * float(np.mean(unusable)),
         said=f"{int(unusable.sum())} of {len(unusable)} frames have lines without an angle.",
     )
 
 
-def _ticks_inserted(events: Events) -> _Measured:
+def _ticks_inserted(events: Events) -> Measured:
     n, total = int(events.tick_inserted.sum()), len(events.tick_inserted)
     if not total:
-        return _Measured(said="Not measured: there are no ticks.")
+        return Measured(said="Not measured: there are no ticks.")
     share = 100 * n / total
-    return _Measured(
+    return Measured(
         value=share,
         said=f"{n} of {total} ticks ({share:.1f} %) were missing and have been inserted.",
     )
 
 
-def _lines_repaired(events: Events) -> _Measured:
+def _lines_repaired(events: Events) -> Measured:
     share = 100 * float(events.line_repaired.mean())
-    return _Measured(
+    return Measured(
         value=share, said=f"The time of {share:.1f} % of the lines was computed, not measured."
     )
 
 
 def _rotation_error(
     events: Events, protocol: Protocol, degrees_per_rotation: float | None
-) -> _Measured:
+) -> Measured:
     turned: NDArray[np.float64] = np.atleast_1d(events.rotation_turned[events.rotation_usable])
+    if protocol == "free":
+        return Measured(said="Not measured: the protocol free asks for no angle.")
     if degrees_per_rotation is None or turned.size == 0:
-        return _Measured(
+        return Measured(
             said="Not measured: signals.degrees_per_rotation is null, or no rotation is usable."
         )
     if protocol == "incremental":
@@ -418,30 +503,30 @@ def _rotation_error(
     error = np.abs(turned - degrees_per_rotation)
     worst = float(turned[np.argmax(error)])
     what = "The whole turn" if protocol == "incremental" else "The worst rotation"
-    return _Measured(
+    return Measured(
         value=float(error.max()),
         said=f"{what} turned by {worst:.1f} degrees; {degrees_per_rotation:g} were asked for.",
     )
 
 
-def _anomalies(events: Events) -> _Measured:
+def _anomalies(events: Events) -> Measured:
     n = len(events.anomalies)
     texts = " ".join(anomaly.text for anomaly in events.anomalies[:2])
     said = f"{_counted(n, 'oddity', 'oddities')} in the signals: {texts}" if n else ""
-    return _Measured(value=n, said=said or "There is nothing odd in the signals.")
+    return Measured(value=n, said=said or "There is nothing odd in the signals.")
 
 
 # Frames
 
 
-def _dark_frames(statistics: Statistics, angles: Angles) -> _Measured:
+def _dark_frames(statistics: Statistics, angles: Angles) -> Measured:
     known = np.isfinite(statistics.brightness)
     if not known.any():
-        return _Measured(said="Not measured: there is no frame at rest to compare with.")
+        return Measured(said="Not measured: there is no frame at rest to compare with.")
     dark = known & ~statistics.lit
     share = 100 * float(dark.sum() / known.sum())
     if not dark.any():
-        return _Measured(value=0.0, said="All frames are lit.")
+        return Measured(value=0.0, said="All frames are lit.")
     seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
     stretches = _stretches(dark)
     where = ", ".join(
@@ -449,7 +534,7 @@ def _dark_frames(statistics: Statistics, angles: Angles) -> _Measured:
         for first, last in stretches[:MAX_STRETCHES]
     )
     more = " and elsewhere" if len(stretches) > MAX_STRETCHES else ""
-    return _Measured(
+    return Measured(
         value=share, said=f"{share:.1f} % of the frames are dark ({where}{more} into the movie)."
     )
 
@@ -461,52 +546,75 @@ def _stretches(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return sorted(runs, key=lambda run: run[0] - run[1])
 
 
-def _residual_shift(residual: ResidualShift) -> _Measured:
+def _residual_shift(residual: ResidualShift, along: Along) -> Measured:
     rms, before = residual.rms(), residual.raw_rms()
     n = len(residual.angle)
     if rms is None:
-        return _Measured(
+        return Measured(
             before=before,
             said=f"Not measurable: at only {residual.measurable} of {n} angles is the mean image "
             "alike enough to the sample at rest to tell a shift from chance.",
         )
-    return _Measured(
-        value=rms,
-        before=before,
-        said=f"The mean images at {residual.measurable} of {n} angles lie within {rms:.2f} px "
-        "(rms) of the sample at rest.",
+    length = np.hypot(*along.shift.T)
+    others = along.others[np.isfinite(length[along.others])]
+    said = (
+        f"The mean images at {residual.measurable} of {n} angles lie within {rms:.2f} px "
+        "(rms) of the sample at rest"
     )
+    if not len(others):
+        return Measured(value=rms, before=before, said=f"{said}.")
+    worst = int(others[np.argmax(length[others])])
+    said = f"{said}; farthest off, by {length[worst]:.2f} px, lies {along.place(worst)}."
+    return Measured(value=rms, before=before, said=said)
 
 
-def _rotating_correlation(statistics: Statistics, turned: NDArray[np.bool_]) -> _Measured:
+def _likeness(
+    statistics: Statistics, turned: NDArray[np.bool_]
+) -> tuple[float | None, float | None, float | None]:
+    """Give the median correlation of frames at rest, of turned ones, and of raw turned ones."""
     lit = statistics.lit
     at_rest = lit & ~turned & (statistics.coverage > 0)
-    rest, own, raw = (
-        _median(values[which])
-        for values, which in (
-            (statistics.correlation, at_rest),
-            (statistics.correlation, lit & turned),
-            (statistics.raw_correlation, lit & turned),
-        )
+    return (
+        _median(statistics.correlation[at_rest]),
+        _median(statistics.correlation[lit & turned]),
+        _median(statistics.raw_correlation[lit & turned]),
     )
+
+
+def _rotating_correlation(
+    statistics: Statistics, turned: NDArray[np.bool_], along: Along
+) -> Measured:
+    rest, own, raw = _likeness(statistics, turned)
     if rest is None or own is None or rest <= 0:
-        return _Measured(
+        return Measured(
             said="Not measured: there are no frames at rest, no turned ones, or nothing in them."
         )
-    return _Measured(
-        value=own / rest,
-        before=None if raw is None else raw / rest,
-        said=f"Turned frames correlate with the sample at rest by {own:.2f} (median), frames at "
-        f"rest by {rest:.2f}.",
+    value = own / rest
+    said = (
+        f"Turned frames correlate with the sample at rest by {own:.2f} (median), frames at "
+        f"rest by {rest:.2f}."
     )
+    others = along.others[np.isfinite(along.likeness_sd[along.others])]
+    if len(others):
+        worst = int(others[np.argmin(along.likeness[others])])
+        likeness, sd = float(along.likeness[worst]), float(along.likeness_sd[worst])
+        # The worst of several is lower by chance.
+        if likeness < value - max(WORST_ERRORS * sd, WORST_PART * value):
+            value = likeness
+            said += (
+                f" The worst is {along.place(worst)}: {100 * likeness:.0f} % of what frames at "
+                "rest do."
+            )
+    every = np.where(along.segments.rest, np.nan, along.likeness + WORST_ERRORS * along.likeness_sd)
+    return Measured(value=value, before=None if raw is None else raw / rest, said=said, along=every)
 
 
-def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> _Measured:
+def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> Measured:
     if blob is None or raw_blob is None:
-        return _Measured(said="Not measured: there are too few mean images by angle.")
+        return Measured(said="Not measured: there are too few mean images by angle.")
     if not len(blob.images):
-        return _Measured(said="Not measured: no blob was detected in several mean images.")
-    return _Measured(
+        return Measured(said="Not measured: no blob was detected in several mean images.")
+    return Measured(
         value=blob.ptd,
         before=raw_blob.ptd if len(raw_blob.images) else None,
         said=f"The most detected blob is seen in {100 * blob.share:.0f} % of the mean images by "
@@ -514,19 +622,19 @@ def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> _M
     )
 
 
-def _sharpness_gain(statistics: Statistics) -> _Measured:
+def _sharpness_gain(statistics: Statistics) -> Measured:
     always = np.isfinite(statistics.turned_mean) & np.isfinite(statistics.rest)
     if len(statistics.seen):
         always &= statistics.seen.all(axis=0)
     if not len(statistics.angle) or always.mean() < MIN_SEEN:
-        return _Measured(said="Not measured: hardly any part of the picture is always seen.")
+        return Measured(said="Not measured: hardly any part of the picture is always seen.")
     after, before = (
         _sharpness(image, always) for image in (statistics.turned_mean, statistics.raw_turned_mean)
     )
     if before <= 0:
-        return _Measured(said="Not measured: there is nothing in the picture.")
+        return Measured(said="Not measured: there is nothing in the picture.")
     gain = after / before
-    return _Measured(
+    return Measured(
         value=gain, said=f"The mean of all turned frames is {gain:.1f} times as sharp as before."
     )
 
@@ -540,19 +648,18 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> _Measured:
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
-        return _Measured(
+        return Measured(
             said="Not measured: no usable frame was recorded while the sample was turned."
         )
-    return _Measured(
-        value=median, said=f"A turned frame sees {100 * median:.0f} % of the picture (median)."
-    )
+    said = f"A turned frame sees {100 * median:.0f} % of the picture (median)."
+    return Measured(value=median, said=said)
 
 
-def _calibration_doubts(calibration: Calibration) -> _Measured:
-    return _Measured(value=float(not calibration.trusted), said=calibration.statement)
+def _calibration_doubts(calibration: Calibration) -> Measured:
+    return Measured(value=float(not calibration.trusted), said=calibration.statement)
 
 
 def _blobs(

@@ -83,7 +83,9 @@ def measure_residual_shift(statistics: Statistics, *, threads: int = 1) -> Resid
     if n == 0 or statistics.n_rest == 0:
         return ResidualShift(angle=statistics.angle, shift=unknown, raw_shift=unknown)
     factor = max(min(statistics.rest.shape) // SIZE, 1)
-    derotated, raw = (_Reference(image, factor) for image in (statistics.rest, statistics.raw_rest))
+    derotated = _Reference(statistics.rest, factor)
+    # Those of the raw images are large, and only say how things were before.
+    raw = _Reference(statistics.raw_rest, 2 * factor if min(statistics.rest.shape) >= SIZE else 1)
 
     def measure(k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         known = statistics.seen[k] & np.isfinite(statistics.mean[k])
@@ -142,8 +144,8 @@ class _Reference:
         if distinction < MIN_PEAK:
             return unknown
         whole = np.round(coarse)
-        moved = _rolled(small, whole)
-        still_known = _rolled(known, whole) & self._known
+        moved = rolled(small, whole)
+        still_known = rolled(known, whole) & self._known
         step, information, _ = self._comparison.gradients(moved, still_known, SMOOTHING)
         if not np.isfinite(step).all() or np.hypot(*step[:2]) > MAX_STEP:
             return unknown
@@ -153,7 +155,7 @@ class _Reference:
         return np.asarray((whole + step[:2]) * self._factor)
 
 
-def _rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:
+def rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[Any]:
     """Move a picture back by a whole shift (x, y); what comes in from outside is 0."""
     dx, dy = (-int(s) for s in shift)
     rolled = np.roll(image, (dy, dx), axis=(0, 1))

@@ -1,12 +1,9 @@
 """What the calibration leaves: a center, a tilt or a lag that fits better, a wrong sign or clock.
 
 Some turned frames are derotated as the session was, and what is then left of their movement is
-explained once more by center, tilt and lag. Before that, frames are derotated with the opposite
-angles and with those of earlier and later frames: errors of that kind leave pictures that have
-nothing in common with the sample at rest, in which no small displacement can be measured.
+explained once more by center, tilt and lag.
 """
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -16,20 +13,19 @@ from numpy.typing import NDArray
 from derotation.calibration.calibration import Calibration
 from derotation.calibration.geometry import (
     Geometry,
-    best_correlated,
     coarse_center,
     refine,
     vector_to_tilt,
 )
 from derotation.errors import CenterError
 from derotation.images.registration import Registration
-from derotation.images.sample import MIN_FRAMES, Lines, Sample, most_turned
+from derotation.images.sample import MIN_FRAMES, Lines, Sample, spread
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["ResidualCalibration", "Trials", "find_residual", "sample_from", "try_angles"]
+__all__ = ["ResidualCalibration", "find_residual", "sample_from"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +36,8 @@ SMOOTHINGS = (4.0, 2.0)
 NEAR = 1.5
 # Below this (degrees per second) a frame tells nothing about the lag.
 SLOW = 1.0
-# The angles of frames so many later or earlier are tried.
-MAX_CLOCK_SHIFT = 2
-N_TRIED = 12
-# Other angles fit better if frames are more like the sample at rest by so much, and by so many
-# standard errors (as for the sign of the angles, see derotation.calibration.lag).
-MIN_DIFFERENCE = 0.05
-MIN_ERRORS = 4.0
+# Frames that are compared, of those that were kept.
+N_COMPARED = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,22 +77,6 @@ class ResidualCalibration:
     def turn_sd_deg(self) -> float | None:
         """Its uncertainty."""
         return None if self.lag_sd_ms is None else self.lag_sd_ms / 1e3 * self.top_speed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trials:
-    """How well frames fit with their own and with other angles."""
-
-    correlation: float
-    """Mean correlation of derotated frames with the sample at rest, with their own angles."""
-    flipped: float
-    """With the opposite angles."""
-    shifted: dict[int, float]
-    """With the angles of the frame so many later."""
-    flip_fits: bool
-    """Whether the opposite angles fit clearly better, and best."""
-    best_shift: int
-    """Which shift of the angles fits clearly better, and best; 0 if none does."""
 
 
 def sample_from(statistics: Statistics, line_maps: LineMaps) -> Sample | None:
@@ -151,6 +126,9 @@ def find_residual(
     ResidualCalibration or None
         None if frames cannot be compared with the sample at rest.
     """
+    sample = sample.select(
+        np.isin(sample.numbers, spread(sample.numbers, sample.middle, N_COMPARED))
+    )
     small = sample.binned(max(min(sample.shape) // SIZE, 1))
     registration = Registration(small, threads)
     given = Geometry.of(calibration)
@@ -182,69 +160,3 @@ def find_residual(
         top_speed=float(np.abs(speeds).max()),
         n_frames=int(np.count_nonzero(found.fit.weights)),
     )
-
-
-def try_angles(
-    sample: Sample, angles: Angles, calibration: Calibration, *, threads: int = 1
-) -> Trials:
-    """Derotate frames with other angles than their own, and see which fit best.
-
-    The correlation is taken wherever it is highest, so that the center hardly matters.
-
-    Parameters
-    ----------
-    sample : Sample
-        See :func:`sample_from`.
-    angles : Angles
-        Angles of all lines, as the movie was derotated.
-    calibration : Calibration
-        The one that the movie was derotated with.
-    threads : int
-        Threads that share the frames.
-
-    Returns
-    -------
-    Trials
-    """
-    factor = max(min(sample.shape) // SIZE, 1)
-    turned = sample.select(most_turned(sample, N_TRIED))
-    few = turned.binned(factor)
-    given = Geometry.of(calibration)
-    # A tilt found with wrong angles is wrong itself.
-    plain = Geometry.about(given.center)
-    geometries = [given, plain] if np.any(given.tilt) or len(given.wobble) else [given]
-
-    def correlation(tried: Sample) -> NDArray[np.float64]:
-        found = best_correlated(tried, geometries, threads)[1]
-        return np.asarray(found[np.argmax(found.mean(axis=1))])
-
-    own = best_correlated(few, [given], threads)[1][0]
-    flipped = correlation(few.turned_over())
-    shifts = [k for k in range(-MAX_CLOCK_SHIFT, MAX_CLOCK_SHIFT + 1) if k]
-    shifted = {k: correlation(_with_angles_of(turned, angles, k).binned(factor)) for k in shifts}
-    every = {"flipped": flipped, **{str(k): found for k, found in shifted.items()}}
-    best = max(every, key=lambda name: float(every[name].mean()))
-    clear = _clearly_better(every[best], own)
-    return Trials(
-        correlation=float(own.mean()),
-        flipped=float(flipped.mean()),
-        shifted={k: float(found.mean()) for k, found in shifted.items()},
-        flip_fits=clear and best == "flipped",
-        best_shift=int(best) if clear and best != "flipped" else 0,
-    )
-
-
-def _clearly_better(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Tell whether frames correlate more, and by more than chance."""
-    gain = one - other
-    error = float(np.std(gain, ddof=1)) / np.sqrt(len(gain))
-    return bool(gain.mean() > MIN_DIFFERENCE and gain.mean() > MIN_ERRORS * error)
-
-
-def _with_angles_of(sample: Sample, angles: Angles, later: int) -> Sample:
-    """Give frames the angles of frames so many later; at the session's ends those of the ends."""
-    others = np.clip(sample.numbers + later, 0, len(angles.line_angles) - 1)
-    told = np.isfinite(angles.line_angles[others]).all(axis=1)
-    others = np.where(told, others, sample.numbers)
-    lines = dataclasses.replace(sample.lines, line_angles=angles.line_angles[others])
-    return dataclasses.replace(sample, lines=lines)

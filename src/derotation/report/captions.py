@@ -30,6 +30,7 @@ PLOTS: Mapping[str, str] = {
     "mean_by_angle": "Mean image at each angle",
     "residual_shift": "Shift that is left, by angle",
     "blob": "Path of the blob that was found most often",
+    "quality_over_time": "Quality over time",
     "coverage": "Coverage over time",
     "animation": "Raw and derotated movie side by side",
 }

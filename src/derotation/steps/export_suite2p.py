@@ -35,6 +35,7 @@ def run(
     channels: str | Path | None = None,
     channel_means: str | Path | None = None,
     planes: str | Path | None = None,
+    segments: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
@@ -62,6 +63,8 @@ def run(
         The folders in which ``derotate_movie`` put further channels and their mean images.
     planes : path, optional
         The folder in which ``derotate_planes`` put further planes.
+    segments : path, optional
+        ``quality.csv``: frames of bad segments are bad, see ``export.bad_frames.segments``.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
 
@@ -91,7 +94,7 @@ def run(
     }
     calibrating = config["movie"]["plane"] or 1
     places[calibrating] = _PlaneFiles(
-        movie, seen, statistics, angles, mean, coverage, channels, channel_means
+        movie, seen, statistics, angles, mean, coverage, channels, channel_means, segments
     )
     numbers = sorted(places)
     bad_elsewhere: NDArray[np.bool_] | None = None
@@ -128,6 +131,8 @@ class _PlaneFiles(NamedTuple):
     coverage: str | Path
     channels: str | Path | None
     channel_means: str | Path | None
+    segments: str | Path | None = None
+    """Of the plane that calibrates only: quality is measured there."""
 
 
 def _export_plane(
@@ -172,7 +177,7 @@ def _export_plane(
             n_planes=len(numbers),
         )
         learned = Statistics.load(files.statistics)
-        reasons = bad_frames(opened.angles, learned, export["bad_frames"])
+        reasons = bad_frames(opened.angles, learned, export["bad_frames"], segments=files.segments)
         if bad_elsewhere is not None:
             # Suite2p knows one list of bad frames for all planes.
             reasons["bad in another plane"] = bad_elsewhere

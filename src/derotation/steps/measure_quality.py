@@ -10,6 +10,7 @@ from derotation.plots.quality import (
     plot_blob,
     plot_coverage_over_time,
     plot_mean_by_angle,
+    plot_quality_over_time,
     plot_residual_shift,
 )
 from derotation.quality.measure import Quality, measure_quality
@@ -27,6 +28,9 @@ class Outputs(outputs_base.Outputs):
     """The files that the step writes."""
 
     quality: Annotated[Path, "quality.json"]
+    table: Annotated[Path, "quality.csv"]
+    """The figures along the session."""
+    over_time: Annotated[Path, "plots/quality_over_time.png"]
     residual_shift: Annotated[Path, "plots/residual_shift.png"]
     mean_by_angle: Annotated[Path, "plots/mean_by_angle.png"]
     blob: Annotated[Path, "plots/blob.png"]
@@ -93,6 +97,8 @@ def run(
     save_plot(plot_residual_shift(result), outputs.residual_shift)
     save_plot(plot_mean_by_angle(learned), outputs.mean_by_angle)
     save_plot(plot_blob(result, learned), outputs.blob)
+    save_plot(plot_quality_over_time(result), outputs.over_time)
     save_plot(plot_coverage_over_time(learned, angles_as_used(lines, found)), outputs.coverage)
+    result.along.save(outputs.table)
     result.save(outputs.quality)
     return result

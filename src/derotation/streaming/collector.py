@@ -19,6 +19,7 @@ from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles
+from derotation.signals.segments import Segments
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["Collector"]
@@ -33,7 +34,11 @@ MAX_SUMS_BYTES = 400e6
 MAX_REST_FRAMES = 60
 REST_AT_ONCE = 8
 # Turned frames that are kept as they were recorded.
-N_KEPT = 24
+N_KEPT = 60
+# Pictures of segments are at least so many pixels high and wide, if the movie is.
+SEGMENT_SIZE = 128
+# Pixels that have the highest value in this part of the frames are often that bright.
+OFTEN = 0.1
 MAX_BYTES = 64e6
 # Turns of less than this many degrees do not tell much (see derotation.images.registration).
 MIN_TURN = 11.5
@@ -77,9 +82,15 @@ class Collector:
         self._at_rest = _average_rest(movie, line_maps, gain, offset, threads)
         rest = np.where(mask, self._at_rest.derotated, np.nan)
         self._rest = rest
-        self._derotated = _Sums(self._bins, tuple(shape), n_frames, rest)
+        segments = Segments.of(angles)
+        self._side = max(min(shape) // SEGMENT_SIZE, 1)
+        self._derotated = _Sums(
+            self._bins, tuple(shape), n_frames, rest, segments=segments, side=self._side
+        )
         self._raw = _Sums(self._bins, tuple(shape), n_frames, self._at_rest.raw)
-        self._kept = _choose_kept(angles, movie)
+        self._highest = _Highest(tuple(shape))
+        self._told_frame_rate = _told_frame_rate(movie)
+        self._kept = _choose_kept(angles, segments, movie)
         self._kept_frames: list[NDArray[Any]] = []
 
     def add(
@@ -96,7 +107,9 @@ class Collector:
             Pixels of the derotated frames that hold something.
         """
         nothing = np.zeros((0, 0, 0), np.bool_)
+        # Each strip holds whole squares of the segments' pictures.
         bounds = np.linspace(0, raw.shape[1], self._threads + 1).astype(int)
+        bounds[1:-1] -= bounds[1:-1] % self._side
         strips = list(itertools.pairwise(bounds.tolist()))
 
         def add_strip(strip: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -114,6 +127,7 @@ class Collector:
         for own, raw_own in parts:
             self._derotated.sums[frames] += own
             self._raw.sums[frames] += raw_own
+        self._highest.add(raw)
         for frame in self._kept[(self._kept >= start) & (self._kept < start + len(raw))]:
             self._kept_frames.append(raw[frame - start].copy())
 
@@ -155,6 +169,11 @@ class Collector:
             n_rest=self._at_rest.n_frames,
             kept=self._kept,
             kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
+            segment_mean=derotated.segment_means(),
+            highest=self._highest.value,
+            at_highest=float(self._highest.count.mean() / len(derotated.sums)),
+            often_highest=float(np.mean(self._highest.count >= OFTEN * len(derotated.sums))),
+            told_frame_rate=self._told_frame_rate,
             offset=float(self._offset),
             bidirectional=self._bidirectional,
         )
@@ -201,9 +220,21 @@ class _Sums:
     """Sums over frames of which not all pixels are known."""
 
     def __init__(
-        self, bins: _Bins, shape: tuple[int, ...], n_frames: int, reference: NDArray[Any]
+        self,
+        bins: _Bins,
+        shape: tuple[int, ...],
+        n_frames: int,
+        reference: NDArray[Any],
+        *,
+        segments: Segments | None = None,
+        side: int = 1,
     ) -> None:
         self._of_frame = bins.of_frame.astype(np.int64)
+        self._segment = np.empty(0, np.int64) if segments is None else segments.of_frame
+        small = (0 if segments is None else len(segments), *(n // side for n in shape))
+        self._side = side
+        self._segment_total = np.zeros(small)
+        self._segment_count = np.zeros(small, np.int32)
         known = np.isfinite(reference)
         self._compared = known.astype(np.float64)
         self._reference = np.where(known, reference, 0.0).astype(np.float64)
@@ -222,12 +253,26 @@ class _Sums:
         from derotation.streaming import sums
 
         own = np.zeros((len(frames), sums.N_SUMS))
-        group = self._of_frame[start : start + len(frames)]
+        which = slice(start, start + len(frames))
         sums.add_rows(
-            np.ascontiguousarray(frames), seen, group, self._reference, self._compared, *strip,
-            self.total, self.count, own,
+            np.ascontiguousarray(frames), seen, self._of_frame[which], self._segment[which],
+            self._reference, self._compared, *strip,
+            self.total, self.count, self._segment_total, self._segment_count, own,
         )  # fmt: skip
         return own
+
+    def segment_means(self) -> NDArray[np.float32]:
+        """Give the mean image of each segment; NaN where less than half of a square was seen."""
+        n_frames = np.bincount(
+            self._segment[self._segment >= 0], minlength=len(self._segment_total)
+        )
+        most = n_frames[:, np.newaxis, np.newaxis] * self._side**2
+        mean = np.full(self._segment_total.shape, np.nan, np.float32)
+        enough = 2 * self._segment_count >= np.maximum(most, 1)
+        np.divide(
+            self._segment_total, self._segment_count, out=mean, where=enough, casting="same_kind"
+        )
+        return mean
 
     def mean(self, bins: list[int] | slice) -> NDArray[np.float64]:
         """Give the mean image of the frames of some bins; NaN where no frame saw a pixel."""
@@ -260,6 +305,27 @@ class _Sums:
         found = np.full(len(n), np.nan)
         np.divide(f - n * offset, expected, out=found, where=expected > 0)
         return found
+
+
+class _Highest:
+    """Counts where the highest value was recorded."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.value = float("-inf")
+        self.count = np.zeros(shape, np.int64)
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Look at some frames."""
+        if not frames.size:
+            return
+        highest = float(
+            frames.max() if frames.dtype.kind in "iu" else np.nanmax(frames, initial=-np.inf)
+        )
+        if highest > self.value:
+            self.value = highest
+            self.count[:] = 0
+        if highest == self.value:
+            self.count += np.count_nonzero(frames == highest, axis=0)
 
 
 class _Rest(NamedTuple):
@@ -330,29 +396,40 @@ def _mean_derotated(
     return mean
 
 
-def _choose_kept(angles: Angles, movie: Movie) -> NDArray[np.int64]:
-    """Choose turned frames: as many of either direction, spread over angles and time; sorted."""
+def _told_frame_rate(movie: Movie) -> float:
+    """Give the rate of the movie's frames as its files tell it, Hz; NaN if they do not."""
+    rate = movie.metadata.frame_rate
+    if rate is None or len(movie) < 2:
+        return float("nan")
+    # Files tell how often the clock ticks; not each tick may be a frame of this movie.
+    return rate / float(np.median(np.diff(movie.clock_index)))
+
+
+def _choose_kept(angles: Angles, segments: Segments, movie: Movie) -> NDArray[np.int64]:
+    """Choose turned frames of all segments, spread over angles, moving ones first; sorted."""
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     n = min(N_KEPT, max(int(MAX_BYTES // frame_bytes), 1))
     usable = angles.line_usable.all(axis=1)
-    middle = np.where(usable, angles.line_angles[:, angles.line_angles.shape[1] // 2], 0.0)
-    away = np.abs(wrapped(middle))
-    turned = usable & (away > MIN_TURN)
-    moved = np.where(usable, angles.line_angles[:, -1] - angles.line_angles[:, 0], 0.0)
-    forward, backward = (np.flatnonzero(turned & (sign * moved > 0)) for sign in (1, -1))
-    still = np.flatnonzero(turned & (moved == 0))
+    middle = np.where(usable, angles.middle, 0.0)
+    turned = usable & (np.abs(wrapped(middle)) > MIN_TURN)
+    moving = np.where(usable, np.ptp(angles.line_angles, axis=1), 0.0) > 0
+    groups = [
+        own[turned[own]] for own in map(segments.frames, np.flatnonzero(~segments.rest).tolist())
+    ]
     chosen: list[NDArray[np.int64]] = []
-    for numbers, share in _shares([forward, backward, still], n):
-        chosen.append(spread(numbers, middle[numbers], share))
+    for numbers, share in zip(groups, _shares([len(own) for own in groups], n), strict=True):
+        first = numbers[moving[numbers]]
+        own = spread(first, middle[first], share)
+        still = numbers[~moving[numbers]]
+        chosen += [own, spread(still, middle[still], share - len(own))]
     return np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
 
 
-def _shares(groups: list[NDArray[np.intp]], n: int) -> list[tuple[NDArray[np.intp], int]]:
-    """Share n places evenly; the last group only gets what the others leave."""
-    *moving, still = groups
-    shares, left = [], n
-    for k, group in enumerate(sorted(moving, key=len)):
-        share = min(len(group), left // (len(moving) - k))
-        shares.append((group, share))
-        left -= share
-    return [*shares, (still, min(len(still), left))]
+def _shares(sizes: list[int], n: int) -> list[int]:
+    """Share n places evenly among groups of these sizes; what small ones leave, others get."""
+    shares, left = [0] * len(sizes), n
+    order = sorted(range(len(sizes)), key=lambda k: sizes[k])
+    for rank, k in enumerate(order):
+        shares[k] = min(sizes[k], -(-left // (len(order) - rank)))
+        left -= shares[k]
+    return shares

@@ -18,7 +18,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +65,17 @@ class Statistics:
     """Numbers of some turned frames, spread over angles, directions and the session, (n,)."""
     kept_frames: NDArray[Any]
     """These frames as they were recorded, shape (n, y, x)."""
+    segment_mean: NDArray[np.float32]
+    """Mean of the derotated frames of each segment (:class:`derotation.signals.segments.Segments`),
+    of squares of pixels, shape (segment, y', x'); NaN where less than half of a square was seen."""
+    highest: float
+    """The highest value that was recorded."""
+    at_highest: float
+    """Fraction of all samples that have it."""
+    often_highest: float
+    """Fraction of the pixels that have it in at least a tenth of all frames."""
+    told_frame_rate: float
+    """Frames per second as the movie's files say, Hz; NaN if they do not."""
     offset: float
     """What the detector gives without light, gray values."""
     bidirectional: bool
@@ -86,8 +97,9 @@ class Statistics:
             If the file holds something else.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        for name in ("n_rest", "offset", "bidirectional"):
-            values[name] = values[name].item()
+        for item in fields(cls):
+            if item.type in (int, float, bool):
+                values[item.name] = values[item.name].item()
         return cls(**values)
 
     @property

@@ -9,84 +9,26 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from derotation.calibration import Calibration
-from derotation.io.movie import open_movie
 from derotation.plots.quality import (
     plot_blob,
     plot_coverage_over_time,
     plot_mean_by_angle,
+    plot_quality_over_time,
     plot_residual_shift,
 )
 from derotation.quality.figures import SPECIFICATIONS
-from derotation.quality.measure import measure_quality
 from derotation.quality.residual import shift_between
 from derotation.settings.schema import config_schema
-from derotation.signals.events import Events
-from derotation.simulate import simulate_recording
 from derotation.simulate.scene import random_scene
-from derotation.streaming.single_pass import derotate_movie
-from unit.sessions import save_movie, true_angles, true_timing
+from unit.judged import SHAPE, flawless_events, judge, simulated
+from unit.sessions import true_angles
 
 ROOT = Path(__file__).parents[3]
-SHAPE = (96, 96)
-
-
-def simulated(**parameters):
-    defaults = {
-        "shape": SHAPE,
-        "frame_rate": 8.0,
-        "stimulus": ((100.0, 1), (150.0, -1)),
-        "center_offset": (2.0, -1.0),
-        "n_cells": 30,
-        "photons_per_pixel": 20.0,
-        "rest_between_s": 1.0,
-        "seed": 21,
-    }
-    return simulate_recording(**(defaults | parameters))
 
 
 @pytest.fixture(scope="module")
 def recording():
     return simulated()
-
-
-def flawless_events(**changes):
-    """Events of two rotations of 360 degrees with nothing to be mended."""
-    ticks = 100
-    values = dict.fromkeys((item.name for item in dataclasses.fields(Events)), None)
-    values |= {
-        "line_repaired": np.zeros((5, 4), bool),
-        "tick_inserted": np.zeros(ticks, bool),
-        "rotation_turned": np.array([360.0, 360.0]),
-        "rotation_usable": np.ones(2, bool),
-        "anomalies": (),
-    }
-    return Events(**(values | changes))
-
-
-def judge(recording, folder, *, angles=None, movie=None, events=None, **options):
-    """Derotate and judge; `options` are changes of the calibration."""
-    angles = angles or true_angles(recording)
-    if movie is not None:
-        recording = dataclasses.replace(recording, movie=movie)
-    config = options.pop("config", None)
-    calibration = Calibration(center=recording.center, image_shape=SHAPE, method="fixed").replace(
-        **options
-    )
-    with open_movie(save_movie(recording, folder)) as opened:
-        statistics = derotate_movie(
-            opened, angles, calibration, None, timing=true_timing(recording)
-        ).statistics
-    quality = measure_quality(
-        statistics,
-        events or flawless_events(),
-        angles,
-        calibration,
-        session="s",
-        protocol="full",
-        config=config,
-    )
-    return quality, statistics
 
 
 def test_a_good_session_is_ok(recording, tmp_path):
@@ -247,11 +189,13 @@ def test_saved_and_drawn(recording, tmp_path):
     assert [f["name"] for f in content["figures"]] == [s.name for s in SPECIFICATIONS]
     assert set(content["figures"][0]) == {
         "name", "title", "unit", "value", "before", "flag", "look", "bad", "sentence",
+        "explained_by",
     }  # fmt: skip
     for figure in (
         plot_residual_shift(quality),
         plot_mean_by_angle(statistics),
         plot_blob(quality, statistics),
+        plot_quality_over_time(quality),
         plot_coverage_over_time(statistics, true_angles(recording)),
     ):
         figure.savefig(tmp_path / "plot.png")

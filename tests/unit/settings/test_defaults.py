@@ -21,7 +21,7 @@ def test_given_values_stand_over_defaults():
     center = complete("center", {"fixed": np.array([1.5, 2.0]), "n_frames": np.int64(20)})
     assert center == section("center") | {"fixed": [1.5, 2.0], "n_frames": 20}
     limits = complete("export.bad_frames", {"max_speed": 90})
-    assert limits == {"min_coverage": 0.5, "max_speed": 90}
+    assert limits == {"min_coverage": 0.5, "max_speed": 90, "segments": True}
     thresholds = complete("signals", {"thresholds": {"rotation_on": 2}})["thresholds"]
     assert thresholds == dict.fromkeys(thresholds) | {"rotation_on": 2}
     assert complete("movement", {"points": Path("p")})["points"] == "p"

@@ -10,6 +10,7 @@ from derotation.calibration import Calibration
 from derotation.errors import InputError
 from derotation.images.offset import lit_frames
 from derotation.io.movie import open_movie
+from derotation.signals.segments import Segments
 from derotation.simulate import simulate_recording
 from derotation.streaming.single_pass import derotate_movie
 from derotation.streaming.statistics import Statistics
@@ -182,3 +183,57 @@ def test_lit_frames():
         lit_frames(np.array([1.0, 0.9, 0.02, np.nan, 0.5])), [True, True, False, False, True]
     )
     assert not lit_frames(np.full(3, np.nan)).any()
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_segments_are_averaged_as_numpy_would(recording, tmp_path, monkeypatch, side):
+    monkeypatch.setattr("derotation.streaming.collector.SEGMENT_SIZE", 48 // side)
+    found, movie = derotate(recording, tmp_path, frames_per_chunk=7, threads=2)
+    segments = Segments.of(true_angles(recording))
+    height, width = 48 // side, 64 // side
+    assert found.segment_mean.shape == (len(segments), height, width)
+    for k in range(len(segments)):
+        frames = movie[segments.frames(k)][:, : height * side, : width * side].astype(float)
+        squares = np.where(frames == -1, np.nan, frames)
+        squares = squares.reshape(len(frames), height, side, width, side).swapaxes(2, 3)
+        seen = np.isfinite(squares).sum(axis=(0, 3, 4))
+        mean = np.nansum(squares, axis=(0, 3, 4)) / np.maximum(seen, 1)
+        expected = np.where(2 * seen >= len(frames) * side**2, mean, np.nan)
+        np.testing.assert_allclose(found.segment_mean[k], expected, rtol=1e-5)
+
+
+def test_kept_frames_are_of_all_rotations(recording, tmp_path):
+    found, _ = derotate(recording, tmp_path)
+    segments = Segments.of(true_angles(recording))
+    kept = np.bincount(segments.of_frame[found.kept], minlength=len(segments))
+    assert (kept[~segments.rest] >= 5).all()
+    assert not kept[segments.rest].any()
+    np.testing.assert_array_equal(found.kept_frames, recording.movie[found.kept])
+
+
+def test_the_highest_value_is_counted(recording, tmp_path):
+    plain, _ = derotate(recording, tmp_path)
+    assert plain.highest == recording.movie.max()
+    assert plain.at_highest < 1e-4
+    limit = int(np.quantile(recording.movie, 0.97))
+    saturated = dataclasses.replace(recording, movie=np.minimum(recording.movie, limit))
+    found, _ = derotate(saturated, tmp_path, frames_per_chunk=7)
+    at_limit = saturated.movie == limit
+    assert found.highest == limit
+    assert found.at_highest == pytest.approx(at_limit.mean())
+    often = at_limit.mean(axis=0) >= 0.1
+    assert found.often_highest == pytest.approx(often.mean())
+
+
+def test_bleached_frames_are_lit_and_those_without_light_are_not():
+    rng = np.random.default_rng(0)
+    n = 300
+    fading = np.exp(-np.linspace(0, 2.3, n)) * rng.normal(1, 0.03, n)
+    assert lit_frames(fading).all()
+    assert lit_frames(fading[::-1]).all()
+    off = fading.copy()
+    off[200:] = rng.normal(0, 0.01, 100)
+    assert lit_frames(off).tolist() == [True] * 200 + [False] * 100
+    shut = np.ones(n)
+    shut[100:150] = 0.2
+    np.testing.assert_array_equal(lit_frames(shut), shut == 1)

@@ -1,0 +1,496 @@
+"""What happened to a session, told from its segments and from frames with other angles."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.errors import InputError
+from derotation.images.bidi_phase import estimate_bidi_phase
+from derotation.maps.discs import seen_radius
+from derotation.numerics.binning import binned
+from derotation.quality.along import Along
+from derotation.quality.figures import Measured
+from derotation.quality.trials import OtherPicture, Trials
+from derotation.signals.angles import Angles
+from derotation.signals.events import Events
+from derotation.streaming.statistics import Statistics
+
+__all__ = [
+    "bidi_phase",
+    "brightness_fall",
+    "brightness_jump",
+    "clock_shift",
+    "direction_sign",
+    "focus_sharpness",
+    "frame_rate_error",
+    "other_picture",
+    "rotations_flipped",
+    "sample_moved",
+    "saturated",
+    "uneven_light",
+    "zoom_change",
+]
+
+# A displacement of this size (px) is none.
+STILL = 0.1
+# A jump explains shifts if it leaves this part of what a steady drift leaves.
+JUMP = 0.6
+# So many uncertainties make a change of scale.
+SIGNIFICANT = 4.0
+PHASE_ERRORS = 3.0
+MIN_SEGMENT_FRAMES = 4
+# This part of a change of brightness has to happen at once to be a jump.
+AT_ONCE = 0.6
+# If so many more samples have the highest value than would by chance, they are saturated.
+MIN_AT_HIGHEST = 50
+# Places (along a side) whose brightness is followed through the angles, and least pixels of one.
+PLACES = 8
+MIN_PLACE = 0.7
+LIGHT_ROUNDS = 4
+MIN_LIGHT_ERRORS = 3.0
+NO_REST = "Not measured: there are not two rests to compare."
+
+
+def other_picture(found: OtherPicture | None) -> Measured:
+    """Say whether another picture of the same data fits better."""
+    if found is None:
+        return Measured(value=0, said="Rows and columns are as they were scanned.")
+    how = " and ".join(
+        text
+        for text, holds in (
+            ("with rows and columns exchanged", found.exchanged),
+            ("with the lines from the last to the first (upside down)", found.rows_reversed),
+            ("turned the other way", found.opposite),
+        )
+        if holds
+    )
+    return Measured(
+        value=1,
+        said=f"Turned frames fit far better {how}: correlation with the sample at rest "
+        f"{found.correlation:.2f} instead of {found.own:.2f}.",
+    )
+
+
+def direction_sign(trials: Trials) -> Measured:
+    """Say whether all frames fit turned the other way."""
+    alike = (
+        f"correlation with the sample at rest: {trials.correlation:.2f} as they are, "
+        f"{trials.flipped:.2f} turned the other way"
+    )
+    if trials.flip_fits:
+        return Measured(
+            value=-1, said=f"Turned frames fit far better turned the other way ({alike})."
+        )
+    return Measured(value=1, said=f"Turned frames fit no better turned the other way ({alike}).")
+
+
+def rotations_flipped(trials: Trials, along: Along) -> Measured:
+    """Name rotations that fit only turned the other way."""
+    flipped = np.flatnonzero(along.sign == -1)
+    if trials.flip_fits or not len(flipped):
+        return Measured(value=0.0, said="No rotation fits better turned the other way.")
+    of_frame = along.segments.of_frame
+    share = 100 * float(np.mean(np.isin(of_frame, flipped)))
+    turned = trials.sign == -1
+    numbers = sorted({n + 1 for k in flipped for n in (along.segments.rotation[k],) if n >= 0})
+    names = _listed(numbers) if numbers else _listed([int(k) + 1 for k in flipped])
+    many = len(flipped) > 1
+    rows = (
+        f"are rows {names} of the stimulus table exchanged?"
+        if many
+        else f"is the direction in row {names} of the stimulus table wrong?"
+    )
+    return Measured(
+        value=share,
+        said=f"Rotation{'s' if many else ''} {names} ({_time(along, int(flipped[0]))}"
+        f"{' and later' if many else ''}) fit{'' if many else 's'} only turned the other way: "
+        f"{rows} (Correlation with the sample at rest {trials.opposite[turned].mean():.2f} instead "
+        f"of {trials.own[turned].mean():.2f}.)",
+        along=np.where(along.sign == -1, 100.0, 0.0),
+    )
+
+
+def clock_shift(trials: Trials, angles: Angles, along: Along) -> Measured:
+    """Say from when on frames fit the angles of others."""
+    shift = trials.shift
+    if not shift.any():
+        best = max(float(found.mean()) for found in trials.shifted.values())
+        return Measured(
+            value=0,
+            said="No other frame's angles fit better (correlation with the sample at rest: "
+            f"{trials.correlation:.2f}, with the angles of other frames up to {best:.2f}).",
+        )
+    worst = int(shift[np.argmax(np.abs(shift))])
+    shifted = shift != 0
+    fits = np.mean([trials.shifted[int(shift[k])][k] for k in np.flatnonzero(shifted)])
+    alike = (
+        f"correlation with the sample at rest {fits:.2f} instead of "
+        f"{trials.own[shifted].mean():.2f}"
+    )
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], shift])))
+    telling = np.flatnonzero(trials.telling)
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    if shift[0] and changes[0] == 0 and len(changes) == 1:
+        said = (
+            f"Frames fit best with the angles of {_frames(worst)} "
+            f"({abs(worst) / angles.frame_rate * 1e3:.0f} ms): {alike}."
+        )
+        return Measured(value=abs(worst), said=said, along=np.abs(along.clock_shift).astype(float))
+    parts = []
+    for k in changes[:3].tolist():
+        before = telling[telling < k]
+        since = int(trials.numbers[before[-1]]) if len(before) else 0
+        frame = int(trials.numbers[k])
+        step = int(shift[k]) - (int(shift[k - 1]) if k else 0)
+        what = (
+            f"{_count(step, 'frame')} {'were' if step > 1 else 'was'} lost"
+            if step > 0
+            else f"{_count(step, 'frame')} too many came in"
+        )
+        fit = "their own angles" if not shift[k] else f"the angles of {_frames(int(shift[k]))}"
+        parts.append(
+            f"from {seconds[frame]:.1f} s (frame {frame}) on, frames fit {fit}: {what} between "
+            f"{seconds[since]:.1f} and {seconds[frame]:.1f} s (frames {since} and {frame})"
+        )
+    said = "; ".join(parts)
+    return Measured(
+        value=abs(worst),
+        said=f"{said[0].upper()}{said[1:]} ({alike}).",
+        along=np.abs(along.clock_shift).astype(float),
+    )
+
+
+def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> Measured:
+    """Compare rates with what the movie's files and the stimulus table say."""
+    found: list[tuple[float, str]] = []
+    told = statistics.told_frame_rate
+    if np.isfinite(told) and told > 0:
+        error = 100 * (angles.frame_rate / told - 1)
+        found.append((
+            abs(error),
+            f"The clocks tell {angles.frame_rate:.4g} frames per second, the movie's files "
+            f"{told:.4g} ({error:+.2f} %).",
+        ))  # fmt: skip
+    asked, measured = events.rotation_speed, events.rotation_measured_speed
+    if asked is not None and measured is not None:
+        ratio = np.asarray(measured, np.float64) / np.where(np.asarray(asked) > 0, asked, np.nan)
+        ratio = ratio[np.isfinite(ratio)]
+        if len(ratio) >= 2 and np.ptp(ratio) < 0.02:
+            error = 100 * (float(np.median(ratio)) - 1)
+            found.append((
+                abs(error),
+                f"By the ticks, rotations are {error:+.2f} % faster than the stimulus table says.",
+            ))  # fmt: skip
+    if not found:
+        return Measured(said="Not measured: no file tells the frame rate or the speeds.")
+    worst, said = max(found)
+    return Measured(value=worst, said=said)
+
+
+def saturated(statistics: Statistics) -> Measured:
+    """Tell how many samples have the highest value."""
+    share = 100 * statistics.at_highest
+    n_samples = statistics.rest.size * len(statistics.coverage)
+    often = 100 * statistics.often_highest
+    if statistics.at_highest * n_samples < MIN_AT_HIGHEST:
+        return Measured(
+            value=0.0, said=f"The highest value, {statistics.highest:g}, is hardly ever recorded."
+        )
+    return Measured(
+        value=share,
+        said=f"{share:.2g} % of all samples have the highest value, {statistics.highest:g}: they "
+        f"are saturated. {often:.2g} % of the pixels are so in a tenth of the frames or more.",
+    )
+
+
+def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell by how much odd lines are displaced beyond what is corrected."""
+    if not angles.at_rest.any():
+        return Measured(said="Not measured: there is no frame at rest.")
+    try:
+        found = estimate_bidi_phase(statistics.raw_rest)
+    except InputError as error:
+        return Measured(said=f"Not measured: {error}.")
+    left = found.phase_px - angles.phase_px
+    if not found.trusted or abs(left) < PHASE_ERRORS * found.sd_px:
+        return Measured(
+            value=0.0, said=f"Odd lines lie where even ones do (within {found.sd_px:.2f} px)."
+        )
+    return Measured(
+        value=abs(left),
+        said=f"Odd lines lie {abs(left):.2f} ± {found.sd_px:.2f} px further "
+        f"{'right' if left > 0 else 'left'} than even ones, beyond the phase of "
+        f"{angles.phase_px:.2f} px that is corrected.",
+    )
+
+
+def sample_moved(along: Along) -> Measured:
+    """Tell how rests are shifted against the first one: by a jump, or by a drift."""
+    rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
+    if len(rests) < 2:
+        return Measured(said=NO_REST)
+    shift = along.shift[rests] - along.shift[rests[0]]
+    length = np.hypot(*shift.T)
+    worst = int(np.argmax(length))
+    value = float(length[worst])
+    every = _between(along, rests, length)
+    if value < STILL:
+        return Measured(
+            value=value,
+            said=f"All rests lie within {value:.2f} px of the first one.",
+            along=every,
+        )
+    time = (along.start_s[rests] + along.stop_s[rests]) / 2
+    jump, left = _best_jump(shift)
+    drift = shift - np.stack([np.polyval(np.polyfit(time, s, 1), time) for s in shift.T], axis=1)
+    steady = float(np.sum(drift**2))
+    if len(rests) < 4 or left < JUMP * steady or left < len(rests) * STILL**2:
+        from_rest = int(rests[jump])
+        dx, dy = shift[jump:].mean(axis=0) - shift[:jump].mean(axis=0)
+        # It may have happened within a rest, whose picture then still lies where the others do.
+        since = float(along.start_s[rests[jump - 1]])
+        said = (
+            f"The picture lies {_offset(dx, dy)} from "
+            f"{along.name(from_rest)} on ({_time(along, from_rest)}): the sample or the objective "
+            f"moved between {since:.1f} and {along.start_s[from_rest]:.1f} s."
+        )
+    elif length[-1] < value / 3:
+        away = np.flatnonzero(length > value / 2)
+        first, last = int(rests[away[0]]), int(rests[away[-1]])
+        said = (
+            f"The picture lies {_offset(*shift[worst])} from {along.name(first)} to "
+            f"{along.name(last)} ({along.start_s[first]:.1f} to {along.stop_s[last]:.1f} s) and "
+            "comes back: the sample or the objective moved."
+        )
+    else:
+        said = (
+            f"The picture drifts: in {along.place(int(rests[worst]))} it lies "
+            f"{_offset(*shift[worst])} than in the first rest."
+        )
+    return Measured(value=value, said=said, along=every)
+
+
+def zoom_change(along: Along) -> Measured:
+    """Tell whether the picture's scale changes."""
+    rests = along.rests[np.isfinite(along.scale_pct[along.rests])]
+    if len(rests) < 2:
+        return Measured(said=NO_REST)
+    change = along.scale_pct[rests] - along.scale_pct[rests[0]]
+    sure = np.abs(change) > SIGNIFICANT * along.scale_sd_pct[rests]
+    value = float(np.max(np.abs(change[sure]), initial=0.0))
+    if value == 0.0:
+        most = float(np.abs(change).max())
+        return Measured(value=0.0, said=f"The scale does not change ({most:.1f} % may be chance).")
+    worst = int(np.argmax(np.where(sure, np.abs(change), 0.0)))
+    first = int(np.flatnonzero(sure & (np.abs(change) > value / 2))[0])
+    larger = "larger" if change[worst] > 0 else "smaller"
+    every = _between(along, rests, np.where(sure, np.abs(change), 0.0))
+    return Measured(
+        value=value,
+        said=f"The picture is {value:.1f} % {larger} from {along.name(int(rests[first]))} on "
+        f"({_time(along, int(rests[first]))}): the zoom changed.",
+        along=every,
+    )
+
+
+def focus_sharpness(along: Along) -> Measured:
+    """Tell the sharpness of the least sharp rest, or of the least sharp rotations."""
+    sharpness = np.where(along.n_frames >= MIN_SEGMENT_FRAMES, along.sharpness, np.nan)
+    judged = np.full(len(along), np.nan)
+    judged[along.rests] = sharpness[along.rests]
+    # Rotations have fewer pixels that are always seen: three in turn have to agree.
+    others = along.others[np.isfinite(sharpness[along.others])]
+    if len(others) >= 5:
+        padded = np.pad(sharpness[others], 1, mode="edge")
+        judged[others] = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    if np.isfinite(judged).sum() < 2:
+        return Measured(said="Not measured: there are not two segments to compare.")
+    worst = int(np.nanargmin(judged))
+    value = float(judged[worst])
+    if value > 0.9:
+        return Measured(value=value, said="All segments are about as sharp.", along=judged)
+    half = (1 + value) / 2
+    first = int(np.flatnonzero(judged < half)[0])
+    lasting = np.nanmedian(judged[first:]) < half
+    where = (
+        f"from {along.name(first)} on ({_time(along, first)})"
+        if lasting
+        else f"in {along.place(worst)}"
+    )
+    return Measured(
+        value=value,
+        said=f"The picture has only {100 * value:.0f} % of its fine detail {where}: out of focus.",
+        along=judged,
+    )
+
+
+def brightness_jump(along: Along) -> Measured:
+    """Tell the largest sudden change of brightness."""
+    which, values = _brightness(along)
+    if len(which) < 3:
+        return Measured(said="Not measured: there are too few segments to compare.")
+    step, part, k = _largest_step(values)
+    value = 100 * (1 - float(np.exp(-abs(step))))
+    if part < AT_ONCE:
+        value = 0.0
+    if value < 10:
+        return Measured(value=value, said="The brightness does not jump.")
+    way = "falls" if step < 0 else "rises"
+    at = int(which[k + 1])
+    return Measured(
+        value=value,
+        said=f"The brightness {way} at once, from {values[k]:.2f} to {values[k + 1]:.2f} of that "
+        f"of the sample at rest, before {along.place(at)}.",
+    )
+
+
+def brightness_fall(along: Along) -> Measured:
+    """Tell by how much the brightness falls along the session."""
+    which, values = _brightness(along)
+    if len(which) < 2:
+        return Measured(said="Not measured: there are too few segments to compare.")
+    n = max(len(values) // 5, 1)
+    first, last = float(np.median(values[:n])), float(np.median(values[-n:]))
+    fall = 100 * (1 - last / first) if first > 0 else 0.0
+    if fall < 10:
+        return Measured(value=max(fall, 0.0), said="The brightness hardly falls.")
+    return Measured(
+        value=fall,
+        said=f"The brightness falls by {fall:.0f} % along the session, smoothly, from "
+        f"{along.start_s[which[0]]:.0f} to {along.stop_s[which[-1]]:.0f} s: bleaching.",
+    )
+
+
+def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measured:
+    """Tell by how much places get darker and brighter as they turn under the light.
+
+    The logarithm of their brightness, in units of that at rest, is explained by the light where
+    they were recorded: a polynomial of second order, without what is the same all around the
+    center, which does not change it.
+    """
+    nothing = "Not measured: too little of the sample at rest is seen at other angles."
+    shape = statistics.rest.shape
+    if not len(statistics.angle) or statistics.n_rest == 0:
+        return Measured(said=nothing)
+    side = max(min(shape) // PLACES, 1)
+    rest = statistics.rest - statistics.offset
+    known = statistics.seen & np.isfinite(statistics.mean) & np.isfinite(rest)
+    mean = np.where(known, statistics.mean - statistics.offset, 0.0)
+    expected = binned(np.where(known, rest, 0.0), side).astype(np.float64)
+    found = binned(mean, side).astype(np.float64)
+    seen = binned(known, side)
+    enough = (seen > MIN_PLACE) & (found > 0)
+    enough &= expected > 0.05 * (np.max(expected, initial=0.0) or 1.0)
+    if enough.sum() < 40:
+        return Measured(said=nothing)
+    ratio = np.log(np.where(enough, found / np.where(enough, expected, 1.0), 1.0))
+    y, x = ((side - 1) / 2 + side * np.arange(n) for n in found.shape[1:])
+    unit = max(seen_radius(center, shape), min(shape) / 4)
+    dx, dy = np.meshgrid((x - center[0]) / unit, (y - center[1]) / unit)
+    a = np.deg2rad(statistics.angle)[:, np.newaxis, np.newaxis]
+    # Where the place was when it was recorded: turned clockwise by its angle.
+    raw_x, raw_y = np.cos(a) * dx - np.sin(a) * dy, np.sin(a) * dx + np.cos(a) * dy
+    terms = [raw_x - dx, raw_y - dy, raw_x * raw_y - dx * dy, raw_x**2 - raw_y**2 - dx**2 + dy**2]
+    cubic = [raw_x * (raw_x**2 + raw_y**2) - dx * (dx**2 + dy**2),
+             raw_y * (raw_x**2 + raw_y**2) - dy * (dx**2 + dy**2)]  # fmt: skip
+    bins = np.broadcast_to(np.arange(len(a))[:, np.newaxis, np.newaxis], ratio.shape)[enough]
+    design = np.stack([term[enough] for term in [*terms, *cubic]], axis=1)
+    own = np.eye(len(a))[bins]
+    columns = np.concatenate([design, own[:, np.bincount(bins, minlength=len(a)) > 0]], axis=1)
+    weight = (
+        expected[enough]
+        * np.broadcast_to(statistics.n_frames[:, np.newaxis, np.newaxis], ratio.shape)[enough]
+    )
+    target, near = ratio[enough], np.ones(enough.sum())
+    solution = np.zeros(columns.shape[1])
+    for _ in range(LIGHT_ROUNDS):
+        root = np.sqrt(weight * near)[:, np.newaxis]
+        solution, *_ = np.linalg.lstsq(columns * root, target * root[:, 0], rcond=None)
+        rest_of = target - columns @ solution
+        spread = 1.4826 * float(np.median(np.abs(rest_of))) + 1e-9
+        near = 1 / (1 + (rest_of / (2 * spread)) ** 2)
+    effect = design @ solution[: design.shape[1]]
+    value = 100 * float(np.sqrt(np.average(effect**2, weights=weight)))
+    # By chance six coefficients would explain this much; neighboring angles show the same cells.
+    independent = max(len(target) / 4, 1.0)
+    chance = 100 * spread * float(np.sqrt(design.shape[1] / independent))
+    if value < MIN_LIGHT_ERRORS * chance:
+        return Measured(
+            value=0.0,
+            said=f"Turning does not change the brightness of places beyond chance ({value:.1f} %, "
+            f"{chance:.1f} % would be chance).",
+        )
+    return Measured(
+        value=value,
+        said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
+        "a false dF/F, locked to the angle.",
+    )
+
+
+def _between(
+    along: Along, rests: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each segment the value of its rest, or the larger one of the rests on both sides."""
+    places = np.searchsorted(rests, np.arange(len(along)), side="right") - 1
+    before, after = np.maximum(places, 0), np.minimum(places + 1, len(rests) - 1)
+    between = np.maximum(values[before], values[after])
+    between[rests] = values
+    return np.asarray(between)
+
+
+def _brightness(along: Along) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give the segments whose brightness is compared: rests if there are enough of them."""
+    for which in (along.rests, along.others):
+        known = which[np.isfinite(along.brightness[which]) & (along.brightness[which] > 0)]
+        if len(known) >= 3:
+            return known, along.brightness[known]
+    return np.empty(0, np.int64), np.empty(0)
+
+
+def _largest_step(values: NDArray[np.float64]) -> tuple[float, float, int]:
+    """Give the largest step of the logarithm, its part of all change, and before which it is."""
+    steps = np.diff(np.log(values))
+    k = int(np.argmax(np.abs(steps)))
+    # What steps on both sides do is the usual course, which is no jump.
+    others = np.delete(steps, k)
+    usual = float(np.median(others)) if len(others) else 0.0
+    step = float(steps[k]) - usual
+    part = abs(step) / max(float(np.abs(steps).sum()), 1e-12)
+    return step, part, k
+
+
+def _best_jump(shift: NDArray[np.float64]) -> tuple[int, float]:
+    """Find before which value a jump explains most, and the sum of squares that it leaves."""
+    left = [
+        float(sum(np.sum((part - part.mean(axis=0)) ** 2) for part in (shift[:k], shift[k:])))
+        for k in range(1, len(shift))
+    ]
+    best = int(np.argmin(left))
+    return best + 1, left[best]
+
+
+def _offset(dx: float, dy: float) -> str:
+    """Say by how much something lies further where; what is no displacement is not said."""
+    x, y = ("right" if dx >= 0 else "left"), ("down" if dy >= 0 else "up")
+    if abs(dy) < STILL:
+        return f"{abs(dx):.1f} px further {x}"
+    if abs(dx) < STILL:
+        return f"{abs(dy):.1f} px further {y}"
+    return f"{abs(dx):.1f}, {abs(dy):.1f} px further {x} and {y}"
+
+
+def _time(along: Along, k: int) -> str:
+    return f"{along.start_s[k]:.1f} s, frame {along.first[k]}"
+
+
+def _frames(shift: int) -> str:
+    return f"{_count(shift, 'frame')} {'later' if shift > 0 else 'earlier'}"
+
+
+def _count(n: int, what: str) -> str:
+    number = {1: "one", 2: "two", 3: "three", 4: "four"}.get(abs(n), str(abs(n)))
+    return f"{number} {what}{'' if abs(n) == 1 else 's'}"
+
+
+def _listed(numbers: list[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,258 @@
+"""What happened to a session is told; each cause against what was done to the recording."""
+
+import csv
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from derotation.export.bad_frames import bad_frames
+from derotation.signals.segments import Segments
+from unit.judged import judge, simulated
+from unit.sessions import true_angles
+
+STIMULUS = ((100.0, 1), (150.0, -1), (150.0, 1), (100.0, -1))
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulated(stimulus=STIMULUS)
+
+
+def angles_of(recording):
+    """The true angles; rotations are numbered as they follow each other."""
+    angles = true_angles(recording)
+    moving = angles.rotation >= 0
+    number = np.cumsum(np.diff(np.concatenate([[False], moving]).astype(int)) == 1) - 1
+    return dataclasses.replace(angles, rotation=np.where(moving, number, -1).astype(np.int32))
+
+
+def judged(recording, folder, movie=None, **options):
+    options.setdefault("angles", angles_of(recording))
+    return judge(recording, folder, movie=movie, **options)
+
+
+def half_of(recording):
+    """The frame in the middle of the session's middle rest."""
+    at_rest = np.flatnonzero(np.all(recording.line_angles % 360 == 0, axis=1))
+    return int(at_rest[np.argmin(np.abs(at_rest - len(recording.movie) / 2))])
+
+
+def test_good_segments(recording, tmp_path):
+    quality, _ = judged(recording, tmp_path)
+    along = quality.along
+    assert quality.flag == "ok", quality.advice
+    assert along.segments.rest.tolist() == [True, False] * 4 + [True]
+    assert not along.bad.any()
+    assert not any(along.what)
+    rests = along.segments.rest
+    assert np.abs(along.shift[rests]).max() < 0.1
+    assert np.abs(along.scale_pct[rests]).max() < 0.5
+    assert along.sharpness[rests].min() > 0.85
+    assert along.likeness[~rests].min() > 0.9
+    np.testing.assert_allclose(along.brightness[rests], 1, atol=0.1)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_lost_frames(recording, tmp_path, n):
+    at = half_of(recording) + 10
+    movie = np.delete(recording.movie, range(at, at + n), axis=0)
+    movie = np.concatenate([movie, np.repeat(movie[-1:], n, axis=0)])
+    quality, _ = judged(recording, tmp_path, movie)
+    said = quality.advice[0]
+    number = {1: "one frame", 3: "three frames"}[n]
+    assert f"the angles of {number} later" in said
+    assert f"{number} {'was' if n == 1 else 'were'} lost" in said
+    first, last = map(int, re.search(r"frames (\d+) and (\d+)", said).groups())
+    assert first <= at <= last + n
+    assert quality["clock_shift_frames"].value == n
+    assert not any("lag_ms" in sentence for sentence in quality.advice)
+    along = quality.along
+    frames = along.bad_frames()
+    assert not frames[: at - 12].any()
+    assert frames[last:].mean() > 0.5
+
+
+def test_frame_saved_twice(recording, tmp_path):
+    at = half_of(recording)
+    movie = np.concatenate([recording.movie[: at + 1], recording.movie[at:-1]])
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "one frame earlier: one frame too many came in" in quality.advice[0]
+
+
+def test_sample_moved(recording, tmp_path):
+    at = half_of(recording)
+    movie = recording.movie.copy()
+    movie[at:] = [ndimage.shift(f, (-6, 8), order=1, mode="nearest") for f in movie[at:]]
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "px further right and up" in quality.advice[0]
+    dx, dy = map(float, re.search(r"lies ([\d.]+), ([\d.]+) px", quality.advice[0]).groups())
+    assert [dx, dy] == pytest.approx([8, 6], abs=0.4)
+    assert "the sample or the objective moved between" in quality.advice[0]
+    assert quality["sample_moved_px"].value == pytest.approx(10, abs=0.3)
+    assert quality["sample_moved_px"].flag == "bad"
+    assert len(quality.advice) == 1
+    assert not any("lag_ms" in sentence for sentence in quality.advice)
+
+
+def test_drift(recording, tmp_path):
+    parts = np.linspace(0, 1, len(recording.movie))
+    movie = np.stack(
+        [
+            ndimage.shift(f, (0, -2 * p), order=1, mode="nearest")
+            for p, f in zip(parts, recording.movie, strict=True)
+        ]
+    )
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "drifts" in quality.advice[0]
+    assert "further left" in quality.advice[0]
+    # From the middle of the first rest to that of the last one.
+    assert quality["sample_moved_px"].value == pytest.approx(1.85, abs=0.2)
+
+
+def test_moved_for_a_while(recording, tmp_path):
+    n = len(recording.movie)
+    movie = recording.movie.copy()
+    away = slice(int(0.3 * n), int(0.7 * n))
+    movie[away] = np.roll(movie[away], 6, axis=1)
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "6.0 px further down from rest" in quality.advice[0]
+    assert "comes back" in quality.advice[0]
+
+
+def test_out_of_focus(recording, tmp_path):
+    at = half_of(recording)
+    movie = recording.movie.copy()
+    movie[at:] = [ndimage.gaussian_filter(f.astype(float), 3) for f in movie[at:]]
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "out of focus" in quality.advice[0]
+    assert quality["focus_sharpness"].value < 0.5
+
+
+@pytest.mark.parametrize("percent", [5, -4])
+def test_zoom(recording, tmp_path, percent):
+    at = half_of(recording)
+    scale = 1 + percent / 100
+    middle = (np.array(recording.movie.shape[1:]) - 1) / 2
+    movie = recording.movie.copy()
+    movie[at:] = [
+        ndimage.affine_transform(
+            f, np.eye(2) / scale, middle - middle / scale, order=1, mode="nearest"
+        )
+        for f in movie[at:]
+    ]
+    quality, _ = judged(recording, tmp_path, movie)
+    assert "zoom changed" in quality.advice[0]
+    assert ("larger" if percent > 0 else "smaller") in quality.advice[0]
+    assert quality["zoom_change_pct"].value == pytest.approx(abs(percent), rel=0.25)
+
+
+def test_rotations_the_wrong_way(recording, tmp_path):
+    angles = angles_of(recording)
+    lines = angles.line_angles.copy()
+    segments = Segments.of(angles)
+    for k in (3, 7):  # the second and the fourth rotation
+        lines[segments.frames(k)] *= -1
+    quality, _ = judged(recording, tmp_path, angles=dataclasses.replace(angles, line_angles=lines))
+    assert quality.advice[0].startswith("Rotations 2 and 4")
+    assert "are rows 2 and 4 of the stimulus table exchanged?" in quality.advice[0]
+    assert quality["direction_sign"].value == 1
+    assert quality.along.bad.nonzero()[0].tolist() == [3, 7]
+
+
+@pytest.mark.parametrize("change", ["upside down", "transposed"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_other_pictures(recording, tmp_path, change, sign):
+    movie = recording.movie[:, ::-1] if change == "upside down" else recording.movie.swapaxes(1, 2)
+    x, y = recording.center
+    center = (x, 95 - y) if change == "upside down" else (y, x)
+    angles = angles_of(recording)
+    angles = dataclasses.replace(angles, line_angles=sign * angles.line_angles)
+    quality, _ = judged(
+        recording, tmp_path, np.ascontiguousarray(movie), angles=angles, center=center
+    )
+    words = "upside down" if change == "upside down" else "rows and columns exchanged"
+    assert words in quality.advice[0]
+    assert quality["other_picture"].value == 1
+    # Put right, they turn as they did when they were recorded.
+    assert ("turned the other way" in quality.advice[0]) == (sign == -1)
+    assert not any("lag_ms" in sentence for sentence in quality.advice)
+
+
+def test_saturated(recording, tmp_path):
+    limit = np.quantile(recording.movie, 0.97)
+    quality, _ = judged(recording, tmp_path, np.minimum(recording.movie, int(limit)))
+    assert "saturated" in quality.advice[0]
+    assert quality["saturated_pct"].value == pytest.approx(3, abs=0.5)
+
+
+def faded(recording, factors):
+    """The movie, of which only such parts of the light were recorded, noise and all."""
+    above = (recording.movie.astype(float) - 100) * factors[:, None, None]
+    return np.clip(np.rint(above + 100), 0, None).astype(np.uint16)
+
+
+def test_bleaching_is_not_bad(recording, tmp_path):
+    n = len(recording.movie)
+    movie = faded(recording, (1 / 4) ** np.linspace(0, 1, n))
+    quality, statistics = judged(recording, tmp_path, movie)
+    assert quality.flag == "look"
+    assert "bleaching" in quality.advice[0]
+    assert statistics.lit.all()
+    assert quality["dark_frames_pct"].value == 0
+
+
+def test_jump_of_brightness(recording, tmp_path):
+    n = len(recording.movie)
+    movie = faded(recording, np.where(np.arange(n) < half_of(recording), 1.0, 0.5))
+    quality, _ = judged(recording, tmp_path, movie)
+    assert quality["brightness_jump_pct"].value == pytest.approx(50, abs=8)
+    assert "falls at once" in quality.advice[0]
+
+
+@pytest.mark.parametrize("light", ["even", "uneven"])
+def test_uneven_light(tmp_path, light):
+    lit = simulated(stimulus=STIMULUS, illumination=light)
+    quality, _ = judged(lit, tmp_path)
+    figure = quality["uneven_light_pct"]
+    if light == "even":
+        assert figure.value < 2
+        return
+    assert "illumination.correct: auto" in figure.sentence
+    # The brightness of places of the sample at the true angles, in units of that at rest.
+    illumination = lit.plan.illumination
+    y, x = np.mgrid[2:94:4, 2:94:4]
+    changes = []
+    for a in lit.line_angles[lit.line_angles[:, 48] % 360 != 0, 48]:
+        seen_x, seen_y = lit.plan.place_in_picture(x, y, a)
+        seen = ndimage.map_coordinates(illumination, (seen_y, seen_x), order=1, cval=np.nan)
+        change = np.log(seen / illumination[2:94:4, 2:94:4])
+        changes.append(change - np.nanmean(change))
+    assert figure.value == pytest.approx(100 * np.sqrt(np.nanmean(np.square(changes))), rel=0.3)
+
+
+def test_table_and_bad_frames(recording, tmp_path):
+    at = half_of(recording)
+    movie = np.roll(recording.movie, 0, axis=0)
+    movie[at:] = np.roll(movie[at:], (5, -7), axis=(1, 2))
+    quality, statistics = judged(recording, tmp_path, movie)
+    quality.along.save(tmp_path / "quality.csv")
+    with (tmp_path / "quality.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert [row["kind"] for row in rows[:3]] == ["rest", "turned", "rest"]
+    assert [row["rotation"] for row in rows[:4]] == ["", "1", "", "2"]
+    assert int(rows[-1]["last_frame"]) == len(movie) - 1
+    assert float(rows[-1]["shift_x_px"]) == pytest.approx(-7, abs=0.2)
+    assert rows[-1]["bad"] == "1"
+    assert "sample_moved_px" in rows[-1]["what"]
+    angles = angles_of(recording)
+    found = bad_frames(angles, statistics, segments=tmp_path / "quality.csv")
+    marked = found["in rests or rotations that quality.csv calls bad"]
+    np.testing.assert_array_equal(marked, quality.along.bad_frames())
+    assert marked[at + 20 :].all()
+    assert not marked[: at - 10].any()
+    off = bad_frames(angles, statistics, {"segments": False}, segments=tmp_path / "quality.csv")
+    assert "in rests or rotations that quality.csv calls bad" not in off
