@@ -13,7 +13,7 @@ from derotation.io.movie import Movie
 __all__ = [
     "ChannelFiles",
     "channel_files",
-    "further_channels",
+    "further_parts",
     "in_export_order",
     "mean_file",
     "movie_file",
@@ -26,17 +26,20 @@ _MOVIE = re.compile(r"derotated_ch(\d+)\.tif")
 _PLANE = re.compile(r"plane(\d+)")
 
 
-def further_channels(
-    movie: Movie, wanted: Literal["all"] | Sequence[int] | None
+def further_parts(
+    movie: Movie,
+    what: Literal["channel", "plane"],
+    wanted: Literal["all"] | Sequence[int] | None,
 ) -> tuple[int, ...]:
-    """List the channels that are derotated beside the one that calibrates.
+    """List the channels, or planes, that are derotated beside the one that calibrates.
 
     Parameters
     ----------
     movie : Movie
-        The channel that calibrates.
+        The channel and plane that calibrates.
+    what : {"channel", "plane"}
     wanted : "all", sequence of int, or None
-        The key ``movie.channels``.
+        The key ``movie.channels`` or ``movie.planes``.
 
     Returns
     -------
@@ -46,18 +49,19 @@ def further_channels(
     Raises
     ------
     MovieError
-        If a channel is wanted that the files do not hold.
+        If one is wanted that the files do not hold.
     """
-    numbers = set(movie.channels if wanted == "all" else wanted or ())
-    missing = sorted(numbers - set(movie.channels))
+    planes = tuple(range(1, movie.n_planes + 1))
+    there, own = (movie.channels, movie.channel) if what == "channel" else (planes, movie.plane)
+    numbers = set(there if wanted == "all" else wanted or ())
+    missing = sorted(numbers - set(there))
     if missing:
-        there = ", ".join(map(str, movie.channels))
         msg = (
-            f"{movie.paths[0]}: movie.channels asks for channel {', '.join(map(str, missing))}, "
-            f"but the files hold channel {there}; correct the key, or say all"
+            f"{movie.paths[0]}: movie.{what}s asks for {what} {', '.join(map(str, missing))}, but "
+            f"the files hold {what} {', '.join(map(str, there))}; correct the key, or say all"
         )
         raise MovieError(msg)
-    return tuple(sorted(numbers - {movie.channel}))
+    return tuple(sorted(numbers - {own}))
 
 
 def movie_file(folder: Path, channel: int) -> Path:

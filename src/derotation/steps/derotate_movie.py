@@ -18,7 +18,7 @@ from derotation.io.tiff_writer import TiffStackWriter
 from derotation.plots.movie import plot_before_after, plot_channels, plot_contact_sheet
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base
-from derotation.steps.channels import further_channels, mean_file, movie_file
+from derotation.steps.channels import further_parts, mean_file, movie_file
 from derotation.steps.inputs import (
     angles_as_used,
     load_angles,
@@ -114,7 +114,7 @@ def run(
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_session_movie(movie, config))
         wanted = config["movie"].get("channels")
-        numbers = further_channels(opened, wanted)
+        numbers = further_parts(opened, "channel", wanted)
         folders = None if wanted is None else _new_folders(outputs)
         further = [
             FurtherChannel(

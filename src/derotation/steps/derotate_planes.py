@@ -2,16 +2,15 @@
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.errors import MovieError
-from derotation.io.movie import Movie
 from derotation.steps import derotate_movie, interpolate_angles, parse_signals
+from derotation.steps.channels import further_parts
 from derotation.steps.inputs import open_session_movie
 
-__all__ = ["further_planes", "run"]
+__all__ = ["run"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def run(
     """
     place = Path(folder)
     with open_session_movie(movie, config) as first:
-        planes = further_planes(first, config["movie"]["planes"])
+        planes = further_parts(first, "plane", config["movie"]["planes"])
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         for plane in planes:
@@ -97,35 +96,3 @@ def run(
                     threads=threads,
                 )
     return planes
-
-
-def further_planes(movie: Movie, wanted: Literal["all"] | Sequence[int] | None) -> tuple[int, ...]:
-    """List the planes that are derotated beside the one that calibrates.
-
-    Parameters
-    ----------
-    movie : Movie
-        The plane that calibrates.
-    wanted : "all", sequence of int, or None
-        The key ``movie.planes``.
-
-    Returns
-    -------
-    tuple of int
-        In rising order.
-
-    Raises
-    ------
-    MovieError
-        If a plane is wanted that the files do not hold.
-    """
-    there = range(1, movie.n_planes + 1)
-    numbers = set(there if wanted == "all" else wanted or ())
-    missing = sorted(numbers - set(there))
-    if missing:
-        msg = (
-            f"{movie.paths[0]}: movie.planes asks for plane {', '.join(map(str, missing))}, but "
-            f"the files hold {movie.n_planes}; correct the key, or say all"
-        )
-        raise MovieError(msg)
-    return tuple(sorted(numbers - {movie.plane}))

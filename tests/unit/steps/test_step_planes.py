@@ -163,7 +163,9 @@ def test_suite2p_gets_a_folder_per_plane(session, tmp_path, monkeypatch):
 
 
 def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
-    with pytest.raises(MovieError, match=r"movie\.planes asks for plane 4, but the files hold 3"):
+    with pytest.raises(
+        MovieError, match=r"movie\.planes asks for plane 4, but the files hold plane 1, 2, 3"
+    ):
         derotate(raw, session, tmp_path / "planes", settings(planes=[2, 4]))
     assert not (tmp_path / "planes").exists()
     assert plane_folders(None) == {}
