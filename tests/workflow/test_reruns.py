@@ -52,6 +52,12 @@ def key(section: str, **values: object) -> Change:
     return change
 
 
+def rig_of_b(cohort: Cohort) -> None:
+    cohort.config["rigs"] = {"other": {"signals": {"max_off_glitch_ms": 50}}}
+    cohort.columns = (*cohort.columns, "rig")
+    cohort.rows = [(*row, rig) for row, rig in zip(cohort.rows, ("", "other"), strict=True)]
+
+
 def simulation(cohort: Cohort) -> None:
     cohort.config["simulate"]["b"]["n_cells"] = 24
 
@@ -171,14 +177,8 @@ ROWS = [
     Row("a key of `signals`", key("signals", max_off_glitch_ms=50), "parse_signals"),
     Row("`scan.lines_per_frame`", key("scan", lines_per_frame=48), "parse_signals"),
     Row("`scan.line_duty`", key("scan", line_duty=0.8), "interpolate_angles"),
-    # b has no estimate_center, but its movie is looked at and derotated with this key as well.
     Row(
-        "`scan.bidirectional`",
-        key("scan", bidirectional=True),
-        "estimate_center",
-        also=frozenset(
-            from_here("estimate_illumination", {"b"}) | from_here("derotate_movie", {"b"})
-        ),
+        "`scan.bidirectional`, `bidi_phase`", key("scan", bidirectional=True), "interpolate_angles"
     ),
     Row(
         "`movie.channel`, `plane`, `n_planes`, `n_channels`",
@@ -189,6 +189,7 @@ ROWS = [
     Row("`movie.planes`", key("movie", planes="all"), "derotate_planes"),
     Row("a key of `angles`", key("angles", line_reference="start"), "interpolate_angles"),
     Row("`angles.degrees_per_step`", key("angles", degrees_per_step=5), None),
+    Row("a key of a rig in `rigs`, here of its `signals`", rig_of_b, "parse_signals", B),
     Row("a key of `center`", key("center", seed=7), "estimate_center", OWN),
     Row("a key of `plane`", key("plane", correct="never"), "estimate_plane", OWN),
     Row("a key of `wobble`", key("wobble", max_order=2), "estimate_plane", OWN),
@@ -233,18 +234,24 @@ ROWS = [
     Row("the content of the movie", content("movie.tif"), "parse_signals", B),
     Row("a raw file below 1 MB is copied or touched", touch_raw_files, None),
     Row("a result is deleted", delete_angles, "interpolate_angles", B),
-    Row("code of a module that a step uses", code("angles.py"), "interpolate_angles"),
-    Row("code of a module that a step uses", code("center.py"), "estimate_center", OWN),
+    Row(
+        "code of a module that a step uses",
+        code("steps/interpolate_angles.py"),
+        "interpolate_angles",
+    ),
+    Row("code of a module that a step uses", code("calibration/center.py"), "estimate_center", OWN),
     Row(
         "code of a module that a step uses",
         code("steps/derotate_movie.py"),
         "derotate_movie",
     ),
-    Row("code of a module that a step uses", code("quality.py"), "measure_quality"),
+    Row("code of a module that a step uses", code("quality/measure.py"), "measure_quality"),
     Row("code of a module that a step uses", code("export/run_suite2p.py"), "export_suite2p"),
-    Row("a comment or a docstring", code("angles.py", '"""', '"""Something else. '), None),
-    Row("a comment or a docstring", code("angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None),
-    Row("code of a module that no step uses", code("sample_sheet.py"), None),
+    Row("a comment or a docstring", code("signals/angles.py", '"""', '"""Something else. '), None),
+    Row(
+        "a comment or a docstring", code("signals/angles.py", "\n\n\n", "\n\n\n# New.\n\n\n"), None
+    ),
+    Row("code of a module that no step uses", code("cohort/sample_sheet.py"), None),
     Row("a script or rule below `workflow/`, a fresh checkout", fresh_checkout, None),
     Row(
         "cores, memory, profile, threads",

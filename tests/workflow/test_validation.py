@@ -46,7 +46,7 @@ def test_all_mistakes_come_at_once(cohort):
         f'{config}, line {typo}: angles.line_referense: there is no such key; did you mean "line_',
         ' center.n_frames: found the text "many", allowed: a whole number',
         f'{sheet}, row 4, column session: "a" is also in row 2',
-        f'{sheet}, row 5 (session c), column protocol: found the text "fulll", allowed: full or',
+        f'{sheet}, row 5 (session c), column protocol: found the text "fulll", allowed: full,',
         f'{sheet}, row 6 (session d), column calibration: found "e"',
         f'{sheet}, row 6 (session d), column movie: no file matches "raw/*.tif"',
         f'{sheet}, row 6 (session d), column signals: there is no file "s.npy"',

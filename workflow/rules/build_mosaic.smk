@@ -36,7 +36,7 @@ rule build_mosaic:
         disk_mb=500,
     params:
         sessions=mosaic_sessions,
-        config=settings("mosaic"),
+        config=section(COHORT.config, "mosaic"),
         code=code("build_mosaic"),
     message:
         "Building the mosaic {wildcards.group}"

@@ -14,6 +14,7 @@ from derotation.jobs.cluster import ClusterError, check_queue
 from derotation.cohort import calibrations
 from derotation.cohort.cohort import load_cohort, simulated_files
 from derotation.cohort.config import section
+from derotation.cohort.rigs import rig_config
 from derotation.errors import ConfigError
 from derotation.jobs.fingerprint import code_fingerprint
 from derotation.jobs.submission import check_submission, merged_requests
@@ -82,15 +83,40 @@ wildcard_constraints:
     session=ANY_SESSION,
 
 
+def configuration(name):
+    """The configuration that holds for a session: the cohort's, with the keys of its rig."""
+    return _of_rig(COHORT.sheet[name].rig)
+
+
+@cache
+def _of_rig(rig):
+    return rig_config(COHORT.config, rig)
+
+
+@cache
+def _sections_of_rig(rig, names):
+    return section(_of_rig(rig), *names)
+
+
+def session_settings(name, *names):
+    """The sections of a session's configuration that a step reads."""
+    return _sections_of_rig(COHORT.sheet[name].rig, names)
+
+
 def settings(*names):
-    """The sections of the configuration that a step reads: only these can make it run again."""
-    return section(COHORT.config, *names)
+    """What a step reads of its session's configuration: only this can make it run again."""
+    return lambda wildcards: session_settings(wildcards.session, *names)
+
+
+def frames_per_chunk(wildcards):
+    """How many frames are held in memory, which is a resource and never changes the result; 0: as fit."""
+    return configuration(wildcards.session)["movie"]["frames_per_chunk"] or 0
 
 
 def parse_keys(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
-    source = COHORT.config["angles"]["source"]
+    source = configuration(wildcards.session)["angles"]["source"]
     own = {"ticks": ["angles.direction"], "table": []}.get(source, [f"angles.{source}"])
     scan = ["scan.lines_per_frame", "scan.rows", "scan.frame_rate", "scan.flyback_lines"]
     if not COHORT.sheet[wildcards.session].signals:
@@ -99,7 +125,7 @@ def parse_keys(wildcards):
 
 
 def parse_settings(wildcards):
-    return settings(*parse_keys(wildcards))
+    return session_settings(wildcards.session, *parse_keys(wildcards))
 
 
 def angle_keys(wildcards):
@@ -112,14 +138,13 @@ def angle_keys(wildcards):
 
 
 def angle_settings(wildcards):
-    return settings(*angle_keys(wildcards))
+    return session_settings(wildcards.session, *angle_keys(wildcards))
 
 
 def plane_settings(wildcards):
     """What derotate_planes reads: all that the three steps do that it does for each plane."""
-    return settings(
-        *{*parse_keys(wildcards), *angle_keys(wildcards), *DEROTATE_KEYS, "movie.planes"}
-    )
+    keys = {*parse_keys(wildcards), *angle_keys(wildcards), *DEROTATE_KEYS, "movie.planes"}
+    return session_settings(wildcards.session, *sorted(keys))
 
 
 def code(step):
@@ -158,7 +183,7 @@ def signal_files(wildcards):
     """The session's analog signals, its stimulus table and its table of angles, if there are."""
     session = COHORT.sheet[wildcards.session]
     files = {"signals": session.signals, "stimulus": session.stimulus}
-    if COHORT.config["angles"]["source"] == "table":
+    if configuration(session.name)["angles"]["source"] == "table":
         files["angles"] = session.angles
     return {name: file for name, file in files.items() if file}
 
@@ -262,12 +287,18 @@ def exported(wildcards):
     }
 
 
+@cache
+def any_wants(key):
+    """Whether a session wants further channels or planes: rules have the same outputs for all."""
+    return any(_of_rig(rig)["movie"][key] is not None for rig in {s.rig for s in COHORT.sheet})
+
+
 def derotated_channels():
     """The folders of channels that are derotated beside the one that calibrates, if wanted.
 
     Folders, since only the files tell which channels there are if all are wanted.
     """
-    if COHORT.config["movie"]["channels"] is None:
+    if not any_wants("channels"):
         return {}
     return {
         "channels": "<results>/{session}/channels",
@@ -277,7 +308,7 @@ def derotated_channels():
 
 def derotated_planes():
     """The folder of planes that are derotated beside the one that calibrates, if wanted."""
-    if COHORT.config["movie"]["planes"] is None:
+    if not any_wants("planes"):
         return {}
     return {"planes": "<results>/{session}/planes"}
 

@@ -37,6 +37,7 @@ rule derotate_movie:
         mem_mb=megabytes(1500, 100),
         runtime=minutes(15, 5),
         disk_mb=disk(300, 1100),
+        frames_per_chunk=frames_per_chunk,
     params:
         movie=movie_pattern,
         config=settings(*DEROTATE_KEYS),

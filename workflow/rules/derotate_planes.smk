@@ -18,6 +18,7 @@ rule derotate_planes:
         mem_mb=megabytes(1500, 100),
         runtime=minutes(20, 8),
         disk_mb=disk(300, 1100),
+        frames_per_chunk=frames_per_chunk,
     params:
         movie=movie_pattern,
         config=plane_settings,

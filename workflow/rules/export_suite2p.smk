@@ -26,6 +26,7 @@ rule export_suite2p:
         mem_mb=megabytes(1500),
         runtime=minutes(10, 3),
         disk_mb=disk(100, 2200 if COHORT.config["export"]["keep_raw"] else 1100),
+        frames_per_chunk=frames_per_chunk,
     params:
         config=settings(
             *(f"export.{key}" for key in ("fill", "scale", "keep_raw", "bad_frames")),

@@ -15,6 +15,7 @@ rule export_tiff:
         mem_mb=megabytes(1500),
         runtime=minutes(10, 3),
         disk_mb=disk(100, 1100),
+        frames_per_chunk=frames_per_chunk,
     params:
         config=settings("export.fill", "export.scale", *CHANNEL_KEYS),
         code=code("export_tiff"),

@@ -21,7 +21,6 @@ with job_log(snakemake.log[0]):
         folder=snakemake.output.planes,
         movement=snakemake.input.get("movement"),
         illumination=snakemake.input.get("illumination"),
-        # Not among the parameters: it changes memory, never the result.
-        frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
+        frames_per_chunk=snakemake.resources.frames_per_chunk or None,
         threads=snakemake.threads,
     )

@@ -27,5 +27,5 @@ with job_log(snakemake.log[0]):
         config=snakemake.params.config,
         folder=Path(snakemake.output.summary).parent,
         # Not among the parameters: it changes memory, never the result.
-        frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
+        frames_per_chunk=snakemake.resources.frames_per_chunk or None,
     )

@@ -22,5 +22,5 @@ with job_log(snakemake.log[0]):
         config=snakemake.params.config,
         output=snakemake.output[0],
         # Not among the parameters: it changes memory, never the result.
-        frames_per_chunk=snakemake.config["movie"]["frames_per_chunk"],
+        frames_per_chunk=snakemake.resources.frames_per_chunk or None,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from derotation.cohort.cohort import Cohort
+from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import DerotationError
 
@@ -22,6 +23,8 @@ GIGA = 1e9
 SHORTEST = 0.98
 # Signals that last this much longer than the movie are worth a look.
 LONGEST = 3.0
+# The table's column for rigs, which is left out if there are none.
+RIG = 2
 # Clocks of file servers differ by seconds; a file that is further ahead has a wrong time.
 CLOCK_S = 60.0
 
@@ -34,6 +37,8 @@ class SessionCheck:
     ----------
     name, protocol : str
         As in the sample sheet.
+    rig : str or None
+        The rig whose keys hold for it.
     simulated : bool
         Whether the workflow makes its files itself; then there is nothing to look at.
     shape : tuple of int or None
@@ -56,6 +61,7 @@ class SessionCheck:
 
     name: str
     protocol: str
+    rig: str | None = None
     simulated: bool = False
     shape: tuple[int, int, int] | None = None
     frame_rate: float | None = None
@@ -112,7 +118,9 @@ def check_cohort(cohort: Cohort) -> CohortCheck:
     """
     results = Path(cohort.config["pathvars"]["results"])
     checks = {
-        session.name: SessionCheck(name=session.name, protocol=session.protocol, simulated=True)
+        session.name: SessionCheck(
+            name=session.name, protocol=session.protocol, rig=session.rig, simulated=True
+        )
         if session.name in cohort.simulated
         else check_session(session, cohort.config)
         for session in cohort.sheet
@@ -136,7 +144,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
     session : Session
         A row of the sample sheet.
     config : mapping
-        The checked configuration.
+        The checked configuration of the cohort.
 
     Returns
     -------
@@ -157,6 +165,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
     return SessionCheck(
         name=session.name,
         protocol=session.protocol,
+        rig=session.rig,
         problems=tuple(look.problems),
         notes=tuple(look.notes),
         **look.found,
@@ -167,7 +176,7 @@ class _Look:
     """Collects what the headers of one session's files say."""
 
     def __init__(self, session: Session, config: Mapping[str, Any]) -> None:
-        self.session, self.config = session, config
+        self.session, self.config = session, session_config(config, session)
         self.found: dict[str, Any] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
@@ -329,12 +338,14 @@ def format_table(check: CohortCheck) -> str:
     -------
     str
     """
-    header = ("session", "protocol", "frames", "size (px)", "frames/s", "movie (GB)",
+    header = ("session", "protocol", "rig", "frames", "size (px)", "frames/s", "movie (GB)",
               "signals (s)", "rotations", "results (GB)", "")  # fmt: skip
     rows = [header, *(_row(session) for session in check.sessions)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = ["  ".join(_cell(row[i], widths[i], i) for i in range(len(header))).rstrip()
-             for row in rows]  # fmt: skip
+    shown = [i for i in range(len(header)) if i != RIG or any(s.rig for s in check.sessions)]
+    widths = [widths[i] for i in shown]
+    lines = ["  ".join(_cell(row[i], width, i) for i, width in zip(shown, widths, strict=True))
+             .rstrip() for row in rows]  # fmt: skip
     lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
     said = [f"{s.name}: {note}" for s in check.sessions for note in s.notes]
     if said:
@@ -356,11 +367,12 @@ def _sessions(count: int) -> str:
 def _row(session: SessionCheck) -> Sequence[str]:
     verdict = "PROBLEM" if session.problems else "look" if session.notes else "ok"
     if session.simulated:
-        return (session.name, session.protocol, *[""] * 7, "simulated")
+        return (session.name, session.protocol, session.rig or "", *[""] * 7, "simulated")
     shape = session.shape
     return (
         session.name,
         session.protocol,
+        session.rig or "",
         f"{shape[0]}" if shape else "?",
         f"{shape[2]} x {shape[1]}" if shape else "?",
         f"{session.frame_rate:.3g}" if session.frame_rate else "?",
@@ -374,4 +386,4 @@ def _row(session: SessionCheck) -> Sequence[str]:
 
 def _cell(text: str, width: int, column: int) -> str:
     """Align names to the left and numbers to the right."""
-    return text.ljust(width) if column in (0, 1, 9) else text.rjust(width)
+    return text.ljust(width) if column in (0, 1, RIG, 10) else text.rjust(width)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from derotation.cohort.config import Config, check_config
+from derotation.cohort.config import Config, check_given
 from derotation.cohort.groups import check_groups
+from derotation.cohort.rigs import check_rigs_of_sheet, check_wiring
 from derotation.cohort.sample_sheet import SampleSheet, Session, check_sample_sheet
 from derotation.errors import ConfigError
+from derotation.maps.corrections import schema_with_corrections
 from derotation.settings.schema import Schema
 
 __all__ = ["Cohort", "load_cohort", "simulated_files"]
@@ -65,7 +67,8 @@ def load_cohort(
     ConfigError
         With everything that is wrong with either, one line each.
     """
-    checked, errors = check_config(config, config_schema, files=files)
+    schema = schema_with_corrections() if config_schema is None else config_schema
+    checked, given, errors = check_given(config, schema, files=files)
     path, simulate = checked["sessions"], checked["simulate"]
     sheet = None
     if isinstance(path, str) and path:
@@ -73,7 +76,13 @@ def load_cohort(
         sheet, more = check_sample_sheet(
             path, sheet_schema, simulated=names, check_files=check_files
         )
-        errors += more or _misplaced_files(sheet, names) + _missing_points(sheet, checked)
+        errors += more or (
+            _misplaced_files(sheet, names)
+            + _missing_points(sheet, checked)
+            + check_rigs_of_sheet(sheet, _section(checked["rigs"]))
+        )
+        if not errors:
+            errors += check_wiring(checked, sheet, given, schema)
         if not errors:
             errors += check_groups(
                 sheet, checked["mosaic"], simulated=names, check_files=check_files
@@ -93,6 +102,11 @@ def simulated_files(session: Session) -> dict[str, str]:
     return files
 
 
+def _section(value: Any) -> Mapping[str, Any]:
+    """Take what is no section for an empty one; that it is wrong was said already."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def _missing_points(sheet: SampleSheet, config: Config) -> list[str]:
     """Look for the tables of points, if sessions are to be aligned by nothing else."""
     movement = config.get("movement")
@@ -104,9 +118,12 @@ def _missing_points(sheet: SampleSheet, config: Config) -> list[str]:
         if session.reference is not None
     }
     return [
-        f"{sheet.path}, row {session.row} (session {session.name}), column reference: "
-        f'movement.method is points, but there is no table "{path}"; write it '
-        "(ref_x,ref_y,moved_x,moved_y, see docs/movement.md), or set movement.method to auto."
+        sheet.line(
+            session,
+            "reference",
+            f'movement.method is points, but there is no table "{path}"; write it '
+            "(ref_x,ref_y,moved_x,moved_y, see docs/movement.md), or set movement.method to auto.",
+        )
         for session, path in wanted.items()
         if not path.is_file()
     ]
@@ -123,9 +140,9 @@ def _misplaced_files(sheet: SampleSheet, simulated: Iterable[str]) -> list[str]:
             found, made = getattr(session, column), expected.get(column)
             if found != made:
                 advice = f'write "{made}"' if made else "leave the cell empty"
-                errors.append(
-                    f"{sheet.path}, row {session.row} (session {session.name}), column {column}: "
+                text = (
                     f'found "{found}", but this session\'s files are simulated: {advice}, or take '
                     f"simulate.{session.name} out of the configuration."
                 )
+                errors.append(sheet.line(session, column, text))
     return errors

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from derotation.cohort.rigs import Given, read_rig_files
 from derotation.errors import PYNWB_MISSING, ConfigError
 from derotation.maps.corrections import schema_with_corrections
 from derotation.settings.schema import (
@@ -21,10 +22,16 @@ from derotation.settings.schema import (
     find_problems,
     plain,
 )
-from derotation.settings.yaml_files import locate, merge_files
-from derotation.signals.roles import REQUIRED_ROLES
+from derotation.settings.yaml_files import merge_files
 
-__all__ = ["check_config", "load_config", "merge_files", "section", "validate_config"]
+__all__ = [
+    "check_config",
+    "check_given",
+    "load_config",
+    "merge_files",
+    "section",
+    "validate_config",
+]
 
 Config = dict[str, Any]
 
@@ -111,13 +118,54 @@ def check_config(
     errors : list of str
         One line per error, with file, line, key, what was found and what is allowed.
     """
+    checked, _, errors = check_given(config, schema, files=files)
+    return checked, errors
+
+
+def check_given(
+    config: Mapping[str, Any],
+    schema: Schema | None = None,
+    *,
+    files: Iterable[str | Path] = (),
+) -> tuple[Config, Given, list[str]]:
+    """Do what :func:`check_config` does, and say what was given, for callers that check more.
+
+    Where there are rigs, they may give what the cohort's sections have to give otherwise: whether
+    every session then has all it needs only the sample sheet tells.
+
+    Returns
+    -------
+    config : dict
+        The canonical configuration. Its section ``rigs`` holds what the rigs say and no defaults.
+    given : Given
+        The configuration without its defaults, rigs in files of their own included.
+    errors : list of str
+        One line per error.
+    """
     schema = schema_with_corrections() if schema is None else schema
-    given = plain(config)
-    filled = fill_defaults(given, schema, schema)
-    problems = find_problems(filled, schema)
+    given, errors = read_rig_files(plain(config), files)
+    filled = fill_defaults(given.config, schema, schema)
+    problems = find_problems(filled, _without_rigs_keys(schema) if filled["rigs"] else schema)
+    problems += _rig_names(filled["rigs"])
     if not problems:
         problems = _contradictions(filled)
-    return canonical(filled), locate(problems, given, files)
+    return canonical(filled), given, errors + given.locate(problems)
+
+
+def _without_rigs_keys(schema: Schema) -> Schema:
+    """Require nothing of the sections that rigs may have."""
+    sections = schema["properties"]
+    open_ones = {
+        name: {**sections[name], "required": []} for name in schema["$defs"]["rig"]["properties"]
+    }
+    return {**schema, "properties": {**sections, **open_ones}}
+
+
+def _rig_names(rigs: Any) -> list[Problem]:
+    """Find names that the sample sheet cannot hold, since they are no text."""
+    text = "the name of a rig is text; put it in quotation marks."
+    names = rigs if isinstance(rigs, Mapping) else ()
+    return [Problem(path=("rigs", name), text=text) for name in names if not isinstance(name, str)]
 
 
 def section(config: Mapping[str, Any], *names: str) -> Config:
@@ -151,7 +199,7 @@ def section(config: Mapping[str, Any], *names: str) -> Config:
 def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
     """Find values that are allowed by themselves but not together."""
     problems = []
-    center, signals = config["center"], config["signals"]
+    center = config["center"]
     if center["method"] == "fixed" and center["fixed"] is None:
         text = "found null (nothing), but center.method is fixed: give [x, y] in pixels."
         problems.append(Problem(path=("center", "fixed"), text=text))
@@ -163,22 +211,8 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
             "right or left, the other one up or down."
         )
         problems.append(Problem(path=("mosaic", "y_axis"), text=text))
-    needed = REQUIRED_ROLES[config["angles"]["source"]]
-    # Channels that are not needed are there if the order names them.
-    names = {
-        role: name
-        for role, name in signals["channel_names"].items()
-        if name is not None and (name in signals["channel_order"] or name != role or role in needed)
-    }
-    for role, name in names.items():
-        if name not in signals["channel_order"]:
-            listed = ", ".join(signals["channel_order"])
-            text = f'found "{name}", which is not in signals.channel_order ({listed}).'
-            problems.append(Problem(path=("signals", "channel_names", role), text=text))
-    if len(set(names.values())) < len(names):
-        text = "two roles have the same channel; each needs its own."
-        problems.append(Problem(path=("signals", "channel_names"), text=text))
-    problems += _contradicting_channels(config["movie"], config["export"]["functional_channel"])
+    if not config["rigs"]:  # which may say what calibrates
+        problems += _contradicting_channels(config["movie"], config["export"]["functional_channel"])
     return problems + _contradicting_exports(config["export"])
 
 

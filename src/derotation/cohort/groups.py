@@ -57,13 +57,13 @@ def check_groups(
         other = seen.setdefault(group.lower(), group)
         if other != group:
             text = f'"{group}" differs only in case from "{other}", but both name one file.'
-            errors.append(_line(sheet, first, "mosaic", text))
+            errors.append(sheet.line(first, "mosaic", text))
         if len(sessions) < 2:
             text = (
                 f'the group "{group}" holds only this session, but a mosaic needs at least two: '
                 "name it in another row as well, or leave the cell empty."
             )
-            errors.append(_line(sheet, first, "mosaic", text))
+            errors.append(sheet.line(first, "mosaic", text))
         found = {
             session.name: _metadata(session)
             for session in sessions
@@ -99,7 +99,7 @@ def _position_errors(
         missing = [name for name, value in zip("xy", given, strict=True) if value is None]
         if len(missing) == 1:
             text = "the cell is empty, but the other coordinate is given; a mosaic needs both."
-            errors.append(_line(sheet, session, f"stage_{missing[0]}_um", text))
+            errors.append(sheet.line(session, f"stage_{missing[0]}_um", text))
         elif missing and (session.name in simulated or session.name in found):
             metadata = found.get(session.name)
             position = metadata.stage_position_um if metadata is not None else None
@@ -108,7 +108,7 @@ def _position_errors(
                     "the cells stage_x_um and stage_y_um are empty, and the movie's metadata hold "
                     "no position of the stage; give it in micrometers."
                 )
-                errors.append(_line(sheet, session, "stage_x_um", text))
+                errors.append(sheet.line(session, "stage_x_um", text))
     return errors
 
 
@@ -126,7 +126,7 @@ def _reference_errors(sheet: SampleSheet, sessions: Iterable[Session]) -> list[s
                 "where that one was recorded, but the stage's positions differ: write the same "
                 "ones, or leave the cell empty."
             )
-            errors.append(_line(sheet, session, "reference", text))
+            errors.append(sheet.line(session, "reference", text))
     return errors
 
 
@@ -152,7 +152,7 @@ def _pixel_errors(
                 "the size of a pixel is not known: the movie's metadata do not hold it; give it "
                 "as mosaic.pixel_size_um in the configuration."
             )
-            errors.append(_line(sheet, session, "mosaic", text))
+            errors.append(sheet.line(session, "mosaic", text))
     for session, size in sizes[1:]:
         first, expected = sizes[0]
         if not math.isclose(size, expected, rel_tol=SAME_SIZE):
@@ -161,9 +161,5 @@ def _pixel_errors(
                 f"{expected:.4g} um; the sessions of a mosaic need one size. If the metadata are "
                 "wrong, give mosaic.pixel_size_um in the configuration."
             )
-            errors.append(_line(sheet, session, "mosaic", text))
+            errors.append(sheet.line(session, "mosaic", text))
     return errors
-
-
-def _line(sheet: SampleSheet, session: Session, column: str, text: str) -> str:
-    return f"{sheet.path}, row {session.row} (session {session.name}), column {column}: {text}"

@@ -47,6 +47,8 @@ class Session:
         The path of the analog signals; empty if there are none.
     angles : str or None
         The path of a table of angles.
+    rig : str or None
+        The rig of the configuration whose keys hold for this session.
     stimulus : str or None
         The path of the table of speeds and directions.
     calibration : str or None
@@ -67,6 +69,7 @@ class Session:
     movie: str
     signals: str = ""
     angles: str | None = None
+    rig: str | None = None
     stimulus: str | None = None
     calibration: str | None = None
     reference: str | None = None
@@ -132,6 +135,10 @@ class SampleSheet:
     def names(self) -> list[str]:
         """The sessions' names."""
         return list(self.sessions)
+
+    def line(self, session: Session, column: str, text: str) -> str:
+        """Put file, row, session and column in front of what is wrong with a cell."""
+        return f"{self.path}, row {session.row} (session {session.name}), column {column}: {text}"
 
 
 def read_sample_sheet(
@@ -437,7 +444,7 @@ class _RowChecks:
             text = "names the session itself; leave the cell empty to calibrate it by itself."
         elif other is not None and other.calibration is not None:
             text = f"{name} is itself calibrated by {other.calibration}; name that one here."
-        elif other is None and not _is_file(name):
+        elif other is None and not is_file(name):
             text = f'found "{name}", which is neither a session of this sheet nor a file'
             text += _guess(name, by_name)
         elif other is None:
@@ -486,7 +493,7 @@ def _file_problem(text: str) -> str | None:
     return None
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
     """Tell whether there is such a file; what no file can be called is none."""
     try:
         return Path(text).is_file()

@@ -45,7 +45,7 @@ def estimate_pmt_offset(movie: Movie | NDArray[Any]) -> float:
         photons, it lies higher than the true offset, at their most frequent value.
     """
     n_frames = movie.shape[0]
-    read = movie.read if isinstance(movie, Movie) else movie.__getitem__
+    read = movie.__getitem__ if isinstance(movie, np.ndarray) else movie.read
     chosen = np.unique(np.linspace(0, n_frames - 1, min(n_frames, MAX_FRAMES)).astype(int))
     total = np.zeros(movie.shape[1:])
     for block in _blocks(chosen):

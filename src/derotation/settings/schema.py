@@ -33,6 +33,7 @@ __all__ = [
     "sheet_schema",
     "show",
     "with_section",
+    "without_defaults",
 ]
 
 Schema = Mapping[str, Any]
@@ -75,9 +76,13 @@ class Problem:
         return text.removeprefix(".") or "the whole file"
 
 
+@cache
 def config_schema() -> Schema:
     """Give the JSON schema of the configuration. It is shared: do not change it."""
-    return load_schema(_FOLDER / "config.schema.yaml")
+    schema = load_schema(_FOLDER / "config.schema.yaml")
+    # What a rig leaves out is the cohort's: it has the keys of the sections, and no defaults.
+    rig = without_defaults(schema["$defs"]["rig"], schema)
+    return {**schema, "$defs": {**schema["$defs"], "rig": rig}}
 
 
 def sheet_schema() -> Schema:
@@ -112,6 +117,29 @@ def with_section(schema: Schema, name: str, section: Schema) -> Schema:
         raise ConfigError(f"{name}: the configuration has a section of this name already.")
     whole = {"type": "object", "additionalProperties": False, "default": {}, **section}
     return {**schema, "properties": {**schema["properties"], name: whole}}
+
+
+def without_defaults(schema: Schema, root: Schema) -> Schema:
+    """Copy the schema of a section for a part of it: nothing is filled in, nothing required.
+
+    Parameters
+    ----------
+    schema : mapping
+        The schema of a section. What it refers to is put in its place.
+    root : mapping
+        The whole schema.
+
+    Returns
+    -------
+    mapping
+    """
+    found = resolve(schema, root)
+    part = {key: value for key, value in found.items() if key not in ("default", "required")}
+    if "properties" in part:
+        part["properties"] = {
+            key: without_defaults(inner, root) for key, inner in part["properties"].items()
+        }
+    return part
 
 
 def section_schema(name: str, schema: Schema) -> Schema:
@@ -183,7 +211,7 @@ def fill_defaults(value: Any, schema: Schema, root: Schema) -> Any:
     A section that stands in the file without a value (``center:``) counts as empty.
     """
     schema = resolve(schema, root)
-    if value is None and schema.get("type") == "object":
+    if value is None and "object" in types_of(schema):
         value = {}
     if not isinstance(value, Mapping):
         return copy.deepcopy(value)  # a default is the schema's own
@@ -367,7 +395,7 @@ def describe(schema: Schema) -> str:
     words = [_describe_type(name, schema) for name in types_of(schema) if name != "null"]
     if "null" in types_of(schema):
         words.append("null")
-    return ", or ".join(words) or "any value"
+    return ", or ".join(dict.fromkeys(words)) or "any value"
 
 
 def _either(words: Sequence[str]) -> str:

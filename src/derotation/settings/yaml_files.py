@@ -1,6 +1,7 @@
 """Read configuration files, and tell where in them a value stands."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from derotation.errors import ConfigError
 from derotation.settings.schema import KeyPath, Problem, canonical, plain
 
-__all__ = ["key_lines", "locate", "merge_files", "read_yaml"]
+__all__ = ["homes_of", "key_lines", "locate", "merge", "merge_files", "read_yaml"]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -42,7 +43,27 @@ def merge_files(paths: Iterable[Path]) -> dict[str, Any]:
     """Read configuration files, later ones overriding earlier ones, without checking them."""
     merged: dict[str, Any] = {}
     for path in paths:
-        merged = _merge(merged, read_yaml(path))
+        merged = merge(merged, read_yaml(path))
+    return merged
+
+
+def merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Override settings by others, key by key, also within sections.
+
+    Parameters
+    ----------
+    base, top : mapping
+        Settings, and those that override them. Neither is changed.
+
+    Returns
+    -------
+    dict
+    """
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
 
 
@@ -69,7 +90,10 @@ def key_lines(path: str | Path) -> dict[KeyPath, int]:
 
 
 def locate(
-    problems: Iterable[Problem], config: Mapping[str, Any], files: Iterable[str | Path]
+    problems: Iterable[Problem],
+    config: Mapping[str, Any],
+    files: Iterable[str | Path],
+    parts: Mapping[KeyPath, Path] | None = None,
 ) -> list[str]:
     """Put file, line and key in front of what is wrong.
 
@@ -82,18 +106,28 @@ def locate(
     files : iterable of paths
         The files that it was read from, later ones overriding earlier ones. A value that none of
         them holds was given on the command line.
+    parts : mapping of tuple to Path, optional
+        Files that hold a part of the configuration, by the keys that lead there. Keys are said as
+        they stand in such a file.
 
     Returns
     -------
     list of str
         Such as ``config.yaml, line 12: signals.sampling_rate: found 0, allowed: ...``.
     """
+    problems = list(problems)
+    if not problems:
+        return []  # reading large files takes seconds
     contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
     lines = {file: key_lines(file) for file in contents}
     elsewhere = "command line (--config)" if contents else "configuration"
     said = []
     for problem in problems:
         path = problem.path
+        part = next((keys for keys in parts or {} if path[: len(keys)] == keys), None)
+        if parts and part is not None:
+            said.append(_within(parts[part], replace(problem, path=path[len(part) :])))
+            continue
         while path and not _found(config, path):
             path = path[:-1]  # what is missing, or has its default, belongs into the section
         home = _home(path, config, contents)
@@ -101,6 +135,39 @@ def locate(
         place = f"{home}, line {line}" if line else home or elsewhere
         said.append(f"{place}: {problem.key}: {problem.text}")
     return said
+
+
+def _within(file: Path, problem: Problem) -> str:
+    """Put file, line and key in front of what is wrong in a file with a part of the settings."""
+    path, content, lines = problem.path, read_yaml(file), key_lines(file)
+    while path and not _found(content, path):
+        path = path[:-1]
+    place = f"{file}, line {lines[path]}" if path in lines else str(file)
+    return f"{place}: {problem.key}: {problem.text}"
+
+
+def homes_of(
+    paths: Iterable[KeyPath], config: Mapping[str, Any], files: Iterable[str | Path]
+) -> dict[KeyPath, Path | None]:
+    """Find the files in which values of the configuration stand.
+
+    Parameters
+    ----------
+    paths : iterable of tuple
+        Keys that lead to a value.
+    config, files
+        See :func:`locate`.
+
+    Returns
+    -------
+    dict of tuple to Path or None
+        By the keys; None if a value came from elsewhere.
+    """
+    paths = list(paths)
+    if not paths:
+        return {}
+    contents = {Path(file): read_yaml(file) for file in files if Path(file).is_file()}
+    return {path: _home(path, config, contents) for path in paths}
 
 
 def _home(
@@ -128,15 +195,6 @@ def _found(content: Any, path: KeyPath) -> list[Any]:
 
 def _equal(one: Any, two: Any) -> bool:
     return repr(canonical(plain(one))) == repr(canonical(plain(two)))
-
-
-def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _parse(path: Path, get: Callable[[Any], Any]) -> Any:

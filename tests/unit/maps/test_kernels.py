@@ -353,7 +353,9 @@ def test_line_reference_changes_nothing_when_angles_follow():
         )
         timing = LineTiming(line_duty=duty, line_reference=reference)
         pictures.append(
-            derotate_frames(frame, transforms.invert(skew), timing=timing, blank=np.nan).frames
+            derotate_frames(
+                frame, transforms.invert(skew), timing=timing, blank=np.nan, interpolation="linear"
+            ).frames
         )
     np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-9)
     np.testing.assert_allclose(pictures[2], pictures[1], atol=1e-9)
