@@ -50,6 +50,12 @@ def test_interpolation(tmp_path):
     assert bias["turning", "linear"] > 3 * bias["turning", "quadratic"]
 
 
+def test_channels(tmp_path):
+    figures = run("channels", tmp_path, "--quick")
+    assert not [name for name in missed(figures) if "CPU" not in name]
+    assert all(row["two"] > 0 for row in figures["rounds"])
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)

@@ -70,6 +70,12 @@ MOVIE_KEYS = (
 # The keys of the section scan that decide when and where each sample of a line was recorded.
 SCAN_KEYS = ("scan.line_duty", "scan.bidirectional", "scan.bidi_phase")
 
+# What derotate_movie reads.
+DEROTATE_KEYS = ("derotate", "movie.channels", *MOVIE_KEYS)
+
+# Those that decide which channels an export holds.
+CHANNEL_KEYS = ("movie.channel", "export.functional_channel")
+
 # The keys of the section movement that decide what is found; the others decide what is looked at.
 DETECTION_KEYS = (
     "movement.method",
@@ -113,7 +119,7 @@ def frames_per_chunk(wildcards):
     return configuration(wildcards.session)["movie"]["frames_per_chunk"] or 0
 
 
-def parse_settings(wildcards):
+def parse_keys(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     source = configuration(wildcards.session)["angles"]["source"]
@@ -126,17 +132,30 @@ def parse_settings(wildcards):
     ]
     if not COHORT.sheet[wildcards.session].signals:
         scan.append("scan.line_duty")
-    names = ("signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS)
-    return session_settings(wildcards.session, *names)
+    return ["signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS]
 
 
-def angle_settings(wildcards):
+def parse_settings(wildcards):
+    return session_settings(wildcards.session, *parse_keys(wildcards))
+
+
+def angle_keys(wildcards):
     """What interpolate_angles reads; again, without steps their size does not matter."""
     keys = ["line_reference", "direction_sign", "lag_ms", "zero"]
     if protocol(wildcards) == "incremental":
         keys.append("degrees_per_step")
     own = [f"angles.{key}" for key in keys]
-    return session_settings(wildcards.session, *own, *SCAN_KEYS, *MOVIE_KEYS)
+    return [*own, *SCAN_KEYS, *MOVIE_KEYS]
+
+
+def angle_settings(wildcards):
+    return session_settings(wildcards.session, *angle_keys(wildcards))
+
+
+def plane_settings(wildcards):
+    """What derotate_planes reads: all that the three steps do that it does for each plane."""
+    keys = {*parse_keys(wildcards), *angle_keys(wildcards), *DEROTATE_KEYS, "movie.planes"}
+    return session_settings(wildcards.session, *sorted(keys))
 
 
 def code(step):
@@ -272,6 +291,53 @@ def exported(wildcards):
         "calibration": calibration_file(wildcards),
         "mean": f"<results>/{wildcards.session}/images/mean.tif",
         "coverage": f"<results>/{wildcards.session}/images/coverage.tif",
+        **{
+            name: folder.format(session=wildcards.session)
+            for name, folder in derotated_channels().items()
+        },
+    }
+
+
+@cache
+def any_wants(key):
+    """Whether a session wants further channels or planes: rules have the same outputs for all."""
+    return any(_of_rig(rig)["movie"][key] is not None for rig in {s.rig for s in COHORT.sheet})
+
+
+def derotated_channels():
+    """The folders of channels that are derotated beside the one that calibrates, if wanted.
+
+    Folders, since only the files tell which channels there are if all are wanted.
+    """
+    if not any_wants("channels"):
+        return {}
+    return {
+        "channels": "<results>/{session}/channels",
+        "channel_means": "<results>/{session}/images/channels",
+    }
+
+
+def derotated_planes():
+    """The folder of planes that are derotated beside the one that calibrates, if wanted."""
+    if not any_wants("planes"):
+        return {}
+    return {"planes": "<results>/{session}/planes"}
+
+
+def further_channels():
+    """What derotate_movie writes of these channels."""
+    folders = derotated_channels()
+    if not folders:
+        return {}
+    return {
+        "channels": kept(directory(folders["channels"])),
+        "channel_means": directory(folders["channel_means"]),
+        "channels_plot": report(
+            "<results>/{session}/plots/channels.png",
+            caption="../report/channels.rst",
+            category="4 Derotated movie",
+            labels={"session": "{session}", "plot": "mean image of each channel"},
+        ),
     }
 
 
@@ -305,7 +371,7 @@ def final_files(session):
     names.append("dark_angles.csv")
     names += [name.format(session=session.name) for name in exports()]
     if COHORT.config["export"]["keep_derotated"]:
-        names.append("derotated.tif")
+        names += ["derotated.tif", *(["planes"] if derotated_planes() else [])]
     if session.calibration is None:
         names.append("center_of_rotation.txt")
     if COHORT.config["report"]["animation"]:

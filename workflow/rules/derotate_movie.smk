@@ -21,6 +21,7 @@ rule derotate_movie:
             category="4 Derotated movie",
             labels={"session": "{session}", "plot": "mean image before and after"},
         ),
+        **further_channels(),
         contact_sheet=report(
             "<results>/{session}/plots/contact_sheet.png",
             caption="../report/contact_sheet.rst",
@@ -39,7 +40,7 @@ rule derotate_movie:
         frames_per_chunk=frames_per_chunk,
     params:
         movie=movie_pattern,
-        config=settings("derotate", *MOVIE_KEYS),
+        config=settings(*DEROTATE_KEYS),
         code=code("derotate_movie"),
     message:
         "Derotating {wildcards.session}"

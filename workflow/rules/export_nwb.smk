@@ -3,6 +3,7 @@
 
 rule export_nwb:
     input:
+        **derotated_channels(),
         movie="<results>/{session}/derotated.tif",
         recorded=movie_files,
         angles="<results>/{session}/angles.npz",

@@ -4,6 +4,7 @@
 rule export_suite2p:
     input:
         unpack(exported),
+        **derotated_planes(),
         statistics="<results>/{session}/statistics.npz",
         segments="<results>/{session}/quality.csv",
     output:
@@ -29,6 +30,8 @@ rule export_suite2p:
     params:
         config=settings(
             *(f"export.{key}" for key in ("fill", "scale", "keep_raw", "bad_frames")),
+            *CHANNEL_KEYS,
+            "movie.plane",
             *(
                 f"export.suite2p.{key}"
                 for key in ("tau", "diameter", "register", "settings", "ops")

@@ -17,7 +17,7 @@ rule export_tiff:
         disk_mb=disk(100, 1100),
         frames_per_chunk=frames_per_chunk,
     params:
-        config=settings("export.fill", "export.scale"),
+        config=settings("export.fill", "export.scale", *CHANNEL_KEYS),
         code=code("export_tiff"),
     message:
         "Exporting {wildcards.session} as a TIFF for Suite2p"

@@ -10,12 +10,18 @@ if TYPE_CHECKING:
 with job_log(snakemake.log[0]):
     from derotation.steps import derotate_movie
 
+    outputs = derotate_movie.Outputs.of(**dict(snakemake.output.items()))
+    config = snakemake.params.config
+    if outputs.channels is not None:
+        # The rule has the same outputs for all: a rig without further channels has empty folders.
+        wanted = config["movie"]["channels"] or []
+        config = config | {"movie": config["movie"] | {"channels": wanted}}
     derotate_movie.run(
         movie=snakemake.params.movie,
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
-        config=snakemake.params.config,
-        outputs=derotate_movie.Outputs.of(**dict(snakemake.output.items())),
+        config=config,
+        outputs=outputs,
         movement=snakemake.input.get("movement"),
         illumination=snakemake.input.get("illumination"),
         # Not among the parameters: it changes memory, never the result.

@@ -13,6 +13,7 @@ with job_log(snakemake.log[0]):
     export_nwb.run(
         movie=snakemake.input.movie,
         recorded=snakemake.params.movie,
+        channels=snakemake.input.get("channels"),
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         session=snakemake.wildcards.session,

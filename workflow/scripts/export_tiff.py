@@ -17,6 +17,8 @@ with job_log(snakemake.log[0]):
         calibration=snakemake.input.calibration,
         mean=snakemake.input.mean,
         coverage=snakemake.input.coverage,
+        channels=snakemake.input.get("channels"),
+        channel_means=snakemake.input.get("channel_means"),
         config=snakemake.params.config,
         output=snakemake.output[0],
         # Not among the parameters: it changes memory, never the result.

@@ -211,7 +211,31 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
             "right or left, the other one up or down."
         )
         problems.append(Problem(path=("mosaic", "y_axis"), text=text))
+    if not config["rigs"]:  # which may say what calibrates
+        problems += _contradicting_channels(config["movie"], config["export"]["functional_channel"])
     return problems + _contradicting_exports(config["export"])
+
+
+def _contradicting_channels(movie: Mapping[str, Any], functional: int | None) -> list[Problem]:
+    """Find channels and planes that cannot be meant."""
+    wanted, calibrating = movie["channels"], movie["channel"]
+    listed = [] if wanted in (None, "all") else wanted
+    problems = []
+    for name in ("channel", "plane"):
+        several = movie[f"{name}s"]
+        if several not in (None, "all") and len(several) > 1 and movie[name] is None:
+            text = (
+                f"found null (nothing), but movie.{name}s is {several}: say which one calibrates"
+                f"{'; the structural one is often the better' if name == 'channel' else ''}."
+            )
+            problems.append(Problem(path=("movie", name), text=text))
+    if functional not in (None, calibrating, *listed) and wanted != "all":
+        text = (
+            f"found {functional}, but only movie.channel ({calibrating}) and movie.channels "
+            f"({wanted}) are derotated: add it to movie.channels."
+        )
+        problems.append(Problem(path=("export", "functional_channel"), text=text))
+    return problems
 
 
 def _contradicting_exports(export: Mapping[str, Any]) -> list[Problem]:

@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib.util import find_spec
@@ -39,6 +39,7 @@ def export_nwb(
     angles: Angles,
     calibration: Calibration,
     movies: Where = "external",
+    further: Sequence[tuple[Movie, Movie]] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a session as an NWB file.
@@ -58,6 +59,8 @@ def export_nwb(
     movies : {"external", "inside"}
         external: the file names the TIFFs, relative to its own folder; inside: it holds the pixels,
         as NWB wants them: (frame, column, row).
+    further : sequence of pairs of Movie, optional
+        The movie before and after of each further channel: ``raw_ch2`` and ``derotated_ch2``.
     settings : mapping, optional
         The configuration, for the record.
 
@@ -75,27 +78,32 @@ def export_nwb(
     if find_spec("pynwb") is None:
         msg = f"{path}: {PYNWB_MISSING}"
         raise InputError(msg)
-    if not len(recorded) == len(derotated) == len(angles.frame_start):
-        msg = (
-            f"{path}: {len(recorded)} recorded and {len(derotated)} derotated frames do not belong "
-            f"to angles of {len(angles.frame_start)} frames; run the steps before again"
-        )
-        raise InputError(msg)
+    for before, after in [(recorded, derotated), *further]:
+        if not len(before) == len(after) == len(angles.frame_start):
+            msg = (
+                f"{path}: {len(before)} recorded and {len(after)} derotated frames do not belong "
+                f"to angles of {len(angles.frame_start)} frames; run the steps before again"
+            )
+            raise InputError(msg)
     with warnings.catch_warnings():
         # The packages behind pynwb announce changes of their own.
         warnings.simplefilter("ignore")
         from pynwb import NWBHDF5IO
 
         file = _new_file(session, recorded)
-        plane = _imaging_plane(file, recorded, angles)
+        plane = _imaging_plane(file, recorded, angles, [before for before, _ in further])
         target = Path(path).resolve()
-        for name, movie, what in (
-            ("raw", recorded, "as recorded"),
-            ("derotated", derotated, "every line put back in its place"),
-        ):
-            content = _external(movie, target.parent) if movies == "external" else _inside(movie)
-            series = _series(name, what, movie, plane, angles, content)
-            file.add_acquisition(series) if name == "raw" else _module(file).add(series)
+        pairs = [("", recorded, derotated)]
+        pairs += [(f"_ch{before.channel}", before, after) for before, after in further]
+        for suffix, before, after in pairs:
+            part = f"channel {before.channel}, plane {before.plane} of the files"
+            for name, movie, what in (
+                ("raw", before, f"as recorded; {part}"),
+                ("derotated", after, f"every line put back in its place; {part}"),
+            ):
+                there = _external(movie, target.parent) if movies == "external" else _inside(movie)
+                series = _series(f"{name}{suffix}", what, movie, plane, angles, there)
+                file.add_acquisition(series) if name == "raw" else _module(file).add(series)
         _add_angles(_module(file), angles)
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
@@ -120,7 +128,9 @@ def _new_file(session: str, recorded: Movie) -> "NWBFile":
     )
 
 
-def _imaging_plane(file: "NWBFile", recorded: Movie, angles: Angles) -> Any:
+def _imaging_plane(
+    file: "NWBFile", recorded: Movie, angles: Angles, further: Sequence[Movie]
+) -> Any:
     from pynwb.ophys import OpticalChannel
 
     size = recorded.metadata.pixel_size_um
@@ -129,9 +139,13 @@ def _imaging_plane(file: "NWBFile", recorded: Movie, angles: Angles) -> Any:
     return file.create_imaging_plane(
         name="ImagingPlane",
         description=f"channel {recorded.channel}, plane {recorded.plane}",
-        optical_channel=OpticalChannel(
-            name="OpticalChannel", description=_UNKNOWN, emission_lambda=np.nan
-        ),
+        optical_channel=[
+            OpticalChannel(name=name, description=_UNKNOWN, emission_lambda=np.nan)
+            for name in (
+                "OpticalChannel",
+                *(f"OpticalChannel_ch{movie.channel}" for movie in further),
+            )
+        ],
         device=file.create_device(name="Microscope", description=f"software: {microscope}"),
         excitation_lambda=np.nan,
         imaging_rate=float(angles.frame_rate),
@@ -184,7 +198,7 @@ def _series(
     _, height, width = movie.shape
     return TwoPhotonSeries(
         name=name,
-        description=f"The movie, {what}; channel {movie.channel}, plane {movie.plane} of the files",
+        description=f"The movie, {what}",
         imaging_plane=plane,
         unit="gray values",
         dimension=[width, height],

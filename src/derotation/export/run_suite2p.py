@@ -18,44 +18,64 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
-PLANE = FOLDER / "plane0"
 
 
-def load(name: str) -> Any:
-    """Read one of the dictionaries beside the movie."""
-    return np.load(PLANE / name, allow_pickle=True).item()
+def planes() -> list[Path]:
+    """List the folders of the planes; stop if one is missing."""
+    count = np.load(FOLDER / "plane0" / "db.npy", allow_pickle=True).item()["nplanes"]
+    found = [FOLDER / f"plane{number}" for number in range(count)]
+    for plane in found:
+        if not (plane / "db.npy").exists():
+            sys.exit(f"{plane} is missing; have the step export_suite2p make the folder again.")
+    return found
 
 
-def save_here(name: str, content: dict[str, Any]) -> dict[str, Any]:
+def load(name: str, plane: Path) -> Any:
+    """Read one of the dictionaries beside the movie of a plane."""
+    return np.load(plane / name, allow_pickle=True).item()
+
+
+def binaries(facts: dict[str, Any]) -> dict[str, str]:
+    """Name the movie's files: one per channel, and a copy of each if there is one."""
+    suffixes = ["", "_chan2"] if facts.get("nchannels", 1) > 1 else [""]
+    names = {f"reg_file{suffix}": f"data{suffix}.bin" for suffix in suffixes}
+    if facts.get("keep_movie_raw"):
+        names |= {f"raw_file{suffix}": f"data{suffix}_raw.bin" for suffix in suffixes}
+    return names
+
+
+def save_here(name: str, content: dict[str, Any], plane: Path) -> dict[str, Any]:
     """Write a dictionary with the paths of the place where the folder is now."""
     content |= {
         "save_path0": str(FOLDER.parent),
         "save_folder": FOLDER.name,
         "data_path": [str(FOLDER)],  # where Suite2p looks for bad_frames.npy
-        "save_path": str(PLANE),
-        "reg_file": str(PLANE / "data.bin"),
+        "save_path": str(plane),
     }
-    if content.get("keep_movie_raw"):
-        content["raw_file"] = str(PLANE / "data_raw.bin")
+    content |= {key: str(plane / name) for key, name in binaries(content).items()}
     # Renamed at the end: a run that is stopped here leaves the file that was exported.
-    temporary = PLANE / f".{os.getpid()}.{name}"
+    temporary = plane / f".{os.getpid()}.{name}"
     np.save(temporary, np.array(content, dtype=object), allow_pickle=True)
-    temporary.replace(PLANE / name)
+    temporary.replace(plane / name)
     return content
 
 
-def check_size(facts: dict[str, Any]) -> None:
+def check_size(facts: dict[str, Any], plane: Path) -> None:
     """Stop if the movie is not whole: Suite2p would take zeros for what is missing."""
-    names = ["data.bin", "data_raw.bin"] if facts.get("keep_movie_raw") else ["data.bin"]
     expected = facts["nframes"] * facts["Ly"] * facts["Lx"] * 2
-    for name in names:
-        found = (PLANE / name).stat().st_size if (PLANE / name).exists() else 0
+    for name in binaries(facts).values():
+        found = (plane / name).stat().st_size if (plane / name).exists() else 0
         if found != expected:
             sys.exit(
-                f"{PLANE / name} has {found} bytes, but {facts['nframes']} frames of "
+                f"{plane / name} has {found} bytes, but {facts['nframes']} frames of "
                 f"{facts['Ly']} x {facts['Lx']} pixels need {expected}. Copy it again, or have the "
                 "step export_suite2p make it again."
             )
+
+
+def there(name: str) -> list[Path]:
+    """List the files of this name that Suite2p made."""
+    return [plane / name for plane in planes() if (plane / name).exists()]
 
 
 def merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -69,21 +89,24 @@ def merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 def run_generation_1(suite2p: Any, changes: dict[str, Any]) -> None:
     """Run Suite2p 1.x."""
-    settings = merged(suite2p.default_settings(), load("settings.npy"))
-    check_size(save_here("db.npy", load("db.npy")))
+    settings = merged(suite2p.default_settings(), load("settings.npy", FOLDER / "plane0"))
+    for plane in planes():
+        check_size(save_here("db.npy", load("db.npy", plane), plane), plane)
     place = {"save_path0": str(FOLDER.parent), "save_folder": FOLDER.name}
     suite2p.run_s2p(db=place | {"data_path": [str(FOLDER)]}, settings=merged(settings, changes))
 
 
 def run_generation_0(suite2p: Any, changes: dict[str, Any]) -> None:
     """Run Suite2p 0.14."""
-    ops = save_here("ops.npy", load("ops.npy"))
+    told = [save_here("ops.npy", load("ops.npy", plane), plane) for plane in planes()]
+    ops = told[0]
     if "registration" in ops:
         sys.exit(
-            f"{PLANE / 'ops.npy'} was written by Suite2p 1.x and is of no use for 0.14; have the "
-            "step export_suite2p make the folder again."
+            f"{FOLDER / 'plane0' / 'ops.npy'} was written by Suite2p 1.x and is of no use for "
+            "0.14; have the step export_suite2p make the folder again."
         )
-    check_size(ops)
+    for each, plane in zip(told, planes(), strict=True):
+        check_size(each, plane)
     suite2p.run_s2p(ops=ops | changes)
 
 
@@ -99,11 +122,12 @@ def main(changes: dict[str, Any]) -> None:
     began = time.time()
     run = run_generation_1 if hasattr(suite2p, "default_settings") else run_generation_0
     run(suite2p, changes)
-    stat, iscell = PLANE / "stat.npy", PLANE / "iscell.npy"
+    rois = [np.load(path, allow_pickle=True) for path in there("stat.npy")]
+    cells = [np.load(path)[:, 0].sum() for path in there("iscell.npy")]
     said = {
         "suite2p": version("suite2p"),
-        "rois": len(np.load(stat, allow_pickle=True)) if stat.exists() else 0,
-        "cells": int(np.load(iscell)[:, 0].sum()) if iscell.exists() else 0,
+        "rois": sum(len(each) for each in rois),
+        "cells": int(sum(cells)),
         "seconds": round(time.time() - began, 1),
     }
     text = json.dumps(said, indent=2)

@@ -36,7 +36,8 @@ FILES = (
     "plane0/db.npy",
     "export.json",
 )
-RAW = "plane0/data_raw.bin"
+# Of an earlier export, which may have had more of them.
+_BINARIES = {"data.bin", "data_raw.bin", "data_chan2.bin", "data_chan2_raw.bin"}
 # What Suite2p leaves in a plane's folder; of no use with another movie beside it.
 _RESULTS = (
     "stat.npy", "F.npy", "Fneu.npy", "F_chan2.npy", "Fneu_chan2.npy", "spks.npy", "iscell.npy",
@@ -66,6 +67,7 @@ def export_suite2p(
     facts: PlaneFacts,
     folder: str | Path,
     *,
+    second: FilledFrames | None = None,
     bad_frames: Mapping[str, NDArray[np.bool_]] | None = None,
     config: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
@@ -82,9 +84,12 @@ def export_suite2p(
     facts : PlaneFacts
         What Suite2p has to know about it.
     folder : path
-        The folder ``suite2p``; its ``plane0/`` holds the movie. None of its files appears before
+        The folder ``suite2p``; its ``plane0/`` holds the movie. None of the files appears before
         all are whole. Results that Suite2p left there move to ``earlier/``: they belong to another
-        movie, but may hold cells that somebody chose by hand.
+        movie, but may hold cells that somebody chose by hand. Of several planes (see `facts`)
+        ``plane0`` is to be exported last: the files beside the planes' folders are then its own.
+    second : FilledFrames, optional
+        Another channel of the same recording, which becomes ``data_chan2.bin``.
     bad_frames : mapping, optional
         Which frames (frame,) Suite2p is to leave out, by reason; see
         :func:`derotation.export.bad_frames.bad_frames`.
@@ -107,31 +112,42 @@ def export_suite2p(
     options = {"settings": {}, "ops": {}} | dict(config or {})
     place = Path(folder)
     settings = make_settings(facts, options["settings"])  # may refuse; before any work
-    names = (*FILES, RAW) if facts.keep_raw else FILES
+    plane = f"plane{facts.plane}"
+    binaries = {key: f"{plane}/{name}" for key, name in facts.binaries.items()}
+    others = (name.replace("plane0", plane) for name in FILES)
+    names = tuple(dict.fromkeys([*binaries.values(), *others]))
     with whole_files(place / name for name in names) as temporaries:
         to = dict(zip(names, temporaries, strict=True))
-        binaries = [to[name] for name in names if name.endswith(".bin")]
-        _write_movie(frames, facts, binaries, frames_per_chunk)
+        means = {}
+        for movie, mean, suffix in ((frames, "meanImg", ""), (second, "meanImg_chan2", "_chan2")):
+            if movie is not None:
+                keys = (f"reg_file{suffix}", f"raw_file{suffix}")
+                copies = [to[binaries[key]] for key in keys if key in binaries]
+                means[mean] = _write_movie(movie, facts, copies, frames_per_chunk)
         found = _look_at(seen, bad_frames or {}, frames.value_range)
-        ranges = _ranges(found, facts)
+        # Where Suite2p does not register, nothing else tells it what the second channel shows.
+        ranges = _ranges(found, facts) | (means if second is not None else {})
         np.save(to["bad_frames.npy"], found.bad_frames)
-        _save_dict(to["plane0/reg_outputs.npy"], ranges)
-        _save_dict(to["plane0/settings.npy"], settings)
-        _save_dict(to["plane0/ops.npy"], make_ops(facts, ranges, options["ops"]))
-        _save_dict(to["plane0/db.npy"], make_db(facts))
+        _save_dict(to[f"{plane}/reg_outputs.npy"], ranges)
+        _save_dict(to[f"{plane}/settings.npy"], settings)
+        _save_dict(to[f"{plane}/ops.npy"], make_ops(facts, ranges, options["ops"]))
+        _save_dict(to[f"{plane}/db.npy"], make_db(facts))
         shutil.copyfile(Path(run_suite2p.__file__), to["run_suite2p.py"])
         write_json(to["export.json"], _summary(found, facts, frames, ranges) | dict(about or {}))
-        _move_results_away(place)
+        _remove_earlier(place, facts)
     return found
 
 
 def _write_movie(
     frames: FilledFrames, facts: PlaneFacts, binaries: list[Path], frames_per_chunk: int | None
-) -> None:
-    """Write ``data.bin``, and its copy if there is to be one."""
+) -> NDArray[np.float32]:
+    """Write a channel's movie, and its copy if there is to be one; give its mean, if needed."""
+    total = np.zeros((facts.height, facts.width))
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("wb", buffering=0)) for path in binaries]
         for block in frames.blocks(frames_per_chunk):
+            if len(facts.channels) > 1:  # else nobody asks for it
+                total += block.sum(axis=0, dtype=np.int64)
             for stream in streams:
                 write_array(stream, block)
                 write_out(stream)
@@ -141,6 +157,7 @@ def _write_movie(
             size = path.stat().st_size
             msg = f"{path} has {size} bytes, but {expected} were written; is the disk full?"
             raise OSError(msg)
+    return (total / facts.n_frames).astype(np.float32)
 
 
 def _look_at(
@@ -196,6 +213,7 @@ def _summary(
         "tau_s": facts.tau,
         "diameter_px": facts.diameter,
         "registration_by_suite2p": facts.register,
+        "channels": {"functional": facts.channels[0], "other": [*facts.channels[1:]]},
         "scale": frames.scale,
         "gray_values": [*found.value_range],
         "bad_frames": {"number": len(found.bad_frames)} | found.reasons,
@@ -213,14 +231,27 @@ def _save_dict(path: Path, content: Mapping[str, Any]) -> None:
     np.save(path, np.array(dict(content), dtype=object), allow_pickle=True)
 
 
-def _move_results_away(folder: Path) -> None:
+def _remove_earlier(folder: Path, facts: PlaneFacts) -> None:
+    """Keep what is left of an earlier export from being taken for a part of this one."""
+    plane = folder / f"plane{facts.plane}"
+    gone = [path for path in folder.glob("plane[0-9]*") if int(path.name[5:]) >= facts.n_planes]
+    _move_results_away(folder, [plane, *gone], by_plane=facts.n_planes > 1)
+    for name in _BINARIES - set(facts.binaries.values()):
+        (plane / name).unlink(missing_ok=True)
+    for path in gone:
+        shutil.rmtree(path)
+
+
+def _move_results_away(folder: Path, planes: list[Path], *, by_plane: bool) -> None:
     """Keep what Suite2p made of an earlier export, where it cannot be taken for this one's."""
-    names = [*(folder / "plane0" / name for name in _RESULTS), folder / "suite2p_run.json"]
-    old = [path for path in names if path.exists()]
+    names = [plane / name for plane in planes for name in _RESULTS]
+    old = [path for path in [*names, folder / "suite2p_run.json"] if path.exists()]
     if not old:
         return
     target = folder / "earlier" / time.strftime("%Y-%m-%d_%H%M%S")
-    target.mkdir(parents=True, exist_ok=True)
     for path in old:
-        path.replace(target / path.name)
+        several = by_plane or path.parent.name != planes[0].name
+        kept = target / path.relative_to(folder) if several else target / path.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(kept)
     logger.info("Results of an earlier run of Suite2p were moved to %s", target)

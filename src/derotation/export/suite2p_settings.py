@@ -136,15 +136,39 @@ class PlaneFacts:
     """Whether Suite2p is to register the movie."""
     keep_raw: bool
     """Whether there is a second copy of the movie that registration does not overwrite."""
+    channels: tuple[int, ...] = (1,)
+    """The microscope's numbers of the functional channel and, if there is one, of the other."""
+    plane: int = 0
+    """Suite2p's number of this plane, from 0."""
+    n_planes: int = 1
+    """Planes that are exported."""
 
     @property
     def folder(self) -> str:
         """The folder of the plane, from the folder that holds all sessions."""
-        return f"{self.session}/suite2p/plane0"
+        return f"{self.session}/suite2p/plane{self.plane}"
 
     def block(self, largest: int) -> list[int]:
         """Height and width of Suite2p's blocks: powers of 2 below the size of a frame."""
         return [min(largest, 1 << ((size - 1).bit_length() - 1)) for size in self._size]
+
+    @property
+    def functional_chan(self) -> int:
+        """The place of the functional channel among the exported ones, from 1.
+
+        Whatever it is, Suite2p expects that channel in ``data.bin``.
+        """
+        return sorted(self.channels).index(self.channels[0]) + 1
+
+    @property
+    def binaries(self) -> dict[str, str]:
+        """Names of the binary files, by Suite2p's keys for them."""
+        names = {"reg_file": "data.bin"}
+        raw = {"raw_file": "data_raw.bin"}
+        if len(self.channels) > 1:
+            names["reg_file_chan2"] = "data_chan2.bin"
+            raw["raw_file_chan2"] = "data_chan2_raw.bin"
+        return names | raw if self.keep_raw else names
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -157,11 +181,8 @@ class PlaneFacts:
             "save_path0": self.session,
             "save_folder": "suite2p",
             "save_path": self.folder,
-            "reg_file": f"{self.folder}/data.bin",
         }
-        if self.keep_raw:
-            paths["raw_file"] = f"{self.folder}/data_raw.bin"
-        return paths
+        return paths | {key: f"{self.folder}/{name}" for key, name in self.binaries.items()}
 
 
 def make_db(facts: PlaneFacts) -> dict[str, Any]:
@@ -181,11 +202,11 @@ def make_db(facts: PlaneFacts) -> dict[str, Any]:
         "nframes": facts.n_frames,
         "Ly": facts.height,
         "Lx": facts.width,
-        "nplanes": 1,
-        "nchannels": 1,
-        "functional_chan": 1,
+        "nplanes": facts.n_planes,
+        "nchannels": len(facts.channels),
+        "functional_chan": facts.functional_chan,
         "nrois": 1,
-        "iplane": 0,
+        "iplane": facts.plane,
         "keep_movie_raw": facts.keep_raw,
         "batch_size": 500,
         "look_one_level_down": False,
@@ -238,7 +259,8 @@ def make_ops(
     facts : PlaneFacts
         Of the movie.
     always_seen : mapping
-        ``yrange``, ``xrange`` and ``badframes``, which hold unless Suite2p registers the movie.
+        ``yrange``, ``xrange`` and ``badframes``, which hold unless Suite2p registers the movie;
+        with two channels also their mean images.
     overrides : mapping
         Values that the user wants, by Suite2p's own names.
     """
@@ -250,9 +272,11 @@ def make_ops(
             "nframes": facts.n_frames,
             "Ly": facts.height,
             "Lx": facts.width,
-            "nplanes": 1,
-            "nchannels": 1,
-            "functional_chan": 1,
+            "nplanes": facts.n_planes,
+            "nchannels": len(facts.channels),
+            "functional_chan": facts.functional_chan,
+            # Suite2p 0.14 registers by the other channel if the two numbers differ.
+            "align_by_chan": facts.functional_chan,
             "fs": facts.frame_rate,
             "tau": facts.tau,
             "diameter": facts.diameter,

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +70,8 @@ class Movie:
         Planes per volume.
     notes
         Everything that a person should know about how the files were understood.
+    choose
+        Gives the movie of another channel and plane of the same files.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Movie:
         channel: int,
         plane: int,
         n_planes: int,
+        choose: "Callable[[int, int], Movie]",
         notes: Sequence[str] = (),
     ) -> None:
         self._sources = tuple(sources)
@@ -97,6 +100,7 @@ class Movie:
         self._plane = plane
         self._n_planes = n_planes
         self._notes = tuple(notes)
+        self._choose = choose
         self._closed = False
 
     def __repr__(self) -> str:
@@ -157,6 +161,34 @@ class Movie:
     def n_planes(self) -> int:
         """Planes per volume, without discarded ones."""
         return self._n_planes
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """All channels that the files hold, by the same numbers as `channel`."""
+        return self._metadata.channels_saved or (self._channel,)
+
+    def part(self, *, channel: int | None = None, plane: int | None = None) -> "Movie":
+        """Give another channel or plane of the same recording, without opening its files again.
+
+        Parameters
+        ----------
+        channel, plane
+            What to read instead, counted as in :func:`open_movie`; None: as this movie does.
+
+        Returns
+        -------
+        Movie
+            To be closed for itself.
+
+        Raises
+        ------
+        MovieError
+            If the files hold no such channel or plane.
+        """
+        return self._choose(
+            self._channel if channel is None else channel,
+            self._plane if plane is None else plane,
+        )
 
     @property
     def n_clock_frames(self) -> int:
@@ -733,6 +765,7 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         plane=plane,
         n_planes=volumes.n_planes,
         notes=notes,
+        choose=lambda c, p: _arrange(files, replace(asked, channel=c, plane=p)),
     )
 
 
@@ -797,6 +830,7 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
         plane=plane,
         n_planes=n_planes,
         notes=notes,
+        choose=lambda c, p: _movie_of_set(found, replace(asked, channel=c, plane=p)),
     )
 
 

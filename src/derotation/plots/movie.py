@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_before_after", "plot_contact_sheet", "plot_coverage", "show_image"]
+__all__ = [
+    "plot_before_after",
+    "plot_channels",
+    "plot_contact_sheet",
+    "plot_coverage",
+    "show_image",
+]
 
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
@@ -56,6 +62,22 @@ def plot_before_after(
     seen.set_xticks([])
     seen.set_yticks([])
     figure.colorbar(picture, ax=seen, label="frames (%)", shrink=0.85)
+    return figure
+
+
+def plot_channels(result: DerotationResult) -> "Figure":
+    """Show the mean of the derotated movie in each channel, the one that calibrates first."""
+    from matplotlib.figure import Figure
+
+    means = {result.channel: result.mean, **result.further_means}
+    figure = Figure(figsize=(4 * len(means), 4.3), layout="constrained")
+    often = result.seen > 0.5
+    for axis, (number, mean) in zip(
+        figure.subplots(1, len(means), squeeze=False)[0], means.items(), strict=True
+    ):
+        says = " (calibrates)" if number == result.channel else ""
+        limits = _limits(mean[often] if often.any() else mean)
+        show_image(axis, mean, f"channel {number}{says}: mean, derotated", limits)
     return figure
 
 

@@ -24,6 +24,7 @@ STEPS = (
     "align_session",
     "carry_calibration",
     "derotate_movie",
+    "derotate_planes",
     "measure_quality",
     "export_suite2p",
     "export_tiff",

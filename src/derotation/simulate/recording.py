@@ -13,7 +13,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -167,6 +167,11 @@ class RecordingParameters:
         Everything random follows from it.
     scene_seed : int, optional
         The sample follows from it instead, so that two recordings can show the same one.
+    channels : {1, 2}
+        2: beside the cells a second channel records markers that never change, turned alike.
+    planes : int
+        Planes that take turns, each with cells and markers of its own, all about the same axis:
+        plane 1 is recorded in the frames 0, ``planes``, ... of the frame clock.
     threads : int
         Threads that render frames; changes nothing but the time.
     """
@@ -225,6 +230,8 @@ class RecordingParameters:
     faults: Faults | Mapping[str, Any] = field(default_factory=Faults)
     seed: int = 0
     scene_seed: int | None = None
+    channels: int = 1
+    planes: int = 1
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -245,6 +252,10 @@ class RecordingParameters:
         if self.protocol == "free" and self.n_frames is None:
             raise InputError("the protocol free needs n_frames: nothing else says when it is over")
         _check_choice("illumination", self.illumination, ILLUMINATIONS)
+        if self.channels not in (1, 2):
+            raise InputError(f"channels must be 1 or 2, not {self.channels}")
+        if self.planes < 1:
+            raise InputError(f"planes must be at least 1, not {self.planes}")
         strength = self.illumination_strength
         if strength is not None and not 0 <= strength < 1:
             raise InputError(
@@ -349,6 +360,10 @@ class RecordingPlan:
         ``duplicated_ticks``, ``off_glitches`` as rows of start and stop), places
         (``missing_line_pulses``: lines counted from 0 over all frames, ``nan_samples``, the index
         of the rotation for ``starts_within_rotation`` and ``ends_within_rotation``), or counts.
+    further : tuple of (Scene, activity)
+        What is in the sample in all other channels and planes; see `layer`.
+    number : int
+        Number of the channel and plane that this plan is about; see `layer`.
     """
 
     parameters: RecordingParameters
@@ -373,6 +388,19 @@ class RecordingPlan:
     stimulus: NDArray[np.float64]
     analog: AnalogPlan
     injected: dict[str, Any]
+    further: tuple[tuple[Scene, NDArray[np.float64]], ...] = ()
+    number: int = 0
+
+    def layer(self, *, plane: int = 1, channel: int = 1) -> RecordingPlan:
+        """Give the plan of one channel and plane, as if all frames were of it.
+
+        Those of plane 1 and channel 1 are the plan's own scene and activity.
+        """
+        number = (plane - 1) * self.parameters.channels + channel - 1
+        if number == 0:
+            return replace(self, further=())
+        scene, activity = self.further[number - 1]
+        return replace(self, scene=scene, activity=activity, number=number, further=())
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -496,14 +524,18 @@ class RecordingPlan:
         return self._scene_at(x, y, self.activity[frame]) * self.illumination
 
     def frame(self, frame: int) -> NDArray[Any]:
-        """Render one frame in the movie's dtype; shape (height, width)."""
+        """Render one frame of channel 1 in the movie's dtype; shape (height, width)."""
+        plane = frame % self.parameters.planes
+        if self.further and plane:
+            return self.layer(plane=plane + 1).frame(frame)
         p = self.parameters
         photons = self.photons(frame)
         if p.photons_per_pixel is None:
             counts = self._counts(photons)
         else:
             # Each frame has its own stream, so that chunks and threads change nothing.
-            rng = np.random.default_rng([p.seed, 1, frame])
+            own = [self.number] if self.number else []
+            rng = np.random.default_rng([p.seed, 1, frame, *own])
             counts = self._counts(rng.poisson(photons).astype(np.float64))
             counts += p.read_noise * rng.standard_normal(counts.shape)
         dtype = np.dtype(p.dtype)
@@ -521,6 +553,17 @@ class RecordingPlan:
                 frames = range(first, min(first + n, self.n_frames))
                 yield first, np.stack(list(pool.map(self.frame, frames)))
 
+    def volumes(self) -> Iterator[NDArray[Any]]:
+        """Render the frames of all planes and channels: (plane, channel, y, x) for each time."""
+        p = self.parameters
+        places = [(plane, channel) for plane in range(p.planes) for channel in range(p.channels)]
+        layers = [self.layer(plane=plane + 1, channel=channel + 1) for plane, channel in places]
+        with ThreadPoolExecutor(p.threads) as pool:
+            for first in range(0, self.n_frames, p.planes):
+                frames = [first + plane for plane, _ in places]
+                rendered = list(pool.map(lambda layer, frame: layer.frame(frame), layers, frames))
+                yield np.stack(rendered).reshape(p.planes, p.channels, *p.shape)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
@@ -529,7 +572,7 @@ class Recording:
     Parameters
     ----------
     movie : ndarray of shape (n_frames, height, width)
-        The raw movie.
+        The raw movie; of several channels the first, of several planes all in turn.
     signals : ndarray of shape (4, n_samples)
         Volts, float32: line clock, frame clock, rotation on, rotation ticks.
     plan : RecordingPlan
@@ -635,6 +678,7 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
     last_move = [int(np.flatnonzero(motor.rotation == r)[-1]) for r in range(motor.n_rotations)]
     analog, injected = _plan_signals(p, motor, ticks, line_start, n_samples)
     stimulus = np.column_stack([motor.speed[first_move], motor.direction[first_move]])
+    further = tuple(_plan_layer(p, center, k, n_frames) for k in range(1, p.channels * p.planes))
     return RecordingPlan(
         parameters=p,
         n_frames=n_frames,
@@ -658,7 +702,31 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
         stimulus=_faulty_table(stimulus, _faults(p).stimulus_rows),
         analog=analog,
         injected=injected,
+        further=further,
     )
+
+
+def _plan_layer(
+    p: RecordingParameters, center: tuple[float, float], number: int, n_frames: int
+) -> tuple[Scene, NDArray[np.float64]]:
+    """Plan what another channel or plane shows: cells, or markers that never change."""
+    is_marker = number % p.channels == 1
+    own = replace(
+        p,
+        n_cells=max(1, p.n_cells // 3) if is_marker else p.n_cells,
+        calcium=p.calcium and not is_marker,
+        scene_options={**p.scene_options, "nucleus_depth": 0.0} if is_marker else p.scene_options,
+        view=None,
+        seed=_other_seed(p.seed, number),
+        scene_seed=None if p.scene_seed is None else _other_seed(p.scene_seed, number),
+    )
+    scene = _plan_scene(own, center)
+    return scene, _plan_activity(own, scene.n_cells, n_frames)
+
+
+def _other_seed(seed: int, number: int) -> int:
+    """Draw a seed for another channel or plane."""
+    return int(np.random.default_rng([seed, 4, number]).integers(2**31))
 
 
 def _faults(p: RecordingParameters) -> Faults:
@@ -716,10 +784,14 @@ def _plan_duration(p: RecordingParameters, motor: Motor) -> tuple[int, int]:
     if _faults(p).ends_within_rotation and motor.end.size:
         start = motor.start[motor.rotation == motor.rotation[-1]][0]
         stop = float(start + motor.end[-1]) / 2
-        n_frames = max(1, math.floor((stop - p.lead_s) * p.frame_rate))
+        n_frames = math.floor((stop - p.lead_s) * p.frame_rate)
+        n_frames = max(1, n_frames // p.planes) * p.planes
         return n_frames, math.ceil(stop * p.sampling_rate)
     needed = math.ceil((last + p.rest_after_s - p.lead_s) * p.frame_rate)
-    n_frames = needed if p.n_frames is None else int(p.n_frames)
+    whole = -(-needed // p.planes) * p.planes
+    n_frames = whole if p.n_frames is None else int(p.n_frames)
+    if n_frames % p.planes:
+        raise InputError(f"n_frames is {n_frames}, which is no multiple of {p.planes} planes")
     if n_frames < math.ceil((last - p.lead_s) * p.frame_rate):
         raise InputError(
             f"n_frames is {n_frames}, but the protocol needs {needed} frames at {p.frame_rate} Hz "

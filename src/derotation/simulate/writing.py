@@ -160,15 +160,18 @@ def _write_movie(
                 yield from block
                 bar.update(len(block))
 
-    if movie_format == "tif":
+    several = p.channels * p.planes > 1
+    if movie_format == "tif" and not several:
         with tifffile.TiffWriter(path, bigtiff=size > _CLASSIC_TIFF_BYTES) as tiff:
             tiff.write(pages(), shape=plan.shape, dtype=dtype, photometric="minisblack")
         return
     about = MoviePlan(
-        n_times=plan.n_frames, shape=plan.shape[1:], dtype=dtype.name, frame_rate=p.frame_rate,
+        n_times=plan.n_frames // p.planes, n_planes=p.planes, n_channels=p.channels,
+        shape=plan.shape[1:], dtype=dtype.name, frame_rate=p.frame_rate,
         line_period_s=plan.line_period, bidirectional=p.bidirectional,
     )  # fmt: skip
-    write_movie(path, movie_format, (page[None, None] for page in pages()), about)
+    volumes = plan.volumes() if several else (page[None, None] for page in pages())
+    write_movie(path, movie_format, volumes, about)
 
 
 def _write_stimulus(path: Path, stimulus: NDArray[np.float64]) -> None:
@@ -178,6 +181,13 @@ def _write_stimulus(path: Path, stimulus: NDArray[np.float64]) -> None:
 
 def _write_truth(path: Path, plan: RecordingPlan) -> None:
     injected = {f"injected_{name}": np.asarray(value) for name, value in plan.injected.items()}
+    p = plan.parameters
+    others = {
+        f"rest_image_plane{plane}_ch{channel}": plan.layer(plane=plane, channel=channel).rest_image
+        for plane in range(1, p.planes + 1)
+        for channel in range(1, p.channels + 1)
+        if (plane, channel) != (1, 1)
+    }
     arrays: dict[str, Any] = {
         "line_angles": plan.line_angles,
         "line_start": plan.line_start,
@@ -196,6 +206,7 @@ def _write_truth(path: Path, plan: RecordingPlan) -> None:
         "cell_centers": plan.cell_centers,
         "cell_radii": plan.scene.radii,
         "rest_image": plan.rest_image,
+        **others,
         **injected,
     }
     with path.open("wb") as file:

@@ -1,5 +1,7 @@
 """Step ``derotate_movie``: the movie that stands still, in one resampling."""
 
+import contextlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
+from derotation.errors import InputError
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.tiff_writer import TiffStackWriter
-from derotation.plots.movie import plot_before_after, plot_contact_sheet
+from derotation.plots.movie import plot_before_after, plot_channels, plot_contact_sheet
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base
+from derotation.steps.channels import further_parts, mean_file, movie_file
 from derotation.steps.inputs import (
     angles_as_used,
     load_angles,
@@ -24,7 +28,11 @@ from derotation.steps.inputs import (
     read_movement,
     save_plot,
 )
-from derotation.streaming.single_pass import DerotationResult, derotate_movie
+from derotation.streaming.single_pass import (
+    DerotationResult,
+    FurtherChannel,
+    derotate_movie,
+)
 
 __all__ = ["Outputs", "run"]
 
@@ -48,6 +56,11 @@ class Outputs(outputs_base.Outputs):
     """What the step ``measure_quality`` has to know about the movie."""
     before_after: Annotated[Path, "plots/before_after.png"]
     contact_sheet: Annotated[Path, "plots/contact_sheet.png"]
+    channels: Annotated[Path | None, "channels"] = None
+    """Folder of the derotated movies of further channels; needed with ``movie.channels`` only."""
+    channel_means: Annotated[Path | None, "images/channels"] = None
+    """Folder of their mean images."""
+    channels_plot: Annotated[Path | None, "plots/channels.png"] = None
 
 
 def run(
@@ -74,7 +87,7 @@ def run(
         The calibration of this session or of another one.
     config : mapping
         The configuration; its sections ``derotate`` and ``movie`` are read, and the key
-        ``scan.bidirectional``.
+        ``scan.bidirectional``. With ``movie.channels`` all these channels are derotated.
     outputs : Outputs
         Where files go.
     movement : path, optional
@@ -98,7 +111,18 @@ def run(
     """
     found, lines = load_calibration(calibration), load_angles(angles)
     moved = None if movement is None else read_movement(movement)
-    with open_session_movie(movie, config) as opened:
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_session_movie(movie, config))
+        wanted = config["movie"].get("channels")
+        numbers = further_parts(opened, "channel", wanted)
+        folders = None if wanted is None else _new_folders(outputs)
+        further = [
+            FurtherChannel(
+                stack.enter_context(opened.part(channel=number)), movie_file(folders[0], number)
+            )
+            for number in numbers
+            if folders is not None
+        ]
         result = derotate_movie(
             opened,
             lines,
@@ -107,6 +131,7 @@ def run(
             seen_output=outputs.seen,
             movement=moved,
             **({} if illumination is None else read_gain(illumination)),
+            further=further,
             config=config["derotate"],
             frames_per_chunk=frames_per_chunk,
             threads=threads,
@@ -120,7 +145,24 @@ def run(
     result.statistics.save(outputs.statistics)
     save_plot(plot_before_after(result, found, moved), outputs.before_after)
     save_plot(plot_contact_sheet(result, angles_as_used(lines, found)), outputs.contact_sheet)
+    if folders is not None:
+        for number, image in result.further_means.items():
+            _save_image(mean_file(folders[1], number), image, pixel_size)
+        save_plot(plot_channels(result), folders[2])
     return result
+
+
+def _new_folders(outputs: Outputs) -> tuple[Path, Path, Path]:
+    """Make the folders of further channels anew, so that none of an earlier run is left."""
+    if outputs.channels is None or outputs.channel_means is None or outputs.channels_plot is None:
+        msg = (
+            "movie.channels is set, so that outputs need channels, channel_means and channels_plot"
+        )
+        raise InputError(msg)
+    for folder in (outputs.channels, outputs.channel_means):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    return outputs.channels, outputs.channel_means, outputs.channels_plot
 
 
 def _save_image(path: str | Path, image: NDArray[np.float32], pixel_size: float | None) -> None:

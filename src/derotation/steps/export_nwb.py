@@ -1,13 +1,15 @@
 """Step ``export_nwb``: a session as one NWB file."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from derotation.calibration.calibration import Calibration
 from derotation.export.nwb import export_nwb
-from derotation.io.movie import open_movie
+from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
+from derotation.steps.channels import channel_files
 from derotation.steps.inputs import angles_as_used, open_session_movie
 
 __all__ = ["run"]
@@ -22,6 +24,7 @@ def run(
     session: str,
     config: Mapping[str, Any],
     output: str | Path,
+    channels: str | Path | None = None,
 ) -> None:
     """Write a session as an NWB file.
 
@@ -40,6 +43,8 @@ def run(
         it holds is written into the file.
     output : path
         The NWB file.
+    channels : path, optional
+        The folder in which ``derotate_movie`` put the movies of further channels.
 
     Raises
     ------
@@ -47,15 +52,21 @@ def run(
         If a file cannot be read, if the files do not belong together, or if pynwb is missing.
     """
     found = Calibration.load(calibration)
-    with (
-        open_session_movie(recorded, config) as raw,
-        open_movie(movie, n_planes=1, n_channels=1) as opened,
-    ):
+    with ExitStack() as stack:
+        raw = stack.enter_context(open_session_movie(recorded, config))
+
+        def derotated(path: str | Path) -> Movie:
+            return stack.enter_context(open_movie(path, n_planes=1, n_channels=1))
+
         export_nwb(
             output,
             session=session,
             recorded=raw,
-            derotated=opened,
+            derotated=derotated(movie),
+            further=[
+                (stack.enter_context(raw.part(channel=number)), derotated(files.movie))
+                for number, files in channel_files(channels).items()
+            ],
             angles=angles_as_used(Angles.load(angles), found),
             calibration=found,
             movies=config["export"]["nwb"],

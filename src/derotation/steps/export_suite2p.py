@@ -3,11 +3,15 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from derotation.export.bad_frames import bad_frames
 from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
+from derotation.steps.channels import plane_folders
 from derotation.steps.exporting import derotated_session
 from derotation.streaming.statistics import Statistics
 
@@ -28,6 +32,9 @@ def run(
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
+    channels: str | Path | None = None,
+    channel_means: str | Path | None = None,
+    planes: str | Path | None = None,
     segments: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
@@ -48,9 +55,14 @@ def run(
     session : str
         The session's name, which is also that of the folder in which ``suite2p/`` lies.
     config : mapping
-        The configuration; its section ``export`` is read.
+        The configuration; its section ``export`` is read, and the keys ``movie.channel`` and
+        ``movie.plane``.
     folder : path
         The folder ``suite2p``.
+    channels, channel_means : path, optional
+        The folders in which ``derotate_movie`` put further channels and their mean images.
+    planes : path, optional
+        The folder in which ``derotate_planes`` put further planes.
     segments : path, optional
         ``quality.csv``: frames of bad segments are bad, see ``export.bad_frames.segments``.
     frames_per_chunk : int, optional
@@ -59,6 +71,7 @@ def run(
     Returns
     -------
     Suite2pExport
+        Of the first plane, if there are several.
 
     Raises
     ------
@@ -66,44 +79,123 @@ def run(
         If a file cannot be read, if the files do not belong together, or if the movie's values do
         not fit into 16 bits.
     """
+    places = {
+        number: _PlaneFiles(
+            movie=place / "derotated.tif",
+            seen=place / "seen.npz",
+            statistics=place / "statistics.npz",
+            angles=place / "angles.npz",
+            mean=place / "images" / "mean.tif",
+            coverage=place / "images" / "coverage.tif",
+            channels=None if channels is None else place / "channels",
+            channel_means=None if channels is None else place / "images" / "channels",
+        )
+        for number, place in plane_folders(planes).items()
+    }
+    calibrating = config["movie"]["plane"] or 1
+    places[calibrating] = _PlaneFiles(
+        movie, seen, statistics, angles, mean, coverage, channels, channel_means, segments
+    )
+    numbers = sorted(places)
+    bad_elsewhere: NDArray[np.bool_] | None = None
+    # The first plane comes last: what lies beside the planes' folders is about all of them.
+    for index in reversed(range(len(numbers))):
+        reasons, result = _export_plane(
+            places[numbers[index]],
+            index,
+            numbers,
+            bad_elsewhere,
+            calibration=calibration,
+            session=session,
+            config=config,
+            folder=folder,
+            frames_per_chunk=frames_per_chunk,
+        )
+        bad_elsewhere = np.any([*reasons.values()], axis=0)
+        logger.info(
+            "Plane %d: %d frames are bad: %s",
+            numbers[index], len(result.bad_frames), result.reasons,
+        )  # fmt: skip
+        logger.info("Rows and columns that every other frame saw: %s", result.rectangle)
+    return result
+
+
+class _PlaneFiles(NamedTuple):
+    """What was written of one plane."""
+
+    movie: str | Path
+    seen: str | Path
+    statistics: str | Path
+    angles: str | Path
+    mean: str | Path
+    coverage: str | Path
+    channels: str | Path | None
+    channel_means: str | Path | None
+    segments: str | Path | None = None
+    """Of the plane that calibrates only: quality is measured there."""
+
+
+def _export_plane(
+    files: _PlaneFiles,
+    index: int,
+    numbers: list[int],
+    bad_elsewhere: NDArray[np.bool_] | None,
+    *,
+    calibration: str | Path,
+    session: str,
+    config: Mapping[str, Any],
+    folder: str | Path,
+    frames_per_chunk: int | None,
+) -> tuple[dict[str, NDArray[np.bool_]], Suite2pExport]:
+    """Export one plane; also tell which of its frames are bad, those of later planes included."""
     export = config["export"]
     wanted = export["suite2p"]
     with derotated_session(
-        movie=movie,
-        seen=seen,
-        angles=angles,
+        movie=files.movie,
+        seen=files.seen,
+        angles=files.angles,
         calibration=calibration,
-        mean=mean,
-        coverage=coverage,
+        mean=files.mean,
+        coverage=files.coverage,
         config=config,
-    ) as session_data:
-        n_frames, height, width = session_data.movie.shape
+        channels=files.channels,
+        channel_means=files.channel_means,
+    ) as opened:
+        n_frames, height, width = opened.movie.shape
         facts = PlaneFacts(
             session=session,
             n_frames=n_frames,
             height=height,
             width=width,
-            frame_rate=session_data.angles.frame_rate,
+            frame_rate=opened.angles.frame_rate,
             tau=wanted["tau"],
             diameter=wanted["diameter"],
             register=wanted["register"],
             keep_raw=export["keep_raw"],
+            channels=_channel_numbers(opened.numbers),
+            plane=index,
+            n_planes=len(numbers),
         )
+        learned = Statistics.load(files.statistics)
+        reasons = bad_frames(opened.angles, learned, export["bad_frames"], segments=files.segments)
+        if bad_elsewhere is not None:
+            # Suite2p knows one list of bad frames for all planes.
+            reasons["bad in another plane"] = bad_elsewhere
+        about: dict[str, Any] = {"fill": {"method": export["fill"], "mean_gray_value": opened.fill}}
         result = export_suite2p(
-            session_data.frames,
-            session_data.seen,
+            opened.frames,
+            opened.seen,
             facts,
             folder,
-            bad_frames=bad_frames(
-                session_data.angles,
-                Statistics.load(statistics),
-                export["bad_frames"],
-                segments=segments,
-            ),
+            second=opened.second,
+            bad_frames=reasons,
             config={name: wanted[name] for name in ("settings", "ops")},
-            about={"fill": {"method": export["fill"], "mean_gray_value": session_data.fill}},
+            about=about if len(numbers) == 1 else about | {"planes": numbers},
             frames_per_chunk=frames_per_chunk,
         )
-    logger.info("%d of %d frames are bad: %s", len(result.bad_frames), n_frames, result.reasons)
-    logger.info("Rows and columns that every other frame saw: %s", result.rectangle)
-    return result
+    return reasons, result
+
+
+def _channel_numbers(numbers: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Give the only channel the number 1 if nobody named it."""
+    return tuple(1 if number is None else number for number in numbers)

@@ -20,13 +20,17 @@ def run(
     coverage: str | Path,
     config: Mapping[str, Any],
     output: str | Path,
+    channels: str | Path | None = None,
+    channel_means: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> None:
     """Write the derotated movie, filled where nothing was seen, as 16-bit integers.
 
+    Of several channels it is the functional one.
+
     Parameters
     ----------
-    movie, seen, angles, calibration, mean, coverage, config
+    movie, seen, angles, calibration, mean, coverage, config, channels, channel_means
         As for :func:`derotation.steps.export_suite2p.run`.
     output : path
         The TIFF, alone in its folder.
@@ -47,6 +51,8 @@ def run(
         mean=mean,
         coverage=coverage,
         config=config,
+        channels=channels,
+        channel_means=channel_means,
     ) as session:
         export_tiff(
             session.frames,

@@ -1,7 +1,7 @@
 """What the exporting steps share: the derotated movie without holes, and what is known of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from derotation.export.frames import FilledFrames, fill_image
 from derotation.io.movie import Movie, open_movie
 from derotation.io.seen import SeenPixels
 from derotation.signals.angles import Angles
+from derotation.steps.channels import ChannelFiles, channel_files, in_export_order
 from derotation.steps.inputs import angles_as_used
 
 __all__ = ["Derotated", "derotated_session"]
@@ -32,6 +33,10 @@ class Derotated:
     """The movie without holes."""
     fill: float
     """Typical value of what was filled in, gray values."""
+    second: FilledFrames | None
+    """Another channel of the same recording without holes, if there is one."""
+    numbers: tuple[int | None, ...]
+    """The numbers of these channels."""
 
 
 @contextmanager
@@ -44,6 +49,8 @@ def derotated_session(
     mean: str | Path,
     coverage: str | Path,
     config: Mapping[str, Any],
+    channels: str | Path | None = None,
+    channel_means: str | Path | None = None,
 ) -> Iterator[Derotated]:
     """Open a derotated movie with what tells which of its pixels were seen.
 
@@ -58,33 +65,55 @@ def derotated_session(
     mean, coverage : path
         The images that ``derotate_movie`` wrote.
     config : mapping
-        The configuration; the keys ``export.fill`` and ``export.scale`` are read.
+        The configuration; the keys ``export.fill``, ``export.scale``,
+        ``export.functional_channel`` and ``movie.channel`` are read.
+    channels, channel_means : path, optional
+        The folders in which ``derotate_movie`` put further channels and their mean images.
 
     Yields
     ------
     Derotated
+        Of the functional channel, with one other as its second.
 
     Raises
     ------
     MovieError
-        If the movie and the other files do not belong together.
+        If the movies and the other files do not belong together.
+    InputError
+        If the functional channel was not derotated.
     """
+    export = config["export"]
+    chosen = in_export_order(
+        ChannelFiles(number=config["movie"]["channel"], movie=Path(movie), mean=Path(mean)),
+        channel_files(channels, channel_means),
+        export["functional_channel"],
+    )
     lines = angles_as_used(Angles.load(angles), Calibration.load(calibration))
-    with SeenPixels(seen) as pixels, open_movie(movie, n_planes=1, n_channels=1) as opened:
-        if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
-            msg = (
-                f"{movie} has the shape {opened.shape}, but {seen} {pixels.shape} (frames, height, "
-                f"width), and {angles} {lines.line_angles.shape} (frames, lines); remove the movie "
-                "to have derotate_movie make it again"
-            )
-            raise MovieError(msg)
-        fill = fill_image(
-            config["export"]["fill"], tifffile.imread(mean), tifffile.imread(coverage)
-        )
+    with ExitStack() as stack:
+        pixels = stack.enter_context(SeenPixels(seen))
+        often = tifffile.imread(coverage)
+        movies, fills = [], []
+        for channel in chosen:
+            opened = stack.enter_context(open_movie(channel.movie, n_planes=1, n_channels=1))
+            if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
+                msg = (
+                    f"{channel.movie} has the shape {opened.shape}, but {seen} {pixels.shape} "
+                    f"(frames, height, width), and {angles} {lines.line_angles.shape} (frames, "
+                    "lines); remove the movie to have derotate_movie make it again"
+                )
+                raise MovieError(msg)
+            movies.append(opened)
+            fills.append(fill_image(export["fill"], tifffile.imread(channel.mean), often))
+        frames = [
+            FilledFrames(opened, pixels, fill, export["scale"])
+            for opened, fill in zip(movies, fills, strict=True)
+        ]
         yield Derotated(
-            movie=opened,
+            movie=movies[0],
             angles=lines,
             seen=pixels,
-            frames=FilledFrames(opened, pixels, fill, config["export"]["scale"]),
-            fill=float(fill.mean()),
+            frames=frames[0],
+            fill=float(fills[0].mean()),
+            second=frames[1] if len(frames) > 1 else None,
+            numbers=tuple(channel.number for channel in chosen),
         )

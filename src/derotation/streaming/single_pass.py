@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from derotation.light.gain import evenly_lit
 from derotation.maps import transforms
 from derotation.maps.discs import disc
 from derotation.maps.line_maps import LineAngles, LineMaps
+from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
 from derotation.settings.defaults import complete
@@ -28,7 +29,7 @@ from derotation.signals.angles import Angles
 from derotation.streaming.collector import Collector
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["DerotationResult", "derotate_movie"]
+__all__ = ["DerotationResult", "FurtherChannel", "derotate_movie"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,15 @@ logger = logging.getLogger(__name__)
 CHUNK_BYTES = 16e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12
+
+
+class FurtherChannel(NamedTuple):
+    """A channel that is derotated beside the one that calibrates."""
+
+    movie: Movie
+    """Its frames, as many as those of the other channel and of the same size and type."""
+    output: str | os.PathLike[str] | None
+    """The TIFF to be written, whole or not at all; None to compute only its mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +77,10 @@ class DerotationResult:
     """Those frames derotated (n, y, x)."""
     statistics: Statistics
     """What was learned about the frames, for :mod:`derotation.quality.measure`."""
+    channel: int
+    """Number of the channel that all this is about."""
+    further_means: dict[int, NDArray[np.float32]]
+    """The same as `mean` for each further channel, by its number."""
 
 
 class _Block(NamedTuple):
@@ -76,6 +90,8 @@ class _Block(NamedTuple):
     raw: NDArray[Any]
     derotated: NDArray[Any]
     seen: NDArray[np.bool_]
+    further: list[tuple[NDArray[Any], NDArray[np.bool_]]]
+    """The derotated frames of each further channel, and their pixels that hold something."""
 
     def copies_of(self, numbers: NDArray[np.int64]) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
         """Copy those of some frames that are among these, as recorded and derotated."""
@@ -97,6 +113,7 @@ def derotate_movie(
     movement: ArrayLike | None = None,
     gain: NDArray[np.float32] | None = None,
     offset: float = 0.0,
+    further: Sequence[FurtherChannel] = (),
     config: Mapping[str, Any] | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
@@ -131,6 +148,10 @@ def derotate_movie(
         ``offset + gain * (recorded - offset)``.
     offset : float
         What the detector gives without light, for `gain`.
+    further : sequence of FurtherChannel, optional
+        Channels recorded at the same moments. They go through the same maps in the same pass; gain
+        and mask are those of `movie`, while the level without light is each channel's own, and so
+        is the blank value unless it is given. Everything else that is returned is about `movie`.
     config : mapping, optional
         ``interpolation`` (quadratic, linear, cubic, nearest), ``blank`` (number, or None for the
         PMT offset estimated from the movie), ``mask_diameter`` (pixels of a disc about the center
@@ -147,20 +168,20 @@ def derotate_movie(
     Raises
     ------
     MovieError
-        If movie, angles and calibration do not belong together.
+        If movie, angles, calibration and further channels do not belong together.
     InputError
         If the gain has not the shape of a frame.
     """
     settings = complete("derotate", config)
     line_maps = LineMaps.of(angles, calibration, timing=timing, movement=movement)
     _check_together(movie, angles, calibration, gain)
+    for channel in further:
+        _check_alike(movie, channel.movie)
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
     dark = estimate_pmt_offset(movie)
-    blank = settings["blank"]
-    if blank is None:
-        blank = dark
-        logger.info("Pixels that no line saw get %g, the level of the darkest pixels", blank)
+    first = _Light(gain, offset, _blank(settings["blank"], dark, movie))
+    others = [_light_of(channel.movie, gain, settings["blank"]) for channel in further]
     mask = _mask((height, width), calibration, line_maps, settings["mask_diameter"])
     examples = _choose_examples(line_maps.angles)
 
@@ -173,48 +194,141 @@ def derotate_movie(
         gain=gain,
         threads=threads,
     )
-    frame_bytes = height * width * movie.dtype.itemsize
+    means = [_Mean((height, width)) for _ in further]
+    movies = [movie, *(channel.movie for channel in further)]
+    frame_bytes = height * width * movie.dtype.itemsize * len(movies)
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
     blocks = _derotated(
-        ahead(movie.chunks(per_chunk)),
+        ahead(_together(movies, per_chunk)),
         line_maps,
-        lambda raw: raw if gain is None else evenly_lit(raw, gain, offset),
+        [first, *others],
         mask,
-        blank,
         interpolation=settings["interpolation"],
         dtype=kind,
         threads=threads,
     )
+    outputs = [output, *(channel.output for channel in further)]
     with (
-        _writing(output, seen_output, movie, kind, angles.frame_rate) as write,
+        _writing(outputs, seen_output, movie, kind, angles.frame_rate) as write,
         tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar,
     ):
         # A block is read, one derotated and one written at the same time.
         for block in ahead(blocks):
             write(block)
-            collector.add(*block)
+            collector.add(block.start, block.raw, block.derotated, block.seen)
+            for mean, (frames, seen) in zip(means, block.further, strict=True):
+                mean.add(frames, seen)
             kept |= block.copies_of(examples)
             bar.update(len(block.raw))
-    return _result(collector, examples, kept, float(blank), settings["blank"] is None)
+    further_means = {
+        channel.movie.channel: mean.image(light.blank)
+        for channel, light, mean in zip(further, others, means, strict=True)
+    }
+    result = _result(
+        collector, examples, kept, float(first.blank), settings["blank"] is None, movie.channel,
+        further_means,
+    )  # fmt: skip
+    _warn_of_gaps(further, means, round(float(result.statistics.coverage.sum() * mask.sum())))
+    return result
+
+
+class _Mean:
+    """The mean of frames of which not all pixels are known."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._total, self.count = np.zeros(shape), np.zeros(shape, np.int64)
+
+    def add(self, frames: NDArray[Any], seen: NDArray[np.bool_]) -> None:
+        """Add frames (n, y, x) where they hold something."""
+        for frame, there in zip(frames, seen, strict=True):
+            np.add(self._total, frame, out=self._total, where=there)
+            self.count += there
+
+    def image(self, blank: float) -> NDArray[np.float32]:
+        """Give the mean (y, x); blank where no frame holds anything."""
+        image = np.full(self.count.shape, blank)
+        np.divide(self._total, self.count, out=image, where=self.count > 0)
+        return image.astype(np.float32)
+
+
+def _warn_of_gaps(further: Sequence[FurtherChannel], means: Sequence[_Mean], n_seen: int) -> None:
+    """Say where a further channel holds nothing although the first does: seen.npz tells one."""
+    for channel, mean in zip(further, means, strict=True):
+        missing = n_seen - int(mean.count.sum())
+        if missing > 0:
+            logger.warning(
+                "Channel %d was not recorded (NaN) in %d of the %d pixels that the calibrating "
+                "channel saw; they are blank in its movie, and its mean leaves them out, but "
+                "seen.npz counts them as seen",
+                channel.movie.channel, missing, n_seen,
+            )  # fmt: skip
+
+
+class _Light(NamedTuple):
+    """What a channel's gray values mean."""
+
+    gain: NDArray[np.float32] | None
+    offset: float
+    blank: float
+
+    def even(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """Make up for uneven illumination."""
+        return raw if self.gain is None else evenly_lit(raw, self.gain, self.offset)
+
+
+def _light_of(movie: Movie, gain: NDArray[np.float32] | None, blank: float | None) -> _Light:
+    """Tell a further channel's own level without light."""
+    dark = estimate_pmt_offset(movie)
+    return _Light(gain, dark, _blank(blank, dark, movie))
+
+
+def _blank(given: float | None, dark: float, movie: Movie) -> float:
+    if given is None:
+        logger.info(
+            "Channel %d: pixels that no line saw get %g, the level of the darkest pixels",
+            movie.channel, dark,
+        )  # fmt: skip
+    return dark if given is None else given
+
+
+def _together(
+    movies: Sequence[Movie], frames_per_chunk: int
+) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """Read the same frames of several channels, chunk by chunk."""
+    for chunks in zip(*(movie.chunks(frames_per_chunk) for movie in movies), strict=True):
+        yield chunks[0][0], [frames for _, frames in chunks]
 
 
 def _derotated(
-    blocks: Iterator[tuple[int, NDArray[Any]]],
+    blocks: Iterator[tuple[int, list[NDArray[Any]]]],
     line_maps: LineMaps,
-    lit: Callable[[NDArray[Any]], NDArray[Any]],
+    lights: Sequence[_Light],
     mask: NDArray[np.bool_],
-    blank: float,
     **how: Any,
 ) -> Iterator[_Block]:
-    """Derotate blocks of frames, and blank what lies outside the mask."""
-    for start, raw in blocks:
-        frames = slice(start, start + len(raw))
-        derotated = line_maps.derotate(lit(raw), frames, blank=blank, keep_seen=True, **how)
-        assert derotated.seen is not None
-        if not mask.all():
-            derotated.frames[:, ~mask] = blank
-            derotated.seen[:, ~mask] = False
-        yield _Block(start, raw, derotated.frames, derotated.seen)
+    """Derotate blocks of frames of all channels, and blank what lies outside the mask.
+
+    What a line saw it saw in all channels, so that only the first one is asked; but floats may be
+    NaN in one channel alone.
+    """
+    for start, channels in blocks:
+        maps = line_maps(slice(start, start + len(channels[0])))
+        done: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []
+        for raw, light in zip(channels, lights, strict=True):
+            derotated = derotate_frames(
+                light.even(raw),
+                maps,
+                timing=line_maps.timing,
+                blank=light.blank,
+                keep_seen=not done or raw.dtype.kind == "f",
+                **how,
+            )
+            seen = done[0][1] if derotated.seen is None else derotated.seen
+            if not mask.all():
+                derotated.frames[:, ~mask] = light.blank
+                seen[:, ~mask] = False
+            done.append((derotated.frames, seen))
+        yield _Block(start, channels[0], *done[0], done[1:])
 
 
 def _mask(
@@ -241,17 +355,18 @@ def _mask(
 
 @contextlib.contextmanager
 def _writing(
-    output: str | os.PathLike[str] | None,
+    outputs: Sequence[str | os.PathLike[str] | None],
     seen_output: str | os.PathLike[str] | None,
     movie: Movie,
     kind: np.dtype[Any],
     frame_rate: float,
 ) -> Iterator[Callable[[_Block], None]]:
-    """Open what is to be written; gives what writes a block."""
+    """Open what is to be written, a TIFF for each channel; gives what writes a block."""
     with contextlib.ExitStack() as stack:
-        writes: list[Callable[[_Block], None]] = []
-        if output is not None:
-            tiff = stack.enter_context(
+        tiffs = [
+            None
+            if output is None
+            else stack.enter_context(
                 TiffStackWriter(
                     output,
                     movie.shape,
@@ -260,16 +375,32 @@ def _writing(
                     pixel_size_um=movie.metadata.pixel_size_um,
                 )
             )
-            writes.append(lambda block: tiff.write(block.derotated))
+            for output in outputs
+        ]
+        masks = None
         if seen_output is not None:
             masks = stack.enter_context(SeenWriter(seen_output, movie.shape))
-            writes.append(lambda block: masks.write(block.seen))
 
         def write(block: _Block) -> None:
-            for each in writes:
-                each(block)
+            further = [frames for frames, _ in block.further]
+            for tiff, frames in zip(tiffs, [block.derotated, *further], strict=True):
+                if tiff is not None:
+                    tiff.write(frames)
+            if masks is not None:
+                masks.write(block.seen)
 
         yield write
+
+
+def _check_alike(movie: Movie, other: Movie) -> None:
+    """Refuse a further channel that was not recorded together with the first."""
+    if (movie.shape, movie.dtype) != (other.shape, other.dtype):
+        msg = (
+            f"{other.paths[0]}, channel {other.channel}: {other.shape} (frames, height, width) of "
+            f"{other.dtype}, but channel {movie.channel} has {movie.shape} of {movie.dtype}; only "
+            "channels that were recorded together can be derotated together (movie.channels)"
+        )
+        raise MovieError(msg)
 
 
 def _check_together(
@@ -310,6 +441,8 @@ def _result(
     kept: Mapping[int, tuple[NDArray[Any], NDArray[Any]]],
     blank: float,
     blank_estimated: bool,
+    channel: int,
+    further_means: dict[int, NDArray[np.float32]],
 ) -> DerotationResult:
     """Put together what is returned; pixels that were never seen get the blank value."""
     statistics = collector.result()
@@ -330,4 +463,6 @@ def _result(
         raw_examples=np.stack([kept[int(frame)][0] for frame in examples]),
         derotated_examples=np.stack([kept[int(frame)][1] for frame in examples]),
         statistics=statistics,
+        channel=channel,
+        further_means=further_means,
     )

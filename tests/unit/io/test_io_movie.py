@@ -230,6 +230,25 @@ def test_axes_in_any_order(tmp_path, axes, ome):
         np.testing.assert_array_equal(everything(movie), data[:, 2, 1])
 
 
+def test_another_part_without_opening_again(tmp_path, monkeypatch):
+    data = np.random.default_rng(0).integers(0, 99, (4, 3, 2, 5, 6)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "m.ome.tif", data, photometric="minisblack",
+                     metadata={"axes": "TZCYX"})  # fmt: skip
+    with open_movie(tmp_path / "m.ome.tif", channel=2, plane=1) as movie:
+        monkeypatch.setattr("derotation.io.movie.read_page_table", None)
+        assert movie.channels == (1, 2)
+        other, deeper = movie.part(channel=1), movie.part(plane=3)
+        assert [(m.channel, m.plane) for m in (movie, other, deeper)] == [(2, 1), (1, 1), (2, 3)]
+        np.testing.assert_array_equal(everything(movie, 3), data[:, 0, 1])
+        np.testing.assert_array_equal(everything(other, 3), data[:, 0, 0])
+        np.testing.assert_array_equal(everything(deeper, 3), data[:, 2, 1])
+        np.testing.assert_array_equal(deeper.clock_index, movie.clock_index + 2)
+        with pytest.raises(MovieError, match=r"movie\.channel is 3"):
+            movie.part(channel=3)
+    # Each is closed for itself.
+    np.testing.assert_array_equal(other.read(0)[0], data[0, 0, 0])
+
+
 def test_several_channels_need_one(tmp_path):
     data = movie_data(12).reshape(6, 2, 6, 4)
     tifffile.imwrite(tmp_path / "m.tif", data, imagej=True, metadata={"axes": "TCYX"})

@@ -107,3 +107,42 @@ def test_signals_of_other_programs(tmp_path, recording, signals_format):
     signals = open_signals(paths["signals"])
     for number, role in enumerate(NPY_CHANNELS):
         np.testing.assert_allclose(signals.volts(role), recording.signals[number], atol=2e-4)
+
+
+@pytest.mark.parametrize("movie_format", ["tif", "prairie", "thor_tif", "thor_raw", "scanbox"])
+@pytest.mark.parametrize(("channels", "planes"), [(2, 1), (1, 3), (2, 2)])
+def test_channels_and_planes(tmp_path, movie_format, channels, planes):
+    parameters = {
+        "shape": (16, 20), "n_cells": 4, "frame_rate": 40.0, "sampling_rate": 20_000.0,
+        "stimulus": ((300.0, 1),), "rest_before_s": 0.1, "rest_after_s": 0.1, "acceleration": 1e4,
+    }  # fmt: skip
+    sizes = {"channels": channels, "planes": planes}
+    paths = simulate_session(tmp_path, movie_format=movie_format, **parameters, **sizes)
+    plan = plan_recording(**parameters, **sizes)
+    assert plan.n_frames % planes == 0
+    for plane in range(1, planes + 1):
+        for channel in range(1, channels + 1):
+            with open_movie(paths["movie"], channel=channel, plane=plane) as movie:
+                assert movie.channels == tuple(range(1, channels + 1))
+                np.testing.assert_array_equal(
+                    movie.clock_index, np.arange(plane - 1, plan.n_frames, planes)
+                )
+                layer = plan.layer(plane=plane, channel=channel)
+                expected = [layer.frame(frame) for frame in movie.clock_index]
+                np.testing.assert_array_equal(movie.read(slice(None)), expected)
+    # What is simulated by default stays what it was.
+    alone = plan_recording(**parameters, n_frames=plan.n_frames)
+    np.testing.assert_array_equal(alone.frame(planes), plan.layer().frame(planes))
+    if channels == 2:
+        assert np.all(plan.layer(channel=2).activity == 1)
+        truth = np.load(paths["truth"])
+        markers = plan.layer(channel=2).rest_image
+        np.testing.assert_array_equal(truth["rest_image_plane1_ch2"], markers)
+        assert abs(np.corrcoef(markers.ravel(), plan.rest_image.ravel())[0, 1]) < 0.5
+
+
+def test_frames_that_make_no_whole_volume_are_refused():
+    with pytest.raises(InputError, match="n_frames is 100, which is no multiple of 3 planes"):
+        plan_recording(n_frames=100, planes=3)
+    with pytest.raises(InputError, match="channels must be 1 or 2, not 3"):
+        plan_recording(channels=3)
