@@ -42,6 +42,7 @@ SESSION_FILES = {
     "plots/blob.png",
     "plots/coverage.png",
     "quality.json",
+    "scan.json",
     "quality.csv",
     "plots/quality_over_time.png",
 }
