@@ -474,6 +474,8 @@ def _open_npy(path: Path, order: Sequence[str]) -> NDArray[Any]:
     """Map a `.npy` after comparing its shape with the names."""
     try:
         samples = np.lib.format.open_memmap(path, mode="r")
+    except MemoryError:
+        raise
     except Exception as error:
         # A damaged header makes NumPy raise whatever Python's own parser does.
         raise SignalError(

@@ -18,7 +18,7 @@ __all__ = ["FolderError", "check_temporary_folder", "use_writable_cache"]
 logger = logging.getLogger(__name__)
 
 # More than the largest file of compiled code, or the plan that Snakemake's scheduler writes.
-_BYTES = 1_000_000
+_BYTES = 100_000
 _PACKAGE = Path(__file__).parents[1]
 
 

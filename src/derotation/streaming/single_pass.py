@@ -180,7 +180,7 @@ def derotate_movie(
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
     dark = estimate_pmt_offset(movie)
-    first = _Light(gain, offset, _blank(settings["blank"], dark, movie))
+    first = _Light(gain, offset, _blank(settings["blank"], dark, "Pixels"))
     others = [_light_of(channel.movie, gain, settings["blank"]) for channel in further]
     mask = _mask((height, width), calibration, line_maps, settings["mask_diameter"])
     examples = _choose_examples(line_maps.angles)
@@ -279,15 +279,12 @@ class _Light(NamedTuple):
 def _light_of(movie: Movie, gain: NDArray[np.float32] | None, blank: float | None) -> _Light:
     """Tell a further channel's own level without light."""
     dark = estimate_pmt_offset(movie)
-    return _Light(gain, dark, _blank(blank, dark, movie))
+    return _Light(gain, dark, _blank(blank, dark, f"In channel {movie.channel}, pixels"))
 
 
-def _blank(given: float | None, dark: float, movie: Movie) -> float:
+def _blank(given: float | None, dark: float, which: str) -> float:
     if given is None:
-        logger.info(
-            "Channel %d: pixels that no line saw get %g, the level of the darkest pixels",
-            movie.channel, dark,
-        )  # fmt: skip
+        logger.info("%s that no line saw get %g, the level of the darkest pixels", which, dark)
     return dark if given is None else given
 
 
