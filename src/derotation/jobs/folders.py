@@ -17,7 +17,7 @@ __all__ = ["FolderError", "check_temporary_folder", "use_writable_cache"]
 
 logger = logging.getLogger(__name__)
 
-# More than the largest file of compiled code, or the plan that Snakemake's scheduler writes.
+# As much as a small file of results; a disk that is nearly full is said by the step that fills it.
 _BYTES = 100_000
 _PACKAGE = Path(__file__).parents[1]
 
