@@ -37,6 +37,7 @@ OTHERS = {
     ("nearest", "linear", "cubic"),  # for pictures, not lines
     ("Display", "Original"),
     ("error", "skip"),
+    ("channel", "plane"),
     ("mirror", "constant"),
     ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
     ("high", "low"),
