@@ -135,7 +135,9 @@ def call_isolated(
         What the function raised of the library's own errors (`error` for a plain InputError);
         `error` for all others, and if the worker crashed, took too much memory or too long.
     """
-    task = pickle.dumps((function.__module__, function.__qualname__, (path, *arguments)))
+    # The worker may have been started in another folder than the one that the path starts from.
+    name = (function.__module__, function.__qualname__)
+    task = pickle.dumps((os.getcwd(), *name, (path, *arguments)))  # noqa: PTH109
     with _lock:
         kind, value = _working(memory_bytes).call(task, timeout_s)
         if kind == "died":
@@ -201,11 +203,12 @@ def serve(memory_bytes: int) -> None:
     _limit_memory(memory_bytes)
     while True:
         try:
-            module, name, arguments = pickle.loads(_receive(source))
+            folder, module, name, arguments = pickle.loads(_receive(source))
         except EOFError:
             return
         answer: tuple[str, object]
         try:
+            os.chdir(folder)
             answer = ("value", getattr(importlib.import_module(module), name)(*arguments))
         except DerotationError as error:
             # Its cause may be something that cannot be pickled.

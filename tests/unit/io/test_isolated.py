@@ -19,6 +19,10 @@ def name_of(path, *more):
     return (path.name, os.getpid(), *more)
 
 
+def content(path):
+    return path.read_text()
+
+
 def crash(path):
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -56,6 +60,15 @@ def call(function, *arguments, **options):
 def _end_worker():
     yield
     stop_worker()
+
+
+def test_paths_start_from_where_the_caller_is(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "note.txt").write_text(name)
+        monkeypatch.chdir(tmp_path / name)
+        found = call_isolated(content, Path("note.txt"), error=SignalError, what="a note")
+        assert found == name
 
 
 def test_one_process_serves_all_files():
