@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
-from derotation.images.bidi_phase import estimate_bidi_phase
+from derotation.images.bidi_phase import estimate_bidi_phase, tell_directions
 from derotation.maps.discs import seen_radius
+from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.quality.along import Along
 from derotation.quality.figures import Measured
@@ -26,6 +27,7 @@ __all__ = [
     "rotations_flipped",
     "sample_moved",
     "saturated",
+    "scan_directions",
     "uneven_light",
     "zoom_change",
 ]
@@ -37,6 +39,10 @@ JUMP = 0.6
 # So many uncertainties make a change of scale.
 SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
+# The phase has changed if a part of the session differs by so many uncertainties, and this (px).
+PHASE_CHANGE_ERRORS, PHASE_CHANGE_PX = 4.0, 0.2
+# Fast frames: this quantile of the turn within a frame.
+FAST = 0.9
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -202,8 +208,50 @@ def saturated(statistics: Statistics) -> Measured:
     )
 
 
-def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
-    """Tell by how much odd lines are displaced beyond what is corrected."""
+def scan_directions(
+    statistics: Statistics, line_maps: LineMaps, fitting: NDArray[np.int64]
+) -> Measured:
+    """Tell whether turning frames contradict the directions of scanning that were used.
+
+    `fitting` are the numbers of the kept frames whose angles are theirs.
+    """
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
+    turned = np.ptp(angles.line_angles[fitting], axis=1)
+    numbers = fitting[turned > 0]
+    frames = statistics.kept_frames[np.isin(statistics.kept, numbers)]
+    try:
+        found = tell_directions(frames, line_maps(numbers), angles.line_duty)
+    except InputError as error:
+        return Measured(said=f"Not measured: {error}.")
+    height, width = frames.shape[1:]
+    per_line = float(np.deg2rad(np.quantile(turned[turned > 0], FAST))) / (height - 1)
+    at_stake = angles.line_duty * per_line * min(height, width) / 2
+    used = "both directions" if angles.bidirectional else "one direction"
+    behave = (
+        f"odd lines of turning frames behave as if {found.backward:.2f} ± {found.sd:.2f} of them "
+        "were scanned backwards (0: one direction, 1: both)"
+    )
+    if found.bidirectional is None:
+        says = f"The movie does not tell in which directions lines were scanned ({behave})"
+        if angles.scan_told:
+            return Measured(value=0.0, said=f"{says}.")
+        return Measured(
+            value=at_stake,
+            said=f"{says}, nor does its file, nor scan.bidirectional: one direction is assumed. If "
+            f"it was both, samples at the edge of fast frames lie {at_stake:.2f} px off.",
+        )
+    if found.bidirectional == angles.bidirectional:
+        return Measured(value=0.0, said=f"Lines were scanned in {used}, as the movie shows.")
+    return Measured(
+        value=at_stake,
+        said=f"The movie was derotated as scanned in {used}, but shows the opposite: {behave}. "
+        f"Samples at the edge of fast frames lie {at_stake:.2f} px off.",
+    )
+
+
+def bidi_phase(statistics: Statistics, angles: Angles, along: Along) -> Measured:
+    """Tell by how much odd lines are displaced beyond what is corrected, where that is most."""
     if not angles.at_rest.any():
         return Measured(said="Not measured: there is no frame at rest.")
     try:
@@ -211,16 +259,44 @@ def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
     except InputError as error:
         return Measured(said=f"Not measured: {error}.")
     left = found.phase_px - angles.phase_px
+    corrected = f"beyond the phase of {angles.phase_px:.2f} px that is corrected"
+    of_part = np.nan_to_num(statistics.phase_px - angles.phase_px)
+    sd = np.nan_to_num(statistics.phase_sd_px, nan=np.inf)
+    change = np.abs(statistics.phase_px - _median(statistics.phase_px))
+    changed = change > np.maximum(PHASE_CHANGE_ERRORS * sd, PHASE_CHANGE_PX)
+    if changed.any():
+        worst = int(np.argmax(np.where(np.isfinite(sd), np.abs(of_part), 0.0)))
+        first, last = statistics.phase_frames[worst]
+        seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+        return Measured(
+            value=float(abs(of_part[worst])),
+            said=f"The phase of the scan changes within the session: from {seconds[first]:.1f} to "
+            f"{seconds[last]:.1f} s (frames {first} to {last}), odd lines lie "
+            f"{_aside(of_part[worst], sd[worst])} than even ones, {corrected}.",
+            along=_of_segments(along, statistics.phase_frames, np.abs(of_part)),
+        )
     if not found.trusted or abs(left) < PHASE_ERRORS * found.sd_px:
         return Measured(
             value=0.0, said=f"Odd lines lie where even ones do (within {found.sd_px:.2f} px)."
         )
     return Measured(
         value=abs(left),
-        said=f"Odd lines lie {abs(left):.2f} ± {found.sd_px:.2f} px further "
-        f"{'right' if left > 0 else 'left'} than even ones, beyond the phase of "
-        f"{angles.phase_px:.2f} px that is corrected.",
+        said=f"Odd lines lie {_aside(left, found.sd_px)} than even ones, {corrected}.",
     )
+
+
+def _aside(pixels: float, sd: float) -> str:
+    return f"{abs(pixels):.2f} ± {sd:.2f} px further {'right' if pixels > 0 else 'left'}"
+
+
+def _of_segments(
+    along: Along, parts: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each segment the largest of the values of the parts that it shares frames with."""
+    shares = (parts[:, 0] <= along.last[:, np.newaxis]) & (
+        parts[:, 1] >= along.first[:, np.newaxis]
+    )
+    return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
 def sample_moved(along: Along) -> Measured:
@@ -476,6 +552,11 @@ def _offset(dx: float, dy: float) -> str:
     if abs(dx) < STILL:
         return f"{abs(dy):.1f} px further {y}"
     return f"{abs(dx):.1f}, {abs(dy):.1f} px further {x} and {y}"
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _time(along: Along, k: int) -> str:

@@ -199,7 +199,7 @@ SPECIFICATIONS = (
         meaning="Frames in which some line has no angle; these lines stay blank.",
         advice="The ticks of a whole rotation could not be understood, or the recording cuts a "
         "rotation off: events.json names the rotation and says why; look at plots/signals.png.",
-        explains=("anomalies", "rotation_error_deg"),
+        explains=("anomalies", "rotation_error_deg", "coverage"),
     ),
     Specification(
         name="ticks_inserted_pct",
@@ -239,12 +239,24 @@ SPECIFICATIONS = (
         advice="They are listed under anomalies in events.json.",
     ),
     Specification(
+        name="scan_directions_px",
+        title="Directions of the scan",
+        unit="px",
+        worse="high",
+        meaning="By how much samples at the edge of fast frames are displaced, if turning frames "
+        "contradict the directions of scanning that were used; by how much they may be, if nothing "
+        "tells the directions.",
+        advice="Set scan.bidirectional as the microscope scanned: true if every second line was "
+        "recorded on the mirror's way back, else false.",
+        explains=("bidi_phase_px",),
+    ),
+    Specification(
         name="bidi_phase_px",
         title="Phase of the scan left",
         unit="px",
         worse="high",
         meaning="By how much odd lines are displaced against even ones at rest, beyond what is "
-        "corrected, if it is significant.",
+        "corrected, if it is significant; in the part of the session where that is most.",
         advice="Set scan.bidi_phase: auto, and see whether scan.bidirectional is right: rows are "
         "no lines of the scan any more once the movie is derotated.",
         explains=_PLACES,
@@ -337,7 +349,8 @@ SPECIFICATIONS = (
         title="Coverage",
         unit="",
         worse="low",
-        meaning="Part of the picture that a turned frame sees (median).",
+        meaning="Part of the picture that a turned frame sees (median), in the rotation or step "
+        "where it is least.",
         advice="Much of the picture turns out of the field of view: the center of rotation lies "
         "far from its middle. Bring the axis to the middle of the field, or analyze only what is "
         "always seen (images/coverage.tif).",

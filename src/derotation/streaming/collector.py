@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.errors import InputError
+from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.images.offset import lit_frames
 from derotation.images.sample import reference_frames, spread
 from derotation.io.movie import Movie
@@ -33,6 +35,8 @@ MAX_SUMS_BYTES = 400e6
 # Frames at rest that are read before the others, and how much memory they may take.
 MAX_REST_FRAMES = 60
 REST_AT_ONCE = 8
+# Parts of the session for which the phase of the scan is told from frames at rest.
+PHASE_PARTS = 6
 # Turned frames that are kept as they were recorded.
 N_KEPT = 60
 # Pictures of segments are at least so many pixels high and wide, if the movie is.
@@ -167,6 +171,9 @@ class Collector:
             raw_rest=self._at_rest.raw.astype(np.float32),
             own_rest=self._at_rest.own.astype(np.float32),
             n_rest=self._at_rest.n_frames,
+            phase_frames=self._at_rest.phase.frames,
+            phase_px=self._at_rest.phase.px,
+            phase_sd_px=self._at_rest.phase.sd_px,
             kept=self._kept,
             kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
             segment_mean=derotated.segment_means(),
@@ -338,6 +345,17 @@ class _Rest(NamedTuple):
     derotated: NDArray[np.float64]
     """As the derotated movie shows it."""
     n_frames: int
+    phase: "_Phase"
+
+
+class _Phase(NamedTuple):
+    """The phase of the scan in successive parts of a session; NaN where it cannot be told."""
+
+    frames: NDArray[np.int64]
+    """First and last frame of each part, (part, 2)."""
+    px: NDArray[np.float64]
+    """By how much odd lines lie further right than even ones, (part,)."""
+    sd_px: NDArray[np.float64]
 
 
 def _average_rest(
@@ -352,7 +370,7 @@ def _average_rest(
     if not len(numbers):
         logger.warning("No frame has known angles: there is nothing to compare with")
         nothing = np.full(movie.shape[1:], np.nan)
-        return _Rest(nothing, nothing, nothing, 0)
+        return _Rest(nothing, nothing, nothing, 0, _phase_along(numbers, np.empty((0, 0, 0))))
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     n = min(len(numbers), MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1))
     chosen = np.unique(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)])
@@ -371,10 +389,28 @@ def _average_rest(
     within = line_maps.without_movement()
     own = _mean_derotated(frames, chosen, within, threads)
     own = np.where(np.isfinite(own), own, raw)
+    phase = _phase_along(chosen, frames)
     if gain is None and line_maps.movement is None:
-        return _Rest(raw, own, own, len(chosen))
+        return _Rest(raw, own, own, len(chosen), phase)
     even = frames if gain is None else evenly_lit(frames, gain, offset)
-    return _Rest(raw, own, _mean_derotated(even, chosen, line_maps, threads), len(chosen))
+    derotated = _mean_derotated(even, chosen, line_maps, threads)
+    return _Rest(raw, own, derotated, len(chosen), phase)
+
+
+def _phase_along(numbers: NDArray[np.int64], frames: NDArray[Any]) -> _Phase:
+    """Tell the phase of the scan in each part of the session from frames at one angle."""
+    shares = np.array_split(np.arange(len(numbers)), PHASE_PARTS)
+    parts = [share for share in shares if len(share)]
+    phase, sd = np.full(len(parts), np.nan), np.full(len(parts), np.nan)
+    for k, part in enumerate(parts):
+        try:
+            found = estimate_bidi_phase(np.mean(frames[part], axis=0, dtype=np.float64))
+        except InputError:  # the picture is too small
+            continue
+        if found.trusted:
+            phase[k], sd[k] = found.phase_px, found.sd_px
+    ends = [[numbers[part[0]], numbers[part[-1]]] for part in parts]
+    return _Phase(np.array(ends, np.int64).reshape(-1, 2), phase, sd)
 
 
 def _mean_derotated(

@@ -18,7 +18,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +61,13 @@ class Statistics:
     pixels that none of them saw are as in `raw_rest`."""
     n_rest: int
     """Frames at rest that were averaged to it, 0 if there were none."""
+    phase_frames: NDArray[np.int64]
+    """First and last of these frames in successive parts of the session, shape (part, 2)."""
+    phase_px: NDArray[np.float64]
+    """What odd lines of these parts, as recorded, lie further right than even ones, pixels, shape
+    (part,); NaN where that cannot be told."""
+    phase_sd_px: NDArray[np.float64]
+    """Its standard uncertainty."""
     kept: NDArray[np.int64]
     """Numbers of some turned frames, spread over angles, directions and the session, (n,)."""
     kept_frames: NDArray[Any]

@@ -181,6 +181,80 @@ def test_other_pictures(recording, tmp_path, change, sign):
     assert not any("lag_ms" in sentence for sentence in quality.advice)
 
 
+@pytest.fixture(scope="module")
+def two_ways():
+    return simulated(stimulus=STIMULUS, bidirectional=True)
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("scanned", ["both", "one"])
+def test_directions_of_the_scan(recording, two_ways, tmp_path, used, scanned):
+    one = two_ways if scanned == "both" else recording
+    angles = dataclasses.replace(angles_of(one), bidirectional=used)
+    quality, _ = judged(one, tmp_path, angles=angles)
+    figure = quality["scan_directions_px"]
+    if used == (scanned == "both"):
+        assert (figure.value, figure.flag) == (0, "ok")
+        return
+    # What half a line's turn, at 150 degrees per second, displaces at the edge, twice.
+    per_line = np.deg2rad(150) * (one.line_start[0, 1] - one.line_start[0, 0])
+    assert figure.value == pytest.approx(angles.line_duty * per_line * 48, rel=0.1)
+    assert figure.flag == "look"
+    assert "shows the opposite" in quality.advice[0]
+    assert "Set scan.bidirectional" in quality.advice[0]
+
+
+def test_directions_that_nothing_tells(tmp_path):
+    dark = simulated(stimulus=STIMULUS, photons_per_pixel=0.3)
+    angles = angles_of(dark)
+    for told in (True, False):
+        asked = dataclasses.replace(angles, scan_told=told)
+        quality, _ = judged(dark, tmp_path, angles=asked)
+        figure = quality["scan_directions_px"]
+        assert "does not tell" in figure.sentence
+        assert (figure.flag == "ok") == told
+        assert ("one direction is assumed" in figure.sentence) != told
+
+
+def test_a_phase_that_changes(two_ways, tmp_path):
+    at = half_of(two_ways)
+    movie = two_ways.movie.copy()
+    movie[at:, 1::2] = ndimage.shift(
+        movie[at:, 1::2].astype(float), (0, 0, 1.3), order=1, mode="nearest"
+    )
+    quality, _ = judged(two_ways, tmp_path, movie)
+    figure = quality["bidi_phase_px"]
+    assert figure.value == pytest.approx(1.3, abs=0.15)
+    assert "The phase of the scan changes within the session" in figure.sentence
+    assert figure.sentence in quality.advice
+    first = int(re.search(r"frames (\d+) to", figure.sentence).group(1))
+    assert first >= at - 1
+    along = quality.along
+    wrong = np.array(["bidi_phase_px" in what for what in along.what])
+    assert not wrong[along.last < at].any()
+    assert wrong[along.first > first].all()
+
+
+def test_the_least_coverage_counts(recording, tmp_path):
+    """One rotation is recorded half: its lower half has no angles."""
+    angles = angles_of(recording)
+    segments = Segments.of(angles)
+    usable = angles.line_usable.copy()
+    usable[segments.frames(5), 30:] = False
+    lines = np.where(usable, angles.line_angles, np.nan)
+    quality, _ = judged(
+        recording,
+        tmp_path,
+        angles=dataclasses.replace(angles, line_angles=lines, line_usable=usable),
+    )
+    figure = quality["coverage"]
+    assert figure.value < 0.4
+    assert figure.flag == "bad"
+    assert "least is seen in rotation 3" in figure.sentence
+    assert "coverage" in quality.along.what[5]
+    assert quality.along.bad[5]
+
+
 def test_saturated(recording, tmp_path):
     limit = np.quantile(recording.movie, 0.97)
     quality, _ = judged(recording, tmp_path, np.minimum(recording.movie, int(limit)))
