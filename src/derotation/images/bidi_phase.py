@@ -49,8 +49,8 @@ REFINEMENTS = 4
 MOVES = 3
 # A peak of the correlation that stands out by so many standard deviations of the rest is one.
 MIN_PEAK = 6.0
-# Directions are told if one of them is so many times more likely than the other (natural logarithm),
-# and is not further off than this, or than so many standard uncertainties.
+# Directions are told if one of them is so much more likely than the other (natural logarithm of the
+# ratio), and is not further off than this, or than so many standard uncertainties.
 LIKELIER, FAR, FAR_ERRORS = 6.9, 0.5, 4.0
 # What a center, a tilt or a lag that are not known yet may add to the uncertainty.
 UNKNOWN_SD = 0.1
