@@ -17,6 +17,7 @@ from derotation.streaming.statistics import Statistics
 
 __all__ = [
     "bidi_phase",
+    "bidi_phase_change",
     "brightness_fall",
     "brightness_jump",
     "clock_shift",
@@ -250,8 +251,8 @@ def scan_directions(
     )
 
 
-def bidi_phase(statistics: Statistics, angles: Angles, along: Along) -> Measured:
-    """Tell by how much odd lines are displaced beyond what is corrected, where that is most."""
+def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell by how much odd lines are displaced beyond what is corrected."""
     if not angles.at_rest.any():
         return Measured(said="Not measured: there is no frame at rest.")
     try:
@@ -259,34 +260,49 @@ def bidi_phase(statistics: Statistics, angles: Angles, along: Along) -> Measured
     except InputError as error:
         return Measured(said=f"Not measured: {error}.")
     left = found.phase_px - angles.phase_px
-    corrected = f"beyond the phase of {angles.phase_px:.2f} px that is corrected"
-    of_part = np.nan_to_num(statistics.phase_px - angles.phase_px)
-    sd = np.nan_to_num(statistics.phase_sd_px, nan=np.inf)
-    change = np.abs(statistics.phase_px - _median(statistics.phase_px))
-    changed = change > np.maximum(PHASE_CHANGE_ERRORS * sd, PHASE_CHANGE_PX)
-    if changed.any():
-        worst = int(np.argmax(np.where(np.isfinite(sd), np.abs(of_part), 0.0)))
-        first, last = statistics.phase_frames[worst]
-        seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
-        return Measured(
-            value=float(abs(of_part[worst])),
-            said=f"The phase of the scan changes within the session: from {seconds[first]:.1f} to "
-            f"{seconds[last]:.1f} s (frames {first} to {last}), odd lines lie "
-            f"{_aside(of_part[worst], sd[worst])} than even ones, {corrected}.",
-            along=_of_segments(along, statistics.phase_frames, np.abs(of_part)),
-        )
     if not found.trusted or abs(left) < PHASE_ERRORS * found.sd_px:
         return Measured(
             value=0.0, said=f"Odd lines lie where even ones do (within {found.sd_px:.2f} px)."
         )
     return Measured(
         value=abs(left),
-        said=f"Odd lines lie {_aside(left, found.sd_px)} than even ones, {corrected}.",
+        said=f"Odd lines lie {abs(left):.2f} ± {found.sd_px:.2f} px further "
+        f"{'right' if left > 0 else 'left'} than even ones, beyond the phase of "
+        f"{angles.phase_px:.2f} px that is corrected.",
     )
 
 
-def _aside(pixels: float, sd: float) -> str:
-    return f"{abs(pixels):.2f} ± {sd:.2f} px further {'right' if pixels > 0 else 'left'}"
+def bidi_phase_change(
+    statistics: Statistics, angles: Angles, along: Along, moved: Measured
+) -> Measured:
+    """Tell by how much the phase of the scan changes along the session.
+
+    A sample that seems to have `moved` by no more than that seems so because of it.
+    """
+    told = np.flatnonzero(np.isfinite(statistics.phase_px + statistics.phase_sd_px))
+    if not angles.at_rest.any() or len(told) < 2:
+        return Measured(said="Not measured: there are not two parts at rest to compare.")
+    phase, sd = statistics.phase_px[told], statistics.phase_sd_px[told]
+    usual = float(np.median(phase))
+    off = np.abs(phase - usual)
+    if not np.any(off > np.maximum(PHASE_CHANGE_ERRORS * sd, PHASE_CHANGE_PX)):
+        return Measured(
+            value=0.0,
+            said=f"The phase of the scan does not change ({np.ptp(phase):.2f} px at most).",
+        )
+    low, high = sorted((int(np.argmin(phase)), int(np.argmax(phase))))
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    (first, last), (since, until) = statistics.phase_frames[told[[low, high]]]
+    value = float(np.ptp(phase))
+    return Measured(
+        value=value,
+        said=f"The phase of the scan changes within the session: odd lines lie {phase[low]:.2f} ± "
+        f"{sd[low]:.2f} px further right than even ones from {seconds[first]:.1f} to "
+        f"{seconds[last]:.1f} s, but {phase[high]:.2f} ± {sd[high]:.2f} px from "
+        f"{seconds[since]:.1f} to {seconds[until]:.1f} s (frames {since} to {until}).",
+        along=_of_segments(along, statistics.phase_frames[told], np.abs(phase - angles.phase_px)),
+        explains=("sample_moved_px",) if (moved.value or 0.0) <= value else (),
+    )
 
 
 def _of_segments(
@@ -552,11 +568,6 @@ def _offset(dx: float, dy: float) -> str:
     if abs(dx) < STILL:
         return f"{abs(dy):.1f} px further {y}"
     return f"{abs(dx):.1f}, {abs(dy):.1f} px further {x} and {y}"
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _time(along: Along, k: int) -> str:

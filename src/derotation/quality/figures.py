@@ -46,6 +46,8 @@ class Measured:
     """What was found; or why nothing was, without a value."""
     cause: str = ""
     """What this session shows about the cause, said only if the figure is not ok."""
+    explains: tuple[str, ...] = ()
+    """Figures that follow from this one in this session, besides those that always do."""
     along: NDArray[Any] | None = None
     """The figure of each segment; NaN where it says nothing about one."""
 
@@ -137,6 +139,17 @@ SPECIFICATIONS = (
             "residual_shift_px",
             "tilt_left_px",
         ),
+    ),
+    Specification(
+        name="bidi_phase_change_px",
+        title="Change of the phase of the scan",
+        unit="px",
+        worse="high",
+        meaning="By how much the displacement of odd lines against even ones at rest changes "
+        "between parts of the session, if it is significant.",
+        advice="One phase is corrected throughout. Did the scanner warm up, or was its phase set "
+        "anew meanwhile? Analyze the parts before and after that apart.",
+        explains=("bidi_phase_px", *_PLACES),
     ),
     Specification(
         name="sample_moved_px",
@@ -256,7 +269,7 @@ SPECIFICATIONS = (
         unit="px",
         worse="high",
         meaning="By how much odd lines are displaced against even ones at rest, beyond what is "
-        "corrected, if it is significant; in the part of the session where that is most.",
+        "corrected, if it is significant.",
         advice="Set scan.bidi_phase: auto, and see whether scan.bidirectional is right: rows are "
         "no lines of the scan any more once the movie is derotated.",
         explains=_PLACES,

@@ -204,14 +204,16 @@ def measure_quality(
     turned = lines.turned
     found = _of_the_fit(statistics, line_maps, calibration, threads)
     along = measure_along(statistics, lines, found.trials, threads=threads)
+    moved = causes.sample_moved(along)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,
         "scan_directions_px": found.directions,
         "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
-        "bidi_phase_px": causes.bidi_phase(statistics, angles, along),
+        "bidi_phase_px": causes.bidi_phase(statistics, angles),
         "saturated_pct": causes.saturated(statistics),
-        "sample_moved_px": causes.sample_moved(along),
+        "sample_moved_px": moved,
+        "bidi_phase_change_px": causes.bidi_phase_change(statistics, angles, along, moved),
         "zoom_change_pct": causes.zoom_change(along),
         "focus_sharpness": causes.focus_sharpness(along),
         "brightness_jump_pct": causes.brightness_jump(along),
@@ -285,7 +287,7 @@ def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[F
     explained_by: dict[str, str] = {}
     for spec in SPECIFICATIONS:
         if spec.name in wrong and spec.name not in explained_by:
-            for name in spec.explains:
+            for name in (*measured[spec.name].explains, *spec.explains):
                 if name in wrong:
                     explained_by.setdefault(name, spec.name)
     titles = {spec.name: spec.title for spec in SPECIFICATIONS}

@@ -223,16 +223,29 @@ def test_a_phase_that_changes(two_ways, tmp_path):
         movie[at:, 1::2].astype(float), (0, 0, 1.3), order=1, mode="nearest"
     )
     quality, _ = judged(two_ways, tmp_path, movie)
-    figure = quality["bidi_phase_px"]
+    figure = quality["bidi_phase_change_px"]
     assert figure.value == pytest.approx(1.3, abs=0.15)
+    # The pictures of later rests lie further right by half of it, since their odd lines do.
+    assert quality["sample_moved_px"].explained_by == "bidi_phase_change_px"
     assert "The phase of the scan changes within the session" in figure.sentence
-    assert figure.sentence in quality.advice
+    assert quality.advice == [figure.sentence]
     first = int(re.search(r"frames (\d+) to", figure.sentence).group(1))
     assert first >= at - 1
     along = quality.along
-    wrong = np.array(["bidi_phase_px" in what for what in along.what])
+    wrong = np.array(["bidi_phase_change_px" in what for what in along.what])
     assert not wrong[along.last < at].any()
     assert wrong[along.first > first].all()
+
+
+def test_a_phase_that_changes_explains_no_larger_movement(two_ways, tmp_path):
+    at = half_of(two_ways)
+    movie = two_ways.movie.copy()
+    movie[at:] = np.roll(movie[at:], 9, axis=2)
+    movie[at:, 1::2] = np.roll(movie[at:, 1::2], 1, axis=2)
+    quality, _ = judged(two_ways, tmp_path, movie)
+    assert quality["bidi_phase_change_px"].value == pytest.approx(1, abs=0.1)
+    assert quality["sample_moved_px"].explained_by is None
+    assert any("the sample or the objective moved" in said for said in quality.advice)
 
 
 def test_the_least_coverage_counts(recording, tmp_path):
