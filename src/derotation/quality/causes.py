@@ -366,7 +366,8 @@ def zoom_change(along: Along) -> Measured:
     rests = along.rests[np.isfinite(along.scale_pct[along.rests])]
     if len(rests) < 2:
         return Measured(said=NO_REST)
-    change = along.scale_pct[rests] - along.scale_pct[rests[0]]
+    # Activity may change the scale of one rest; a zoom lasts longer.
+    change = _of_three(along.scale_pct[rests] - along.scale_pct[rests[0]])
     sure = np.abs(change) > SIGNIFICANT * along.scale_sd_pct[rests]
     value = float(np.max(np.abs(change[sure]), initial=0.0))
     if value == 0.0:
@@ -392,8 +393,7 @@ def focus_sharpness(along: Along) -> Measured:
     # Rotations have fewer pixels that are always seen: three in turn have to agree.
     others = along.others[np.isfinite(sharpness[along.others])]
     if len(others) >= 5:
-        padded = np.pad(sharpness[others], 1, mode="edge")
-        judged[others] = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+        judged[others] = _of_three(sharpness[others])
     if np.isfinite(judged).sum() < 2:
         return Measured(said="Not measured: there are not two segments to compare.")
     worst = int(np.nanargmin(judged))
@@ -516,6 +516,14 @@ def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measure
         said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
         "a false dF/F, locked to the angle.",
     )
+
+
+def _of_three(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the median of each value and its two neighbors; two values stay as they are."""
+    if len(values) < 3:
+        return values
+    padded = np.pad(values, 1, mode="edge")
+    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
 
 
 def _between(
