@@ -13,12 +13,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.images.offset import lit_frames
 from derotation.io.files import save_npz
+from derotation.io.results import check_arrays
 from derotation.signals.events import open_result
 
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
 _VERSION = 3
+_SCALARS = (
+    "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
+    "bidirectional",
+)  # fmt: skip
+_AXES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("coverage", "brightness", "correlation", "raw_correlation"), ("frame",)),
+    **dict.fromkeys(("angle", "n_frames"), ("bin",)),
+    **dict.fromkeys(("mean", "raw_mean", "seen"), ("bin", "y", "x")),
+    **dict.fromkeys(("turned_mean", "raw_turned_mean", "rest", "raw_rest", "own_rest"), ("y", "x")),
+    **dict.fromkeys(("phase_px", "phase_sd_px"), ("part",)),
+    "phase_frames": ("part", "first and last"),
+    "kept": ("kept frame",),
+    "kept_frames": ("kept frame", "y", "x"),
+    "segment_mean": ("segment", "row", "column"),
+    **dict.fromkeys(_SCALARS, ()),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,12 +118,12 @@ class Statistics:
         Raises
         ------
         InputError
-            If the file holds something else.
+            If the file holds something else, or something is missing.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        for item in fields(cls):
-            if item.type in (int, float, bool):
-                values[item.name] = values[item.name].item()
+        check_arrays(path, values, _AXES, ("n_rest", "offset"))
+        for name in _SCALARS:
+            values[name] = values[name].item()
         return cls(**values)
 
     @property
