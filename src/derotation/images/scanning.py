@@ -151,7 +151,7 @@ def _is_sure(measured: ScanEstimate) -> bool:
     """Tell whether a phase is so clear that there are two directions."""
     if measured.sd is None or not measured.corrected:
         return False
-    return abs(measured.phase_px) > max(SURE_ERRORS * measured.sd["phase_px"], SURE_PX)
+    return bool(abs(measured.phase_px) > max(SURE_ERRORS * measured.sd["phase_px"], SURE_PX))
 
 
 def _directions(movie: Movie, angles: Angles) -> ScanDirections:
