@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from derotation.export.bad_frames import bad_frames
+from derotation.quality import causes, measure
 from derotation.signals.segments import Segments
 from unit.judged import judge, simulated
 from unit.sessions import true_angles
@@ -147,6 +148,30 @@ def test_zoom(recording, tmp_path, percent):
     assert "zoom changed" in quality.advice[0]
     assert ("larger" if percent > 0 else "smaller") in quality.advice[0]
     assert quality["zoom_change_pct"].value == pytest.approx(abs(percent), rel=0.25)
+
+
+def test_one_rest_of_another_scale_is_no_zoom(recording, tmp_path):
+    """Activity may do that; a zoom lasts longer."""
+    quality, _ = judged(recording, tmp_path)
+    scale = np.array([0, 0.1, 0, 0, 2.0, 0, 0.1, 0, 0])
+    along = dataclasses.replace(quality.along, scale_pct=scale, scale_sd_pct=np.full(9, 0.2))
+    assert causes.zoom_change(along).value == 0
+    scale[6] = 2.1
+    assert causes.zoom_change(along).value == pytest.approx(2, abs=0.15)
+
+
+def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, tmp_path):
+    quality, statistics = judged(recording, tmp_path)
+    turned = angles_of(recording).turned
+    likeness, correlation = quality.along.likeness.copy(), quality.along.correlation.copy()
+    likeness[3] = 0.5
+    noisy = dataclasses.replace(quality.along, likeness=likeness)
+    assert measure._rotating_correlation(statistics, turned, noisy).value > 0.9
+    correlation[3] = 0.6
+    wrong = dataclasses.replace(noisy, correlation=correlation)
+    found = measure._rotating_correlation(statistics, turned, wrong)
+    assert found.value == 0.5
+    assert "The worst is rotation 2" in found.said
 
 
 def test_rotations_the_wrong_way(recording, tmp_path):
