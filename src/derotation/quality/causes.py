@@ -42,6 +42,8 @@ SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
 # The phase has changed if a part of the session differs by so many uncertainties, and this (px).
 PHASE_CHANGE_ERRORS, PHASE_CHANGE_PX = 4.0, 0.2
+# Pixels, and fewest frames, that tell the directions of scanning.
+DIRECTION_PIXELS, MIN_DIRECTION_FRAMES = 4e6, 12
 # Fast frames: this quantile of the turn within a frame.
 FAST = 0.9
 MIN_SEGMENT_FRAMES = 4
@@ -219,13 +221,16 @@ def scan_directions(
     angles = line_maps.angles
     assert isinstance(angles, Angles)
     turned = np.ptp(angles.line_angles[fitting], axis=1)
-    numbers = fitting[turned > 0]
+    height, width = statistics.rest.shape
+    # Large pictures tell it by fewer frames; the fastest ones tell most.
+    most = max(int(DIRECTION_PIXELS / (height * width)), MIN_DIRECTION_FRAMES)
+    fastest = np.argsort(-turned, kind="stable")[:most]
+    numbers = np.sort(fitting[fastest[turned[fastest] > 0]])
     frames = statistics.kept_frames[np.isin(statistics.kept, numbers)]
     try:
         found = tell_directions(frames, line_maps(numbers), angles.line_duty)
     except InputError as error:
         return Measured(said=f"Not measured: {error}.")
-    height, width = frames.shape[1:]
     per_line = float(np.deg2rad(np.quantile(turned[turned > 0], FAST))) / (height - 1)
     at_stake = angles.line_duty * per_line * min(height, width) / 2
     used = "both directions" if angles.bidirectional else "one direction"
