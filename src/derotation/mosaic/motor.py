@@ -48,7 +48,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Position = tuple[float, float]
-Pair = dict[str, float]
 Shape = Sequence[int]
 
 # An overlap of which less is no blank is not looked at.

@@ -226,7 +226,7 @@ def measure_quality(
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, turned, along),
+        "coverage": _coverage(statistics, turned),
         "calibration_doubts": _calibration_doubts(calibration),
     }
     figures = _weighed(
@@ -648,7 +648,7 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
         return Measured(

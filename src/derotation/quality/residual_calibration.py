@@ -68,16 +68,6 @@ class ResidualCalibration:
     n_frames: int
     """Frames that were compared."""
 
-    @property
-    def turn_deg(self) -> float | None:
-        """By how much the lag leaves the fastest frames turned, degrees."""
-        return None if self.lag_ms is None else abs(self.lag_ms) / 1e3 * self.top_speed
-
-    @property
-    def turn_sd_deg(self) -> float | None:
-        """Its uncertainty."""
-        return None if self.lag_sd_ms is None else self.lag_sd_ms / 1e3 * self.top_speed
-
 
 def sample_from(statistics: Statistics, line_maps: LineMaps) -> Sample | None:
     """Put together what is compared; None if there is too little.

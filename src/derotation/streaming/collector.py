@@ -77,7 +77,6 @@ class Collector:
         assert isinstance(angles, Angles)
         n_frames, *shape = movie.shape
         self._mask, self._offset, self._threads = mask, offset, threads
-        self._bidirectional = line_maps.timing.bidirectional
         self._bins = _Bins(angles, _angle_step(movie.shape))
         self._at_rest = _average_rest(movie, line_maps, gain, offset, threads)
         rest = np.where(mask, self._at_rest.derotated, np.nan)
@@ -175,7 +174,6 @@ class Collector:
             often_highest=float(np.mean(self._highest.count >= OFTEN * len(derotated.sums))),
             told_frame_rate=self._told_frame_rate,
             offset=float(self._offset),
-            bidirectional=self._bidirectional,
         )
 
 
