@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from derotation.io.files import whole_file
 from derotation.numerics.binning import binned
+from derotation.plots.colors import ORANGE
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ __all__ = [
     "save_animation",
 ]
 
-ORANGE = "#E69F00"
 # A turn is shown in about so many frames, with some at rest before and after it.
 N_FRAMES, N_REST = 30, 3
 # A rotation of fewer frames than this jumps too far from one to the next to be followed.

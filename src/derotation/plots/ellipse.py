@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.center_by_blobs import EllipseCenter
+from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, YELLOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_ellipse_center", "plot_ellipse_residuals", "plot_ellipses"]
 
-# Okabe and Ito's colors, told apart by everybody.
-COLORS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
-BLUE, ORANGE, VERMILION, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
+COLORS = (SKY, ORANGE, GREEN, YELLOW, PINK, RED, BLUE)
 # Ellipses beyond this number hide the picture.
 MAX_SHOWN = 8
 
@@ -62,7 +61,7 @@ def plot_ellipses(estimate: EllipseCenter, ax: "Axes") -> None:
         inside = fit.inliers[k]
         outside = tracks.found[k] & ~inside
         ax.plot(*tracks.positions[k, inside].T, ".", color=color, markersize=5)
-        ax.plot(*tracks.positions[k, outside].T, "x", color=VERMILION, markersize=5)
+        ax.plot(*tracks.positions[k, outside].T, "x", color=RED, markersize=5)
     x, y = estimate.center
     ax.plot(x, y, "+", color=ORANGE, markersize=14, markeredgewidth=2, label="center")
     if fit.plane_significant:
