@@ -18,6 +18,7 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
 from derotation.maps.timing import LineTiming
 from derotation.numerics.degrees import wrapped
+from derotation.numerics.means import mean_of_known
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -451,8 +452,7 @@ def _divide(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Divide; what was not seen gets the mean of the rest, which no blob detector can mistake."""
     seen = count > 0
-    mean = np.full(total.shape, 0.0)
-    np.divide(total, count, out=mean, where=seen)
+    mean = mean_of_known(total, count, 0.0)
     mean[~seen] = mean[seen].mean() if seen.any() else 0.0
     return mean.astype(np.float32), seen
 

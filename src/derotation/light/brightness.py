@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
+from derotation.numerics.means import mean_of_known
 from derotation.signals.angles import Angles
 
 __all__ = ["ANGLE_BINS", "Looks", "Parts", "angle_bins", "look", "measure_parts"]
@@ -108,7 +109,7 @@ def look(
         total += np.where(known, values, 0).sum(axis=0, dtype=np.float64)
         count += known.sum(axis=0)
         kept[first : first + len(part)] = binned(values, binning)
-    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    mean = mean_of_known(total, count, 0.0)
     return Looks(
         numbers=chosen,
         line_maps=line_maps,
