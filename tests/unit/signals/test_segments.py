@@ -64,6 +64,8 @@ def test_steps_go_with_the_rests_after_them():
 def test_what_lasts_long_is_cut_into_equal_windows():
     found = Segments.of(angles_of([(120, 0), (90, 360)]))
     assert np.bincount(found.of_frame).tolist() == [40, 40, 40, 45, 45]
+    exactly_two = Segments.of(angles_of([(100, 0), (50, 360)]))
+    assert np.bincount(exactly_two.of_frame).tolist() == [50, 50, 50]
 
 
 @pytest.mark.parametrize("n_rotations", [40, 150, 401])
