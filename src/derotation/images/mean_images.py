@@ -19,6 +19,7 @@ from derotation.maps.line_maps import LineAngles, LineMaps, Placement
 from derotation.maps.timing import LineTiming
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.means import mean_of_known
+from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -102,7 +103,7 @@ def mean_images_at_rest(
     weights, wanted = _weigh_lines(
         angles.line_angles, angles.line_usable, targets, tolerance, near, missing
     )
-    chosen = [_thin(np.flatnonzero(column > 0), max_frames) for column in weights.T]
+    chosen = [thinned(np.flatnonzero(column > 0), max_frames) for column in weights.T]
     images = np.empty((len(wanted), *movie.shape[1:]), np.float32)
     for k, frames in enumerate(chosen):
         total = np.zeros(movie.shape[1:])
@@ -378,13 +379,6 @@ def _standing(line_angles: NDArray[np.float64], tolerance: float) -> NDArray[np.
     return np.sort(np.round(np.mod(found, 360.0), 6) % 360.0)
 
 
-def _thin(numbers: NDArray[np.intp], n: int | None) -> NDArray[np.intp]:
-    """Keep at most n of them, evenly spread."""
-    if n is None or len(numbers) <= n:
-        return numbers
-    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(np.intp)])
-
-
 def _blocks(frames: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[NDArray[np.intp]]:
     size = max(int(BLOCK_BYTES // (4 * shape[-1] * shape[-2])), 1)
     for first in range(0, len(frames), size):
@@ -413,7 +407,7 @@ def _group(
     weights = (inside[:, np.newaxis] & (nearest[:, np.newaxis] == np.arange(len(wanted)))) * 1.0
     found = np.unique(np.round(np.mod(middle[usable], 360.0)) % 360.0)
     weights, wanted = _without_missing(weights, wanted, found, missing)
-    return [_thin(np.flatnonzero(column), max_frames) for column in weights.T], wanted
+    return [thinned(np.flatnonzero(column), max_frames) for column in weights.T], wanted
 
 
 def _derotated_mean(

@@ -17,6 +17,7 @@ from derotation.maps.line_maps import LineAngles, LineMaps, Placement
 from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -419,7 +420,7 @@ def choose_frames(
         logger.info("%d frames are compared instead of %d, to save memory", affordable, n_frames)
     candidates = np.flatnonzero(turned)
     wanted = max(min(n_frames, affordable), MIN_FRAMES)
-    return _thin(rest, MAX_REST_FRAMES), spread(candidates, middle[candidates], wanted)
+    return thinned(rest, MAX_REST_FRAMES), spread(candidates, middle[candidates], wanted)
 
 
 def _lit_ones(
@@ -470,13 +471,6 @@ def most_turned(sample: Sample, n: int) -> NDArray[np.int64]:
     enough = min(0.5, float(np.sort(strength)[-min(8, len(strength))]))
     candidates = np.flatnonzero(strength >= enough)
     return spread(candidates, middle[candidates], n)
-
-
-def _thin(numbers: NDArray[np.intp], n: int) -> NDArray[np.int64]:
-    """Keep at most n of them, evenly spread."""
-    if len(numbers) <= n:
-        return numbers.astype(np.int64)
-    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)], np.int64)
 
 
 def _van_der_corput(n: int) -> NDArray[np.float64]:

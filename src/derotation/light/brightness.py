@@ -13,6 +13,7 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.numerics.means import mean_of_known
+from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
 
 __all__ = ["ANGLE_BINS", "Looks", "Parts", "angle_bins", "look", "measure_parts"]
@@ -137,8 +138,7 @@ def choose_frames(angles: Angles, n_frames: int) -> NDArray[np.int64]:
         members = np.flatnonzero(bins == b)
         slow = members[np.argsort(turned[members], kind="stable")]
         slow = np.sort(slow[: max(each, round(SLOW * len(slow)))])
-        spread = np.linspace(0, len(slow) - 1, min(each, len(slow))).round().astype(int)
-        chosen.append(usable[slow[spread]].astype(np.int64))
+        chosen.append(usable[thinned(slow, each)].astype(np.int64))
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.center_by_blobs import EllipseCenter
+from derotation.numerics.thinning import thinned
 from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, YELLOW
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ def _shown(estimate: EllipseCenter) -> "np.typing.NDArray[np.intp]":
     counts = estimate.fit.inliers.sum(axis=1)
     good = np.flatnonzero(counts >= np.quantile(counts, 0.4))
     by_radius = good[np.argsort(estimate.fit.radii[good], kind="stable")]
-    n = min(len(by_radius), MAX_SHOWN)
-    return by_radius[np.linspace(0, len(by_radius) - 1, n).round().astype(np.intp)]
+    return thinned(by_radius, MAX_SHOWN)
 
 
 def _draw_plane(estimate: EllipseCenter, ax: "Axes") -> None:

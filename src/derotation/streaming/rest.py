@@ -12,6 +12,7 @@ from derotation.io.movie import Movie
 from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.means import mean_of_known
+from derotation.numerics.thinning import thinned
 
 __all__ = ["Rest", "average_rest"]
 
@@ -50,8 +51,7 @@ def average_rest(
         nothing = np.full(movie.shape[1:], np.nan)
         return Rest(nothing, nothing, nothing, 0)
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
-    n = min(len(numbers), MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1))
-    chosen = np.unique(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)])
+    chosen = thinned(numbers, min(MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1)))
     frames = movie.read(chosen)
     known = np.isfinite(frames)
     brightness: NDArray[np.float64] = np.mean(frames, axis=(1, 2), dtype=np.float64, where=known)

@@ -18,6 +18,7 @@ from derotation.maps.discs import disc
 from derotation.maps.line_maps import LineAngles, LineMaps
 from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
+from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.streaming.blocks import Block, derotated_blocks, read_together, writing
@@ -258,8 +259,7 @@ class _Examples:
         turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
         resting = np.setdiff1d(np.arange(len(middle)), turning)
         order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]
-        n = min(len(order), N_EXAMPLES - 1)
-        chosen = order[np.linspace(0, len(order) - 1, n).round().astype(int)] if n else order
+        chosen = thinned(order, N_EXAMPLES - 1)
         self.numbers = np.unique(np.concatenate([resting[:1], chosen])).astype(np.int64)
         self._kept: list[tuple[NDArray[Any], NDArray[Any]]] = []
 

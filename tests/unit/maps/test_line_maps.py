@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from derotation.maps import transforms
-from derotation.maps.corrections import Correction, composed, register, registered, unregister
+from derotation.maps.corrections import (
+    Correction,
+    composed,
+    register,
+    registered,
+    schema_with_corrections,
+    unregister,
+)
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
 
@@ -173,3 +180,15 @@ def test_corrections_without_parameters_or_with_zeros_are_not_asked(two_correcti
     rotation = transforms.line_maps(np.array([0.0]), (3.3, 4.7))
     found = composed(rotation, {"test_s": np.zeros(1)}, np.zeros(1), np.zeros(1))
     assert found is rotation
+
+
+def test_a_correction_brings_the_section_that_it_names():
+    schema = {"properties": {"n": {"type": "integer", "default": 3}}}
+    register(Correction(name="test_s", side="sample", schema=schema, section="test_section"))
+    try:
+        properties = schema_with_corrections()["properties"]
+    finally:
+        unregister("test_s")
+    assert properties["test_section"]["properties"] == schema["properties"]
+    assert "test_s" not in properties
+    assert "test_section" not in schema_with_corrections()["properties"]
