@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
+from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.means import mean_of_known
@@ -99,7 +100,7 @@ def mean_images_at_rest(
         If movie and angles do not belong together, or if there is no frame at a target; the
         message names the angles that are missing and those at which frames stand.
     """
-    _check_together(movie, angles)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     weights, wanted = _weigh_lines(
         angles.line_angles, angles.line_usable, targets, tolerance, near, missing
     )
@@ -283,15 +284,6 @@ def difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return wrapped(np.subtract(a, b, dtype=np.float64))
 
 
-def _check_together(movie: Movie, angles: LineAngles) -> None:
-    if angles.line_angles.shape != movie.shape[:2]:
-        raise InputError(
-            f"{movie.paths[0]}: the movie has {movie.shape[0]} frames of {movie.shape[1]} lines, "
-            f"but there are angles for {angles.line_angles.shape[0]} frames of "
-            f"{angles.line_angles.shape[1]} lines; parse the signals again with this movie"
-        )
-
-
 def _weigh_lines(
     line_angles: NDArray[np.float64],
     usable: NDArray[np.bool_],
@@ -394,7 +386,7 @@ def _group(
     missing: Missing,
 ) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
     """Sort frames by the angle in their middle: frames per target, targets."""
-    _check_together(movie, angles)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     wanted = _targets(targets)
     gaps = np.diff(wanted, append=wanted[0] + 360.0)
     reach = float(gaps.min()) / 2 if half_width is None else half_width

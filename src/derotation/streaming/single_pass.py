@@ -16,6 +16,7 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.discs import disc
 from derotation.maps.line_maps import LineAngles, LineMaps
+from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
 from derotation.numerics.thinning import thinned
@@ -233,21 +234,14 @@ def _check_alike(movie: Movie, other: Movie) -> None:
 def _check_together(
     movie: Movie, angles: Angles, calibration: Calibration, gain: NDArray[np.float32] | None
 ) -> None:
-    n_frames, height, width = movie.shape
+    _, height, width = movie.shape
     if gain is not None and gain.shape != (height, width):
         msg = (
             f"the gain has the shape {gain.shape}, but {movie.paths[0]} has frames of "
             f"{(height, width)} (height, width); estimate the illumination from this movie again"
         )
         raise InputError(msg)
-    if angles.line_angles.shape != (n_frames, height):
-        found_frames, found_lines = angles.line_angles.shape
-        msg = (
-            f"{movie.paths[0]}: the movie has {n_frames} frames of {height} lines, but there are "
-            f"angles for {found_frames} frames of {found_lines} lines; parse the signals again "
-            "with this movie"
-        )
-        raise MovieError(msg)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     calibration.check_shape(movie.shape, str(movie.paths[0]))
 
 
