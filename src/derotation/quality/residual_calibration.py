@@ -18,8 +18,9 @@ from derotation.calibration.geometry import (
     vector_to_tilt,
 )
 from derotation.errors import CenterError
+from derotation.images.choosing import MIN_FRAMES, spread
 from derotation.images.registration import Registration
-from derotation.images.sample import MIN_FRAMES, Lines, Sample, spread
+from derotation.images.sample import Lines, Sample
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.images.sample import spread
+from derotation.images.choosing import spread
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.degrees import wrapped

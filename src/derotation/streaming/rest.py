@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.images.choosing import reference_frames
 from derotation.images.offset import lit_frames
-from derotation.images.sample import reference_frames
 from derotation.io.movie import Movie
 from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
