@@ -115,6 +115,12 @@ def test_files_between_which_the_scanner_was_in_focus_mode():
     assert np.diff(scan.line_start[:, 0]).max() > (N_FRAMES * FRAME) * RATE
 
 
+def test_of_two_sets_of_blocks_none_is_guessed():
+    # 21 + 9 frames, or 17 + 13.
+    with pytest.raises(SignalError, match="the movie has 30 frames"):
+        read({"focus_before": (21, 17), "focus_after": (13, 9)}, n_frames=30)
+
+
 def test_a_block_with_extra_frames():
     scan, true, said = read({"focus_before": (40,), "extra_after": 2})
     assert_exact(scan, true)

@@ -91,3 +91,16 @@ def test_frames_without_angles_belong_to_no_segment():
     assert len(found) == 3
     nothing = np.full(lines.shape, np.nan)
     assert len(Segments.of(dataclasses.replace(angles, line_angles=nothing))) == 0
+
+
+def test_frames_can_be_left_out_of_their_segments():
+    found = Segments.of(angles_of([(6, 0), (8, 360), (5, 0)]))
+    usable = np.ones(19, bool)
+    usable[[0, 7, 14, 15, 16, 17, 18]] = False
+    fewer = found.only(usable)
+    assert [fewer.frames(k).tolist() for k in range(3)] == [
+        [1, 2, 3, 4, 5],
+        [6, 8, 9, 10, 11, 12, 13],
+        [],
+    ]
+    assert len(fewer) == len(found)
