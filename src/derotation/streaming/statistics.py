@@ -19,10 +19,9 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 3
+_VERSION = 4
 _SCALARS = (
     "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
-    "bidirectional",
 )  # fmt: skip
 _AXES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("coverage", "brightness", "correlation", "raw_correlation"), ("frame",)),
@@ -102,8 +101,6 @@ class Statistics:
     """Frames per second as the movie's files say, Hz; NaN if they do not."""
     offset: float
     """What the detector gives without light, gray values."""
-    bidirectional: bool
-    """Whether every second line was scanned from right to left."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as an uncompressed `.npz`."""
