@@ -34,6 +34,8 @@ SURE_ERRORS, SURE_PX = 6.0, 0.25
 SIGNIFICANT, LEAST_PX = 3.0, 0.05
 # It has changed if parts of the session differ by so many standard uncertainties and this (px).
 CHANGED, LEAST_CHANGE_PX = 4.0, 0.2
+# Parts whose phase is known worse (px) have too little light: there another shift may fit as well.
+MAX_SD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -253,7 +255,7 @@ def _verdicts(
         verdict = Verdict(topic="scan", code="corrected", says=says, figures=figures)
     values = np.array([one.phase_px for one in along])
     sds = np.array([one.sd_px for one in along])
-    told = np.array([one.trusted for one in along])
+    told = np.array([one.trusted for one in along]) & (sds < MAX_SD)
     if told.sum() < 2:
         return (verdict,)
     off = np.where(told, np.abs(values - found.phase_px), 0.0)

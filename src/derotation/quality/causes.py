@@ -42,6 +42,8 @@ SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
 # The phase has changed if a part of the session differs by so many uncertainties, and this (px).
 PHASE_CHANGE_ERRORS, PHASE_CHANGE_PX = 4.0, 0.2
+# Parts whose phase is known worse (px) have too little light: there another shift may fit as well.
+PHASE_MAX_SD = 0.1
 # Pixels, and fewest frames, that tell the directions of scanning.
 DIRECTION_PIXELS, MIN_DIRECTION_FRAMES = 4e6, 12
 # Fast frames: this quantile of the turn within a frame.
@@ -284,13 +286,16 @@ def bidi_phase_change(
 
     A sample that seems to have `moved` by no more than that seems so because of it.
     """
-    told = np.flatnonzero(np.isfinite(statistics.phase_px + statistics.phase_sd_px))
+    sure = np.nan_to_num(statistics.phase_sd_px, nan=np.inf) < PHASE_MAX_SD
+    told = np.flatnonzero(sure & np.isfinite(statistics.phase_px))
     if not angles.at_rest.any() or len(told) < 2:
         return Measured(said="Not measured: there are not two parts at rest to compare.")
     phase, sd = statistics.phase_px[told], statistics.phase_sd_px[told]
     usual = float(np.median(phase))
     off = np.abs(phase - usual)
-    if not np.any(off > np.maximum(PHASE_CHANGE_ERRORS * sd, PHASE_CHANGE_PX)):
+    # All parts have as much light: none is known much better than the others.
+    least = np.maximum(sd, np.median(sd))
+    if not np.any(off > np.maximum(PHASE_CHANGE_ERRORS * least, PHASE_CHANGE_PX)):
         return Measured(
             value=0.0,
             said=f"The phase of the scan does not change ({np.ptp(phase):.2f} px at most).",

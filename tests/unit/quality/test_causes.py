@@ -267,6 +267,21 @@ def test_a_phase_that_changes(two_ways, tmp_path):
     assert wrong[along.first > first].all()
 
 
+def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
+    quality, statistics = judged(recording, tmp_path)
+    phase, sd = np.array([0.3, -0.31, 0.82, 0.0]), np.array([0.24, 0.149, 1.06, 0.05])
+    dark = dataclasses.replace(
+        statistics,
+        phase_px=phase,
+        phase_sd_px=sd,
+        phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
+    )
+    arguments = angles_of(recording), quality.along, causes.sample_moved(quality.along)
+    assert causes.bidi_phase_change(dark, *arguments).value is None
+    known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))
+    assert causes.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)
+
+
 def test_a_phase_that_changes_explains_no_larger_movement(two_ways, tmp_path):
     at = half_of(two_ways)
     movie = two_ways.movie.copy()
