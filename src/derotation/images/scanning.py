@@ -105,7 +105,14 @@ def _estimate(
         return _seen(movie, angles, asked)
     if bidirectional is False:
         says = "Lines were scanned in one direction."
-        return _answer(False, 0.0, Verdict(topic="scan", code="one_way", says=says))
+        doubt = asked not in ("auto", 0)
+        if doubt:
+            says += (
+                " The phase of {phase:.2f} px that was given (scan.bidi_phase) is not corrected."
+            )
+        figures = {} if asked == "auto" else {"phase": float(asked)}
+        one_way = Verdict(topic="scan", code="one_way", says=says, figures=figures, doubt=doubt)
+        return _answer(False, 0.0, one_way)
     if asked != "auto":
         says = "Lines were scanned in both directions; a phase of {phase:.2f} px was given."
         given = Verdict(topic="scan", code="given", says=says, figures={"phase": float(asked)})

@@ -66,7 +66,13 @@ def test_what_is_given_is_not_measured(tmp_path):
     assert scan_of(recording, tmp_path, asked=1.25).phase_px == 1.25
     implied = scan_of(recording, tmp_path, bidirectional=None, asked=1.25)
     assert (implied.bidirectional, implied.phase_px) == (True, 1.25)
-    assert scan_of(recording, tmp_path, bidirectional=False).verdicts[0].code == "one_way"
+    one_way = scan_of(recording, tmp_path, bidirectional=False)
+    assert (one_way.verdicts[0].code, one_way.trusted) == ("one_way", True)
+    ignored = scan_of(recording, tmp_path, bidirectional=False, asked=1.25)
+    assert (ignored.phase_px, ignored.trusted) == (0, False)
+    assert "The phase of 1.25 px that was given (scan.bidi_phase) is not corrected" in (
+        ignored.statement
+    )
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.5])
