@@ -102,6 +102,10 @@ class Events:
     """Low level, high level and threshold of each channel, V."""
     rotation_lost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Sample from which on the angle is not known, because the rotation stalled; else infinite."""
+    rotation_seen_to_turn: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """By how many degrees a lost rotation has turned at its end, as the movie shows; else NaN."""
+    frame_unknown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Frames of which nothing tells which frame of the clocks they are, shape (n_frames,)."""
     frame_offset: int = 0
     """How many of the spare frames come before the movie's first one."""
     frame_offsets_possible: tuple[int, ...] = (0,)
@@ -124,6 +128,10 @@ class Events:
     def __post_init__(self) -> None:
         if len(self.rotation_lost) != self.n_rotations:
             object.__setattr__(self, "rotation_lost", np.full(self.n_rotations, np.inf))
+        if len(self.rotation_seen_to_turn) != self.n_rotations:
+            object.__setattr__(self, "rotation_seen_to_turn", np.full(self.n_rotations, np.nan))
+        if len(self.frame_unknown) != len(self.line_start):
+            object.__setattr__(self, "frame_unknown", np.zeros(len(self.line_start), np.bool_))
 
     @property
     def n_rotations(self) -> int:
@@ -152,6 +160,22 @@ class Events:
             possible = ", ".join(map(str, self.frame_offsets_possible))
             raise InputError(f"A frame offset of {offset} is not possible; there are {possible}.")
         return self.with_clock_frames(np.arange(len(self.line_start)) + offset)
+
+    def of_all_clock_frames(self) -> Self:
+        """Take all frames that may be the movie's, as if the movie had that many."""
+        line_start = self._all(self.line_start, self.spare_line_start)
+        return replace(
+            self,
+            line_start=line_start,
+            line_repaired=self._all(self.line_repaired, self.spare_line_repaired),
+            frame_start=line_start[:, 0].copy(),
+            frame_end=line_start[:, -1] + self.line_duration,
+            frame_offset=0,
+            frame_offsets_possible=(0,),
+            spare_line_start=np.zeros((0, line_start.shape[1])),
+            spare_line_repaired=np.zeros((0, line_start.shape[1]), np.bool_),
+            frame_unknown=np.zeros(len(line_start), np.bool_),
+        )
 
     def with_clock_frames(self, index: ArrayLike) -> Self:
         """Say which frame of the clocks each frame of the movie is, also if one was lost between.
@@ -203,10 +227,14 @@ class Events:
         self, own: NDArray[Any], spare: NDArray[Any], index: NDArray[np.int64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Choose among the movie's and the spare frames; also those that are left at the ends."""
+        every = self._all(own, spare)
+        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
+
+    def _all(self, own: NDArray[Any], spare: NDArray[Any]) -> NDArray[Any]:
+        """Put the spare frames before and after the movie's."""
         spare = spare.reshape(-1, own.shape[1])
         before, after = spare[: self.frame_offset], spare[self.frame_offset :]
-        every = np.concatenate([before, own, after])
-        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
+        return np.concatenate([before, own, after])
 
     def save(
         self,

@@ -1,0 +1,158 @@
+"""How much frames correlate with the sample at rest if they are turned back by given angles."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.calibration.geometry import Geometry, best_correlated
+from derotation.images.sample import Lines, Sample
+from derotation.io.movie import Movie
+from derotation.maps.timing import LineTiming
+from derotation.maps.transforms import image_center
+from derotation.numerics.binning import binned
+
+__all__ = ["clearly_above", "correlations", "every_nth", "mean_frame", "noise_of", "sign_that_fits"]
+
+# Pictures are compared at about this size (px).
+SIZE = 128
+FRAMES_AT_ONCE = 16
+# One choice fits better than another by so many standard errors, and by so much correlation.
+MIN_ERRORS, MIN_DIFFERENCE = 4.0, 0.01
+# Frames that tell the sign of the angles.
+SIGN_FRAMES = 16
+
+
+def mean_frame(movie: Movie, numbers: NDArray[np.intp], most: int = 64) -> NDArray[np.float32]:
+    """Average at most so many frames, evenly spread over those given; shape (y, x)."""
+    chosen = every_nth(numbers, most)
+    total = np.zeros(movie.shape[1:])
+    for first in range(0, len(chosen), FRAMES_AT_ONCE):
+        total += movie.read(chosen[first : first + FRAMES_AT_ONCE]).sum(axis=0, dtype=np.float64)
+    return (total / len(chosen)).astype(np.float32)
+
+
+def every_nth(numbers: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Keep at most so many of some numbers, evenly spread."""
+    if len(numbers) <= most:
+        return numbers
+    return numbers[np.linspace(0, len(numbers) - 1, most).round().astype(int)]
+
+
+def correlations(
+    rest: NDArray[np.float32],
+    frames: NDArray[np.generic],
+    choices: Sequence[NDArray[np.float64]],
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """Turn frames back by several choices of their angles, and correlate them with a picture.
+
+    The correlation is taken at its peak, wherever that is: the center need not be known.
+
+    Parameters
+    ----------
+    rest : ndarray of shape (y, x)
+        The sample at rest, at angle 0.
+    frames : ndarray of shape (n, y, x)
+        Frames as recorded.
+    choices : sequence of ndarray of shape (n, y)
+        Angles of their lines, degrees.
+    threads : int
+        Threads that share the frames.
+
+    Returns
+    -------
+    ndarray of shape (n_choices, n)
+    """
+    factor = max(min(rest.shape) // SIZE, 1)
+    small, few = binned(rest, factor), binned(frames, factor)
+    place = Geometry.about(image_center(small.shape))
+    found = []
+    for angles in choices:
+        still = np.zeros_like(angles)
+        lines = Lines(
+            line_angles=angles, line_speeds=still, line_times_s=still, sample_timing=LineTiming()
+        ).binned(factor)
+        sample = Sample(
+            reference=small,
+            parts=np.zeros((1, *small.shape), np.float32),
+            numbers=np.arange(len(few)),
+            frames=few,
+            lines=lines,
+            time_s=np.arange(len(few), dtype=np.float64),
+            n_rest=1,
+        )
+        found.append(best_correlated(sample, [place], threads)[1][0])
+    return np.stack(found)
+
+
+def sign_that_fits(
+    movie: Movie,
+    rest: NDArray[np.float32],
+    choices: NDArray[np.float64],
+    numbers: NDArray[np.intp],
+    threads: int = 1,
+) -> int:
+    """Tell with which sign angles fit better: the configured one may be wrong, as others find.
+
+    Parameters
+    ----------
+    movie : Movie
+    rest : ndarray of shape (y, x)
+        The sample at rest, at angle 0.
+    choices : ndarray of shape (n_choices, n_frames, y)
+        Angles of the lines of all frames, degrees.
+    numbers : ndarray of shape (n,)
+        Frames that turn, of which a few are compared.
+    threads : int
+        Threads that share them.
+
+    Returns
+    -------
+    {1, -1}
+    """
+    some = every_nth(numbers, SIGN_FRAMES)
+    if not len(some):
+        return 1
+    frames = movie.read(some)
+    plus, minus = (
+        correlations(rest, frames, sign * choices[:, some], threads).mean(axis=1).max()
+        for sign in (1, -1)
+    )
+    return 1 if plus >= minus else -1
+
+
+def noise_of(correlation: NDArray[np.float64]) -> float:
+    """Tell by how much the difference of two choices scatters from frame to frame.
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (n_choices, n)
+
+    Returns
+    -------
+    float
+        The largest of all pairs of neighboring choices, from successive frames.
+    """
+    if correlation.shape[1] < 3:
+        return 0.0
+    steps = np.diff(np.diff(correlation, axis=0), axis=1)
+    # The usual deviation from the median, as a standard deviation of single frames.
+    usual = np.median(np.abs(steps - np.median(steps, axis=1, keepdims=True)), axis=1)
+    return 1.4826 * float(usual.max()) / float(np.sqrt(2))
+
+
+def clearly_above(gain: NDArray[np.float64], noise: float) -> bool:
+    """Tell whether gains of several frames are more than chance.
+
+    Parameters
+    ----------
+    gain : ndarray of shape (n,)
+        By how much each frame correlates more.
+    noise : float
+        Standard deviation of one of them, at least.
+    """
+    if len(gain) < 2:
+        return False
+    error = max(float(np.std(gain, ddof=1)), noise) / float(np.sqrt(len(gain)))
+    return bool(gain.mean() > max(MIN_DIFFERENCE, MIN_ERRORS * error))

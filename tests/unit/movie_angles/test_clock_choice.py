@@ -1,0 +1,116 @@
+"""Frames that the clocks count and the movie does not have: the movie says which they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from derotation.io.movie import open_movie
+from derotation.io.signals import ROLES, AnalogSignals
+from derotation.io.stimulus import Stimulus
+from derotation.movie_angles.clock_choice import _path, choose_clock_frames
+from derotation.signals.angles import interpolate_angles
+from derotation.signals.events import parse_signals
+from derotation.simulate import simulate_recording
+
+STIMULUS = Stimulus(speed=np.array([100.0, 150.0]), direction=np.array([1, -1], np.int8), path=Path("s.csv"))
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate_recording(
+        shape=(64, 64), frame_rate=10, sampling_rate=10_000, stimulus=((100, 1), (150, -1)),
+        rest_before_s=1, rest_between_s=1, rest_after_s=1, n_cells=25, photons_per_pixel=30,
+        calcium=False, center_offset=(3, -2), seed=5, lead_s=0.3, tail_s=0.3,
+    )  # fmt: skip
+
+
+def signals_of(recording):
+    samples = np.asarray(recording.signals, np.float32)
+    return AnalogSignals(Path("signals.npy"), samples, {role: k for k, role in enumerate(ROLES)})
+
+
+def settle(recording, frames, folder, *, movie=None, skip=0):
+    """Parse with only some frames in the movie, and let it choose."""
+    pixels = recording.movie if movie is None else movie
+    tifffile.imwrite(folder / "movie.tif", pixels[frames], photometric="minisblack")
+    signals = signals_of(recording)
+    with open_movie(folder / "movie.tif") as opened:
+        events = parse_signals(
+            signals, n_frames=len(frames), lines_per_frame=64, sampling_rate=10_000,
+            protocol="full", stimulus=STIMULUS,
+        )  # fmt: skip
+        found = choose_clock_frames(opened, events, protocol="full")
+    return found, interpolate_angles(found, protocol="full").line_angles
+
+
+def off(angles, recording, frames):
+    return np.abs((angles - recording.line_angles[frames] + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 1), (1, 0), (2, 0), (3, 3), (0, 6)], ids=lambda n: str(n)
+)
+def test_extra_frames_at_either_end(recording, tmp_path, start, end):
+    n = len(recording.movie)
+    frames = np.arange(start, n - end)
+    found, angles = settle(recording, frames, tmp_path)
+    assert off(angles, recording, frames).max() < 0.05
+    (repair,) = [one for one in found.repairs if one.code == "clock_frames_by_movie"]
+    assert f"skip_start: {start}" in repair.text
+    assert found.frame_offset == start
+    assert not found.anomalies
+
+
+@pytest.mark.parametrize("lost", [[16], [20], [31], [44], [70], [18, 75]], ids=str)
+def test_frames_lost_in_the_middle(recording, tmp_path, lost):
+    frames = np.setdiff1d(np.arange(len(recording.movie)), lost)
+    found, angles = settle(recording, frames, tmp_path)
+    known = np.isfinite(angles).all(axis=1)
+    assert off(angles[known], recording, frames[known]).max() < 0.05
+    # At most those next to a loss are given up.
+    assert np.all(np.abs(np.flatnonzero(~known)[:, None] - lost).min(axis=1, initial=99) < 4)
+    (repair,) = [one for one in found.repairs if one.code == "clock_frames_by_movie"]
+    assert repair.count == len(lost)
+
+
+def test_the_sign_of_the_angles_need_not_be_right(recording, tmp_path):
+    mirrored = recording.movie[:, :, ::-1]
+    frames = np.arange(2, len(mirrored))
+    found, _ = settle(recording, frames, tmp_path, movie=mirrored)
+    assert found.frame_offset == 2
+
+
+def test_noise_tells_nothing(recording, tmp_path):
+    rng = np.random.default_rng(1)
+    frames = np.arange(len(recording.movie) - 1)
+    noise = rng.poisson(100, recording.movie.shape).astype(np.uint16)
+    found, _ = settle(recording, frames, tmp_path, movie=noise)
+    assert found.frame_offset == 0
+    (odd,) = found.anomalies
+    assert odd.code == "clock_frames_untold"
+    assert "signals.frames" in odd.text
+
+
+def test_nothing_is_read_if_nothing_is_open(recording):
+    signals = signals_of(recording)
+    events = parse_signals(
+        signals, n_frames=len(recording.movie), lines_per_frame=64, sampling_rate=10_000,
+        protocol="full", stimulus=STIMULUS,
+    )  # fmt: skip
+    assert choose_clock_frames(None, events, protocol="full") is events
+
+
+def test_a_path_never_goes_back():
+    rng = np.random.default_rng(0)
+    gain = rng.normal(0, 1, (4, 50))
+    path = _path(gain, 0.0)
+    assert np.all(np.diff(path) >= 0)
+
+    def score(path):
+        return gain[path, np.arange(50)].sum()
+
+    for _ in range(200):
+        other = np.sort(rng.integers(0, 4, 50))
+        assert score(other) <= score(path) + 1e-9
