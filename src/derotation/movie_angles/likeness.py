@@ -18,7 +18,8 @@ __all__ = ["clearly_above", "correlations", "every_nth", "mean_frame", "noise_of
 SIZE = 128
 FRAMES_AT_ONCE = 16
 # One choice fits better than another by so many standard errors, and by so much correlation.
-MIN_ERRORS, MIN_DIFFERENCE = 4.0, 0.01
+# Most of the frames have to say so.
+MIN_ERRORS, MIN_DIFFERENCE, MOST = 4.0, 0.01, 0.75
 # Frames that tell the sign of the angles.
 SIGN_FRAMES = 16
 
@@ -150,9 +151,12 @@ def clearly_above(gain: NDArray[np.float64], noise: float) -> bool:
     gain : ndarray of shape (n,)
         By how much each frame correlates more.
     noise : float
-        Standard deviation of one of them, at least.
+        Standard deviation of one of them by chance.
+
+    Notes
+    -----
+    How much a frame gains depends on its speed, so that the scatter of the gains says nothing.
     """
-    if len(gain) < 2:
+    if len(gain) < 2 or np.mean(gain > 0) < MOST:
         return False
-    error = max(float(np.std(gain, ddof=1)), noise) / float(np.sqrt(len(gain)))
-    return bool(gain.mean() > max(MIN_DIFFERENCE, MIN_ERRORS * error))
+    return bool(gain.mean() > max(MIN_DIFFERENCE, MIN_ERRORS * noise / np.sqrt(len(gain))))
