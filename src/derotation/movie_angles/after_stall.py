@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.io.movie import Movie
-from derotation.movie_angles.likeness import correlations, mean_frame, sign_that_fits
+from derotation.movie_angles.likeness import correlations, mean_frame, sign_that_fits, turn_left
 from derotation.numerics.degrees import is_whole_turn, wrapped
-from derotation.numerics.parabola import top_offset
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events
 from derotation.signals.repairs import Repair
@@ -21,8 +20,8 @@ __all__ = ["find_angles_after_stalls"]
 
 NDFloat = NDArray[np.float64]
 
-# The circle is searched in such steps, and then around the best one (degrees).
-COARSE, FINE, FINE_REACH = 3.0, 0.5, 4.0
+# The circle is searched in such steps (degrees).
+COARSE = 3.0
 # What is found has to correlate by so much more than anything further away than this (degrees).
 DISTINCT, FAR = 0.1, 12.0
 MIN_CORRELATION = 0.5
@@ -94,10 +93,9 @@ def _turned(
     far = np.abs(wrapped(coarse - best)) > FAR
     if found.max() < MIN_CORRELATION or found.max() - found[far].max() < DISTINCT:
         return None
-    fine = best + np.arange(-FINE_REACH, FINE_REACH + FINE / 2, FINE)
-    found = fits(fine)
-    top = int(np.clip(np.argmax(found), 1, len(fine) - 2))
-    angle = float(fine[top]) + FINE * float(top_offset(*found[top - 1 : top + 2]))
+    angle = best + turn_left(rest, picture, best)
+    if abs(angle - best) > COARSE:
+        return None
     turning = np.flatnonzero(before.turned)
     # The configuration may say the wrong sign, or one that is not known here.
     wired = sign_that_fits(movie, rest, before.line_angles[None], turning, threads)

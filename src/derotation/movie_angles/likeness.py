@@ -1,18 +1,23 @@
 """How much frames correlate with the sample at rest if they are turned back by given angles."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.geometry import Geometry, best_correlated
+from derotation.images.comparison import radius
+from derotation.images.registration import Registration
 from derotation.images.sample import Lines, Sample
 from derotation.io.movie import Movie
+from derotation.maps import transforms
+from derotation.maps.line_maps import Placement
 from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import image_center
 from derotation.numerics.binning import binned
 
-__all__ = ["clearly_above", "correlations", "every_nth", "mean_frame", "noise_of", "sign_that_fits"]
+__all__ = ["clearly_above", "correlations", "every_nth", "mean_frame", "noise_of", "sign_that_fits", "turn_left"]
 
 # Pictures are compared at about this size (px).
 SIZE = 128
@@ -20,6 +25,8 @@ FRAMES_AT_ONCE = 16
 # One choice fits better than another by so many standard errors, and by so much correlation.
 # Most of the frames have to say so.
 MIN_ERRORS, MIN_DIFFERENCE, MOST = 4.0, 0.01, 0.75
+# How pictures are smoothed (px) to tell by how much they are turned, and how often that is looked at.
+FINE_SMOOTHING, FINE_ROUNDS = 2.0, 6
 # Frames that tell the sign of the angles.
 SIGN_FRAMES = 16
 
@@ -68,23 +75,69 @@ def correlations(
     factor = max(min(rest.shape) // SIZE, 1)
     small, few = binned(rest, factor), binned(frames, factor)
     place = Geometry.about(image_center(small.shape))
-    found = []
-    for angles in choices:
-        still = np.zeros_like(angles)
-        lines = Lines(
-            line_angles=angles, line_speeds=still, line_times_s=still, sample_timing=LineTiming()
-        ).binned(factor)
-        sample = Sample(
-            reference=small,
-            parts=np.zeros((1, *small.shape), np.float32),
-            numbers=np.arange(len(few)),
-            frames=few,
-            lines=lines,
-            time_s=np.arange(len(few), dtype=np.float64),
-            n_rest=1,
-        )
-        found.append(best_correlated(sample, [place], threads)[1][0])
-    return np.stack(found)
+    samples = (_sample(small, few, _lines(angles).binned(factor)) for angles in choices)
+    return np.stack([best_correlated(sample, [place], threads)[1][0] for sample in samples])
+
+
+def turn_left(rest: NDArray[np.float32], picture: NDArray[np.float32], angle: float) -> float:
+    """Tell by how much a picture at rest is left turned that was turned back by an angle.
+
+    Parameters
+    ----------
+    rest : ndarray of shape (y, x)
+        The sample at rest, at angle 0.
+    picture : ndarray of shape (y, x)
+        The sample at rest at another angle.
+    angle : float
+        That angle within some degrees.
+
+    Returns
+    -------
+    float
+        Degrees to be added to it.
+    """
+    sample = _sample(rest, picture[None], _lines(np.full((1, len(rest)), angle)))
+    registration = Registration(sample, 1)
+    guess = _Shifted(Geometry.about(image_center(rest.shape)))
+    shift = registration.shifts(guess)[0][0]
+    guess = _Shifted(guess.placement, (float(shift[0]), float(shift[1])))
+    values = registration.affine(guess, smoothing=FINE_SMOOTHING, iterations=FINE_ROUNDS).values[0]
+    x_by_y, y_by_x = values[3] / radius(rest.shape), values[4] / radius(rest.shape)
+    return float(np.rad2deg((y_by_x - x_by_y) / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shifted:
+    """A placement after which pictures are shifted back."""
+
+    placement: Placement
+    shift: tuple[float, float] = (0.0, 0.0)
+    lag_ms: float = 0.0
+
+    def maps(
+        self, angles: NDArray[np.float64], times_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        maps = self.placement.maps(angles, times_s)
+        return transforms.compose(transforms.translations(-np.asarray(self.shift)), maps)
+
+
+def _lines(angles: NDArray[np.float64]) -> Lines:
+    still = np.zeros_like(angles)
+    return Lines(
+        line_angles=angles, line_speeds=still, line_times_s=still, sample_timing=LineTiming()
+    )
+
+
+def _sample(rest: NDArray[np.float32], frames: NDArray[np.generic], lines: Lines) -> Sample:
+    return Sample(
+        reference=rest,
+        parts=np.zeros((1, *rest.shape), np.float32),
+        numbers=np.arange(len(frames)),
+        frames=frames,
+        lines=lines,
+        time_s=np.arange(len(frames), dtype=np.float64),
+        n_rest=1,
+    )
 
 
 def sign_that_fits(
