@@ -141,7 +141,11 @@ def _with_turn(events: Events, k: int, turned: float, fit: float) -> Events:
         "known."
     )
     repair = Repair(
-        code="angle_after_stall", channel="rotation_ticks", count=1, text=text, places=(lost / rate,)
+        code="angle_after_stall",
+        channel="rotation_ticks",
+        count=1,
+        text=text,
+        places=(lost / rate,),
     )
     return dataclasses.replace(
         events, rotation_seen_to_turn=seen, repairs=(*events.repairs, repair)

@@ -1,11 +1,12 @@
 """Which of the frames that the clocks count are the movie's, as the movie shows it.
 
-Where the clocks count some frames more than the movie has, the signals do not tell whether they come
-before it, after it, or were lost in the middle of it. While the sample turns, the movie does: a
-frame that is turned back by the angles of another one is less like the sample at rest.
+Where the clocks count some frames more than the movie has, the signals do not tell whether they
+come before it, after it, or were lost in the middle of it. While the sample turns, the movie does:
+a frame that is turned back by the angles of another one is less like the sample at rest.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -211,7 +212,7 @@ def _chosen(
     after = f"{counted(left, 'frame')} left out at the end" if left else ""
     lost = [
         f"{counted(b.offset - a.offset, 'frame')} lost before frame {b.first} of the movie"
-        for a, b in zip(runs[:-1], runs[1:], strict=True)
+        for a, b in itertools.pairwise(runs)
     ]
     what = "; ".join(filter(None, [before, *lost, after]))
     found = f"The clocks count {counted(n_extra, 'frame')} that the movie does not have"
@@ -228,7 +229,8 @@ def _chosen(
             "they get no angle."
         )
     text = (
-        f"{found}. By what the movie shows, {what}{key}. Correlation with the sample at rest: {fit:.2f}.{doubt}"
+        f"{found}. By what the movie shows, {what}{key}. Correlation with the sample at rest: "
+        f"{fit:.2f}.{doubt}"
     )
     chosen = events.with_clock_frames(index + offset)
     places = [float(chosen.frame_start[run.first]) / events.sampling_rate for run in runs[1:]]

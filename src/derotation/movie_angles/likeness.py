@@ -17,7 +17,15 @@ from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import image_center
 from derotation.numerics.binning import binned
 
-__all__ = ["clearly_above", "correlations", "every_nth", "mean_frame", "noise_of", "sign_that_fits", "turn_left"]
+__all__ = [
+    "clearly_above",
+    "correlations",
+    "every_nth",
+    "mean_frame",
+    "noise_of",
+    "sign_that_fits",
+    "turn_left",
+]
 
 # Pictures are compared at about this size (px).
 SIZE = 128
@@ -25,7 +33,8 @@ FRAMES_AT_ONCE = 16
 # One choice fits better than another by so many standard errors, and by so much correlation.
 # Most of the frames have to say so.
 MIN_ERRORS, MIN_DIFFERENCE, MOST = 4.0, 0.01, 0.75
-# How pictures are smoothed (px) to tell by how much they are turned, and how often that is looked at.
+# How pictures are smoothed (px) to tell by how much they are turned, and how often they are looked
+# at for that.
 FINE_SMOOTHING, FINE_ROUNDS = 2.0, 6
 # Frames that tell the sign of the angles.
 SIGN_FRAMES = 16

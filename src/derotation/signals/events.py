@@ -130,8 +130,8 @@ class Events:
             object.__setattr__(self, "rotation_lost", np.full(self.n_rotations, np.inf))
         if len(self.rotation_seen_to_turn) != self.n_rotations:
             object.__setattr__(self, "rotation_seen_to_turn", np.full(self.n_rotations, np.nan))
-        if len(self.frame_unknown) != len(self.line_start):
-            object.__setattr__(self, "frame_unknown", np.zeros(len(self.line_start), np.bool_))
+        if len(self.frame_unknown) != len(self.line_repaired):
+            object.__setattr__(self, "frame_unknown", np.zeros(len(self.line_repaired), np.bool_))
 
     @property
     def n_rotations(self) -> int:

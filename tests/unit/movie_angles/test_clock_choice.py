@@ -14,7 +14,9 @@ from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_recording
 
-STIMULUS = Stimulus(speed=np.array([100.0, 150.0]), direction=np.array([1, -1], np.int8), path=Path("s.csv"))
+STIMULUS = Stimulus(
+    speed=np.array([100.0, 150.0]), direction=np.array([1, -1], np.int8), path=Path("s.csv")
+)
 
 
 @pytest.fixture(scope="module")
