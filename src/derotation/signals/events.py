@@ -365,8 +365,8 @@ def parse_signals(
     protocol : {"full", "incremental", "free"}
         Rotations at various speeds with rests, one turn in steps, or any rotation at all.
     stimulus : Stimulus, optional
-        Speed and direction of each rotation; needed for ``full``, unless a channel tells the
-        direction, or something else than ticks the angle.
+        Speed and direction of each rotation. Without it speeds are those measured; where no channel
+        tells the direction, either, it is -1 for all, which is an anomaly in ``full``.
     clock_index : array_like of shape (n_frames,), optional
         Which of the frames that the clock counts each frame of the movie is, from 0 on: the
         clock counts every plane. Default: all, in order.
@@ -515,6 +515,8 @@ def _rotations_of_ticks(
             "angles.direction is channel, but no channel is named direction in "
             "signals.channel_order."
         )
+    if asked == "table" and stimulus is None and protocol == "full":
+        raise ConfigError("angles.direction is table, but the session has no stimulus table.")
     if asked in (1, -1):
         direction = always("direction", high=asked == 1, n_samples=n_samples)
     return find_rotations(

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.errors import InputError, SignalError
+from derotation.errors import SignalError
 from derotation.io.stimulus import Stimulus
 from derotation.signals import motor, tick_faults
 from derotation.signals.pulses import Pulses
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
+# The code of the anomaly that nothing tells directions.
+DIRECTIONS_UNKNOWN = "directions_unknown"
 # Ticks may come this long before the on-signal rises or after it falls, if they keep the rhythm.
 EDGE_LATENCY_S = 0.015
 # The next interval of a motor that stops is at most this many times the last one: the last two
@@ -149,10 +151,12 @@ def find_rotations(
         them is usable.
     """
     if rules.protocol == "full" and stimulus is None and direction is None:
-        raise InputError(
-            "The protocol full needs a stimulus table: it says in which direction each rotation "
-            "went. Give the session a stimulus, or a channel named direction, or use the protocol "
-            "incremental or free."
+        report.anomaly(
+            DIRECTIONS_UNKNOWN,
+            "rotation_ticks",
+            "Neither a stimulus table nor a channel named direction nor angles.direction says in "
+            "which direction each rotation went: -1 was taken for all, unless the movie tells.",
+            count=1,
         )
     finder = _Finder(on, ticks, rules, stimulus, report, n_samples, direction)
     return finder.find()

@@ -15,6 +15,7 @@ from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.movie_angles.after_stall import find_angles_after_stalls
 from derotation.movie_angles.clock_choice import choose_clock_frames
+from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
@@ -63,8 +64,8 @@ def run(
         The analog signals; None if a table has an angle for each frame or line, and nothing else
         was recorded.
     stimulus : path or None
-        The table of speeds and directions; needed for the protocol full if the angle comes from
-        ticks.
+        The table of speeds and directions; without one, speeds are those measured, and directions
+        come from a channel, from ``angles.direction`` or, in the protocol full, from the movie.
     protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
@@ -119,6 +120,7 @@ def run(
             )
             found = _with_frame_rate_checked(found, opened)
             found = choose_clock_frames(opened, found, protocol=protocol)
+            found = find_directions(opened, found)
             found = find_angles_after_stalls(opened, found, protocol=protocol)
     found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)

@@ -104,7 +104,6 @@ def test_stage_positions_are_numbers():
         (row(movie="raw"), "movie", "is a folder"),
         (row(signals="raw/m_1.tif"), "signals", "the path of a .npy, .bin, .h5"),
         (row(signals="raw/s.bin"), "signals", 'there is no file "raw/s.bin"'),
-        (row(stimulus=""), "stimulus", "the protocol full needs the table"),
         (row(stimulus="raw/none.csv"), "stimulus", "there is no file"),
         (row("a", "full", "raw/m_1.tif", "raw/s.npy", "raw/t.csv", "firsd"), "calibration",
          'neither a session of this sheet nor a file; did you mean "first"?'),
