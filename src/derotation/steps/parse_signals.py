@@ -15,6 +15,7 @@ from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.movie_angles.after_stall import find_angles_after_stalls
 from derotation.movie_angles.clock_choice import choose_clock_frames
+from derotation.movie_angles.delays import find_delays
 from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
@@ -98,6 +99,7 @@ def run(
         rows = read_rows(opened.shape[1], config["scan"].get("rows"))
         if recorded is None:
             found = _without_signals(opened, lines, rows, written, config)
+            found = find_delays(opened, found, protocol=protocol)
         else:
             found = parse_signals(
                 recorded,
