@@ -4,6 +4,7 @@ The motor's ticks do not tell it, but both rests are in the movie.
 """
 
 import dataclasses
+import logging
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from derotation.signals.events import Events
 from derotation.signals.repairs import Repair
 
 __all__ = ["find_angles_after_stalls"]
+
+logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
@@ -140,6 +143,7 @@ def _with_turn(events: Events, k: int, turned: float, fit: float) -> Events:
         f"{fit:.2f}): from {end / rate:.3f} s on angles count from there. In between they are not "
         "known."
     )
+    logger.warning("%s", text)
     repair = Repair(
         code="angle_after_stall",
         channel="rotation_ticks",

@@ -7,6 +7,7 @@ a frame that is turned back by the angles of another one is less like the sample
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -29,6 +30,8 @@ from derotation.signals.events import Events
 from derotation.signals.repairs import Repair, counted
 
 __all__ = ["choose_clock_frames"]
+
+logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 Correlate = Callable[[NDArray[np.intp]], NDFloat]
@@ -87,7 +90,7 @@ def choose_clock_frames(
     every = interpolate_angles(events.of_all_clock_frames(), protocol=protocol).line_angles
     n = len(events.line_start)
     angles = np.stack([every[k : k + n] for k in range(n_offsets)])
-    known = np.isfinite(angles).all(axis=(0, 2))
+    known = np.asarray(np.isfinite(angles).all(axis=(0, 2)))
     differ = np.abs(wrapped(angles - angles[:1])).max(axis=(0, 2), where=known[:, None], initial=0)
     telling = np.flatnonzero(known & (differ > TELLING))
     if not len(telling):
@@ -232,6 +235,7 @@ def _chosen(
         f"{found}. By what the movie shows, {what}{key}. Correlation with the sample at rest: "
         f"{fit:.2f}.{doubt}"
     )
+    logger.warning("%s", text)
     chosen = events.with_clock_frames(index + offset)
     places = [float(chosen.frame_start[run.first]) / events.sampling_rate for run in runs[1:]]
     repair = Repair(
@@ -261,14 +265,16 @@ def _with_words(events: Events, words: str) -> Events:
 
 def _untold(events: Events, why: str) -> Events:
     """Say that the movie does not tell its frames, so that somebody looks at them."""
+    text = (
+        "Which frames of the clocks are the movie's cannot be told from the movie, either: "
+        f"{why}. Say it by signals.frames."
+    )
+    logger.warning("%s", text)
     odd = Repair(
         code="clock_frames_untold",
         channel="frame_clock",
         count=len(events.frame_offsets_possible) - 1,
-        text=(
-            "Which frames of the clocks are the movie's cannot be told from the movie, either: "
-            f"{why}. Say it by signals.frames."
-        ),
+        text=text,
     )
     return dataclasses.replace(events, anomalies=(*events.anomalies, odd))
 

@@ -6,6 +6,7 @@ of Hennestad et al. 2021).
 """
 
 import dataclasses
+import logging
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from derotation.signals.events import Events
 from derotation.signals.repairs import Repair
 
 __all__ = ["find_delays"]
+
+logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
@@ -139,6 +142,7 @@ def _shifted(events: Events, delays: NDFloat) -> Events:
         "The angles of the table do not come when the movie shows them. By the movie, those of the "
         f"rotations come late by {shown} frames (up to {ms:.0f} ms), which is corrected."
     )
+    logger.warning("%s", text)
     repair = Repair(
         code="table_delays", channel="angles", count=int(np.count_nonzero(delays)), text=text
     )

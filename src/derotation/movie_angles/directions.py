@@ -1,6 +1,7 @@
 """In which direction each rotation went, where neither a table nor a channel says it."""
 
 import dataclasses
+import logging
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from derotation.signals.repairs import Repair
 from derotation.signals.rotations import DIRECTIONS_UNKNOWN
 
 __all__ = ["find_directions"]
+
+logger = logging.getLogger(__name__)
 
 # Turned frames of a rotation that are compared, at most.
 MOST_FRAMES = 16
@@ -65,6 +68,7 @@ def find_directions(movie: Movie, events: Events, *, threads: int = 1) -> Events
         "Neither a stimulus table nor a channel says in which directions the rotations went: by "
         f"the movie, they are {signs}, with speeds as measured."
     )
+    logger.warning("%s", text)
     repair = Repair(
         code="directions_by_movie", channel="rotation_ticks", count=len(direction), text=text
     )

@@ -53,13 +53,13 @@ def every_nth(numbers: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """Keep at most so many of some numbers, evenly spread."""
     if len(numbers) <= most:
         return numbers
-    return numbers[np.linspace(0, len(numbers) - 1, most).round().astype(int)]
+    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, most).round().astype(int)], np.intp)
 
 
 def correlations(
     rest: NDArray[np.float32],
     frames: NDArray[np.generic],
-    choices: Sequence[NDArray[np.float64]],
+    choices: Sequence[NDArray[np.float64]] | NDArray[np.float64],
     threads: int = 1,
 ) -> NDArray[np.float64]:
     """Turn frames back by several choices of their angles, and correlate them with a picture.
@@ -72,7 +72,7 @@ def correlations(
         The sample at rest, at angle 0.
     frames : ndarray of shape (n, y, x)
         Frames as recorded.
-    choices : sequence of ndarray of shape (n, y)
+    choices : sequence of ndarray of shape (n, y), or ndarray of shape (n_choices, n, y)
         Angles of their lines, degrees.
     threads : int
         Threads that share the frames.

@@ -48,9 +48,7 @@ def settle(recording, delays, folder, movie=None, sign=1):
     return found, rms(before), rms(after)
 
 
-@pytest.mark.parametrize(
-    "delays", [(1.3, -0.7, 0.4), (0.0, 1.5, -1.5), (0.8, 0.8, 0.8)], ids=str
-)
+@pytest.mark.parametrize("delays", [(1.3, -0.7, 0.4), (0.0, 1.5, -1.5), (0.8, 0.8, 0.8)], ids=str)
 def test_delays_of_each_rotation(recording, tmp_path, delays):
     found, before, after = settle(recording, delays, tmp_path)
     assert before > 2
