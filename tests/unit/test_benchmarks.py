@@ -56,6 +56,13 @@ def test_channels(tmp_path):
     assert all(row["two"] > 0 for row in figures["rounds"])
 
 
+def test_free(tmp_path):
+    figures = run("free", tmp_path, "--quick")
+    assert not missed(figures)
+    assert all(row["center_px"] < 0.2 for row in figures["movies"])
+    assert {row["source"].split()[0] for row in figures["angles"]} >= {"table", "voltage,"}
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)

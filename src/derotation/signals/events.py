@@ -22,6 +22,7 @@ from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
 from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
 from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
+from derotation.signals.quadrature import brought_back
 from derotation.signals.repairs import Repair, Report, counted
 from derotation.signals.roles import digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
@@ -458,6 +459,10 @@ def parse_signals(
         measured = measured_angle(
             source, angles, signals, pulses, table, line_start, scan.line_duration, report
         )
+        degrees = options["degrees_per_rotation"]
+        no_index = source == "quadrature" and not len(pulses.get("quadrature_index") or ())
+        if no_index and protocol == "full" and degrees is not None:
+            measured = brought_back(measured, float(degrees), report)
     return Events(
         sampling_rate=float(sampling_rate),
         n_samples=signals.n_samples,
