@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.io.movie import Movie
+from derotation.maps.transforms import image_center
 from derotation.movie_angles.likeness import (
     clearly_above,
     correlations,
     every_nth,
     mean_frame,
     noise_of,
+    rough_center,
     sign_that_fits,
 )
 from derotation.numerics.degrees import is_whole_turn, wrapped
@@ -103,14 +105,22 @@ def choose_clock_frames(
     picture = mean_frame(movie, rest)
     sign = sign_that_fits(movie, picture, angles, telling, threads)
 
-    def correlate(numbers: NDArray[np.intp]) -> NDFloat:
-        return correlations(picture, movie.read(numbers), sign * angles[:, numbers], threads)
+    center = image_center(picture.shape)
 
-    numbers = every_nth(telling, MOST_FRAMES)
-    found = correlate(numbers)
-    noise = noise_of(found)
+    def correlate(numbers: NDArray[np.intp]) -> NDFloat:
+        choices = sign * angles[:, numbers]
+        return correlations(picture, movie.read(numbers), choices, threads, center=center)
+
     # If the clocks count one frame too few, none was lost in the movie.
     too_few = any(one.code == "clock_frame_extrapolated" for one in events.repairs)
+    numbers = every_nth(telling, MOST_FRAMES)
+    found = correlate(numbers)
+    offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise_of(found))
+    # Once more about the center, which hardly depends on a few wrong angles.
+    chosen = sign * angles[offsets, numbers]
+    center = rough_center(picture, movie.read(numbers), chosen, threads)
+    found = correlate(numbers)
+    noise = noise_of(found)
     offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise)
     if not _fits(found, offsets, noise):
         offsets = np.full(len(numbers), int(np.argmax(found.mean(axis=1))))
@@ -121,6 +131,9 @@ def choose_clock_frames(
             f"{_listed(found.mean(axis=1))})",
         )
     runs, unknown, fits = [_Run(0, int(offsets[0]))], np.zeros(n, np.bool_), found.max(axis=0)
+    for frames in _doubtful_ends(found, offsets, SAME_ERRORS * noise):
+        span = telling[(telling >= numbers[frames[0]]) & (telling <= numbers[frames[-1]])]
+        unknown[span] = True
     for k in np.flatnonzero(np.diff(offsets)):
         before, after = int(offsets[k]), int(offsets[k + 1])
         bounds = (int(numbers[k]), int(numbers[k + 1]))
@@ -163,6 +176,28 @@ def _fits(correlation: NDFloat, path: NDArray[np.int64], noise: float) -> bool:
         if not all(clearly_above(own - other, noise) for other in others):
             return False
     return True
+
+
+def _doubtful_ends(
+    correlation: NDFloat, path: NDArray[np.int64], least: float
+) -> list[NDArray[np.intp]]:
+    """Find frames at either end that fit better with another offset, but too few to be sure.
+
+    A frame may have been lost just after the first ones, or just before the last ones.
+    """
+    n_offsets, n = correlation.shape
+    doubtful = []
+    for end, others in ((0, range(path[0])), (-1, range(path[-1] + 1, n_offsets))):
+        own = correlation[path[end]]
+        gains = [np.cumsum((correlation[other] - own)[:: 1 if end == 0 else -1])
+                 for other in others]  # fmt: skip
+        if not gains:
+            continue
+        best = max(gains, key=np.max)
+        if best.max() > least:
+            m = int(np.argmax(best)) + 1
+            doubtful.append(np.arange(m) if end == 0 else np.arange(n - m, n))
+    return doubtful
 
 
 def _place_of_loss(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.calibration.geometry import Geometry, best_correlated
+from derotation.calibration.geometry import Geometry, best_correlated, coarse_center
 from derotation.images.comparison import radius
 from derotation.images.registration import Registration
 from derotation.images.sample import Lines, Sample
@@ -23,6 +23,7 @@ __all__ = [
     "every_nth",
     "mean_frame",
     "noise_of",
+    "rough_center",
     "sign_that_fits",
     "turn_left",
 ]
@@ -61,6 +62,8 @@ def correlations(
     frames: NDArray[np.generic],
     choices: Sequence[NDArray[np.float64]] | NDArray[np.float64],
     threads: int = 1,
+    *,
+    center: tuple[float, float] | None = None,
 ) -> NDArray[np.float64]:
     """Turn frames back by several choices of their angles, and correlate them with a picture.
 
@@ -76,6 +79,9 @@ def correlations(
         Angles of their lines, degrees.
     threads : int
         Threads that share the frames.
+    center : tuple of float, optional
+        Center (x, y), pixels, where it is roughly known: frames that lie far off it keep more of
+        the sample in the picture. Default: that of the picture.
 
     Returns
     -------
@@ -83,9 +89,41 @@ def correlations(
     """
     factor = max(min(rest.shape) // SIZE, 1)
     small, few = binned(rest, factor), binned(frames, factor)
-    place = Geometry.about(image_center(small.shape))
+    # With binned pixels, as in derotation.maps.transforms.binned.
+    at = image_center(rest.shape) if center is None else center
+    place = Geometry.about(((at[0] + 0.5) / factor - 0.5, (at[1] + 0.5) / factor - 0.5))
     samples = (_sample(small, few, _lines(angles).binned(factor)) for angles in choices)
     return np.stack([best_correlated(sample, [place], threads)[1][0] for sample in samples])
+
+
+def rough_center(
+    rest: NDArray[np.float32],
+    frames: NDArray[np.generic],
+    angles: NDArray[np.float64],
+    threads: int = 1,
+) -> tuple[float, float]:
+    """Find the center of rotation to a few pixels, though some angles may be wrong.
+
+    Parameters
+    ----------
+    rest, frames, threads
+        As for :func:`correlations`.
+    angles : ndarray of shape (n, y)
+        Angles of the frames' lines, degrees.
+
+    Returns
+    -------
+    tuple of float
+        (x, y) in pixels; that of the picture if what is found lies outside of it.
+    """
+    factor = max(min(rest.shape) // SIZE, 1)
+    small, few = binned(rest, factor), binned(frames, factor)
+    middle = image_center(small.shape)
+    sample = _sample(small, few, _lines(angles).binned(factor))
+    x, y = coarse_center(Registration(sample, threads), Geometry.about(middle)).center
+    inside = 0 <= x < small.shape[1] and 0 <= y < small.shape[0]
+    x, y = (float(x), float(y)) if inside else middle
+    return (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
 
 
 def turn_left(rest: NDArray[np.float32], picture: NDArray[np.float32], angle: float) -> float:

@@ -19,13 +19,17 @@ STIMULUS = Stimulus(
 )
 
 
+MADE = {
+    "shape": (64, 64), "frame_rate": 10, "sampling_rate": 10_000, "stimulus": ((100, 1), (150, -1)),
+    "rest_before_s": 1, "rest_between_s": 1, "rest_after_s": 1, "n_cells": 25, "seed": 5,
+    "photons_per_pixel": 30, "calcium": False, "center_offset": (3, -2), "lead_s": 0.3,
+    "tail_s": 0.3,
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def recording():
-    return simulate_recording(
-        shape=(64, 64), frame_rate=10, sampling_rate=10_000, stimulus=((100, 1), (150, -1)),
-        rest_before_s=1, rest_between_s=1, rest_after_s=1, n_cells=25, photons_per_pixel=30,
-        calcium=False, center_offset=(3, -2), seed=5, lead_s=0.3, tail_s=0.3,
-    )  # fmt: skip
+    return simulate_recording(**MADE)
 
 
 def signals_of(recording):
@@ -75,6 +79,25 @@ def test_frames_lost_in_the_middle(recording, tmp_path, lost):
     assert np.all(np.abs(np.flatnonzero(~known)[:, None] - lost).min(axis=1, initial=99) < 4)
     (repair,) = [one for one in found.repairs if one.code == "clock_frames_by_movie"]
     assert repair.count == len(lost)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"center_offset": (12, -9), "photons_per_pixel": 10},
+        {"photons_per_pixel": 3, "calcium": True, "calcium_rate": 0.3},
+        {"plane_angle": 25, "illumination": "uneven"},
+    ],
+    ids=["far off center", "dim and active", "tilted and uneven"],
+)
+def test_harder_movies(tmp_path, options):
+    recording = simulate_recording(**(MADE | options))
+    frames = np.delete(np.arange(len(recording.movie)), 24)
+    found, angles = settle(recording, frames, tmp_path)
+    known = np.isfinite(angles).all(axis=1)
+    assert np.count_nonzero(~known) < 4
+    assert off(angles[known], recording, frames[known]).max() < 0.05
+    assert not found.anomalies
 
 
 def test_the_sign_of_the_angles_need_not_be_right(recording, tmp_path):
