@@ -63,6 +63,13 @@ def test_free(tmp_path):
     assert {row["source"].split()[0] for row in figures["angles"]} >= {"table", "voltage,"}
 
 
+def test_resonant(tmp_path):
+    figures = run("resonant", tmp_path, "--quick")
+    assert not missed(figures)
+    times = [row["time_largest"] for row in figures["rows"]]
+    assert times[0] < times[1] < times[2]
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)
