@@ -2,10 +2,11 @@
 
     python benchmarks/resonant.py [--quick]
 
-A resonant mirror swings as a sine. A pixel's time within its line is then no linear function of its
-column, and if lines were not linearized, its place is not, either. Lines are simulated pixel by
-pixel with the mirror's own motion, and put back with times and places that are linear in the column,
-as the library does; the displacement that this leaves is measured over the disc that is always seen.
+A resonant mirror swings as a sine. A pixel's time within its line is then no linear function of
+its column, and if lines were not linearized, its place is not, either. Lines are simulated pixel by
+pixel with the mirror's own motion, and put back with times and places that are linear in the
+column, as the library does; what displacement this leaves is measured over the disc that is always
+seen.
 """
 
 import sys
@@ -15,8 +16,8 @@ import numpy as np
 from _common import add_quick, options, print_table, print_verdicts, write_json
 from numpy.typing import NDArray
 
-# Of microscopes as they are built: frequency (Hz), lines and columns, and the part of a swing's time
-# in which pixels are recorded.
+# Of microscopes as they are built: frequency (Hz), lines and columns, and the part of a swing's
+# time in which pixels are recorded.
 SCANNERS = (
     ("8 kHz, 512 x 512", 7910.0, 512, 0.71),
     ("8 kHz, 512 x 512, nearly the whole swing", 7910.0, 512, 0.9),

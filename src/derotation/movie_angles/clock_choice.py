@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from derotation.movie_angles.likeness import (
     every_nth,
     mean_frame,
     noise_of,
+    read_small,
     rough_center,
     sign_that_fits,
 )
@@ -91,15 +92,17 @@ def choose_clock_frames(
         return events
     every = interpolate_angles(events.of_all_clock_frames(), protocol=protocol).line_angles
     n = len(events.line_start)
-    angles = np.stack([every[k : k + n] for k in range(n_offsets)])
-    known = np.asarray(np.isfinite(angles).all(axis=(0, 2)))
-    differ = np.abs(wrapped(angles - angles[:1])).max(axis=(0, 2), where=known[:, None], initial=0)
+    # Views, since there are many lines: angles[k, i] are those of frame i, k frames later.
+    angles = _by_offset(every, n)
+    known = _by_offset(np.asarray(np.isfinite(every).all(axis=1)), n).all(axis=0)
+    some = _by_offset(every[:, [0, every.shape[1] // 2, -1]], n)
+    differ = np.nan_to_num(np.abs(wrapped(some - some[:1]))).max(axis=(0, 2))
     telling = np.flatnonzero(known & (differ > TELLING))
     if not len(telling):
         return _with_words(
             events, "It makes no difference: the sample rests, or hardly turns, meanwhile."
         )
-    rest = np.flatnonzero(known & is_whole_turn(angles).all(axis=(0, 2)))
+    rest = np.flatnonzero(_by_offset(np.asarray(is_whole_turn(every).all(axis=1)), n).all(axis=0))
     if not len(rest):
         return _untold(events, "no frame was recorded at rest, whatever frames they are")
     picture = mean_frame(movie, rest)
@@ -109,7 +112,7 @@ def choose_clock_frames(
 
     def correlate(numbers: NDArray[np.intp]) -> NDFloat:
         choices = sign * angles[:, numbers]
-        return correlations(picture, movie.read(numbers), choices, threads, center=center)
+        return correlations(picture, read_small(movie, numbers), choices, threads, center=center)
 
     # If the clocks count one frame too few, none was lost in the movie.
     too_few = any(one.code == "clock_frame_extrapolated" for one in events.repairs)
@@ -118,7 +121,7 @@ def choose_clock_frames(
     offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise_of(found))
     # Once more about the center, which hardly depends on a few wrong angles.
     chosen = sign * angles[offsets, numbers]
-    center = rough_center(picture, movie.read(numbers), chosen, threads)
+    center = rough_center(picture, read_small(movie, numbers), chosen, threads)
     found = correlate(numbers)
     noise = noise_of(found)
     offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise)
@@ -143,6 +146,12 @@ def choose_clock_frames(
         unknown[between[gap > TELLING]] = True
         runs.append(_Run(last, after))
     return _chosen(events, runs, unknown, float(fits.mean()), int(telling[0]))
+
+
+def _by_offset(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """Give what belongs to n frames for each offset, shape (offset, n, ...), without copying."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, n, axis=0)
+    return np.moveaxis(windows, -1, 1)
 
 
 def _path(correlation: NDFloat, price: float) -> NDArray[np.int64]:

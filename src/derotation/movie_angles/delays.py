@@ -19,6 +19,7 @@ from derotation.movie_angles.likeness import (
     every_nth,
     mean_frame,
     noise_of,
+    read_small,
     sign_that_fits,
 )
 from derotation.numerics.degrees import wrapped
@@ -114,7 +115,7 @@ def _delay(
     known = np.isfinite(choices).all(axis=(0, 2))
     if np.count_nonzero(known) < MIN_REST:
         return 0.0
-    frames = movie.read(own[known])
+    frames = read_small(movie, own[known])
     fits = correlations(picture, frames, [sign * choice[known] for choice in choices], threads)
     mean = fits.mean(axis=1)
     top = int(np.argmax(mean))

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 from derotation.io.movie import Movie
-from derotation.movie_angles.likeness import clearly_above, correlations, every_nth, mean_frame
+from derotation.movie_angles.likeness import (
+    clearly_above,
+    correlations,
+    every_nth,
+    mean_frame,
+    read_small,
+)
 from derotation.numerics.degrees import is_whole_turn
 from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import Events
@@ -58,7 +64,7 @@ def find_directions(movie: Movie, events: Events, *, threads: int = 1) -> Events
         if not len(own):
             continue  # Nobody will ask.
         lines = angles.line_angles[own]
-        as_is, other = correlations(picture, movie.read(own), [lines, -lines], threads)
+        as_is, other = correlations(picture, read_small(movie, own), [lines, -lines], threads)
         if clearly_above(other - as_is, 0.0):
             direction[k] *= -1
         elif not clearly_above(as_is - other, 0.0):

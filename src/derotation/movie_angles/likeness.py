@@ -23,6 +23,7 @@ __all__ = [
     "every_nth",
     "mean_frame",
     "noise_of",
+    "read_small",
     "rough_center",
     "sign_that_fits",
     "turn_left",
@@ -50,6 +51,26 @@ def mean_frame(movie: Movie, numbers: NDArray[np.intp], most: int = 64) -> NDArr
     return (total / len(chosen)).astype(np.float32)
 
 
+def read_small(movie: Movie, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Read some frames at the size at which they are compared, a few at a time: (n, y, x)."""
+    parts = [
+        _as_small(movie.read(numbers[first : first + FRAMES_AT_ONCE]), movie.shape[1:])
+        for first in range(0, len(numbers), FRAMES_AT_ONCE)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _factor(shape: tuple[int, ...]) -> int:
+    """Tell by how much pictures are binned before they are compared."""
+    return max(min(shape) // SIZE, 1)
+
+
+def _as_small(frames: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """Bin frames, unless they are smaller than pictures of a shape already."""
+    factor = _factor(shape)
+    return frames if factor == 1 or frames.shape[-2:] != shape[-2:] else binned(frames, factor)
+
+
 def every_nth(numbers: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """Keep at most so many of some numbers, evenly spread."""
     if len(numbers) <= most:
@@ -74,7 +95,7 @@ def correlations(
     rest : ndarray of shape (y, x)
         The sample at rest, at angle 0.
     frames : ndarray of shape (n, y, x)
-        Frames as recorded.
+        Frames as recorded, or as :func:`read_small` gives them.
     choices : sequence of ndarray of shape (n, y), or ndarray of shape (n_choices, n, y)
         Angles of their lines, degrees.
     threads : int
@@ -87,8 +108,8 @@ def correlations(
     -------
     ndarray of shape (n_choices, n)
     """
-    factor = max(min(rest.shape) // SIZE, 1)
-    small, few = binned(rest, factor), binned(frames, factor)
+    factor = _factor(rest.shape)
+    small, few = binned(rest, factor), _as_small(frames, rest.shape)
     # With binned pixels, as in derotation.maps.transforms.binned.
     at = image_center(rest.shape) if center is None else center
     place = Geometry.about(((at[0] + 0.5) / factor - 0.5, (at[1] + 0.5) / factor - 0.5))
@@ -116,8 +137,8 @@ def rough_center(
     tuple of float
         (x, y) in pixels; that of the picture if what is found lies outside of it.
     """
-    factor = max(min(rest.shape) // SIZE, 1)
-    small, few = binned(rest, factor), binned(frames, factor)
+    factor = _factor(rest.shape)
+    small, few = binned(rest, factor), _as_small(frames, rest.shape)
     middle = image_center(small.shape)
     sample = _sample(small, few, _lines(angles).binned(factor))
     x, y = coarse_center(Registration(sample, threads), Geometry.about(middle)).center
@@ -215,7 +236,7 @@ def sign_that_fits(
     some = every_nth(numbers, SIGN_FRAMES)
     if not len(some):
         return 1
-    frames = movie.read(some)
+    frames = read_small(movie, some)
     plus, minus = (
         correlations(rest, frames, sign * choices[:, some], threads).mean(axis=1).max()
         for sign in (1, -1)
