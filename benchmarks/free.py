@@ -62,9 +62,9 @@ def main() -> int:
         figures["movies"] = rows = [
             movie_row(name, asked) for name in ("sinusoid", "free", "tilted")
         ]
-        header = ("movie", "frames", "center error (px)", "said (px)", "tilt found", "correlation",
+        columns = ("movie", "frames", "center error (px)", "said (px)", "tilt found", "correlation",
                   "seconds")  # fmt: skip
-        print_table("Movies", header, [list(row.values()) for row in rows])
+        print_table("Movies", columns, [list(row.values()) for row in rows])
         if not asked.quick:
             checks += _movie_checks({row["movie"]: row for row in rows})
     figures["targets"] = print_verdicts(checks)
