@@ -53,18 +53,27 @@ def find_directions(movie: Movie, events: Events, *, threads: int = 1) -> Events
     """
     if all(one.code != DIRECTIONS_UNKNOWN for one in events.anomalies):
         return events
-    angles = interpolate_angles(events, protocol="full")
-    rest = np.flatnonzero(angles.at_rest)
+    n = len(events.line_start)
+    angles = interpolate_angles(events.of_all_clock_frames(), protocol="full")
+    # Which of the clocks' frames are the movie's may be open, too.
+    offsets = range(len(events.frame_offsets_possible))
+    at_rest = np.stack([angles.at_rest[k : k + n] for k in offsets]).all(axis=0)
+    rest = np.flatnonzero(at_rest)
     if not len(rest) or not is_whole_turn(events.rotation_turned[events.rotation_usable]).all():
         raise InputError(_ask("rotations are no whole turns, or there is no rest between them"))
     picture = mean_frame(movie, rest)
     direction = events.rotation_direction.copy()
     for k in np.flatnonzero(events.rotation_usable):
-        own = every_nth(_turned(angles.line_angles, angles.rotation, int(k)), MOST_FRAMES)
+        own = _turned(angles.line_angles, angles.rotation, int(k))
+        own = every_nth(own[(own >= offsets[-1]) & (own < n)], MOST_FRAMES)
         if not len(own):
             continue  # Nobody will ask.
-        lines = angles.line_angles[own]
-        as_is, other = correlations(picture, read_small(movie, own), [lines, -lines], threads)
+        lines, frames = angles.line_angles[own], [own - offset for offset in offsets]
+        as_is, other = (
+            _best([correlations(picture, read_small(movie, some), [sign * lines], threads)[0]
+                   for some in frames])
+            for sign in (1, -1)
+        )  # fmt: skip
         if clearly_above(other - as_is, 0.0):
             direction[k] *= -1
         elif not clearly_above(as_is - other, 0.0):
@@ -84,6 +93,11 @@ def find_directions(movie: Movie, events: Events, *, threads: int = 1) -> Events
         repairs=(*events.repairs, repair),
         anomalies=tuple(one for one in events.anomalies if one.code != DIRECTIONS_UNKNOWN),
     )
+
+
+def _best(found: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Choose the correlations that are highest on the whole."""
+    return max(found, key=np.mean)
 
 
 def _turned(

@@ -121,8 +121,8 @@ def run(
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
             )
             found = _with_frame_rate_checked(found, opened)
-            found = choose_clock_frames(opened, found, protocol=protocol)
             found = find_directions(opened, found)
+            found = choose_clock_frames(opened, found, protocol=protocol)
             found = find_angles_after_stalls(opened, found, protocol=protocol)
     found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
