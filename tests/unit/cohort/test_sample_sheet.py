@@ -57,7 +57,7 @@ def test_a_good_sheet():
 
 def test_a_session_that_is_not_there_is_named_with_the_nearest():
     sheet = read_sample_sheet(write(row("mouse_1")))
-    with pytest.raises(ConfigError, match=r'no session "mouse1"\. Did you mean "mouse_1"'):
+    with pytest.raises(ConfigError, match=r'no session "mouse1"; did you mean "mouse_1"'):
         sheet["mouse1"]
 
 
