@@ -133,19 +133,23 @@ def choose_clock_frames(
             f"frames fit as well with others (correlation with the sample at rest "
             f"{_listed(found.mean(axis=1))})",
         )
-    runs, unknown, fits = [_Run(0, int(offsets[0]))], np.zeros(n, np.bool_), found.max(axis=0)
+    unknown = np.zeros(n, np.bool_)
     for frames in _doubtful_ends(found, offsets, SAME_ERRORS * noise):
-        span = telling[(telling >= numbers[frames[0]]) & (telling <= numbers[frames[-1]])]
-        unknown[span] = True
+        unknown[_within(telling, numbers[frames[0]], numbers[frames[-1]] + 1)] = True
+    runs = [_Run(0, int(offsets[0]))]
     for k in np.flatnonzero(np.diff(offsets)):
         before, after = int(offsets[k]), int(offsets[k + 1])
         bounds = (int(numbers[k]), int(numbers[k + 1]))
         first, last = _place_of_loss(correlate, telling, bounds, (before, after), noise)
-        between = telling[(telling >= first) & (telling < last)]
+        between = _within(telling, first, last)
         gap = np.abs(wrapped(angles[after, between] - angles[before, between])).max(axis=1)
         unknown[between[gap > TELLING]] = True
         runs.append(_Run(last, after))
-    return _chosen(events, runs, unknown, float(fits.mean()), int(telling[0]))
+    return _chosen(events, runs, unknown, float(found.max(axis=0).mean()), int(telling[0]))
+
+
+def _within(numbers: NDArray[np.intp], first: int, end: int) -> NDArray[np.intp]:
+    return numbers[(numbers >= first) & (numbers < end)]
 
 
 def _by_offset(values: NDArray[Any], n: int) -> NDArray[Any]:
