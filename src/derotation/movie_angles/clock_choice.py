@@ -15,7 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.calibration.geometry import Geometry, best_correlated
+from derotation.errors import CenterError
+from derotation.images.sample import read_sample
 from derotation.io.movie import Movie
+from derotation.maps.line_maps import LineMaps
 from derotation.maps.transforms import image_center
 from derotation.movie_angles.likeness import (
     clearly_above,
@@ -46,6 +50,8 @@ MOST_FRAMES = 120
 # A frame that was lost has to explain so much correlation, and so many standard deviations of what
 # a frame correlates by chance.
 CHANGE, CHANGE_ERRORS = 0.1, 4.0
+# Without a rest, one offset has to fit better than others by so many standard errors.
+MIN_ERRORS = 3.0
 # Places of a lost frame are as good as the best one if they fit less well by no more than this.
 SAME_ERRORS = 3.0
 # What the signals' repairs say about frames is replaced by what the movie says.
@@ -104,7 +110,7 @@ def choose_clock_frames(
         )
     rest = np.flatnonzero(_by_offset(np.asarray(is_whole_turn(every).all(axis=1)), n).all(axis=0))
     if not len(rest):
-        return _untold(events, "no frame was recorded at rest, whatever frames they are")
+        return _without_rest(movie, events, protocol, int(telling[0]), threads)
     picture = mean_frame(movie, rest)
     sign = sign_that_fits(movie, picture, angles, telling, threads)
 
@@ -146,6 +152,42 @@ def choose_clock_frames(
         unknown[between[gap > TELLING]] = True
         runs.append(_Run(last, after))
     return _chosen(events, runs, unknown, float(found.max(axis=0).mean()), int(telling[0]))
+
+
+def _without_rest(
+    movie: Movie,
+    events: Events,
+    protocol: Literal["full", "incremental", "free"],
+    telling: int,
+    threads: int,
+) -> Events:
+    """Choose the offset with which frames fit best to those near angle 0, each derotated by it.
+
+    That a frame was lost in the middle cannot be told so.
+    """
+    place = Geometry.about(image_center(movie.shape))
+    found: list[dict[int, float]] = []
+    for offset in events.frame_offsets_possible:
+        angles = interpolate_angles(events.with_frame_offset(offset), protocol=protocol)
+        try:
+            sample = read_sample(movie, LineMaps.of(angles, place), MOST_FRAMES)
+        except CenterError as error:
+            return _untold(events, str(error))
+        values = best_correlated(sample, [place], threads)[1][0].tolist()
+        found.append(dict(zip(sample.numbers.tolist(), values, strict=True)))
+    common = sorted(set.intersection(*(set(one) for one in found)))
+    every = np.array([[one[k] for k in common] for one in found])
+    means = every.mean(axis=1)
+    best, second = np.argsort(means)[[-1, -2]]
+    gain = every[best] - every[second]
+    if gain.mean() < MIN_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)):
+        return _untold(
+            events,
+            "no frame was recorded at rest, and frames fit as well with others (correlation "
+            f"{_listed(means)})",
+        )
+    unknown = np.zeros(len(events.line_start), np.bool_)
+    return _chosen(events, [_Run(0, int(best))], unknown, float(means[best]), telling)
 
 
 def _within(numbers: NDArray[np.intp], first: int, end: int) -> NDArray[np.intp]:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from derotation.io.angle_table import AngleTable
 from derotation.io.movie import open_movie
 from derotation.io.signals import ROLES, AnalogSignals
 from derotation.io.stimulus import Stimulus
 from derotation.movie_angles.clock_choice import _path, choose_clock_frames
 from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import parse_signals
-from derotation.simulate import simulate_recording
+from derotation.simulate import FreeTurning, Sinusoid, simulate_recording
 
 STIMULUS = Stimulus(
     speed=np.array([100.0, 150.0]), direction=np.array([1, -1], np.int8), path=Path("s.csv")
@@ -98,6 +99,40 @@ def test_harder_movies(tmp_path, options):
     assert np.count_nonzero(~known) < 4
     assert off(angles[known], recording, frames[known]).max() < 0.05
     assert not found.anomalies
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [
+        Sinusoid(amplitude=90, frequency=0.1),
+        FreeTurning(duration=12, top_speed=200, seed=4, rest_fraction=0.0),
+    ],
+    ids=["sinusoid", "free"],
+)
+@pytest.mark.parametrize(("start", "end"), [(1, 0), (1, 2)], ids=str)
+def test_extra_frames_of_a_sample_that_never_rests(tmp_path, motion, start, end):
+    recording = simulate_recording(
+        **{key: value for key, value in MADE.items() if key != "stimulus" and "rest" not in key},
+        protocol="free", motion=motion, n_frames=100,
+    )  # fmt: skip
+    frames = np.arange(start, 100 - end)
+    tifffile.imwrite(tmp_path / "movie.tif", recording.movie[frames], photometric="minisblack")
+    analog = recording.plan.analog
+    rows = [analog.channel("line_clock"), analog.channel("frame_clock"), np.zeros(analog.n_samples)]
+    signals = AnalogSignals(
+        Path("s.npy"), np.stack(rows).astype(np.float32),
+        {"line_clock": 0, "frame_clock": 1, "spare": 2},
+    )  # fmt: skip
+    time = np.arange(0, analog.n_samples / 10_000, 0.01)
+    table = AngleTable(path=Path("a.npy"), time=time, angle=motion.angle(time))
+    events = parse_signals(
+        signals, n_frames=len(frames), lines_per_frame=64, sampling_rate=10_000, protocol="free",
+        angles={"source": "table"}, table=table,
+    )  # fmt: skip
+    with open_movie(tmp_path / "movie.tif") as movie:
+        found = choose_clock_frames(movie, events, protocol="free")
+    assert not found.anomalies
+    assert found.frame_offset == start
 
 
 def test_the_sign_of_the_angles_need_not_be_right(recording, tmp_path):
