@@ -104,7 +104,7 @@ def test_harder_movies(tmp_path, options):
 @pytest.mark.parametrize(
     "motion",
     [
-        Sinusoid(amplitude=90, frequency=0.1),
+        Sinusoid(amplitude=90, frequency=0.2),
         FreeTurning(duration=12, top_speed=200, seed=4, rest_fraction=0.0),
     ],
     ids=["sinusoid", "free"],
