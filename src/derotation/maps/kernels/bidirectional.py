@@ -14,14 +14,14 @@ from derotation.maps.kernels.pixels import (
     keys_weights,
     note_seen,
     pad_frame,
-    store_row,
+    store_rows,
 )
 from derotation.maps.kernels.solve import (
-    columns_of_row,
+    BLOCK,
+    begin_rows,
     is_smooth,
-    places_of_row,
+    places_of_rows,
     prepare_lines,
-    whole_row,
 )
 
 
@@ -120,25 +120,24 @@ def _line_above(y, last_line):
 
 
 @compiled
-def _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line):
-    """Find the line at or above each pixel of a row of a bidirectional scan, or -1.
+def _pick_lines(y_even, y_odd, x_even, x_odd, slope, offset, phase, n_lines, width, line):
+    """Find the line at or above each pixel of a bidirectional scan, or -1.
 
-    u, x and y (2, columns): when and where even lines (0) and odd ones (1) see the pixel; x is left
-    as the column at which the line holds it. Does what :func:`_line_above` does where one step from
-    the line in the middle of both is enough, and marks the others by -2. Returns how many they are.
+    y and x: when and where even lines and odd ones see each pixel; left as the row and column at
+    which these lines hold it. Does what :func:`_line_above` does where one step from the line in
+    the middle of both is enough, and marks the others by -2. Returns how many they are.
     """
-    kind = u.dtype.type
-    edge, zero, half, one, two = edge_of(u), kind(0.0), kind(0.5), kind(1.0), kind(2.0)
+    kind = y_even.dtype.type
+    edge, zero, half, one, two = edge_of(y_even), kind(0.0), kind(0.5), kind(1.0), kind(2.0)
     last, x_last = np.int32(n_lines - 1), kind(width - 1)
     y_last, x_end, x_beyond = kind(last), x_last + edge, x_last + half
     late = kind(offset - slope * 0.5 * (width - 1))
     late_odd = kind(offset + slope * (0.5 * (width - 1) - phase))
     slope, phase = kind(slope), kind(phase)
-    u_even, u_odd, x_even, x_odd, y_even, y_odd = u[0], u[1], x[0], x[1], y[0], y[1]
     n_unsure = np.int32(0)
     for i in range(line.shape[0]):
         even, odd = x_even[i], x_odd[i]
-        at_even, at_odd = u_even[i] - late - slope * even, u_odd[i] - late_odd + slope * odd
+        at_even, at_odd = y_even[i] - late - slope * even, y_odd[i] - late_odd + slope * odd
         held = odd + phase
         # The edge is where the line that sees the pixel ends, between both directions.
         across = half * (even + odd)
@@ -169,12 +168,12 @@ def _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line):
 
 
 @compiled
-def _search_lines(y, n_lines, line):
+def _search_lines(y_even, y_odd, n_lines, line):
     """Find the lines that :func:`_pick_lines` left open."""
     here = np.empty(2)
     for i in range(line.shape[0]):
         if line[i] == -2:
-            here[0], here[1] = y[0, i], y[1, i]
+            here[0], here[1] = y_even[i], y_odd[i]
             line[i] = _line_above(here, n_lines - 1)
 
 
@@ -219,12 +218,13 @@ def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch, kind):
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
-def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
+def _sample_linear_bidirectional(
+    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
+):
     """Interpolate along both lines beside a pixel, each at its own column, then between them."""
     last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
-    kind = x.dtype.type
+    kind = x_even.dtype.type
     zero, one = kind(0.0), kind(1.0)
-    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
     for i in range(line.shape[0]):
         if line[i] >= 0:
             upper, lower, w_upper, w_lower, above, below = _beside(
@@ -239,12 +239,13 @@ def _sample_linear_bidirectional(frame, pitch, n_lines, line, x, y, values):
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
-def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line, x, y, values):
+def _sample_quadratic_bidirectional(
+    frame, bend_x, bend_y, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
+):
     """Interpolate by parabolas along both lines beside a pixel, then between them."""
     last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
-    kind = x.dtype.type
+    kind = x_even.dtype.type
     zero, one = kind(0.0), kind(1.0)
-    x_even, x_odd, y_even, y_odd = x[0], x[1], y[0], y[1]
     for i in range(line.shape[0]):
         if line[i] >= 0:
             upper, lower, w_upper, w_lower, above, below = _beside(
@@ -263,7 +264,9 @@ def _sample_quadratic_bidirectional(frame, bend_x, bend_y, pitch, n_lines, line,
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
-def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x, y, values):
+def _sample_cubic_bidirectional(
+    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
+):
     """Interpolate by the cubics along and across four lines, see :func:`_across_lines`.
 
     Leaves NaN where there are no four lines.
@@ -276,12 +279,13 @@ def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x, y, values):
         if first < 1 or first + 2 >= n_lines:
             values[i] = np.nan
             continue
-        way = first & np.int32(1)
-        x_b, x_c = x[way, i], x[1 - way, i]
+        is_odd = (first & np.int32(1)) == 1
+        x_b, x_c = (x_odd[i], x_even[i]) if is_odd else (x_even[i], x_odd[i])
+        y_b, y_c = (y_odd[i], y_even[i]) if is_odd else (y_even[i], y_odd[i])
         left_b, left_c = np.int32(x_b), np.int32(x_c)
         in_b, in_c = keys_weights(x_b - left_b), keys_weights(x_c - left_c)
         # Places of the four lines, seen from the pixel; every other line has the same direction.
-        b, c = first - y[way, i], first + 1 - y[1 - way, i]
+        b, c = first - y_b, first + 1 - y_c
         a, d = c - 2.0, b + 2.0
         above = np.uint32(first * np.int32(pitch) + np.int32(1))
         k_c, k_b = above + np.uint32(left_c), above + step + np.uint32(left_b)
@@ -294,14 +298,16 @@ def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x, y, values):
 
 
 @compiled
-def _mend_bidirectional(frame, pitch, n_lines, line, x, y, cubic, values):
+def _mend_bidirectional(
+    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, cubic, values
+):
     """Redo pixels beside a NaN or the edge from what is known; give up (-1) where nothing is."""
     n_lost = 0
     y_here, x_here = np.empty(2), np.empty(2)
     for i in range(line.shape[0]):
         if line[i] >= 0 and np.isnan(values[i]):
-            for way in range(2):
-                y_here[way], x_here[way] = y[way, i], x[way, i]
+            y_here[0], y_here[1] = y_even[i], y_odd[i]
+            x_here[0], x_here[1] = x_even[i], x_odd[i]
             values[i] = _across_lines(frame, pitch, n_lines, line[i], y_here, x_here, cubic)
             if np.isnan(values[i]):
                 line[i] = -1
@@ -333,11 +339,12 @@ def inverse_frames_bidirectional(
     phase: what odd lines recorded lies so many pixels further right than it should.
     """
     n_lines, width = frames.shape[1:]
-    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
-    forms, at = np.empty((2, 3, 4, n_lines), kind), np.empty((4, n_lines), kind)
-    x, u = np.empty((2, whole_row(n_columns)), kind), np.empty((2, whole_row(n_columns)), kind)
-    y = np.empty((2, n_columns), kind)
-    line, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
+    n_rows, n_columns = out.shape[1:]
+    kind, single = work.dtype, work.itemsize == 4
+    forms, forms_odd = np.empty((3, 4, n_lines), kind), np.empty((3, 4, n_lines), kind)
+    all_y, all_x = np.empty((2, BLOCK, n_columns), kind), np.empty((2, BLOCK, n_columns), kind)
+    all_line = np.empty((BLOCK, n_columns), np.int32)
+    all_values = np.zeros((BLOCK, n_columns), kind)
     flat, pitch = work.reshape(-1), width + 3
     bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
@@ -345,49 +352,42 @@ def inverse_frames_bidirectional(
         pad_frame(frames[f], work)
         if order == 2:
             _bend_lines(work, bends)
-        for way in range(2):
-            direction, middle = slope * (1 - 2 * way), 0.5 * (width - 1) - phase * way
-            prepare_lines(inverse[f], direction, offset, middle, n_columns, forms[way])
+        middle = 0.5 * (width - 1)
+        prepare_lines(inverse[f], slope, offset, middle, n_columns, forms)
+        prepare_lines(inverse[f], -slope, offset, middle - phase, n_columns, forms_odd)
         smooth = is_smooth(inverse[f], width, single)
-        columns = columns_of_row(n_columns, smooth, work)
-        segments = np.empty((2, 2, columns.shape[0]), np.int32)
-        times, places = (
-            np.empty((2, 2, columns.shape[0]), kind),
-            np.empty((2, columns.shape[0]), kind),
-        )
+        rows = begin_rows(forms, n_rows, n_columns, smooth)
+        rows_odd = begin_rows(forms_odd, n_rows, n_columns, smooth)
         count = 0
-        for y_out in range(out.shape[1]):
-            here, there = y_out % 2, 1 - y_out % 2
-            for way in range(2):
-                places_of_row(
-                    forms[way],
-                    at,
-                    y_out,
-                    smooth,
-                    columns,
-                    segments[way, here],
-                    segments[way, there],
-                    places[0],
-                    places[1],
-                    times[way, here],
-                    times[way, there],
-                    x[way],
-                    u[way],
-                )
-            if _pick_lines(u, x, slope, offset, phase, n_lines, width, y, line) > 0:
-                _search_lines(y, n_lines, line)
+        for y_out in range(0, n_rows, BLOCK):
+            # The last block may be lower. What is done pixel by pixel needs no rows.
+            n = min(BLOCK, n_rows - y_out)
+            # As times that are given first, see `_pick_lines`.
+            places_of_rows(forms, y_out, rows, all_y[0, :n], all_x[0, :n])
+            places_of_rows(forms_odd, y_out, rows_odd, all_y[1, :n], all_x[1, :n])
+            y, y_odd = all_y[0, :n].reshape(-1), all_y[1, :n].reshape(-1)
+            x, x_odd = all_x[0, :n].reshape(-1), all_x[1, :n].reshape(-1)
+            line, values = all_line[:n].reshape(-1), all_values[:n].reshape(-1)
+            if _pick_lines(y, y_odd, x, x_odd, slope, offset, phase, n_lines, width, line) > 0:
+                _search_lines(y, y_odd, n_lines, line)
             if order == 3:
-                _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, y, values)
+                _sample_cubic_bidirectional(
+                    flat, pitch, n_lines, line, x, x_odd, y, y_odd, values
+                )
             elif order == 2:
                 _sample_quadratic_bidirectional(
-                    flat, bend_x, bend_y, pitch, n_lines, line, x, y, values
+                    flat, bend_x, bend_y, pitch, n_lines, line, x, x_odd, y, y_odd, values
                 )
             else:
-                _sample_linear_bidirectional(flat, pitch, n_lines, line, x, y, values)
+                _sample_linear_bidirectional(
+                    flat, pitch, n_lines, line, x, x_odd, y, y_odd, values
+                )
             count += np.sum(line >= 0)
             if order == 3 or missing:
-                count -= _mend_bidirectional(flat, pitch, n_lines, line, x, y, order == 3, values)
-            store_row(values, line, low, high, integer, blank, out, f, y_out)
+                count -= _mend_bidirectional(
+                    flat, pitch, n_lines, line, x, x_odd, y, y_odd, order == 3, values
+                )
+            store_rows(all_values[:n], all_line[:n], low, high, integer, blank, out, f, y_out)
             if seen.shape[0] > 0:
-                note_seen(line, seen[f, y_out])
+                note_seen(all_line[:n], seen, f, y_out)
         counts[f] = count

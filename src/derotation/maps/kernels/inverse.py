@@ -10,14 +10,14 @@ from derotation.maps.kernels.pixels import (
     keys_weights,
     note_seen,
     pad_frame,
-    store_row,
+    store_rows,
 )
 from derotation.maps.kernels.solve import (
-    columns_of_row,
+    BLOCK,
+    begin_rows,
     is_smooth,
-    places_of_row,
+    places_of_rows,
     prepare_lines,
-    whole_row,
 )
 
 
@@ -141,11 +141,11 @@ def inverse_frames(
     nobody wants it.
     """
     n_lines, width = frames.shape[1:]
-    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
-    forms, at = np.empty((3, 4, n_lines), kind), np.empty((4, n_lines), kind)
-    all_x, all_u = np.empty(whole_row(n_columns), kind), np.empty(whole_row(n_columns), kind)
-    index, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
-    wx, wy = np.empty(n_columns, kind), np.empty(n_columns, kind)
+    n_rows, n_columns = out.shape[1:]
+    kind, single = work.dtype, work.itemsize == 4
+    forms, block = np.empty((3, 4, n_lines), kind), (BLOCK, n_columns)
+    all_u, all_x, all_index = np.empty(block, kind), np.empty(block, kind), np.empty(block, np.int32)
+    all_wx, all_wy, all_values = np.empty(block, kind), np.empty(block, kind), np.zeros(block, kind)
     flat, pitch = work.reshape(-1), width + 3
     bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
@@ -154,51 +154,17 @@ def inverse_frames(
         if order == 2:
             bend_cells(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
-        smooth = is_smooth(inverse[f], width, single)
-        columns = columns_of_row(n_columns, smooth, work)
-        n = columns.shape[0]
-        segment, following = np.empty(n, np.int32), np.empty(n, np.int32)
-        t, x, u, u_above = (
-            np.empty(n, kind),
-            np.empty(n, kind),
-            np.empty(n, kind),
-            np.empty(n, kind),
-        )
+        rows = begin_rows(forms, n_rows, n_columns, is_smooth(inverse[f], width, single))
         count = 0
-        for y_out in range(out.shape[1]):
-            if y_out % 2 == 0:
-                places_of_row(
-                    forms,
-                    at,
-                    y_out,
-                    smooth,
-                    columns,
-                    segment,
-                    following,
-                    t,
-                    x,
-                    u,
-                    u_above,
-                    all_x,
-                    all_u,
-                )
-            else:
-                places_of_row(
-                    forms,
-                    at,
-                    y_out,
-                    smooth,
-                    columns,
-                    following,
-                    segment,
-                    t,
-                    x,
-                    u_above,
-                    u,
-                    all_x,
-                    all_u,
-                )
-            count += _locate(all_u, all_x, slope, offset, n_lines, width, index, wx, wy)
+        for y_out in range(0, n_rows, BLOCK):
+            # The last block may be lower. What is done pixel by pixel needs no rows.
+            n = min(BLOCK, n_rows - y_out)
+            u, x, wx, wy = all_u[:n], all_x[:n], all_wx[:n].reshape(-1), all_wy[:n].reshape(-1)
+            index, values = all_index[:n].reshape(-1), all_values[:n].reshape(-1)
+            places_of_rows(forms, y_out, rows, u, x)
+            count += _locate(
+                u.reshape(-1), x.reshape(-1), slope, offset, n_lines, width, index, wx, wy
+            )
             if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
             elif order == 2:
@@ -207,7 +173,7 @@ def inverse_frames(
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:
                 count -= _mend_missing(flat, pitch, index, wx, wy, values)
-            store_row(values, index, low, high, integer, blank, out, f, y_out)
+            store_rows(all_values[:n], all_index[:n], low, high, integer, blank, out, f, y_out)
             if seen.shape[0] > 0:
-                note_seen(index, seen[f, y_out])
+                note_seen(all_index[:n], seen, f, y_out)
         counts[f] = count

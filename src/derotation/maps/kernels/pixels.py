@@ -79,21 +79,26 @@ def cubic_along_line(frame, k, weights):
 
 
 @compiled
-def store_row(values, index, low, high, integer, blank, out, f, y):
-    """Write the pixels that were seen (index >= 0), rounded and clipped for an integer output."""
+def store_rows(values, index, low, high, integer, blank, out, f, y):
+    """Write the pixels that were seen (index >= 0), rounded and clipped for an integer output.
+
+    values and index (rows, columns) are those of frame f of `out` from row y on.
+    """
     kind = values.dtype.type
-    if integer:
-        half, low, high = kind(0.5), kind(low), kind(high)
-        for i in range(values.shape[0]):
-            value = min(max(np.floor(values[i] + half), low), high)
-            out[f, y, i] = np.int64(value) if index[i] >= 0 else np.int64(blank)
-    else:
-        for i in range(values.shape[0]):
-            out[f, y, i] = values[i] if index[i] >= 0 else blank
+    half, low, high = kind(0.5), kind(low), kind(high)
+    for r in range(values.shape[0]):
+        if integer:
+            for i in range(values.shape[1]):
+                value = min(max(np.floor(values[r, i] + half), low), high)
+                out[f, y + r, i] = np.int64(value) if index[r, i] >= 0 else np.int64(blank)
+        else:
+            for i in range(values.shape[1]):
+                out[f, y + r, i] = values[r, i] if index[r, i] >= 0 else blank
 
 
 @compiled
-def note_seen(index, seen):
-    """Mark the pixels of a row that were seen."""
-    for i in range(index.shape[0]):
-        seen[i] = index[i] >= 0
+def note_seen(index, seen, f, y):
+    """Mark the pixels of some rows that were seen."""
+    for r in range(index.shape[0]):
+        for i in range(index.shape[1]):
+            seen[f, y + r, i] = index[r, i] >= 0
