@@ -153,14 +153,15 @@ def _pick_lines(y_even, y_odd, x_even, x_odd, slope, offset, phase, n_lines, wid
         y_here, y_next = (at_odd, at_even) if is_odd else (at_even, at_odd)
         up = (here < y_last) & (y_next >= here + one)
         down = (not up) & (y_here < here - edge)
-        found = first + np.int32(up) - np.int32(down)
+        # Numba adds 32 bits and 32 bits to 64: half as many at once.
+        found = np.int32(first + np.int32(up) - np.int32(down))
         unsure = up & (here + one < y_last) & (y_here >= here + two)
         unsure |= down & (found >= np.int32(0)) & (y_next < here - one - edge)
         unsure &= inside
         y_found = y_next if up else y_here
         inside &= not ((found == last) & (y_found > y_last + edge))
         line[i] = np.int32(-2) if unsure else (found if inside else np.int32(-1))
-        n_unsure += np.int32(unsure)
+        n_unsure = np.int32(n_unsure + np.int32(unsure))
         y_even[i], y_odd[i] = at_even, at_odd
         x_even[i] = min(max(even, zero), x_last)
         x_odd[i] = min(max(held, zero), x_last)
@@ -199,68 +200,63 @@ def _bend_lines(padded, bends):
             in_y[:] = 0.0
 
 
-@compiled(inline="always")
-def _beside(line, last, x_even, x_odd, y_even, y_odd, pitch, kind):
-    """Look at both lines beside a pixel: flat indices, weights along them, distances to them."""
-    is_odd = (line & np.int32(1)) == 1
-    # The last line has nothing below it: it is its own neighbor.
-    is_last = line == last
-    second = line if is_last else line + np.int32(1)
-    x_upper, y_upper = x_odd if is_odd else x_even, y_odd if is_odd else y_even
-    other_is_odd = is_odd == is_last
-    x_lower, y_lower = x_odd if other_is_odd else x_even, y_odd if other_is_odd else y_even
-    upper_left, lower_left = np.int32(x_upper), np.int32(x_lower)
-    upper = np.uint32((line + np.int32(1)) * pitch + upper_left + np.int32(1))
-    lower = np.uint32((second + np.int32(1)) * pitch + lower_left + np.int32(1))
-    along_upper, along_lower = x_upper - kind(upper_left), x_lower - kind(lower_left)
-    above, below = y_upper - kind(line), kind(second) - y_lower
-    return upper, lower, along_upper, along_lower, above, below
-
-
 @compiled(error_model="numpy", fastmath=FUSED)
-def _sample_linear_bidirectional(
-    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
+def _look_beside(
+    line, n_lines, pitch, x_even, x_odd, y_even, y_odd, upper, lower, in_upper, in_lower, w, apart
 ):
-    """Interpolate along both lines beside a pixel, each at its own column, then between them."""
-    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
-    kind = x_even.dtype.type
-    zero, one = kind(0.0), kind(1.0)
+    """Find the samples of both lines beside each pixel.
+
+    Written are the flat indices of the samples on the left in the upper and the lower line, how far
+    the pixel lies between these and the next, how far it lies from the upper line (0) to the lower
+    (1), and how far they are apart.
+    """
+    kind = y_even.dtype.type
+    zero, one, unit = kind(0.0), kind(1.0), np.int32(1)
+    last, pitch, first = np.int32(n_lines - 1), np.int32(pitch), np.int32(pitch + 1)
     for i in range(line.shape[0]):
-        if line[i] >= 0:
-            upper, lower, w_upper, w_lower, above, below = _beside(
-                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
-            )
-            total = above + below
-            w = above / total if total > zero else zero
-            w = min(max(w, zero), one)
-            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
-            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
-            values[i] = at_upper + w * (at_lower - at_upper)
+        # What is found for a pixel outside the picture is not used.
+        here = line[i] if line[i] > np.int32(0) else np.int32(0)
+        is_odd = (here & unit) == unit
+        # The last line has nothing below it: it is its own neighbor.
+        is_last = here == last
+        second = here if is_last else np.int32(here + unit)
+        x_upper, y_upper = (x_odd[i], y_odd[i]) if is_odd else (x_even[i], y_even[i])
+        x_other, y_other = (x_even[i], y_even[i]) if is_odd else (x_odd[i], y_odd[i])
+        x_lower, y_lower = (x_upper, y_upper) if is_last else (x_other, y_other)
+        left_upper, left_lower = np.int32(x_upper), np.int32(x_lower)
+        upper[i] = np.int32(np.int32(here * pitch + left_upper) + first)
+        lower[i] = np.int32(np.int32(second * pitch + left_lower) + first)
+        in_upper[i], in_lower[i] = x_upper - kind(left_upper), x_lower - kind(left_lower)
+        above = y_upper - kind(here)
+        total = above + kind(second) - y_lower
+        between = above / total if total > zero else zero
+        w[i], apart[i] = min(max(between, zero), one), total
 
 
-@compiled(error_model="numpy", fastmath=FUSED)
+@compiled(fastmath=FUSED)
+def _sample_linear_bidirectional(frame, upper, lower, in_upper, in_lower, w, values):
+    """Interpolate along both lines beside a pixel, each at its own column, then between them."""
+    right = np.uint32(1)
+    for i in range(values.shape[0]):
+        k, m = np.uint32(upper[i]), np.uint32(lower[i])
+        at_upper = frame[k] + in_upper[i] * (frame[k + right] - frame[k])
+        at_lower = frame[m] + in_lower[i] * (frame[m + right] - frame[m])
+        values[i] = at_upper + w[i] * (at_lower - at_upper)
+
+
+@compiled(fastmath=FUSED)
 def _sample_quadratic_bidirectional(
-    frame, bend_x, bend_y, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
+    frame, bend_x, bend_y, upper, lower, in_upper, in_lower, w, apart, values
 ):
     """Interpolate by parabolas along both lines beside a pixel, then between them."""
-    last, pitch, right = np.int32(n_lines - 1), np.int32(pitch), np.uint32(1)
-    kind = x_even.dtype.type
-    zero, one = kind(0.0), kind(1.0)
-    for i in range(line.shape[0]):
-        if line[i] >= 0:
-            upper, lower, w_upper, w_lower, above, below = _beside(
-                line[i], last, x_even[i], x_odd[i], y_even[i], y_odd[i], pitch, kind
-            )
-            total = above + below
-            w = above / total if total > zero else zero
-            w = min(max(w, zero), one)
-            at_upper = frame[upper] + w_upper * (frame[upper + right] - frame[upper])
-            at_upper += (w_upper - w_upper * w_upper) * bend_x[upper]
-            at_lower = frame[lower] + w_lower * (frame[lower + right] - frame[lower])
-            at_lower += (w_lower - w_lower * w_lower) * bend_x[lower]
-            bend = (w - w * w) * total * total
-            across = bend_y[upper] + w * (bend_y[lower] - bend_y[upper])
-            values[i] = at_upper + w * (at_lower - at_upper) + bend * across
+    right = np.uint32(1)
+    for i in range(values.shape[0]):
+        k, m, x, y = np.uint32(upper[i]), np.uint32(lower[i]), in_upper[i], in_lower[i]
+        at_upper = frame[k] + x * (frame[k + right] - frame[k]) + (x - x * x) * bend_x[k]
+        at_lower = frame[m] + y * (frame[m + right] - frame[m]) + (y - y * y) * bend_x[m]
+        across = bend_y[k] + w[i] * (bend_y[m] - bend_y[k])
+        bend = (w[i] - w[i] * w[i]) * apart[i] * apart[i]
+        values[i] = at_upper + w[i] * (at_lower - at_upper) + bend * across
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
@@ -345,6 +341,7 @@ def inverse_frames_bidirectional(
     all_y, all_x = np.empty((2, BLOCK, n_columns), kind), np.empty((2, BLOCK, n_columns), kind)
     all_line = np.empty((BLOCK, n_columns), np.int32)
     all_values = np.zeros((BLOCK, n_columns), kind)
+    beside, parts = np.empty((2, all_line.size), np.int32), np.empty((4, all_line.size), kind)
     flat, pitch = work.reshape(-1), width + 3
     bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
@@ -374,14 +371,22 @@ def inverse_frames_bidirectional(
                 _sample_cubic_bidirectional(
                     flat, pitch, n_lines, line, x, x_odd, y, y_odd, values
                 )
-            elif order == 2:
-                _sample_quadratic_bidirectional(
-                    flat, bend_x, bend_y, pitch, n_lines, line, x, x_odd, y, y_odd, values
-                )
             else:
-                _sample_linear_bidirectional(
-                    flat, pitch, n_lines, line, x, x_odd, y, y_odd, values
-                )
+                upper, lower = beside[0, : line.shape[0]], beside[1, : line.shape[0]]
+                in_upper, in_lower = parts[0, : line.shape[0]], parts[1, : line.shape[0]]
+                w, apart = parts[2, : line.shape[0]], parts[3, : line.shape[0]]
+                _look_beside(
+                    line, n_lines, pitch, x, x_odd, y, y_odd,
+                    upper, lower, in_upper, in_lower, w, apart,
+                )  # fmt: skip
+                if order == 2:
+                    _sample_quadratic_bidirectional(
+                        flat, bend_x, bend_y, upper, lower, in_upper, in_lower, w, apart, values
+                    )
+                else:
+                    _sample_linear_bidirectional(
+                        flat, upper, lower, in_upper, in_lower, w, values
+                    )
             count += np.sum(line >= 0)
             if order == 3 or missing:
                 count -= _mend_bidirectional(

@@ -31,7 +31,7 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
     zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
     x_end, y_end = x_last + edge, y_last + edge
     slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
-    pitch = np.int32(width + 3)
+    pitch, first = np.int32(width + 3), np.int32(width + 4)
     n_inside = np.int32(0)
     for i in range(index.shape[0]):
         column = x[i]
@@ -40,9 +40,10 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
         column, line = column if inside else zero, line if inside else zero
         left, top = np.int32(column), np.int32(line)
         wx[i], wy[i] = column - kind(left), line - kind(top)
-        place = (top + np.int32(1)) * pitch + left + np.int32(1)
+        # Numba adds 32 bits and 32 bits to 64: half as many at once.
+        place = np.int32(np.int32(top * pitch + left) + first)
         index[i] = place if inside else np.int32(-1)
-        n_inside += np.int32(inside)
+        n_inside = np.int32(n_inside + np.int32(inside))
     return n_inside
 
 

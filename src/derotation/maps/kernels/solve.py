@@ -9,7 +9,7 @@ from derotation.maps.kernels.compiling import FUSED, compiled
 # Rows are worked on in blocks: what is handed from loop to loop stays in the processor's nearest
 # caches, and what a call costs (references to arrays are counted: 30 % of the time, when each row
 # was handed over alone) is shared by some.
-BLOCK = 8
+BLOCK = 16
 # A solution may lie outside its segment by this much (lines) before it is solved again: far less
 # than the maps of neighboring segments differ in.
 OVERSHOOT = 0.01
@@ -207,7 +207,7 @@ def _count_outside(segment, t, last_segment):
     for i in range(t.shape[0]):
         here = kind(segment[i])
         outside = ((t[i] < low) & (here > zero)) | ((t[i] > high) & (here < last))
-        n_outside += np.int32(outside)
+        n_outside = np.int32(n_outside + np.int32(outside))
     return n_outside
 
 
