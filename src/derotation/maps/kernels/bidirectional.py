@@ -149,7 +149,7 @@ def _pick_lines(y_even, y_odd, x_even, x_odd, slope, offset, phase, n_lines, wid
         start = start if start > zero else zero
         first = np.int32(start if start < y_last else y_last)
         here = kind(first)
-        is_odd = (first & np.int32(1)) == np.int32(1)
+        is_odd = np.int32(first & np.int32(1)) == np.int32(1)
         y_here, y_next = (at_odd, at_even) if is_odd else (at_even, at_odd)
         up = (here < y_last) & (y_next >= here + one)
         down = (not up) & (y_here < here - edge)
@@ -216,12 +216,14 @@ def _look_beside(
     for i in range(line.shape[0]):
         # What is found for a pixel outside the picture is not used.
         here = line[i] if line[i] > np.int32(0) else np.int32(0)
-        is_odd = (here & unit) == unit
+        is_odd = np.int32(here & unit) == unit
         # The last line has nothing below it: it is its own neighbor.
         is_last = here == last
         second = here if is_last else np.int32(here + unit)
-        x_upper, y_upper = (x_odd[i], y_odd[i]) if is_odd else (x_even[i], y_even[i])
-        x_other, y_other = (x_even[i], y_even[i]) if is_odd else (x_odd[i], y_odd[i])
+        # Read before it is chosen among them, or the compiler gathers.
+        at_x, at_y, other_x, other_y = x_even[i], y_even[i], x_odd[i], y_odd[i]
+        x_upper, y_upper = (other_x, other_y) if is_odd else (at_x, at_y)
+        x_other, y_other = (at_x, at_y) if is_odd else (other_x, other_y)
         x_lower, y_lower = (x_upper, y_upper) if is_last else (x_other, y_other)
         left_upper, left_lower = np.int32(x_upper), np.int32(x_lower)
         upper[i] = np.int32(np.int32(here * pitch + left_upper) + first)

@@ -16,9 +16,12 @@ OVERSHOOT = 0.01
 MAX_SEGMENT_CHANGES = 16
 # In single precision only each fourth pixel of each fourth row is solved, and places between them
 # are interpolated, if the maps of a frame bend by less than this from line to line (px in a corner,
-# third difference); it errs by less than that then, as the largest errors of angles do.
+# third difference); it errs by less than that where it is worst, and by a fifteenth of it (rms).
+# Angles that are told by ticks bend by up to 0.09 px, since the moment of a tick is known to a
+# sample of the signals. A motor does not: measured against true angles, places between which is
+# interpolated are nearer to the truth than those that follow each bend.
 STRIDE = 4
-MAX_BEND = 0.02
+MAX_BEND = 0.1
 # ... and if no place moves further than this from line to line (px).
 MAX_STEP = 0.6
 # Cubic interpolation between nodes at -1, 0, 1, 2, for places at 0, 1/4, 1/2, 3/4.
