@@ -29,7 +29,7 @@ frame of 256 x 256).
 """
 
 from derotation.maps.kernels.bidirectional import inverse_frames_bidirectional
-from derotation.maps.kernels.forward import finish_image, forward_frames, place_line
+from derotation.maps.kernels.forward import finish_image, forward_frames, place_lines
 from derotation.maps.kernels.inverse import inverse_frames
 
 __all__ = [
@@ -37,5 +37,5 @@ __all__ = [
     "forward_frames",
     "inverse_frames",
     "inverse_frames_bidirectional",
-    "place_line",
+    "place_lines",
 ]
