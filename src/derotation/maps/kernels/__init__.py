@@ -31,11 +31,13 @@ frame of 256 x 256).
 from derotation.maps.kernels.bidirectional import inverse_frames_bidirectional
 from derotation.maps.kernels.forward import finish_image, forward_frames, place_lines
 from derotation.maps.kernels.inverse import inverse_frames
+from derotation.maps.kernels.pixels import padded_shape
 
 __all__ = [
     "finish_image",
     "forward_frames",
     "inverse_frames",
     "inverse_frames_bidirectional",
+    "padded_shape",
     "place_lines",
 ]

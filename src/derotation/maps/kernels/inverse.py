@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from derotation.maps.kernels.blending import blend_four, blend_two
 from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
-    bend_cells,
-    cubic_along_line,
+    COLUMNS_BEFORE,
+    COLUMNS_MORE,
+    LINES_BEFORE,
     edge_of,
     keys_weights,
     note_seen,
     pad_frame,
+    quadratic_weights,
     store_rows,
 )
 from derotation.maps.kernels.solve import (
@@ -31,7 +34,8 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
     zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
     x_end, y_end = x_last + edge, y_last + edge
     slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
-    pitch, first = np.int32(width + 3), np.int32(width + 4)
+    pitch = np.int32(width + COLUMNS_MORE)
+    first = np.int32(LINES_BEFORE * pitch + COLUMNS_BEFORE)
     n_inside = np.int32(0)
     for i in range(index.shape[0]):
         column = x[i]
@@ -50,42 +54,34 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
 @compiled(fastmath=FUSED)
 def _sample_linear(frame, pitch, index, wx, wy, values):
     """Interpolate bilinearly; frame is flat, its lines `pitch` samples apart."""
-    right, below = np.uint32(1), np.uint32(pitch)
+    pitch, one = np.uint32(pitch), wx.dtype.type(1.0)
     for i in range(index.shape[0]):
         # What is read for a pixel outside the picture is not used.
         k = np.uint32(max(index[i], np.int32(0)))
-        top = frame[k] + wx[i] * (frame[k + right] - frame[k])
-        k += below
-        bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
-        values[i] = top + wy[i] * (bottom - top)
+        left, right = blend_two(frame, k, pitch, (one - wy[i], wy[i]))
+        values[i] = left + wx[i] * (right - left)
 
 
 @compiled(fastmath=FUSED)
-def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
-    """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
-    right, below = np.uint32(1), np.uint32(pitch)
+def _sample_quadratic(frame, pitch, index, wx, wy, values):
+    """Interpolate by parabolas in 4 x 4 samples; frame is flat."""
+    kind, before, pitch = wx.dtype.type, np.int32(pitch + 1), np.uint32(pitch)
     for i in range(index.shape[0]):
-        k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
-        bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
-        top = frame[k] + x * (frame[k + right] - frame[k])
-        k += below
-        bottom = frame[k] + x * (frame[k + right] - frame[k])
-        values[i] = top + y * (bottom - top) + bend
+        k = np.uint32(max(index[i], before) - before)
+        a, b, c, d = quadratic_weights(wx[i], kind)
+        p, q, r, s = blend_four(frame, k, pitch, quadratic_weights(wy[i], kind))
+        values[i] = a * p + b * q + c * r + d * s
 
 
 @compiled(fastmath=FUSED)
 def _sample_cubic(frame, pitch, index, wx, wy, values):
     """Interpolate by cubic convolution in 4 x 4 samples; frame is flat."""
-    pitch = np.uint32(pitch)
+    kind, before, pitch = wx.dtype.type, np.int32(pitch + 1), np.uint32(pitch)
     for i in range(index.shape[0]):
-        if index[i] >= 0:
-            k = np.uint32(index[i]) - pitch
-            in_x, in_y = keys_weights(wx[i]), keys_weights(wy[i])
-            total = in_y[0] * cubic_along_line(frame, k, in_x)
-            total += in_y[1] * cubic_along_line(frame, k + pitch, in_x)
-            total += in_y[2] * cubic_along_line(frame, k + pitch + pitch, in_x)
-            total += in_y[3] * cubic_along_line(frame, k + pitch + pitch + pitch, in_x)
-            values[i] = total
+        k = np.uint32(max(index[i], before) - before)
+        a, b, c, d = keys_weights(wx[i], kind)
+        p, q, r, s = blend_four(frame, k, pitch, keys_weights(wy[i], kind))
+        values[i] = a * p + b * q + c * r + d * s
 
 
 @compiled
@@ -136,8 +132,8 @@ def inverse_frames(
     """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
 
     frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; order: 1 linear, 2
-    quadratic, 3 cubic; missing: the samples may be NaN; work (H + 3, W + 3), a float buffer as
-    precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
+    quadratic, 3 cubic; missing: the samples may be NaN; work, a float buffer for a
+    padded frame, as precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
     counts (n,) of the pixels that were seen; seen, a mask shaped like out, or of shape (0, 0, 0) if
     nobody wants it.
     """
@@ -147,13 +143,9 @@ def inverse_frames(
     forms, block = np.empty((3, 4, n_lines), kind), (BLOCK, n_columns)
     all_u, all_x, all_index = np.empty(block, kind), np.empty(block, kind), np.empty(block, np.int32)
     all_wx, all_wy, all_values = np.empty(block, kind), np.empty(block, kind), np.zeros(block, kind)
-    flat, pitch = work.reshape(-1), width + 3
-    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
-    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
+    flat, pitch = work.reshape(-1), work.shape[1]
     for f in which:
         pad_frame(frames[f], work)
-        if order == 2:
-            bend_cells(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
         rows = begin_rows(forms, n_rows, n_columns, is_smooth(inverse[f], width, single))
         count = 0
@@ -169,7 +161,7 @@ def inverse_frames(
             if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
             elif order == 2:
-                _sample_quadratic(flat, bend_x, bend_y, pitch, index, wx, wy, values)
+                _sample_quadratic(flat, pitch, index, wx, wy, values)
             else:
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:

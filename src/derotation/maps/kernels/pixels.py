@@ -11,6 +11,16 @@ EDGE = 1e-6
 EDGE_SINGLE = 1e-3
 
 
+# A padded frame has more lines and columns than the frame, see `pad_frame`.
+LINES_BEFORE, COLUMNS_BEFORE = 2, 1
+LINES_MORE, COLUMNS_MORE = 4, 3
+
+
+def padded_shape(height, width):
+    """Give the shape of a buffer for frames of a height and a width, see :func:`pad_frame`."""
+    return height + LINES_MORE, width + COLUMNS_MORE
+
+
 @compiled
 def edge_of(places):
     """Give the distance beyond the outermost samples that counts as none."""
@@ -19,62 +29,40 @@ def edge_of(places):
 
 @compiled
 def pad_frame(samples, work):
-    """Copy a frame (H, W) to `work` (H + 3, W + 3): one line and column more before, two behind.
+    """Copy a frame (H, W) to `work`: two lines and a column more before, two of each behind.
 
     They repeat the outermost samples, so that no interpolation has to ask where the frame ends.
     """
     height, width = samples.shape
-    for j in range(height + 3):
-        line, padded = samples[min(max(j - 1, 0), height - 1)], work[j]
+    for j in range(work.shape[0]):
+        line, padded = samples[min(max(j - LINES_BEFORE, 0), height - 1)], work[j]
         for i in range(width):
             padded[i + 1] = line[i]
         padded[0] = line[0]
         padded[width + 1] = padded[width + 2] = line[width - 1]
 
 
-@compiled
-def bend_cells(padded, bends):
-    """Write how a cell of 2 x 2 samples of a padded frame bends in x and in y.
+# The type is given: numba takes what is multiplied by a plain number for double precision.
+@compiled(inline="always")
+def quadratic_weights(w, kind):
+    """Weigh four samples at -1, 0, 1, 2 for a place at w in [0, 1]: the mean of both parabolas.
 
-    padded (H + 3, W + 3), see :func:`pad_frame`; bends (2, H + 3, W + 3), for x and y.
-    Between four samples in a row the parabola that is right for quadratic scenes lies above the
-    straight line by ``w (1 - w)`` times what is written: a quarter of the sum of both second
-    differences with reversed sign, here the mean of both lines (and both columns).
+    One goes through the first three samples, the other through the last three.
     """
-    height, width = padded.shape[0] - 3, padded.shape[1] - 3
-    eighth = padded.dtype.type(0.125)
-    for j in range(1, height + 1):
-        above, here, following, below = padded[j - 1], padded[j], padded[j + 1], padded[j + 2]
-        in_x, in_y = bends[0, j], bends[1, j]
-        for i in range(1, width + 1):
-            inner = here[i] + here[i + 1] + following[i] + following[i + 1]
-            sides = here[i - 1] + here[i + 2] + following[i - 1] + following[i + 2]
-            ends = above[i] + above[i + 1] + below[i] + below[i + 1]
-            in_x[i] = eighth * (inner - sides)
-            in_y[i] = eighth * (inner - ends)
+    bend = kind(0.25) * (w - w * w)
+    return -bend, kind(1.0) - w + bend, w + bend, -bend
 
 
 @compiled(inline="always")
-def keys_weights(w):
+def keys_weights(w, kind):
     """Weigh four samples at -1, 0, 1, 2 for a place at w in [0, 1] (Keys 1981, a = -1/2)."""
-    w2 = w * w
+    w2, half = w * w, kind(0.5)
     w3 = w2 * w
     return (
-        -0.5 * w3 + w2 - 0.5 * w,
-        1.5 * w3 - 2.5 * w2 + 1.0,
-        -1.5 * w3 + 2.0 * w2 + 0.5 * w,
-        0.5 * w3 - 0.5 * w2,
-    )
-
-
-@compiled(inline="always")
-def cubic_along_line(frame, k, weights):
-    """Interpolate between the samples k and k + 1 of a flat frame."""
-    return (
-        weights[0] * frame[k - np.uint32(1)]
-        + weights[1] * frame[k]
-        + weights[2] * frame[k + np.uint32(1)]
-        + weights[3] * frame[k + np.uint32(2)]
+        w2 - half * (w3 + w),
+        kind(1.5) * w3 - kind(2.5) * w2 + kind(1.0),
+        kind(2.0) * w2 - kind(1.5) * w3 + half * w,
+        half * (w3 - w2),
     )
 
 
