@@ -9,14 +9,12 @@ import numpy as np
 from derotation.maps.kernels.blending import blend_four
 from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
-    COLUMNS_BEFORE,
     EDGE,
-    LINES_BEFORE,
+    MORE,
     edge_of,
     keys_weights,
     note_seen,
     pad_frame,
-    quadratic_weights,
     store_rows,
 )
 from derotation.maps.kernels.solve import (
@@ -33,7 +31,7 @@ def _along_line(frame, pitch, line, x, cubic):
     """Interpolate one line at x in [0, W - 1]; linear from what is known beside a NaN."""
     left = int(x)
     w = x - left
-    k = np.uint32((line + LINES_BEFORE) * pitch + left + COLUMNS_BEFORE)
+    k = np.uint32((line + 1) * pitch + left + 1)
     if cubic:
         a, b, c, d = keys_weights(w, np.float64)
         value = a * frame[k - np.uint32(1)] + b * frame[k]
@@ -184,18 +182,25 @@ def _search_lines(y_even, y_odd, n_lines, line):
 
 
 @compiled
-def _pad_lines(work, height):
-    """Make lines of a padded frame that continue those of the same direction without a bend."""
-    first, last = LINES_BEFORE, LINES_BEFORE + height - 1
-    for way in range(2):
-        top, bottom = first + way, last - way
-        above, below = work[first + way - 2], work[last - way + 2]
-        for i in range(work.shape[1]):
-            if top + 2 <= last and bottom - 2 >= first:
-                above[i] = 2 * work[top, i] - work[top + 2, i]
-                below[i] = 2 * work[bottom, i] - work[bottom - 2, i]
-            else:
-                above[i], below[i] = work[top, i], work[bottom, i]
+def _bend_lines(padded, bends):
+    """Write how lines of a padded frame bend between two samples, in x and in y.
+
+    As in :func:`bend_edges`, but across a line from the lines of the same direction (0 where one is
+    missing), in the middle between two samples: minus half the second derivative.
+    """
+    height, width = padded.shape[0] - MORE, padded.shape[1] - MORE
+    quarter, sixteenth = padded.dtype.type(0.25), padded.dtype.type(0.0625)
+    for j in range(1, height + 1):
+        here, in_x, in_y = padded[j], bends[0, j], bends[1, j]
+        for i in range(1, width + 1):
+            in_x[i] = quarter * (here[i] + here[i + 1] - here[i - 1] - here[i + 2])
+        if 3 <= j <= height - 2:
+            above, below = padded[j - 2], padded[j + 2]
+            for i in range(1, width + 1):
+                ends = above[i] + above[i + 1] + below[i] + below[i + 1]
+                in_y[i] = sixteenth * (here[i] + here[i] + here[i + 1] + here[i + 1] - ends)
+        else:
+            in_y[:] = 0.0
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
@@ -210,8 +215,7 @@ def _look_beside(
     """
     kind = y_even.dtype.type
     zero, one, unit = kind(0.0), kind(1.0), np.int32(1)
-    last, pitch = np.int32(n_lines - 1), np.int32(pitch)
-    first = np.int32(LINES_BEFORE * pitch + COLUMNS_BEFORE)
+    last, pitch, first = np.int32(n_lines - 1), np.int32(pitch), np.int32(pitch + 1)
     for i in range(line.shape[0]):
         # What is found for a pixel outside the picture is not used.
         here = line[i] if line[i] > np.int32(0) else np.int32(0)
@@ -247,26 +251,17 @@ def _sample_linear_bidirectional(frame, upper, lower, in_upper, in_lower, w, val
 
 @compiled(fastmath=FUSED)
 def _sample_quadratic_bidirectional(
-    frame, pitch, upper, lower, in_upper, in_lower, w, apart, values
+    frame, bend_x, bend_y, upper, lower, in_upper, in_lower, w, apart, values
 ):
-    """Interpolate by parabolas along both lines beside a pixel, then between them.
-
-    How the picture bends across the lines is told by the next lines of the same direction.
-    """
-    before, pitch = np.uint32(2 * pitch + 1), np.uint32(2 * pitch)
-    kind = w.dtype.type
-    one, eighth = kind(1.0), kind(0.125)
+    """Interpolate by parabolas along both lines beside a pixel, then between them."""
+    right = np.uint32(1)
     for i in range(values.shape[0]):
-        below, above = w[i], one - w[i]
-        bend = eighth * above * below * apart[i] * apart[i]
-        side, middle = -bend * above, above + (bend + bend) * above
-        a, b, c, d = quadratic_weights(in_upper[i], kind)
-        p, q, r, s = blend_four(frame, np.uint32(upper[i]) - before, pitch, (side, middle, side))
-        value = a * p + b * q + c * r + d * s
-        side, middle = -bend * below, below + (bend + bend) * below
-        a, b, c, d = quadratic_weights(in_lower[i], kind)
-        p, q, r, s = blend_four(frame, np.uint32(lower[i]) - before, pitch, (side, middle, side))
-        values[i] = value + a * p + b * q + c * r + d * s
+        k, m, x, y = np.uint32(upper[i]), np.uint32(lower[i]), in_upper[i], in_lower[i]
+        at_upper = frame[k] + x * (frame[k + right] - frame[k]) + (x - x * x) * bend_x[k]
+        at_lower = frame[m] + y * (frame[m + right] - frame[m]) + (y - y * y) * bend_x[m]
+        across = bend_y[k] + w[i] * (bend_y[m] - bend_y[k])
+        bend = (w[i] - w[i] * w[i]) * apart[i] * apart[i]
+        values[i] = at_upper + w[i] * (at_lower - at_upper) + bend * across
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
@@ -291,8 +286,8 @@ def _sample_cubic_bidirectional(
         # Places of the four lines, seen from the pixel; every other line has the same direction.
         b, c = kind(first) - y_b, kind(first) + one - y_c
         a, d = c - two, b + two
-        k_a = np.uint32((first + LINES_BEFORE - 1) * pitch + left_c)
-        k_b = np.uint32((first + LINES_BEFORE) * pitch + left_b)
+        k_a = np.uint32(first * pitch + left_c)
+        k_b = np.uint32((first + 1) * pitch + left_b)
         in_a = b * c * d / ((a - b) * (a - d) * two)
         in_c = -a * b * d / ((b - c) * (d - c) * two)
         weights = keys_weights(x_c - kind(left_c), kind)
@@ -355,10 +350,12 @@ def inverse_frames_bidirectional(
     all_values = np.zeros((BLOCK, n_columns), kind)
     beside, parts = np.empty((2, all_line.size), np.int32), np.empty((4, all_line.size), kind)
     flat, pitch = work.reshape(-1), work.shape[1]
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
         if order == 2:
-            _pad_lines(work, n_lines)
+            _bend_lines(work, bends)
         middle = 0.5 * (width - 1)
         prepare_lines(inverse[f], slope, offset, middle, n_columns, forms)
         prepare_lines(inverse[f], -slope, offset, middle - phase, n_columns, forms_odd)
@@ -391,7 +388,7 @@ def inverse_frames_bidirectional(
                 )  # fmt: skip
                 if order == 2:
                     _sample_quadratic_bidirectional(
-                        flat, pitch, upper, lower, in_upper, in_lower, w, apart, values
+                        flat, bend_x, bend_y, upper, lower, in_upper, in_lower, w, apart, values
                     )
                 else:
                     _sample_linear_bidirectional(

@@ -5,14 +5,12 @@ import numpy as np
 from derotation.maps.kernels.blending import blend_four, blend_two
 from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
-    COLUMNS_BEFORE,
-    COLUMNS_MORE,
-    LINES_BEFORE,
+    MORE,
+    bend_edges,
     edge_of,
     keys_weights,
     note_seen,
     pad_frame,
-    quadratic_weights,
     store_rows,
 )
 from derotation.maps.kernels.solve import (
@@ -34,8 +32,7 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
     zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
     x_end, y_end = x_last + edge, y_last + edge
     slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
-    pitch = np.int32(width + COLUMNS_MORE)
-    first = np.int32(LINES_BEFORE * pitch + COLUMNS_BEFORE)
+    pitch, first = np.int32(width + MORE), np.int32(width + MORE + 1)
     n_inside = np.int32(0)
     for i in range(index.shape[0]):
         column = x[i]
@@ -63,14 +60,16 @@ def _sample_linear(frame, pitch, index, wx, wy, values):
 
 
 @compiled(fastmath=FUSED)
-def _sample_quadratic(frame, pitch, index, wx, wy, values):
-    """Interpolate by parabolas in 4 x 4 samples; frame is flat."""
-    kind, before, pitch = wx.dtype.type, np.int32(pitch + 1), np.uint32(pitch)
+def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
+    """Interpolate by parabolas in x and y, see :func:`bend_edges`; all arrays are flat."""
+    pitch, right, one = np.uint32(pitch), np.uint32(1), wx.dtype.type(1.0)
     for i in range(index.shape[0]):
-        k = np.uint32(max(index[i], before) - before)
-        a, b, c, d = quadratic_weights(wx[i], kind)
-        p, q, r, s = blend_four(frame, k, pitch, quadratic_weights(wy[i], kind))
-        values[i] = a * p + b * q + c * r + d * s
+        k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
+        at_left, at_right = blend_two(frame, k, pitch, (one - y, y))
+        in_x = bend_x[k] + y * (bend_x[k + pitch] - bend_x[k])
+        in_y = bend_y[k] + x * (bend_y[k + right] - bend_y[k])
+        straight = at_left + x * (at_right - at_left)
+        values[i] = straight + (x - x * x) * in_x + (y - y * y) * in_y
 
 
 @compiled(fastmath=FUSED)
@@ -144,8 +143,12 @@ def inverse_frames(
     all_u, all_x, all_index = np.empty(block, kind), np.empty(block, kind), np.empty(block, np.int32)
     all_wx, all_wy, all_values = np.empty(block, kind), np.empty(block, kind), np.zeros(block, kind)
     flat, pitch = work.reshape(-1), work.shape[1]
+    bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
+    bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
         pad_frame(frames[f], work)
+        if order == 2:
+            bend_edges(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
         rows = begin_rows(forms, n_rows, n_columns, is_smooth(inverse[f], width, single))
         count = 0
@@ -161,7 +164,7 @@ def inverse_frames(
             if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
             elif order == 2:
-                _sample_quadratic(flat, pitch, index, wx, wy, values)
+                _sample_quadratic(flat, bend_x, bend_y, pitch, index, wx, wy, values)
             else:
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:

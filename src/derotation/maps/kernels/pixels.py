@@ -12,13 +12,12 @@ EDGE_SINGLE = 1e-3
 
 
 # A padded frame has more lines and columns than the frame, see `pad_frame`.
-LINES_BEFORE, COLUMNS_BEFORE = 2, 1
-LINES_MORE, COLUMNS_MORE = 4, 3
+BEFORE, MORE = 1, 3
 
 
 def padded_shape(height, width):
     """Give the shape of a buffer for frames of a height and a width, see :func:`pad_frame`."""
-    return height + LINES_MORE, width + COLUMNS_MORE
+    return height + MORE, width + MORE
 
 
 @compiled
@@ -29,30 +28,39 @@ def edge_of(places):
 
 @compiled
 def pad_frame(samples, work):
-    """Copy a frame (H, W) to `work`: two lines and a column more before, two of each behind.
+    """Copy a frame (H, W) to `work`: one line and column more before, two behind.
 
     They repeat the outermost samples, so that no interpolation has to ask where the frame ends.
     """
     height, width = samples.shape
     for j in range(work.shape[0]):
-        line, padded = samples[min(max(j - LINES_BEFORE, 0), height - 1)], work[j]
+        line, padded = samples[min(max(j - BEFORE, 0), height - 1)], work[j]
         for i in range(width):
             padded[i + 1] = line[i]
         padded[0] = line[0]
         padded[width + 1] = padded[width + 2] = line[width - 1]
 
 
-# The type is given: numba takes what is multiplied by a plain number for double precision.
-@compiled(inline="always")
-def quadratic_weights(w, kind):
-    """Weigh four samples at -1, 0, 1, 2 for a place at w in [0, 1]: the mean of both parabolas.
+@compiled
+def bend_edges(padded, bends):
+    """Write how a padded frame bends between neighboring samples, for :func:`_sample_quadratic`.
 
-    One goes through the first three samples, the other through the last three.
+    bends (2, lines, columns), as many as those of padded: between a sample and the next in x, and
+    between it and the next in y. In the middle between two samples the parabola that is right for
+    quadratic scenes lies above the straight line by a quarter of what is written: a quarter of the
+    sum of both second differences with reversed sign.
     """
-    bend = kind(0.25) * (w - w * w)
-    return -bend, kind(1.0) - w + bend, w + bend, -bend
+    height, width = padded.shape[0] - MORE, padded.shape[1] - MORE
+    quarter = padded.dtype.type(0.25)
+    for j in range(1, height + 1):
+        above, here, following, below = padded[j - 1], padded[j], padded[j + 1], padded[j + 2]
+        in_x, in_y = bends[0, j], bends[1, j]
+        for i in range(1, width + 1):
+            in_x[i] = quarter * (here[i] + here[i + 1] - here[i - 1] - here[i + 2])
+            in_y[i] = quarter * (here[i] + following[i] - above[i] - below[i])
 
 
+# The type is given: numba takes what is multiplied by a plain number for double precision.
 @compiled(inline="always")
 def keys_weights(w, kind):
     """Weigh four samples at -1, 0, 1, 2 for a place at w in [0, 1] (Keys 1981, a = -1/2)."""
