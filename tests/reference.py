@@ -57,28 +57,36 @@ def keys(d):
     return 0.0
 
 
-def parabolas(d):
-    """Mean of the parabolas through the three samples before and the three behind a place."""
-    d = abs(d)
-    if d < 1:
-        return 1 - d + d * (1 - d) / 4
-    if d < 2:
-        return -(d - 1) * (2 - d) / 4
-    return 0.0
-
-
-WEIGHT = {"linear": lambda d: max(1 - abs(d), 0), "quadratic": parabolas, "cubic": keys}
-
-
 def sample(frame, y, x, how):
     """Value of the frame at (y, x), inside it; samples beyond the edge repeat the last one."""
     height, width = frame.shape
+    if how == "quadratic":
+        return sample(frame, y, x, "linear") + bend(frame, y, x)
+    cubic = how == "cubic"
     total = 0.0
     for j in range(int(np.floor(y)) - 1, int(np.floor(y)) + 3):
         for i in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
-            weight = WEIGHT[how](y - j) * WEIGHT[how](x - i)
+            if cubic:
+                weight = keys(y - j) * keys(x - i)
+            else:
+                weight = max(1 - abs(y - j), 0) * max(1 - abs(x - i), 0)
             total += weight * float(frame[np.clip(j, 0, height - 1), np.clip(i, 0, width - 1)])
     return total
+
+
+def bend(frame, y, x):
+    """How far a quadratic surface lies above the bilinear one, by the second differences around."""
+    top, left = int(np.floor(y)), int(np.floor(x))
+    height, width = frame.shape
+
+    def at(j, i):
+        return float(frame[np.clip(j, 0, height - 1), np.clip(i, 0, width - 1)])
+
+    corners = [(j, i) for j in (top, top + 1) for i in (left, left + 1)]
+    in_x = np.mean([at(j, i - 1) - 2 * at(j, i) + at(j, i + 1) for j, i in corners])
+    in_y = np.mean([at(j - 1, i) - 2 * at(j, i) + at(j + 1, i) for j, i in corners])
+    dx, dy = x - left, y - top
+    return -dx * (1 - dx) / 2 * in_x - dy * (1 - dy) / 2 * in_y
 
 
 def derotate_frame_slow(frame, inverse, line_duty=0.0, offset=0.0, how="linear"):
@@ -131,10 +139,13 @@ def derotate_frame_slow_bidirectional(
         def along(line, columns=columns):
             return sample(frame[[line]], 0, np.clip(columns[line], 0, width - 1), how)
 
-        def bends(line, along=along):
+        def bends(line, columns=columns):
             if not 2 <= line <= height - 3:
                 return 0.0
-            return (2 * along(line) - along(line - 2) - along(line + 2)) / 8
+            left = int(np.clip(columns[line], 0, width - 1))
+            pair = np.clip([left, left + 1], 0, width - 1)
+            lines = frame[line - 2 : line + 3 : 2, pair].mean(axis=1)
+            return -(lines[0] - 2 * lines[1] + lines[2]) / 8
 
         if how == "cubic" and j >= 1 and j + 2 < height:
             lines = range(j - 1, j + 3)

@@ -185,8 +185,8 @@ def _search_lines(y_even, y_odd, n_lines, line):
 def _bend_lines(padded, bends):
     """Write how lines of a padded frame bend between two samples, in x and in y.
 
-    As in :func:`bend_edges`, but across a line from the lines of the same direction (0 where one is
-    missing), in the middle between two samples: minus half the second derivative.
+    As in :func:`bend_cells`, but along each line alone, and across it from the lines of the same
+    direction (0 where one is missing): minus half the second derivative.
     """
     height, width = padded.shape[0] - MORE, padded.shape[1] - MORE
     quarter, sixteenth = padded.dtype.type(0.25), padded.dtype.type(0.0625)
@@ -265,9 +265,7 @@ def _sample_quadratic_bidirectional(
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
-def _sample_cubic_bidirectional(
-    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values
-):
+def _sample_cubic_bidirectional(frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, values):
     """Interpolate by the cubics along and across four lines, see :func:`_across_lines`.
 
     Leaves NaN where there are no four lines.
@@ -301,9 +299,7 @@ def _sample_cubic_bidirectional(
 
 
 @compiled
-def _mend_bidirectional(
-    frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, cubic, values
-):
+def _mend_bidirectional(frame, pitch, n_lines, line, x_even, x_odd, y_even, y_odd, cubic, values):
     """Redo pixels beside a NaN or the edge from what is known; give up (-1) where nothing is."""
     n_lost = 0
     y_here, x_here = np.empty(2), np.empty(2)
@@ -375,9 +371,7 @@ def inverse_frames_bidirectional(
             if _pick_lines(y, y_odd, x, x_odd, slope, offset, phase, n_lines, width, line) > 0:
                 _search_lines(y, y_odd, n_lines, line)
             if order == 3:
-                _sample_cubic_bidirectional(
-                    flat, pitch, n_lines, line, x, x_odd, y, y_odd, values
-                )
+                _sample_cubic_bidirectional(flat, pitch, n_lines, line, x, x_odd, y, y_odd, values)
             else:
                 upper, lower = beside[0, : line.shape[0]], beside[1, : line.shape[0]]
                 in_upper, in_lower = parts[0, : line.shape[0]], parts[1, : line.shape[0]]
@@ -391,9 +385,7 @@ def inverse_frames_bidirectional(
                         flat, bend_x, bend_y, upper, lower, in_upper, in_lower, w, apart, values
                     )
                 else:
-                    _sample_linear_bidirectional(
-                        flat, upper, lower, in_upper, in_lower, w, values
-                    )
+                    _sample_linear_bidirectional(flat, upper, lower, in_upper, in_lower, w, values)
             count += np.sum(line >= 0)
             if order == 3 or missing:
                 count -= _mend_bidirectional(

@@ -107,9 +107,7 @@ def place_lines(
         for start, stop, earlier in ((0, change, way >= 0.0), (change, n, way < 0.0)):
             if start < stop:
                 x0, x1, x2, y0, y1, y2 = _curve(maps, f, j, earlier, way, offset, shift, n)
-                _round_places(
-                    x0, x1, x2, y0, y1, y2, start, stop, height, width, pitch, place
-                )
+                _round_places(x0, x1, x2, y0, y1, y2, start, stop, height, width, pitch, place)
         _put_samples(frames, f, j, place, image)
 
 

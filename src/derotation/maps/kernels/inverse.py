@@ -6,7 +6,7 @@ from derotation.maps.kernels.blending import blend_four, blend_two
 from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
     MORE,
-    bend_edges,
+    bend_cells,
     edge_of,
     keys_weights,
     note_seen,
@@ -61,15 +61,13 @@ def _sample_linear(frame, pitch, index, wx, wy, values):
 
 @compiled(fastmath=FUSED)
 def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
-    """Interpolate by parabolas in x and y, see :func:`bend_edges`; all arrays are flat."""
-    pitch, right, one = np.uint32(pitch), np.uint32(1), wx.dtype.type(1.0)
+    """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
+    pitch, one = np.uint32(pitch), wx.dtype.type(1.0)
     for i in range(index.shape[0]):
         k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
         at_left, at_right = blend_two(frame, k, pitch, (one - y, y))
-        in_x = bend_x[k] + y * (bend_x[k + pitch] - bend_x[k])
-        in_y = bend_y[k] + x * (bend_y[k + right] - bend_y[k])
-        straight = at_left + x * (at_right - at_left)
-        values[i] = straight + (x - x * x) * in_x + (y - y * y) * in_y
+        bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
+        values[i] = at_left + x * (at_right - at_left) + bend
 
 
 @compiled(fastmath=FUSED)
@@ -131,16 +129,20 @@ def inverse_frames(
     """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
 
     frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; order: 1 linear, 2
-    quadratic, 3 cubic; missing: the samples may be NaN; work, a float buffer for a
-    padded frame, as precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
-    counts (n,) of the pixels that were seen; seen, a mask shaped like out, or of shape (0, 0, 0) if
-    nobody wants it.
+    quadratic, 3 cubic; missing: the samples may be NaN; work, a float buffer for a padded frame
+    (:func:`padded_shape`), as precise as the samples need; low, high: the range of an `integer`
+    output; out (n, Hout, Wout); counts (n,) of the pixels that were seen; seen, a mask shaped like
+    out, or of shape (0, 0, 0) if nobody wants it.
     """
     n_lines, width = frames.shape[1:]
     n_rows, n_columns = out.shape[1:]
     kind, single = work.dtype, work.itemsize == 4
     forms, block = np.empty((3, 4, n_lines), kind), (BLOCK, n_columns)
-    all_u, all_x, all_index = np.empty(block, kind), np.empty(block, kind), np.empty(block, np.int32)
+    all_u, all_x, all_index = (
+        np.empty(block, kind),
+        np.empty(block, kind),
+        np.empty(block, np.int32),
+    )
     all_wx, all_wy, all_values = np.empty(block, kind), np.empty(block, kind), np.zeros(block, kind)
     flat, pitch = work.reshape(-1), work.shape[1]
     bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
@@ -148,7 +150,7 @@ def inverse_frames(
     for f in which:
         pad_frame(frames[f], work)
         if order == 2:
-            bend_edges(work, bends)
+            bend_cells(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
         rows = begin_rows(forms, n_rows, n_columns, is_smooth(inverse[f], width, single))
         count = 0

@@ -42,22 +42,25 @@ def pad_frame(samples, work):
 
 
 @compiled
-def bend_edges(padded, bends):
-    """Write how a padded frame bends between neighboring samples, for :func:`_sample_quadratic`.
+def bend_cells(padded, bends):
+    """Write how a cell of 2 x 2 samples of a padded frame bends in x and in y.
 
-    bends (2, lines, columns), as many as those of padded: between a sample and the next in x, and
-    between it and the next in y. In the middle between two samples the parabola that is right for
-    quadratic scenes lies above the straight line by a quarter of what is written: a quarter of the
-    sum of both second differences with reversed sign.
+    bends (2, lines, columns), as many as those of padded, for x and y.
+    Between four samples in a row the parabola that is right for quadratic scenes lies above the
+    straight line by ``w (1 - w)`` times what is written: a quarter of the sum of both second
+    differences with reversed sign, here the mean of both lines (and both columns).
     """
     height, width = padded.shape[0] - MORE, padded.shape[1] - MORE
-    quarter = padded.dtype.type(0.25)
+    eighth = padded.dtype.type(0.125)
     for j in range(1, height + 1):
         above, here, following, below = padded[j - 1], padded[j], padded[j + 1], padded[j + 2]
         in_x, in_y = bends[0, j], bends[1, j]
         for i in range(1, width + 1):
-            in_x[i] = quarter * (here[i] + here[i + 1] - here[i - 1] - here[i + 2])
-            in_y[i] = quarter * (here[i] + following[i] - above[i] - below[i])
+            inner = here[i] + here[i + 1] + following[i] + following[i + 1]
+            sides = here[i - 1] + here[i + 2] + following[i - 1] + following[i + 2]
+            ends = above[i] + above[i + 1] + below[i] + below[i + 1]
+            in_x[i] = eighth * (inner - sides)
+            in_y[i] = eighth * (inner - ends)
 
 
 # The type is given: numba takes what is multiplied by a plain number for double precision.
