@@ -15,7 +15,7 @@ EDGE_SINGLE = 1e-3
 BEFORE, MORE = 1, 3
 
 
-def padded_shape(height, width):
+def padded_shape(height: int, width: int) -> tuple[int, int]:
     """Give the shape of a buffer for frames of a height and a width, see :func:`pad_frame`."""
     return height + MORE, width + MORE
 
