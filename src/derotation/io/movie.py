@@ -32,7 +32,14 @@ from derotation.io.source import FrameReader, FrameSource
 from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
-__all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_metadata"]
+__all__ = [
+    "Movie",
+    "MovieMetadata",
+    "is_recording",
+    "movie_files",
+    "open_movie",
+    "recording_metadata",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -409,6 +416,21 @@ def _recording_folder(path: Path) -> Path | None:
     return None
 
 
+def is_recording(folder: Path) -> bool:
+    """Tell whether a folder as a whole is a movie, as Prairie View and ThorImage write them.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+
+    Returns
+    -------
+    bool
+    """
+    return (folder / EXPERIMENT).is_file() or find_prairie_xml(folder) is not None
+
+
 def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """List the files of a movie, those that describe it included, without opening any.
 
@@ -425,7 +447,7 @@ def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(pattern)
     folder = _recording_folder(path)
-    if folder is not None and ((folder / EXPERIMENT).is_file() or find_prairie_xml(folder)):
+    if folder is not None and is_recording(folder):
         kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
         return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
     if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
