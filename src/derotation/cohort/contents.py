@@ -48,7 +48,7 @@ class Contents:
         """What kept files from being looked into, in plain words."""
 
     def may_be_movie(self, path: Path) -> bool:
-        """Tell whether a file holds frames; of kinds that hold nothing else it is taken for granted.
+        """Tell whether a file holds frames; those that hold nothing else are taken for movies.
 
         Parameters
         ----------

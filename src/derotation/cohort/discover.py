@@ -1,10 +1,10 @@
 """Find the sessions in a tree of recordings, and write them down as a sample sheet.
 
-A *recording* is a folder that holds the files of one movie, or that is one as a whole (Prairie View,
-ThorImage). Its analog signals, stimulus table and table of angles lie in it or below it; else in the
-rest of its session: the ``ses-*`` folder of a NeuroBlueprint tree [1]_, or the next folders above
-that hold no other recording. A session is called by its own folder's name, never by a number, so
-that it keeps its name when others come or go.
+A *recording* is a folder that holds the files of one movie, or that is one as a whole (Prairie
+View, ThorImage). Its analog signals, stimulus table and table of angles lie in it or below it; else
+in the rest of its session: the ``ses-*`` folder of a NeuroBlueprint tree [1]_, or the next folders
+above that hold no other recording. A session is called by its own folder's name, never by a number,
+so that it keeps its name when others come or go.
 
 Names tell what a file is. Where they do not, since a `.csv` or a `.mat` may be signals or a table,
 it is looked into, and that is said.
@@ -343,8 +343,8 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
     name, notes = _name(tree, folder, recording, patterns)
     if found.angles:
         notes.append(
-            f"{name} has a table of angles, {found.angles[0].name}: it is read if the configuration "
-            "says angles.source: table."
+            f"{name} has a table of angles, {found.angles[0].name}: it is read if the "
+            "configuration says angles.source: table."
         )
     session = FoundSession(
         name=name,
