@@ -18,7 +18,11 @@ with job_log(snakemake.log[0]):
         protocol=snakemake.params.protocol,
         calibration=snakemake.input.calibration,
         config=snakemake.params.config,
-        folder=snakemake.output.planes,
+        outputs=derotate_planes.Outputs(
+            planes=snakemake.output.planes,
+            summary=snakemake.output.summary,
+            plot=snakemake.output.plot,
+        ),
         movement=snakemake.input.get("movement"),
         illumination=snakemake.input.get("illumination"),
         frames_per_chunk=snakemake.resources.frames_per_chunk or None,

@@ -226,7 +226,7 @@ def measure_quality(
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, turned, along),
+        "coverage": _coverage(statistics, turned),
         "calibration_doubts": _calibration_doubts(calibration),
     }
     figures = _weighed(
@@ -248,6 +248,27 @@ def measure_quality(
         level = logging.WARNING if figure.flag in ("look", "bad") else logging.INFO
         logger.log(level, "%s (%s): %s", figure.title, figure.flag, figure.sentence)
     return quality
+
+
+def measure_plane(statistics: Statistics, angles: Angles) -> dict[str, Measured]:
+    """Measure what is reported of a further plane, which has the calibration of another one.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What was collected while the plane was derotated.
+    angles : Angles
+        Angles of its lines, as they were used.
+
+    Returns
+    -------
+    dict of str to Measured
+        The figures ``sharpness_gain`` and ``coverage``.
+    """
+    return {
+        "sharpness_gain": _sharpness_gain(statistics),
+        "coverage": _coverage(statistics, angles.turned),
+    }
 
 
 def _judged(
@@ -648,7 +669,7 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
         return Measured(

@@ -73,14 +73,15 @@ def session(raw, tmp_path_factory):
         **about, angles=folder / "angles.npz", calibration=calibration,
         outputs=derotate_movie.Outputs.within(folder),
     )  # fmt: skip
-    assert derotate(raw, folder, folder / "planes", config) == (1, 3)
+    assert derotate(raw, folder, folder, config) == (1, 3)
     return folder
 
 
 def derotate(raw, session, folder, config):
     return derotate_planes.run(
         movie=raw["movie"], signals=raw["signals"], stimulus=raw["stimulus"], protocol="full",
-        calibration=session / "calibration.json", config=config, folder=folder,
+        calibration=session / "calibration.json", config=config,
+        outputs=derotate_planes.Outputs.within(folder),
     )  # fmt: skip
 
 
@@ -112,6 +113,20 @@ def test_all_planes_and_channels_stand_still(raw, session):
             mean = tifffile.imread(place / file)[turned].mean(axis=0)
             assert np.corrcoef(mean[inside], rest[inside])[0, 1] > 0.96
         assert [path.name for path in place.glob("*.tif")] == ["derotated.tif"]
+
+
+def test_what_each_plane_became_is_told(raw, session):
+    told = json.loads((session / "planes.json").read_text())
+    truth = np.load(raw["truth"])
+    for row in told["planes"]:
+        place = places(session)[row["plane"]]
+        turned = np.abs(truth["line_angles"][row["plane"] - 1 :: 3]).max(axis=1) > 1
+        coverage = np.loadtxt(place / "coverage.csv", delimiter=",", skiprows=1)[:, 1]
+        assert row["coverage"] == pytest.approx(np.median(coverage[turned]), abs=0.02)
+        assert row["sharpness_gain"] > 1.5
+        assert f"Plane {row['plane']}: The mean of all turned frames is" in told["statement"]
+    assert [row["plane"] for row in told["planes"]] == [1, 3]
+    assert (session / "plots" / "planes.png").exists()
 
 
 def export(session, folder, **movie):
@@ -166,7 +181,7 @@ def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
     with pytest.raises(
         MovieError, match=r"movie\.planes asks for plane 4, but the files hold plane 1, 2, 3"
     ):
-        derotate(raw, session, tmp_path / "planes", settings(planes=[2, 4]))
+        derotate(raw, session, tmp_path, settings(planes=[2, 4]))
     assert not (tmp_path / "planes").exists()
     assert plane_folders(None) == {}
     given = {"signals": {"sampling_rate": 10000}, "movie": {"planes": [1, 2]}}
@@ -177,6 +192,6 @@ def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
 
 def test_a_plane_that_is_not_wanted_any_more_goes(raw, session, tmp_path):
     (tmp_path / "planes" / "plane3").mkdir(parents=True)
-    assert derotate(raw, session, tmp_path / "planes", settings(planes=[1, 2])) == (1,)
+    assert derotate(raw, session, tmp_path, settings(planes=[1, 2])) == (1,)
     assert list(plane_folders(tmp_path / "planes")) == [1]
     assert not (tmp_path / "planes" / "plane1" / "channels").exists()
