@@ -14,6 +14,7 @@ from derotation.steps import (
     derotate_movie,
     derotate_planes,
     estimate_center,
+    export_nwb,
     export_suite2p,
     interpolate_angles,
     parse_signals,
@@ -175,6 +176,39 @@ def test_suite2p_gets_a_folder_per_plane(session, tmp_path, monkeypatch):
     (folder / "plane0" / "db.npy").unlink()
     with pytest.raises(FileNotFoundError):
         run_suite2p.planes()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the packages behind pynwb
+def test_nwb_holds_every_plane_and_channel(raw, session, tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    config = settings(channels="all", planes="all") | {"export": {"nwb": "inside"}}
+    export_nwb.run(
+        movie=session / "derotated.tif", recorded=raw["movie"], angles=session / "angles.npz",
+        calibration=session / "calibration.json", session="s", config=config,
+        output=tmp_path / "s.nwb", channels=session / "channels", planes=session / "planes",
+    )  # fmt: skip
+    found = pynwb.validate(path=str(tmp_path / "s.nwb"))
+    assert not (found[0] if isinstance(found, tuple) else found)
+    recorded = tifffile.imread(raw["movie"]).reshape(-1, 3, 2, *SHAPE)
+    with pynwb.NWBHDF5IO(str(tmp_path / "s.nwb"), "r") as io:
+        file = io.read()
+        module = file.processing["derotation"]
+        for plane, place in places(session).items():
+            suffix = "" if plane == 2 else f"_plane{plane}"
+            angles = Angles.load(place / "angles.npz")
+            told = module[f"line_angle{suffix}"].data[:]
+            np.testing.assert_array_equal(told, angles.line_angles.ravel())
+            for channel, name in ((1, "derotated.tif"), (2, "channels/derotated_ch2.tif")):
+                part = suffix + ("_ch2" if channel == 2 else "")
+                before, after = file.acquisition[f"raw{part}"], module[f"derotated{part}"]
+                expected = recorded[:, plane - 1, channel - 1]
+                np.testing.assert_array_equal(before.data[:].transpose(0, 2, 1), expected)
+                np.testing.assert_array_equal(
+                    after.data[:].transpose(0, 2, 1), tifffile.imread(place / name)
+                )
+                assert after.imaging_plane.name == f"ImagingPlane{suffix}"
+                times = angles.frame_start / angles.sampling_rate
+                np.testing.assert_allclose(after.timestamps[:], times)
 
 
 def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
