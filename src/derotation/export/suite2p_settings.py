@@ -291,6 +291,8 @@ def make_ops(
             "diameter": facts.diameter,
             "do_registration": int(facts.register),
             "keep_movie_raw": facts.keep_raw,
+            # Suite2p 0.14.6 fails when it puts planes side by side that have no second channel.
+            "combined": facts.n_planes == 1 or len(facts.channels) > 1,
             "do_bidiphase": False,
             "bidiphase": 0,
             "block_size": facts.block(REGISTRATION_BLOCK),
