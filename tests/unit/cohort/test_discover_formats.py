@@ -177,6 +177,9 @@ def test_what_was_found_can_be_opened(tmp_path, monkeypatch):
     looked = check_cohort(load_cohort(config))
     assert len(looked.sessions) == 8
     assert {session.shape for session in looked.sessions} == {(PLAN.n_times, *PLAN.shape)}
+    # Two rows in every kind of stimulus table.
+    rotations = {session.n_rotations for session in looked.sessions if session.protocol == "full"}
+    assert rotations == {2}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".mat", ".npy", ".h5", ".tdms"])
