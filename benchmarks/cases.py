@@ -222,10 +222,12 @@ def run_damaged(cases: Path, study: Path, cores: int) -> list[dict[str, Any]]:
     for name, path in zip([name for name in sessions if name != "whole"], damaged, strict=True):
         log = study / "logs" / name / "parse_signals.log"
         said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        # What is said of the file: before anything runs, or where it is read.
+        # What is said of the file, before anything runs or where it is read; a movie that can be
+        # opened all the same does not fit the signals, which is said instead.
         lines = [line for line in f"{checked}\n{said}".splitlines() if path.name in line]
+        lines += [line for line in said.splitlines() if "ERROR" in line]
         right = bool(lines) and "not foreseen" not in said and "Traceback" not in checked
-        words = lines[0].partition(path.name)[2].strip(": ") if lines else said[-WORDS_SHOWN:]
+        words = lines[0].rpartition(path.name)[2].strip(": ") if lines else "nothing"
         rows.append(
             {"session": path.name, "right": "yes" if right else "NO", "check_s": "",
              "job_s": _log_seconds(said), "words": words[:WORDS_SHOWN]}
