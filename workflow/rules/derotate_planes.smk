@@ -14,7 +14,10 @@ rule derotate_planes:
             "<results>/{session}/plots/planes.png",
             caption="../report/planes.rst",
             category="4 Derotated movie",
-            labels={"session": "{session}", "plot": "mean image of each further plane"},
+            labels={
+                "session": "{session}",
+                "plot": "mean image of each further plane",
+            },
         ),
     log:
         "<logs>/{session}/derotate_planes.log",
