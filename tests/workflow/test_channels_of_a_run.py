@@ -61,6 +61,12 @@ def test_two_planes_by_one_calibration(tmp_path):
         told = np.load(plane / "db.npy", allow_pickle=True).item()
         assert (told["nplanes"], told["iplane"]) == (2, index)
         assert (plane / "data.bin").stat().st_size == other.size * 2
+    (told,) = json.loads((folder / "planes.json").read_text())["planes"]
+    assert told["plane"] == 2
+    assert 0 < told["coverage"] <= 1
+    page = (cohort.folder / "results/report.html").read_text()
+    assert "Mean image of each further plane" in page
+    assert "Plane 2: The mean of all turned frames is" in page
     assert cohort.planned() == {}
     # What planes are wanted concerns them and the export only.
     cohort.config["movie"]["planes"] = [1]

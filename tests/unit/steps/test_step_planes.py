@@ -130,6 +130,14 @@ def test_what_each_plane_became_is_told(raw, session):
     assert (session / "plots" / "planes.png").exists()
 
 
+def test_a_session_without_further_planes_in_a_cohort_that_has_some(raw, session, tmp_path):
+    assert derotate(raw, session, tmp_path, settings()) == ()
+    told = json.loads((tmp_path / "planes.json").read_text())
+    assert (told["planes"], told["statement"]) == ([], "")
+    assert (tmp_path / "plots" / "planes.png").exists()
+    assert not list((tmp_path / "planes").iterdir())
+
+
 def export(session, folder, **movie):
     return export_suite2p.run(
         movie=session / "derotated.tif", seen=session / "seen.npz",
