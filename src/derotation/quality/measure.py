@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
+from derotation.images.choosing import MIN_FRAMES
 from derotation.images.ptd import (
     DEFAULT_BLOB_LOG,
     DEFAULT_DBSCAN,
     MostDetectedBlob,
     most_detected_blob,
 )
-from derotation.images.sample import MIN_FRAMES
 from derotation.io.files import write_json
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
