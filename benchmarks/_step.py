@@ -126,13 +126,15 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps.exporting import DerotatedFiles
 
     export_suite2p.run(
-        files=DerotatedFiles.within(folder, channels=None, channel_means=None),
+        files=DerotatedFiles.within(
+            folder,
+            channels=_there(folder / "channels"),
+            channel_means=_there(folder / "images" / "channels"),
+        ),
         statistics=folder / "statistics.npz",
         session=folder.name,
         config=config,
         folder=folder / "suite2p",
-        channels=_there(folder / "channels"),
-        channel_means=_there(folder / "images" / "channels"),
         planes=_there(folder / "planes"),
     )
 
