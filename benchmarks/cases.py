@@ -205,9 +205,9 @@ def run_damaged(cases: Path, study: Path, cores: int) -> list[dict[str, Any]]:
         for number, path in enumerate(damaged)
     }
     _write_study(study, Expected())
-    lines = [["session", "protocol", *whole]]
-    lines += [[name, "full", *row.values()] for name, row in sessions.items()]
-    sheet = "\n".join("\t".join(line) for line in lines) + "\n"
+    cells = [["session", "protocol", *whole]]
+    cells += [[name, "full", *row.values()] for name, row in sessions.items()]
+    sheet = "\n".join("\t".join(row) for row in cells) + "\n"
     (study / "config" / "sessions.tsv").write_text(sheet, encoding="utf-8")
     began = time.perf_counter()
     _, checked = _call([sys.executable, "-m", "derotation.cli", "check"], study)
