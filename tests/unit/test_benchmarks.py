@@ -205,6 +205,16 @@ def test_suite2p(tmp_path):
     np.testing.assert_array_equal(np.roll(frame, shift, (0, 1)), shaken.reshape(100, 64, 64)[0])
 
 
+@pytest.mark.workflow
+def test_suite2p_of_channels_and_planes(tmp_path):
+    figures = run("suite2p", tmp_path, "--quick", "--parts", "channels", "planes")
+    facts = ("part", "nplanes", "nchannels", "functional_chan", "data_chan2")
+    assert [tuple(row[fact] for fact in facts) for row in figures["parts"]] == [
+        ("channels", 1, 2, 1, True),
+        ("planes", 2, 1, 1, False),
+    ]
+
+
 def test_rois_and_cells_are_paired_by_what_is_visible(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     benchmark = importlib.import_module("suite2p")

@@ -4,6 +4,7 @@
 rule export_nwb:
     input:
         **derotated_channels(),
+        **derotated_planes(),
         movie="<results>/{session}/derotated.tif",
         recorded=movie_files,
         angles="<results>/{session}/angles.npz",

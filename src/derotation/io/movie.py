@@ -32,7 +32,14 @@ from derotation.io.source import FrameReader, FrameSource
 from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
-__all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_metadata"]
+__all__ = [
+    "Movie",
+    "MovieMetadata",
+    "is_recording",
+    "movie_files",
+    "open_movie",
+    "recording_metadata",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,9 @@ _CHUNK_BYTES = 2**26
 # More than any microscope records at once: such a stack of pages must be a movie.
 _MOST_PLANES = 64
 _MOST_CHANNELS = 4
+
+# A name up to its last number, that number, and the rest: file_00001_00002.tif.
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 
 # ImageJ names a projection after the stack that it was made of.
 _PROJECTION = re.compile(r"(?:AVG|MAX|MIN|SUM|STD|MED)_(.+)")
@@ -402,9 +412,12 @@ def open_movie(
         raise ConfigError(f"movie.undo is {list(undo)}; allowed are {', '.join(UNDO)}.")
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
     found = _described(Path(pattern), dataset)
-    movie = (
-        _open_tiffs(_find_files(pattern), asked) if found is None else _movie_of_set(found, asked)
-    )
+    if found is None:
+        movie = _open_tiffs(_find_files(pattern), asked)
+    else:
+        if isinstance(found.sources[0], PageTable):
+            _try_first_page(found.sources[0])
+        movie = _movie_of_set(found, asked)
     movie = _with_gaps_noted(movie)
     movie._undo = tuple(undo)
     for note in movie.notes:
@@ -438,6 +451,21 @@ def _recording_folder(path: Path) -> Path | None:
     return None
 
 
+def is_recording(folder: Path) -> bool:
+    """Tell whether a folder as a whole is a movie, as Prairie View and ThorImage write them.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+
+    Returns
+    -------
+    bool
+    """
+    return (folder / EXPERIMENT).is_file() or find_prairie_xml(folder) is not None
+
+
 def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """List the files of a movie, those that describe it included, without opening any.
 
@@ -454,7 +482,7 @@ def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(pattern)
     folder = _recording_folder(path)
-    if folder is not None and ((folder / EXPERIMENT).is_file() or find_prairie_xml(folder)):
+    if folder is not None and is_recording(folder):
         kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
         return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
     if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
@@ -1022,6 +1050,7 @@ def _frame_numbers(
         return in_order, in_order.copy()
     numbers, clocks = [], []
     next_clock, next_number = 0, None
+    before: Path | None = None
     for file, n in zip(files, n_frames, strict=True):
         own = _own_numbers(file, n, n_channels, notes)
         if own is None:
@@ -1030,10 +1059,12 @@ def _frame_numbers(
         missing = 0
         if next_number is None:
             if first > 0:
+                lost = _names_between(None, file.table.path)
                 notes.append(
                     f"{file.table.path.name} begins with frame {first + 1} of the recording: "
-                    f"frames 1 to {first} are missing. The frame clock was taken to begin with "
-                    "the files; if it counted those frames, add the files that are missing."
+                    f"frames 1 to {first} are missing{f' ({lost})' if lost else ''}. The frame "
+                    "clock was taken to begin with the files; if it counted those frames, add the "
+                    "files that are missing."
                 )
         elif first < next_number:
             notes.append(
@@ -1042,20 +1073,44 @@ def _frame_numbers(
             )
         elif first > next_number:
             missing = first - next_number
+            lost = _names_between(before, file.table.path)
             notes.append(
                 f"{missing} frames are missing before {file.table.path.name} (it begins with "
-                f"frame {first + 1}); the frame clock was taken to have counted them."
+                f"frame {first + 1}{f'; {lost}' if lost else ''}); the frame clock was taken to "
+                "have counted them."
             )
         next_clock += missing
         numbers.append(own)
         clocks.append(own - first + next_clock)
         next_clock += last - first + 1
-        next_number = last + 1
+        next_number, before = last + 1, file.table.path
     number = np.concatenate(numbers)
     if (np.diff(number) < 1).any():
         # Several recordings in a row: each begins with a whole volume.
         number = np.concatenate(clocks)
     return number, np.concatenate(clocks)
+
+
+def _names_between(before: Path | None, after: Path) -> str:
+    """Name the files that are missing between two, by the last number in their names.
+
+    Counted from 1 where there is no file before; nothing if the names do not tell.
+    """
+    match = _LAST_NUMBER.fullmatch(after.name)
+    if match is None:
+        return ""
+    first = 1
+    if before is not None:
+        other = _LAST_NUMBER.fullmatch(before.name)
+        if other is None or (other[1], other[3]) != (match[1], match[3]):
+            return ""
+        first = int(other[2]) + 1
+    numbers = range(first, int(match[2]))
+    names = [f"{match[1]}{number:0{len(match[2])}d}{match[3]}" for number in numbers[:3]]
+    if not names:
+        return ""
+    shown = ", ".join(names) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
+    return f"{shown} {'is' if len(numbers) == 1 else 'are'} not there"
 
 
 def _own_numbers(

@@ -254,6 +254,27 @@ def measure_quality(
     return quality
 
 
+def measure_plane(statistics: Statistics, angles: Angles) -> dict[str, Measured]:
+    """Measure what is reported of a further plane, which has the calibration of another one.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What was collected while the plane was derotated.
+    angles : Angles
+        Angles of its lines, as they were used.
+
+    Returns
+    -------
+    dict of str to Measured
+        The figures ``sharpness_gain`` and ``coverage``.
+    """
+    return {
+        "sharpness_gain": _sharpness_gain(statistics),
+        "coverage": _coverage(statistics, angles.turned),
+    }
+
+
 def _judged(
     spec: Specification, measured: Measured, thresholds: Mapping[str, float | None]
 ) -> Figure:
