@@ -7,18 +7,18 @@ the sample S at q as ``S(q) + d (gx (y - cy) - gy (x - cx))``, with (gx, gy) the
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from derotation.maps import transforms
-from derotation.maps.resample import derotate_frames
-from derotation.maps.timing import LineTiming
 from derotation.images.comparison import explain
 from derotation.images.following.spline import ORDER, Knots
+from derotation.maps.resample import derotate_frames
+from derotation.maps.timing import LineTiming
 
-__all__ = ["Pictures", "Reference", "Said", "compare", "placed"]
+__all__ = ["Placed", "Reference", "Said", "compare", "placed"]
 
 NDFloat = NDArray[np.float64]
 Picture = NDArray[np.float32]
@@ -29,20 +29,10 @@ STRIDE = 2
 SEEN = 0.99
 # Fewer pixels than this tell nothing.
 MIN_PIXELS = 100
+# Nuisances: the mean image, alone and times x and y (light may fall off unevenly), and 1.
+N_NUISANCE = 4
 # Pixels of the mean image that fewer frames saw than this part of them are not compared.
 MIN_SHARE = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pictures:
-    """What is known of the lines of frames, beside their angles."""
-
-    times: NDFloat
-    """When each line was recorded, in frames since the first one, shape (frame, line)."""
-    timing: LineTiming
-    """When the samples within a line are recorded."""
-    shape: tuple[int, int]
-    """Height and width of the pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,23 +46,15 @@ class Placed:
 
 
 def placed(
-    frame: NDArray[np.generic],
-    angles: NDFloat,
-    center: NDFloat,
-    shift: NDFloat,
-    timing: LineTiming,
-    *,
-    lines: bool = True,
+    frame: NDArray[Any], maps: NDFloat, timing: LineTiming, *, lines: bool = True
 ) -> Placed:
     """Derotate a frame, and tell which line saw what.
 
     Parameters
     ----------
     frame : ndarray of shape (y, x)
-    angles : ndarray of shape (y,)
-        Degrees.
-    center, shift : ndarray of shape (2,)
-        (x, y), pixels; what was derotated is moved by the shift.
+    maps : ndarray of shape (y, 2, 3)
+        Of its lines.
     timing : LineTiming
     lines : bool
         Whether the lines are asked for.
@@ -81,19 +63,22 @@ def placed(
     -------
     Placed
     """
-    maps = transforms.line_maps(angles, (float(center[0]), float(center[1])))[np.newaxis]
-    maps[..., 2] += shift
+    own = maps[np.newaxis]
     found = derotate_frames(
-        frame[np.newaxis], maps, timing=timing, interpolation="linear", dtype=np.float32,
+        frame[np.newaxis],
+        own,
+        timing=timing,
+        interpolation="linear",  # the fastest; pictures are smoothed before they are compared
+        dtype=np.float32,
         keep_seen=True,
-    )  # fmt: skip
+    )
     assert found.seen is not None
     line = np.zeros((0, 0), np.float32)
     if lines:
         # Interpolating is exact for numbers that rise from line to line.
         number = np.arange(frame.shape[0], dtype=np.float32)
         ramp = np.repeat(number[:, np.newaxis], frame.shape[1], axis=1)[np.newaxis]
-        line = derotate_frames(ramp, maps, timing=timing, interpolation="linear").frames[0]
+        line = derotate_frames(ramp, own, timing=timing, interpolation="linear").frames[0]
     return Placed(frame=found.frames[0], seen=found.seen[0], line=line)
 
 
@@ -116,8 +101,15 @@ class Reference:
         """Begin with nothing."""
         return cls(np.zeros(shape), np.zeros(shape), 0)
 
-    def with_frame(self, one: Placed, sign: int = 1) -> "Reference":
-        """Add a frame, or take it out again (sign -1)."""
+    def with_frame(self, one: Placed) -> "Reference":
+        """Add a frame."""
+        return self._changed(one, 1)
+
+    def without(self, one: Placed) -> "Reference":
+        """Take a frame out again."""
+        return self._changed(one, -1)
+
+    def _changed(self, one: Placed, sign: int) -> "Reference":
         total = self.total + sign * np.where(one.seen, one.frame, 0)
         return Reference(total, self.count + sign * one.seen, self.n_frames + sign)
 
@@ -137,9 +129,8 @@ class Reference:
         if smoothing not in self._smoothed:
             picture, known = _smooth(self.mean, self.known, smoothing)
             slope_y, slope_x = np.gradient(picture)
-            self._smoothed[smoothing] = (
-                _thin(picture), _thin(slope_x), _thin(slope_y), _thin(known)
-            )  # fmt: skip
+            thinned = [_thin(part) for part in (picture, slope_x, slope_y)]
+            self._smoothed[smoothing] = (thinned[0], thinned[1], thinned[2], _thin(known))
         return self._smoothed[smoothing]
 
 
@@ -164,6 +155,12 @@ class Said:
             self.normal[:-2, :-2] - across @ self.normal[-2:, :-2],
             self.moment[:-2] - across @ self.moment[-2:],
         )
+
+    def together(self, sd: float) -> tuple[float, float]:
+        """Tell the step (degrees) of all coefficients at once, and its standard uncertainty."""
+        normal, moment = self.without_shift(sd)
+        total = max(float(normal.sum()), 1e-30)
+        return float(moment.sum()) / total, total**-0.5
 
     def shift(self, step: NDFloat, sd: float) -> NDFloat:
         """Tell the shift (px) if the coefficients take a step."""
@@ -214,12 +211,14 @@ def compare(
     interval, splines = knots.locate(when)
     first = int(interval.min())
     m = int(interval.max()) - first + ORDER
-    design = np.zeros((m + 4, len(target)))
+    design = np.zeros((m + 2 + N_NUISANCE, len(target)))
     pixel = np.arange(len(target))
     for k in range(ORDER):
         design[interval - first + k, pixel] = splines[:, k]
     design[:m] *= np.deg2rad(turn)
-    design[m:] = along_x, along_y, same, np.ones_like(same)
+    height, width = known.shape
+    falls = [same * (2 * x / width - 1), same * (2 * y / height - 1)]
+    design[m:] = along_x, along_y, same, np.ones_like(same), *falls
     size = np.linalg.norm(design, axis=1)
     used = size > 1e-9 * size.max()
     used[m:] = True
@@ -227,7 +226,7 @@ def compare(
         solution, _, near = explain(design[used], target)
     except np.linalg.LinAlgError:
         return None
-    gain = float(solution[-2])
+    gain = float(solution[-N_NUISANCE])
     if not gain > 0:
         return None
     left = target - solution @ design[used]
@@ -261,5 +260,5 @@ def _smooth(
     return np.asarray(smooth / np.maximum(weight, 1e-3)), known
 
 
-def _thin(picture: NDArray[np.generic]) -> NDArray[np.generic]:
+def _thin(picture: NDArray[Any]) -> NDArray[Any]:
     return picture[::STRIDE, ::STRIDE]

@@ -1,8 +1,7 @@
 """Where the sample was at each time: its angle, the center of rotation, and its own shifts."""
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from derotation.images.following.spline import Knots
 from derotation.maps import transforms
 from derotation.maps.timing import LineTiming
 
-__all__ = ["Path"]
+__all__ = ["Path", "leverage"]
 
 NDFloat = NDArray[np.float64]
 
@@ -30,7 +29,7 @@ class Path:
     shifts: NDFloat
     """By which each frame is moved after it was turned back (x, y), pixels, shape (frame, 2)."""
     found: NDArray[np.bool_]
-    """Frames that were followed, shape (frame,)."""
+    """Frames that could be followed, shape (frame,)."""
     correlation: NDFloat
     """Of each frame with the mean of others, shape (frame,); NaN where it is not known."""
     times: NDFloat
@@ -38,8 +37,8 @@ class Path:
     timing: LineTiming
     """When the samples within a line were recorded."""
 
-    def angles(self, frame: int | NDArray[np.intp] | slice = slice(None)) -> NDFloat:
-        """Give the angles of all lines of a frame, degrees."""
+    def angles(self, frame: int) -> NDFloat:
+        """Give the angles of the lines of a frame, degrees."""
         return self.knots.evaluate(self.coefficients, self.times[frame])
 
     @property
@@ -47,14 +46,14 @@ class Path:
         """Angle of each frame's middle line, degrees."""
         return self.knots.evaluate(self.coefficients, self.times[:, self.times.shape[1] // 2])
 
-    def place(self, picture: NDArray[np.generic], frame: int, *, lines: bool = True) -> Placed:
+    def place(self, picture: NDArray[Any], frame: int, *, lines: bool = True) -> Placed:
         """Put a frame in its place."""
-        return placed(
-            picture, self.angles(frame), self.center, self.shifts[frame], self.timing, lines=lines
-        )
+        center = (float(self.center[0]), float(self.center[1]))
+        maps = transforms.line_maps(self.angles(frame), center)
+        maps[..., 2] += self.shifts[frame]
+        return placed(picture, maps, self.timing, lines=lines)
 
-    def about(self, center: NDFloat) -> Self:
-        """Turn about another center; the middle line of each frame stays where it is."""
-        leverage = np.eye(2) - transforms.rotation_matrices(self.middle)
-        shifts = self.shifts - leverage @ (center - self.center)
-        return dataclasses.replace(self, center=np.array(center), shifts=shifts)
+
+def leverage(angles: NDFloat) -> NDFloat:
+    """Tell how a center that is wrong by e (x, y) shifts frames at these angles: (..., 2, 2)."""
+    return np.asarray(np.eye(2) - transforms.rotation_matrices(angles))
