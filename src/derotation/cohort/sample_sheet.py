@@ -385,9 +385,6 @@ class _RowChecks:
         if values.get("protocol") == "full" and "stimulus" not in values:
             text = "nothing given, but the protocol full needs the table of speeds and directions."
             self.add(row, "stimulus", text, texts.get("session"))
-        if "signals" not in texts and "angles" not in texts:
-            text = "the cell is empty; a session needs analog signals, or a table of angles."
-            self.add(row, "signals", text, texts.get("session"))
         wrong = {problem.path[0] for problem in problems}
         return {column: value for column, value in values.items() if column not in wrong}
 

@@ -42,7 +42,7 @@ WELL, CLEARLY = 0.85, 0.03
 DISTINCT = 5.0
 # A frame that correlates by less than this part of what is usual is lost, and one whose angle is
 # known no better than this (degrees).
-MIN_LIKENESS, MAX_SD = 0.5, 3.0
+MIN_LIKENESS, MAX_SD = 0.5, 2.0
 # Correlations from which the usual one is told.
 USUAL = 25
 # Frames that are fitted together while following; and the speed may change from frame to frame by

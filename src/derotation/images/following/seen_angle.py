@@ -1,5 +1,6 @@
 """The angle of a turning sample from the movie alone."""
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -31,8 +32,14 @@ STARTS = 30
 ROUNDS = (2.5, 1.5, 1.5)
 # The angle is told at so many times per frame.
 PER_FRAME = 16
+# The angle is told a little beyond the first and the last line (frames).
+BEYOND = 0.02
+# Fewer successive frames than this are no proof of each other: what looked alike was a chance.
+MIN_RUN = 3
 # If less than this part of the frames was found, nothing is told.
 MIN_FOUND = 0.2
+# A frame whose angle is known no better than this (degrees) is lost.
+MAX_SD = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,7 +101,10 @@ class SeenAngle:
         near = np.append(begin[1:] - end[:-1] < 0.5, False)
         joint = near & self.found & np.append(self.found[1:], False)
         known = np.concatenate([inside, joint[:, np.newaxis]], axis=1).ravel()[:-1]
-        time_s = self.begin_s + at.ravel() * self.frame_s
+        flat = at.ravel()
+        flat[0] -= BEYOND
+        flat[-1] += BEYOND
+        time_s = self.begin_s + flat * self.frame_s
         return time_s, self.line_angles(time_s), known
 
 
@@ -154,7 +164,7 @@ def see_angle(
     followed = _follow(
         movie, frames, (of_rows - begin_s) / frame_s, _small_timing(timing, factor)
     )
-    refined = _refine(followed, frames, threads)
+    refined = _refine(movie, followed, frames, threads)
     center = (refined.path.center + 0.5) * factor - 0.5
     sd = factor * np.sqrt(np.diag(refined.center_covariance))
     return SeenAngle(
@@ -164,7 +174,11 @@ def see_angle(
         sd=np.where(refined.path.found, refined.sd, np.nan),
         center=(float(center[0]), float(center[1])),
         center_sd=(float(sd[0]), float(sd[1])),
-        verdicts=_verdicts(refined, line_times_s, frame_s),
+        verdicts=_verdicts(
+            refined,
+            f"({center[0]:.2f} ± {sd[0]:.2f}, {center[1]:.2f} ± {sd[1]:.2f}) px",
+            line_times_s,
+        ),
     )
 
 
@@ -201,28 +215,42 @@ def _follow(movie: Movie, frames: Frames, times: NDFloat, timing: LineTiming) ->
     return follower.path
 
 
-def _refine(path: Path, frames: Frames, threads: int) -> Refined:
-    if np.count_nonzero(path.found) < 3:
-        raise AngleError(
-            "The angle cannot be followed: after the first frames the sample was not found again."
-        )
+def _refine(movie: Movie, path: Path, frames: Frames, threads: int) -> Refined:
+    """Correct the path by the whole movie; drop what no neighbor confirms."""
+    path = _confirmed(movie, path, path.found)
     for smoothing in ROUNDS:
         refined = refine(path, frames, smoothing, threads)
-        path = refined.path
-    return refined
+        path = _confirmed(movie, refined.path, refined.path.found & (refined.sd <= MAX_SD))
+    return dataclasses.replace(refined, path=path)
 
 
-def _verdicts(
-    refined: Refined, line_times_s: NDFloat, frame_s: float
-) -> tuple[Verdict, ...]:
+def _confirmed(movie: Movie, path: Path, found: NDArray[np.bool_]) -> Path:
+    """Keep frames that were found in a row; refuse to answer from few of them."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], found, [False]]).astype(np.int8)))
+    kept = np.zeros(len(found), np.bool_)
+    for begin, end in edges.reshape(-1, 2).tolist():
+        kept[begin:end] = end - begin >= MIN_RUN
+    if kept.mean() < MIN_FOUND:
+        raise AngleError(
+            f"{movie.paths[0]}: the angle cannot be followed in the picture: only in "
+            f"{np.count_nonzero(kept)} of {len(kept)} frames the sample was found. The others have "
+            "too little in common with them. Is it lit, and does it turn by less than "
+            f"{FASTEST:.0f} degrees from frame to frame?"
+        )
+    return dataclasses.replace(path, found=kept)
+
+
+def _verdicts(refined: Refined, center: str, line_times_s: NDFloat) -> tuple[Verdict, ...]:
     """Say how well the angle is known, and where it was lost."""
     found, path = refined.path.found, refined.path
     turned = path.middle[found]
-    figures = {
+    figures: dict[str, float | int | str] = {
+        "n": int(np.count_nonzero(found)),
+        "center": center,
         "sd": float(np.median(refined.sd[found])),
         "worst": float(np.quantile(refined.sd[found], 0.95)),
         "span": float(np.ptp(turned)),
-        "fastest": float(np.abs(np.diff(path.middle)).max(initial=0)),
+        "fastest": float(np.abs(np.diff(path.middle))[found[1:] & found[:-1]].max(initial=0)),
     }
     verdicts = [
         Verdict(
@@ -230,7 +258,7 @@ def _verdicts(
             code="seen",
             says="The angle was told by the picture itself, to {sd:.2f} degrees in a typical frame "
             "(95 % of the frames: {worst:.2f} or better); the sample turned over {span:.0f} "
-            "degrees, up to {fastest:.1f} degrees from frame to frame.",
+            "degrees, up to {fastest:.1f} degrees from frame to frame, about a center at {center}.",
             figures=figures,
         )
     ]
