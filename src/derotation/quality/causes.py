@@ -17,6 +17,7 @@ from derotation.streaming.statistics import Statistics
 __all__ = [
     "bidi_phase",
     "brightness_fall",
+    "angle_difference",
     "brightness_jump",
     "clock_shift",
     "direction_sign",
@@ -37,6 +38,8 @@ JUMP = 0.6
 # So many uncertainties make a change of scale.
 SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
+# Seen and recorded angles (degrees) that differ by less than this agree; frames that tell it.
+AGREE_DEG, MIN_CHECKED = 1.0, 6
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -184,6 +187,46 @@ def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> 
         return Measured(said="Not measured: no file tells the frame rate or the speeds.")
     worst, said = max(found)
     return Measured(value=worst, said=said)
+
+
+def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Measured:
+    """Tell from when on the angle that the picture shows differs from the recorded one."""
+    told = np.isfinite(statistics.angle_difference)
+    frames = statistics.checked[told]
+    size = np.abs(statistics.angle_difference[told])
+    sd = statistics.angle_difference_sd[told]
+    if len(frames) < MIN_CHECKED:
+        return Measured(said="Not measured: too few frames show what the first ones do.")
+    certain = np.where(size > SIGNIFICANT * sd, size, 0.0)
+    # A frame alone may be mistaken; two in a row are not.
+    pair = np.minimum(certain[:-1], certain[1:])
+    value = float(pair.max())
+    segment = along.segments.of_frame[frames]
+    every = np.full(len(along), np.nan)
+    for k in np.unique(segment[segment >= 0]):
+        every[k] = float(np.median(size[segment == k]))
+    if value < AGREE_DEG:
+        said = (
+            f"The angle that the picture shows is the recorded one, within {value:.2g} degrees in "
+            f"{len(frames)} frames that were compared."
+        )
+        return Measured(value=value, said=said, along=every)
+    differs = np.flatnonzero(pair >= max(AGREE_DEG, value / 4))
+    first, last = int(differs[0]), int(differs[-1]) + 1
+    seconds = (angles.frame_start[frames] - angles.frame_start[0]) / angles.sampling_rate
+    begin, end = float(seconds[first]), float(seconds[last])
+    usual = float(np.median(size[first : last + 1]))
+    if last >= len(frames) - 2:
+        said = (
+            f"From {begin:.1f} s on the seen angle differs by {usual:.1f} degrees from the "
+            f"recorded one (at most {value:.1f})."
+        )
+    else:
+        said = (
+            f"Between {begin:.1f} and {end:.1f} s the seen angle differs by up to {value:.1f} "
+            "degrees from the recorded one."
+        )
+    return Measured(value=value, said=said, along=every)
 
 
 def saturated(statistics: Statistics) -> Measured:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.images.following.recorded import check_angles
 from derotation.images.offset import lit_frames
 from derotation.images.sample import reference_frames, spread
 from derotation.io.movie import Movie
@@ -92,6 +93,7 @@ class Collector:
         self._told_frame_rate = _told_frame_rate(movie)
         self._kept = _choose_kept(angles, segments, movie)
         self._kept_frames: list[NDArray[Any]] = []
+        self._check = check_angles(movie, line_maps, threads=threads)
 
     def add(
         self, start: int, raw: NDArray[Any], derotated: NDArray[Any], seen: NDArray[np.bool_]
@@ -169,6 +171,9 @@ class Collector:
             n_rest=self._at_rest.n_frames,
             kept=self._kept,
             kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
+            checked=self._check.frames,
+            angle_difference=self._check.difference,
+            angle_difference_sd=self._check.sd,
             segment_mean=derotated.segment_means(),
             highest=self._highest.value,
             at_highest=float(self._highest.count.mean() / len(derotated.sums)),
