@@ -7,6 +7,7 @@ is complete closes by itself.
 
 import itertools
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +30,10 @@ Picture = NDArray[Any]
 # The fastest that is looked for, degrees per frame, and the distance of trials. A frame that turns
 # faster than this has too little in common with a frame at rest.
 FASTEST, TRIAL = 45.0, 3.0
-# Trials around the whole circle, once the sample was lost: distance and speeds (degrees per frame).
-CIRCLE_TRIAL, CIRCLE_SPEEDS = 4.0, (0.0, 10.0, -10.0, 20.0, -20.0, 30.0, -30.0)
+# Trials around the whole circle, once the sample was lost: distance and speeds (degrees per frame);
+# and what is tried about the best of them.
+CIRCLE_TRIAL, CIRCLE_SPEEDS = 5.0, (0.0, 20.0, -20.0)
+NEAR_TURNS, NEAR_SPEEDS = (-2.5, 0.0, 2.5), (-10.0, 0.0, 10.0)
 # After so many frames in a row that were searched in vain, only each so-many-th one is searched.
 SEARCHED_IN_ROW, SEARCHED_EACH = 8, 8
 # Smaller side (px) of the pictures with which ways are tried out.
@@ -217,14 +220,17 @@ class Follower:
         """Look for the angle around the whole circle, the one nearest to where it should be."""
         comparison, middle = self._small_mean(), float(self._times[frame].mean())
         expected = float(self._knots.evaluate(self._coefficients, middle))
-        turns = np.arange(-180.0, 180.0, CIRCLE_TRIAL)
-        best = -np.inf
-        found, shift = self._coefficients, np.zeros(2)
-        for speed, turn in itertools.product(CIRCLE_SPEEDS, turns):
-            way = expected + turn + speed * (self._places - middle)
-            other, score, _ = self._try(comparison, small, frame, way)
-            if score > best:
-                best, found, shift = score, way, other
+
+        def best(turns: Iterable[float], speeds: Iterable[float]) -> tuple[float, float]:
+            trials = list(itertools.product(turns, speeds))
+            ways = [expected + turn + speed * (self._places - middle) for turn, speed in trials]
+            scores = [self._try(comparison, small, frame, way)[1] for way in ways]
+            return trials[int(np.argmax(scores))]
+
+        turn, speed = best(np.arange(-180.0, 180.0, CIRCLE_TRIAL).tolist(), CIRCLE_SPEEDS)
+        turn, speed = best([turn + t for t in NEAR_TURNS], [speed + s for s in NEAR_SPEEDS])
+        found = expected + turn + speed * (self._places - middle)
+        shift, _, _ = self._try(comparison, small, frame, found)
         held = self._own(frame).start
         self._coefficients = np.where(np.arange(len(found)) < held, self._coefficients, found)
         self._told.clear()
