@@ -40,6 +40,14 @@ SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
 # Seen and recorded angles (degrees) that differ by less than this agree; frames that tell it.
 AGREE_DEG, MIN_CHECKED = 1.0, 6
+# A difference larger than this (degrees) is more than a lag, a tilt or a wrong center leave; they
+# are then mistaken for one.
+MORE_THAN_A_LAG = 5.0
+OF_THE_ANGLE = ("center_error_px", "tilt_left_px", "turn_left_deg")
+# One that stays the same, within this part of it, while the sample rests and turns, is no matter of
+# clocks, nor of a sample that moved.
+STEADY = 0.2
+OF_THE_CLOCK = ("clock_shift_frames", "rotations_flipped_pct", "sample_moved_px")
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -226,7 +234,12 @@ def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Me
             f"Between {begin:.1f} and {end:.1f} s the seen angle differs by up to {value:.1f} "
             "degrees from the recorded one."
         )
-    return Measured(value=value, said=said, along=every)
+    explains: tuple[str, ...] = ()
+    if value > MORE_THAN_A_LAG:
+        explains = OF_THE_ANGLE
+        if np.ptp(size[first + 1 : last]) < STEADY * usual and last - first > MIN_CHECKED:
+            explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
+    return Measured(value=value, said=said, explains=explains, along=every)
 
 
 def saturated(statistics: Statistics) -> Measured:

@@ -47,6 +47,8 @@ class Measured:
     """What was found; or why nothing was, without a value."""
     cause: str = ""
     """What this session shows about the cause, said only if the figure is not ok."""
+    explains: tuple[str, ...] = ()
+    """Further figures that follow from this one in this session, if it is not ok."""
     along: NDArray[Any] | None = None
     """The figure of each segment; NaN where it says nothing about one."""
 
@@ -249,7 +251,7 @@ SPECIFICATIONS = (
         advice="The sample turned otherwise than the signals say: a rotation that the encoder "
         "missed, an angle after a stall, or a coupling that slips. Leave these frames out, or take "
         "the angle from the picture (angles.source: movie).",
-        explains=_PLACES,
+        explains=_PLACES[3:],
     ),
     Specification(
         name="bidi_phase_px",

@@ -284,6 +284,11 @@ def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[F
     wrong = {figure.name for figure in figures if figure.flag in ("look", "bad")}
     explained_by: dict[str, str] = {}
     for spec in SPECIFICATIONS:
+        if spec.name in wrong:
+            # What this very session shows counts for more than what is usual.
+            for name in wrong.intersection(measured[spec.name].explains):
+                explained_by.setdefault(name, spec.name)
+    for spec in SPECIFICATIONS:
         if spec.name in wrong and spec.name not in explained_by:
             for name in spec.explains:
                 if name in wrong:
