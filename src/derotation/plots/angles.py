@@ -159,11 +159,13 @@ def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | No
         ax.plot(middle, speed, **_look(events, k, labels))
     nominal = events.rotation_speed[shown]
     for speed in np.unique(nominal[np.isfinite(nominal)].round(1)):
-        ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":")
+        label = None if "asked for" in labels else "asked for"
+        labels.add("asked for")
+        ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":", label=label)
     ax.set(
         xlabel="degrees turned",
         ylabel="speed (degrees/s)",
-        title="speed from the ticks (dotted: asked for)",
+        title="speed from the ticks",
     )
     ax.set_ylim(bottom=0)
     if labels:

@@ -82,6 +82,8 @@ def plot_wobble_path(estimate: WobbleEstimate, ax: "Axes") -> None:
             at = int(np.argmin(np.abs(estimate.curve_angles - angle)))
             ax.plot(x[at], y[at], "o", color=ORANGE, markersize=5)
             ax.annotate(f"{angle}°", (x[at], y[at]), xytext=(5, 5), textcoords="offset points")
+    else:
+        ax.text(0.5, 0.5, "no wobble was found", ha="center", transform=ax.transAxes)
     ax.set(xlim=(middle[0] - span, middle[0] + span), ylim=(middle[1] + span, middle[1] - span))
     ax.set_aspect("equal")
     ax.set(xlabel="shift x (px)", ylabel="shift y (px)")

@@ -85,7 +85,7 @@ def test_focus_blocks_are_left_out(before, after, focus_period):
     st.lists(st.integers(1, 60), max_size=4),
     st.floats(0.06, 3.0),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_blocks_about_the_recording(before, after, pause):
     # Where other blocks happen to make up the movie's number of frames, the signals cannot tell.
     lengths = [*before, N_FRAMES, *after]
