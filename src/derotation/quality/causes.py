@@ -15,9 +15,9 @@ from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
 
 __all__ = [
+    "angle_difference",
     "bidi_phase",
     "brightness_fall",
-    "angle_difference",
     "brightness_jump",
     "clock_shift",
     "direction_sign",

@@ -94,7 +94,9 @@ def test_a_rotation_that_the_encoder_missed(recording, tmp_path):
     assert figure.flag == "bad"
     assert figure.value > 45
     assert "the seen angle differs by up to" in quality.advice[0]
-    begin, end = map(float, re.search(r"Between ([\d.]+) and ([\d.]+) s", quality.advice[0]).groups())
+    begin, end = map(
+        float, re.search(r"Between ([\d.]+) and ([\d.]+) s", quality.advice[0]).groups()
+    )
     seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
     assert begin == pytest.approx(seconds[missed[0]], abs=1)
     assert end == pytest.approx(seconds[missed[-1]], abs=1)

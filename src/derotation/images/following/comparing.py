@@ -45,9 +45,7 @@ class Placed:
     """The line (fractional) that saw each pixel."""
 
 
-def placed(
-    frame: NDArray[Any], maps: NDFloat, timing: LineTiming, *, lines: bool = True
-) -> Placed:
+def placed(frame: NDArray[Any], maps: NDFloat, timing: LineTiming, *, lines: bool = True) -> Placed:
     """Derotate a frame, and tell which line saw what.
 
     Parameters
@@ -129,7 +127,7 @@ class Reference:
         if smoothing not in self._smoothed:
             picture, known = _smooth(self.mean, self.known, smoothing)
             slope_y, slope_x = np.gradient(picture)
-            thinned = [_thin(part) for part in (picture, slope_x, slope_y)]
+            thinned = [_thin(np.asarray(part)) for part in (picture, slope_x, slope_y)]
             self._smoothed[smoothing] = (thinned[0], thinned[1], thinned[2], _thin(known))
         return self._smoothed[smoothing]
 

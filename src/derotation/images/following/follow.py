@@ -89,7 +89,7 @@ class Follower:
         self._times, self._timing, self._shape = times, timing, shape
         self._knots = Knots.over(0.0, float(times[-1, -1]), 1.0)
         # Coefficients on a straight line make a straight line, from these times on.
-        self._places = (np.arange(self._knots.n) - 1) * self._knots.step
+        self._places: NDFloat = (np.arange(self._knots.n) - 1) * self._knots.step
         self._coefficients = np.zeros(self._knots.n)
         self._center = np.array(center, np.float64)
         self._shifts = np.zeros((n, 2))
@@ -102,9 +102,9 @@ class Follower:
         self._usual_trial: deque[float] = deque(maxlen=USUAL)
         self._in_vain = 0
         # Normal equations of the center's error, against the first guess.
-        self._error = np.zeros(2)
-        self._normal = np.eye(2) / (CENTER_SD * min(shape)) ** 2
-        self._moment = np.zeros(2)
+        self._error: NDFloat = np.zeros(2)
+        self._normal: NDFloat = np.eye(2) / (CENTER_SD * min(shape)) ** 2
+        self._moment: NDFloat = np.zeros(2)
 
     @property
     def path(self) -> Path:
@@ -209,7 +209,7 @@ class Follower:
         if len(self._usual_trial) < 3 or score < WELL * np.median(self._usual_trial):
             bend = self._bend(frame)
             for trial in np.arange(-FASTEST, FASTEST + TRIAL, 2 * TRIAL):
-                way = straight + trial * bend
+                way = np.asarray(straight + float(trial) * bend)
                 other, other_score, _ = self._try(comparison, small, frame, way)
                 if other_score > score + CLEARLY:
                     self._coefficients, shift, score = way, other, other_score
@@ -261,7 +261,7 @@ class Follower:
     def _bend(self, frame: int) -> NDFloat:
         """Change the speed from the frame's start on, by 1 degree per frame until its end."""
         after = np.clip(self._places - self._times[frame, 0], 0.0, None)
-        return np.where(after < 1, after**2 / 2, after - 0.5)
+        return np.asarray(np.where(after < 1, after**2 / 2, after - 0.5))
 
     # -- what frames say -------------------------------------------------------------------------
 
@@ -331,4 +331,4 @@ class Follower:
         lever = leverage(middle)
         self._normal += lever.T @ lever / SHIFT_NOISE**2
         self._moment += lever.T @ self._shifts[frame] / SHIFT_NOISE**2
-        self._error = np.linalg.solve(self._normal, self._moment)
+        self._error = np.asarray(np.linalg.solve(self._normal, self._moment))

@@ -156,9 +156,7 @@ class _Look:
             turned, shift = turned + step, shift + moved
         return turned, sd, correlation
 
-    def _compare(
-        self, one: Placed, smoothing: float
-    ) -> tuple[float, float, float, NDFloat] | None:
+    def _compare(self, one: Placed, smoothing: float) -> tuple[float, float, float, NDFloat] | None:
         height = one.frame.shape[0]
         knots = Knots(first=0.0, step=1.0, n_intervals=1)
         times = np.linspace(0.25, 0.75, height)
@@ -194,7 +192,7 @@ class _Look:
         factor = self._factor * smaller
         rows = frame.shape[0] // factor * factor
         lines = np.arange(factor // 2, rows, factor)
-        full = self._line_maps([number])[0]
+        full = self._line_maps(np.array([number]))[0]
         # Of groups of lines, those in the middle stand for all.
         recorded = transforms.binned(full[lines], factor)
         center = (self._center + 0.5) / smaller - 0.5

@@ -161,9 +161,7 @@ def see_angle(
         read=lambda numbers: binned(movie.read(numbers), factor),
         shape=(height // factor, width // factor),
     )
-    followed = _follow(
-        movie, frames, (of_rows - begin_s) / frame_s, _small_timing(timing, factor)
-    )
+    followed = _follow(movie, frames, (of_rows - begin_s) / frame_s, _small_timing(timing, factor))
     refined = _refine(movie, followed, frames, threads)
     center = (refined.path.center + 0.5) * factor - 0.5
     sd = factor * np.sqrt(np.diag(refined.center_covariance))
@@ -266,7 +264,8 @@ def _verdicts(refined: Refined, center: str, line_times_s: NDFloat) -> tuple[Ver
     if len(lost):
         parts = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
         shown = [
-            f"{line_times_s[part[0], 0]:.2f} to {line_times_s[part[-1], -1]:.2f} s" for part in parts
+            f"{line_times_s[part[0], 0]:.2f} to {line_times_s[part[-1], -1]:.2f} s"
+            for part in parts
         ]
         where = ", ".join(shown[:5]) + (f" and {len(shown) - 5} times more" if shown[5:] else "")
         verdicts.append(

@@ -117,7 +117,7 @@ class Equations:
             Logarithm of the probability of the moment, but for a constant, if the second
             differences are normal with the variance 1 / stiffness.
         """
-        band, n = self.normal.shape
+        n = self.normal.shape[1]
         total = self._stiff(stiffness)
         factor = linalg.cholesky_banded(total)
         found = linalg.cho_solve_banded((factor, False), self.moment)

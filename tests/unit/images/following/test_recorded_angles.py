@@ -29,8 +29,8 @@ class Lines:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     made = simulate_recording(
-        shape=(80, 84), n_cells=25, seed=43, center_offset=(3.0, 2.0), stimulus=((150, 1), (200, -1)),
-        rest_before_s=2.0, rest_between_s=1.0, rest_after_s=2.0,
+        shape=(80, 84), n_cells=25, seed=43, center_offset=(3.0, 2.0),
+        stimulus=((150, 1), (200, -1)), rest_before_s=2.0, rest_between_s=1.0, rest_after_s=2.0,
     )  # fmt: skip
     path = tmp_path_factory.mktemp("raw") / "movie.tif"
     tifffile.imwrite(path, made.movie, photometric="minisblack")
