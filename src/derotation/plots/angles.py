@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.events import Events
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_angle_trace", "plot_angles", "plot_rotations", "plot_velocities"]
 
-BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Points of a trace that a picture can show.
 MAX_POINTS = 20_000
 # The speed at a tick is taken over this many ticks.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
+from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.plots.movie import show_image
 from derotation.quality.along import Along
 from derotation.quality.measure import Quality
@@ -29,8 +30,6 @@ __all__ = [
     "plot_shift_lengths",
 ]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Pictures on the contact sheet, in so many columns.
 MAX_PICTURES, COLUMNS = 12, 6
 PICTURE_SIZE = 200

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.wobble import WobbleEstimate
+from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_wobble", "plot_wobble_curve", "plot_wobble_path"]
-
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GRAY = "#0072B2", "#E69F00", "#777777"
 
 
 def plot_wobble(estimate: WobbleEstimate) -> "Figure":

@@ -84,8 +84,6 @@ class Statistics:
     """Frames per second as the movie's files say, Hz; NaN if they do not."""
     offset: float
     """What the detector gives without light, gray values."""
-    bidirectional: bool
-    """Whether every second line was scanned from right to left."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as an uncompressed `.npz`."""
@@ -104,7 +102,7 @@ class Statistics:
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
         for item in fields(cls):
-            if item.type in (int, float, bool):
+            if item.type in (int, float):
                 values[item.name] = values[item.name].item()
         return cls(**values)
 

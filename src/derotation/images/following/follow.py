@@ -89,7 +89,7 @@ class Follower:
         self._times, self._timing, self._shape = times, timing, shape
         self._knots = Knots.over(0.0, float(times[-1, -1]), 1.0)
         # Coefficients on a straight line make a straight line, from these times on.
-        self._places: NDFloat = (np.arange(self._knots.n) - 1) * self._knots.step
+        self._places: NDFloat = np.arange(-1.0, self._knots.n - 1.0)
         self._coefficients = np.zeros(self._knots.n)
         self._center = np.array(center, np.float64)
         self._shifts = np.zeros((n, 2))
