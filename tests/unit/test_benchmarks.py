@@ -56,6 +56,20 @@ def test_channels(tmp_path):
     assert all(row["two"] > 0 for row in figures["rounds"])
 
 
+def test_free(tmp_path):
+    figures = run("free", tmp_path, "--quick")
+    assert not missed(figures)
+    assert all(row["center_px"] < 0.2 for row in figures["movies"])
+    assert {row["source"].split()[0] for row in figures["angles"]} >= {"table", "voltage,"}
+
+
+def test_resonant(tmp_path):
+    figures = run("resonant", tmp_path, "--quick")
+    assert not missed(figures)
+    times = [row["time_largest"] for row in figures["rows"]]
+    assert times[0] < times[1] < times[2]
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)

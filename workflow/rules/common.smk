@@ -65,6 +65,7 @@ MOVIE_KEYS = (
     "movie.n_planes",
     "movie.n_channels",
     "movie.dataset",
+    "movie.undo",
 )
 
 # The keys of the section scan that decide when and where each sample of a line was recorded.

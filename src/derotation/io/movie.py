@@ -17,7 +17,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.errors import InputError, MovieError
+from derotation.errors import ConfigError, InputError, MovieError
 from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
 from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
@@ -37,6 +37,8 @@ __all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_met
 logger = logging.getLogger(__name__)
 
 # Large enough that a disk streams, small enough that several copies fit anywhere.
+#: What may have been done to pictures after they were scanned.
+UNDO = ("transpose", "flip_rows", "flip_columns")
 _CHUNK_BYTES = 2**26
 
 # More than any microscope records at once: such a stack of pages must be a movie.
@@ -101,6 +103,7 @@ class Movie:
         self._n_planes = n_planes
         self._notes = tuple(notes)
         self._choose = choose
+        self._undo: tuple[str, ...] = ()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -135,7 +138,9 @@ class Movie:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of frames, height and width in pixels."""
-        return len(self), *self._sources[0].shape
+        height, width = self._sources[0].shape
+        exchanged = self._undo.count("transpose") % 2
+        return (len(self), width, height) if exchanged else (len(self), height, width)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -185,10 +190,12 @@ class Movie:
         MovieError
             If the files hold no such channel or plane.
         """
-        return self._choose(
+        part = self._choose(
             self._channel if channel is None else channel,
             self._plane if plane is None else plane,
         )
+        part._undo = self._undo
+        return part
 
     @property
     def n_clock_frames(self) -> int:
@@ -290,7 +297,7 @@ class Movie:
         """Read frames, opening one file after the other."""
         if self._closed:
             raise MovieError(f"{self.paths[0]} has been closed; open the movie again.")
-        block = np.empty((len(frames), *self.shape[1:]), dtype=self.dtype)
+        block = np.empty((len(frames), *self._sources[0].shape), dtype=self.dtype)
         files = self._frame_file[frames]
         edges = [0, *(np.flatnonzero(np.diff(files)) + 1).tolist(), len(frames)]
         for first, last in itertools.pairwise(edges):
@@ -299,7 +306,20 @@ class Movie:
         if block.dtype.kind == "f":
             # What is infinite was not recorded either, and is marked like the rest of that.
             block[np.isinf(block)] = np.nan
-        return block
+        return _undone(block, self._undo)
+
+
+def _undone(block: NDArray[Any], undo: Sequence[str]) -> NDArray[Any]:
+    """Give frames as they were scanned."""
+    for what in undo:
+        match what:
+            case "transpose":
+                block = block.swapaxes(1, 2)
+            case "flip_rows":
+                block = block[:, ::-1]
+            case "flip_columns":
+                block = block[:, :, ::-1]
+    return np.ascontiguousarray(block)
 
 
 class _OpenFile:
@@ -339,6 +359,7 @@ def open_movie(
     n_planes: int | None = None,
     n_channels: int | None = None,
     dataset: str | None = None,
+    undo: Sequence[str] = (),
 ) -> Movie:
     """Open a movie without reading its pixels.
 
@@ -359,6 +380,9 @@ def open_movie(
         Channels whose pages take turns, where the files do not say, or say it wrongly.
     dataset
         Where the frames are in an HDF5 or NWB file that holds several movies.
+    undo
+        What was done to the pictures after they were scanned, undone in this order when frames are
+        read: of "transpose" (rows and columns were exchanged), "flip_rows", "flip_columns".
 
     Returns
     -------
@@ -367,17 +391,22 @@ def open_movie(
 
     Raises
     ------
+    ConfigError
+        If there is something else to undo.
     MovieError
         If nothing matches, if a file is missing, unreadable, cut off or no movie, if files do
         not belong together, or if channel or plane are missing or not there. The message names
         the file and says what to do.
     """
+    if not set(undo) <= set(UNDO):
+        raise ConfigError(f"movie.undo is {list(undo)}; allowed are {', '.join(UNDO)}.")
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
     found = _described(Path(pattern), dataset)
     movie = (
         _open_tiffs(_find_files(pattern), asked) if found is None else _movie_of_set(found, asked)
     )
     movie = _with_gaps_noted(movie)
+    movie._undo = tuple(undo)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie

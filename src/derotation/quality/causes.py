@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.calibration.pictures import OtherPicture
 from derotation.errors import InputError
 from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.maps.discs import seen_radius
 from derotation.numerics.binning import binned
 from derotation.quality.along import Along
 from derotation.quality.figures import Measured
-from derotation.quality.trials import OtherPicture, Trials
+from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
@@ -65,19 +66,11 @@ def other_picture(found: OtherPicture | None) -> Measured:
     """Say whether another picture of the same data fits better."""
     if found is None:
         return Measured(value=0, said="Rows and columns are as they were scanned.")
-    how = " and ".join(
-        text
-        for text, holds in (
-            ("with rows and columns exchanged", found.exchanged),
-            ("with the lines from the last to the first (upside down)", found.rows_reversed),
-            ("turned the other way", found.opposite),
-        )
-        if holds
-    )
     return Measured(
         value=1,
-        said=f"Turned frames fit far better {how}: correlation with the sample at rest "
-        f"{found.correlation:.2f} instead of {found.own:.2f}.",
+        said=f"Turned frames fit far better {found.words}: correlation with the sample at rest "
+        f"{found.correlation:.2f} instead of {found.own:.2f}. To mend that, "
+        f"{found.cure}.",
     )
 
 

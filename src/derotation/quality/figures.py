@@ -62,8 +62,8 @@ SPECIFICATIONS = (
         meaning="1 if turned frames clearly fit better with rows and columns exchanged, or with "
         "the lines from the last to the first.",
         advice="The movie is not stored as it was scanned: lines have to be rows, the first one on "
-        "top. Was it flipped, turned or transposed when it was saved? Undo that in the movie, and "
-        "set angles.direction_sign anew.",
+        "top. Was it flipped, turned or transposed when it was saved? movie.undo undoes that; "
+        "angles.direction_sign may have to be set anew.",
         explains=("direction_sign", "rotations_flipped_pct", "clock_shift_frames", _SEEN, *_PLACES),
     ),
     Specification(

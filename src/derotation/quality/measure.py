@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
+from derotation.calibration.pictures import try_pictures
 from derotation.images.choosing import MIN_FRAMES
 from derotation.images.ptd import (
     DEFAULT_BLOB_LOG,
@@ -36,7 +37,7 @@ from derotation.quality.residual_calibration import (
     find_residual,
     sample_from,
 )
-from derotation.quality.trials import Trials, try_angles, try_pictures
+from derotation.quality.trials import Trials, try_angles
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -368,7 +369,7 @@ def _of_the_fit(
     other = None
     fits = np.where(trials.sign == 1, trials.own, trials.opposite)
     if rest and own is not None and own < UNLIKE * rest and not trials.shift.any():
-        other = try_pictures(sample, calibration, threads=threads)
+        other = try_pictures(sample, calibration.center, threads=threads)
     if other is not None and other.correlation < np.mean(fits):
         other = None
     picture = causes.other_picture(other)

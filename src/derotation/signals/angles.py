@@ -279,6 +279,7 @@ def interpolate_angles(
     line_angles, flags = _lines(events, trace, delay)
     middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
     frame_angles, _, rotation = trace.at(middle + lag)
+    frame_angles = np.where(events.frame_unknown, np.nan, frame_angles)
     if protocol == "free" and options["zero"] is None:
         first = _first_angle(line_angles)
         line_angles -= first
@@ -379,6 +380,8 @@ def _lines(
         some = slice(first, first + step)
         angles[some], flags[some], _ = trace.at(events.line_start[some] + delay)
     flags[events.line_repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
+    flags[events.frame_unknown] |= np.uint8(AngleFlag.UNUSABLE)
+    angles[events.frame_unknown] = np.nan
     start = events.line_start
     flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
     return angles, flags

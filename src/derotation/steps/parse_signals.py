@@ -15,6 +15,10 @@ from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.maps.timing import LineTiming
+from derotation.movie_angles.after_stall import find_angles_after_stalls
+from derotation.movie_angles.clock_choice import choose_clock_frames
+from derotation.movie_angles.delays import find_delays
+from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
@@ -58,13 +62,14 @@ def run(
     ----------
     movie : Movie or path
         The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
-        metadata are read, and all frames if the angle's source is the movie.
+        metadata are read, and some frames if the signals leave open which clock frames are the
+        movie's, or the angle after a stall; all of them if the angle's source is the movie.
     signals : path or None
         The analog signals; None if a table has an angle for each frame or line, or the movie
         tells the angle, and nothing else was recorded.
     stimulus : path or None
-        The table of speeds and directions; needed for the protocol full if the angle comes from
-        ticks.
+        The table of speeds and directions; without one, speeds are those measured, and directions
+        come from a channel, from ``angles.direction`` or, in the protocol full, from the movie.
     protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
@@ -123,6 +128,12 @@ def run(
         if source == "movie":
             timing = _timing(opened, found, config)
             found = events_with_seen_angle(found, opened, timing, threads)
+        elif recorded is None:
+            found = find_delays(opened, found, protocol=protocol)
+        else:
+            found = find_directions(opened, found)
+            found = choose_clock_frames(opened, found, protocol=protocol)
+            found = find_angles_after_stalls(opened, found, protocol=protocol)
     found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
     save_plot(figure, outputs.plot)
