@@ -25,6 +25,10 @@ class SignalError(InputError):
     """The analog signals cannot be turned into events that agree with the movie."""
 
 
+class AngleError(DerotationError, ValueError):
+    """The angle of the sample cannot be told from the movie."""
+
+
 class CenterError(DerotationError, ValueError):
     """The center of rotation cannot be estimated from this recording."""
 

@@ -230,6 +230,15 @@ def test_rois_and_cells_are_paired_by_what_is_visible(monkeypatch):
 
 
 @pytest.mark.workflow
+def test_angle_from_movie(tmp_path):
+    figures = run("angle_from_movie", tmp_path, "--quick")
+    assert not missed(figures)
+    (row,) = figures["rows"]
+    assert row["lost"] == 0
+    assert row["rms_deg"] < 0.2
+    assert row["center_px"] < 0.1
+
+
 def test_scale(tmp_path):
     figures = run("scale", tmp_path, "--quick", "--folder", tmp_path)
     assert figures["dry_jobs"] > 20 * 8

@@ -124,7 +124,10 @@ def parse_keys(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     source = configuration(wildcards.session)["angles"]["source"]
-    own = {"ticks": ["angles.direction"], "table": []}.get(source, [f"angles.{source}"])
+    no_keys = {"ticks": ["angles.direction"], "table": [], "movie": []}
+    own = no_keys.get(source, [f"angles.{source}"])
+    if source == "movie":
+        own = ["angles.line_reference", *SCAN_KEYS]
     scan = [
         "scan.lines_per_frame",
         "scan.rows",
@@ -133,7 +136,8 @@ def parse_keys(wildcards):
     ]
     if not COHORT.sheet[wildcards.session].signals:
         scan.append("scan.line_duty")
-    return ["signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS]
+    keys = ["signals", "angles.source", *scan, *own, *steps, *MOVIE_KEYS]
+    return list(dict.fromkeys(keys))
 
 
 def parse_settings(wildcards):

@@ -241,6 +241,8 @@ def _missing_cells(
 ) -> Iterable[str]:
     """Find empty cells without which what is to tell the angle does not tell it."""
     source = config["angles"]["source"]
+    if source == "movie":
+        return
     column = "angles" if source == "table" else "signals"
     if not getattr(session, column):
         text = f"the cell is empty, but angles.source is {source}, which is read from this file."

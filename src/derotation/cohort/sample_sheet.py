@@ -382,9 +382,6 @@ class _RowChecks:
             if text.startswith("is missing"):
                 text = text.replace("is missing; it has no default", "the cell is empty")
             self.add(row, str(problem.path[0]), text, texts.get("session"))
-        if "signals" not in texts and "angles" not in texts:
-            text = "the cell is empty; a session needs analog signals, or a table of angles."
-            self.add(row, "signals", text, texts.get("session"))
         wrong = {problem.path[0] for problem in problems}
         return {column: value for column, value in values.items() if column not in wrong}
 

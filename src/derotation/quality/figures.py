@@ -16,6 +16,7 @@ _PLACES = (
     "center_error_px", "tilt_left_px", "turn_left_deg", "residual_shift_px", "rotating_correlation",
     "ptd_px", "sharpness_gain", "calibration_doubts",
 )  # fmt: skip
+_SEEN = "angle_difference_deg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ SPECIFICATIONS = (
         advice="The movie is not stored as it was scanned: lines have to be rows, the first one on "
         "top. Was it flipped, turned or transposed when it was saved? movie.undo undoes that; "
         "angles.direction_sign may have to be set anew.",
-        explains=("direction_sign", "rotations_flipped_pct", "clock_shift_frames", *_PLACES),
+        explains=("direction_sign", "rotations_flipped_pct", "clock_shift_frames", _SEEN, *_PLACES),
     ),
     Specification(
         name="direction_sign",
@@ -74,7 +75,7 @@ SPECIFICATIONS = (
         "when they are turned the other way.",
         advice="The angles have the wrong sign: the picture turns twice as far instead of "
         "standing still. Flip angles.direction_sign.",
-        explains=("rotations_flipped_pct", "clock_shift_frames", *_PLACES),
+        explains=("rotations_flipped_pct", "clock_shift_frames", _SEEN, *_PLACES),
     ),
     Specification(
         name="rotations_flipped_pct",
@@ -85,7 +86,7 @@ SPECIFICATIONS = (
         "do not.",
         advice="Each of these turns twice as far instead of standing still. Compare their "
         "directions in the stimulus table with what the motor did.",
-        explains=("clock_shift_frames", *_PLACES),
+        explains=("clock_shift_frames", _SEEN, *_PLACES),
     ),
     Specification(
         name="clock_shift_frames",
@@ -98,7 +99,7 @@ SPECIFICATIONS = (
         "that the frame clock has counted, or has more of them. Look at the repairs of "
         "frame_clock in events.json, and whether a frame was lost when the movie was saved, cut "
         "or joined.",
-        explains=_PLACES,
+        explains=(_SEEN, *_PLACES),
     ),
     Specification(
         name="frame_rate_error_pct",
@@ -110,7 +111,7 @@ SPECIFICATIONS = (
         "whichever is more.",
         advice="Is signals.sampling_rate right, do the signals belong to this movie, and is "
         "signals.rotation_increment that of the rig?",
-        explains=("turn_left_deg",),
+        explains=("turn_left_deg", _SEEN),
     ),
     Specification(
         name="dark_frames_pct",
@@ -160,7 +161,7 @@ SPECIFICATIONS = (
         advice="Derotation puts lines back about a center that does not move: analyze the parts "
         "before and after that apart, or correct the motion (motion_correction); see "
         "plots/quality_over_time.png.",
-        explains=("zoom_change_pct", "focus_sharpness", *_PLACES),
+        explains=("zoom_change_pct", "focus_sharpness", _SEEN, *_PLACES),
     ),
     Specification(
         name="zoom_change_pct",
@@ -171,7 +172,7 @@ SPECIFICATIONS = (
         "first one, at most.",
         advice="The zoom was changed, or the sample came nearer to the objective: analyze the "
         "parts before and after that apart.",
-        explains=("focus_sharpness", *_PLACES),
+        explains=("focus_sharpness", _SEEN, *_PLACES),
     ),
     Specification(
         name="focus_sharpness",
@@ -264,6 +265,18 @@ SPECIFICATIONS = (
         explains=("bidi_phase_px",),
     ),
     Specification(
+        name="angle_difference_deg",
+        title="Seen against recorded angle",
+        unit="degrees",
+        worse="high",
+        meaning="By how much the angle that the picture shows differs from the recorded one, "
+        "against the session's first frames, in at least two of those that were compared in a row.",
+        advice="The sample turned otherwise than the signals say: a rotation that the encoder "
+        "missed, an angle after a stall, or a coupling that slips. Leave these frames out, or take "
+        "the angle from the picture (angles.source: movie).",
+        explains=_PLACES[3:],
+    ),
+    Specification(
         name="bidi_phase_px",
         title="Phase of the scan left",
         unit="px",
@@ -293,7 +306,7 @@ SPECIFICATIONS = (
         "points at the edge of the disc that is always seen, if it is significant.",
         advice="Set plane.correct: auto, or carry the calibration of an incremental session of "
         "the same day; plots/plane.png shows what was found.",
-        explains=_PLACES[2:],
+        explains=(_SEEN, *_PLACES[2:]),
     ),
     Specification(
         name="turn_left_deg",
@@ -304,7 +317,7 @@ SPECIFICATIONS = (
         "not corrected, if it is significant.",
         advice="The motor's signals come later (or earlier) than the motor moves: set "
         "angles.lag_ms: auto, and see whether line clock and frame clock are those of this movie.",
-        explains=_PLACES[3:7],
+        explains=(_SEEN, *_PLACES[3:7]),
     ),
     Specification(
         name="uneven_light_pct",

@@ -226,6 +226,7 @@ def measure_quality(
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
         "anomalies": _anomalies(events),
+        "angle_difference_deg": causes.angle_difference(statistics, angles, along),
         "residual_shift_px": _residual_shift(residual, along),
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
@@ -271,7 +272,7 @@ def measure_plane(statistics: Statistics, angles: Angles) -> dict[str, Measured]
     """
     return {
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, angles.turned),
+        "coverage": _usual_coverage(statistics, angles.turned),
     }
 
 
@@ -308,10 +309,14 @@ def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[F
     wrong = {figure.name for figure in figures if figure.flag in ("look", "bad")}
     explained_by: dict[str, str] = {}
     for spec in SPECIFICATIONS:
+        if spec.name in wrong:
+            # What this very session shows counts for more than what is usual.
+            for name in wrong.intersection(measured[spec.name].explains):
+                explained_by.setdefault(name, spec.name)
+    for spec in SPECIFICATIONS:
         if spec.name in wrong and spec.name not in explained_by:
-            for name in (*measured[spec.name].explains, *spec.explains):
-                if name in wrong:
-                    explained_by.setdefault(name, spec.name)
+            for name in wrong.intersection(spec.explains):
+                explained_by.setdefault(name, spec.name)
     titles = {spec.name: spec.title for spec in SPECIFICATIONS}
     return tuple(
         dataclasses.replace(
@@ -694,22 +699,28 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
+def _usual_coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
         return Measured(
             said="Not measured: no usable frame was recorded while the sample was turned."
         )
-    said = f"A turned frame sees {100 * median:.0f} % of the picture (median)"
+    said = f"A turned frame sees {100 * median:.0f} % of the picture (median)."
+    return Measured(value=median, said=said)
+
+
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
+    """Judge by the rotation or step that sees least, where there are several."""
+    usual = _usual_coverage(statistics, turned)
     others = along.others[np.isfinite(along.coverage[along.others])]
-    if not len(others):
-        return Measured(value=median, said=f"{said}.")
+    if usual.value is None or not len(others):
+        return usual
     worst = int(others[np.argmin(along.coverage[others])])
-    every = np.where(along.segments.rest, np.nan, along.coverage)
+    least = float(along.coverage[worst])
     return Measured(
-        value=float(along.coverage[worst]),
-        said=f"{said}; least is seen in {along.place(worst)}: {100 * along.coverage[worst]:.0f} %.",
-        along=every,
+        value=least,
+        said=f"{usual.said[:-1]}; least is seen in {along.place(worst)}: {100 * least:.0f} %.",
+        along=np.where(along.segments.rest, np.nan, along.coverage),
     )
 
 

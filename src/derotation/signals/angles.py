@@ -272,11 +272,13 @@ def interpolate_angles(
     ``zero`` of a source that measures the angle.
     """
     options = complete("angles", config)
-    reference, sign = options["line_reference"], options["direction_sign"]
+    reference = options["line_reference"]
     duty = _line_duty(events, line_duty)
-    trace = angle_trace(events, sign, options["zero"])
+    trace = angle_trace(events, options["direction_sign"], options["zero"])
     _check_steps(events, protocol, float(options["degrees_per_step"]))
-    lag = _lag(options["lag_ms"]) / 1000 * events.sampling_rate
+    # What is seen in the picture comes without delay, and has the sign that the picture needs.
+    seen = events.angle_source == "movie"
+    lag = 0.0 if seen else _lag(options["lag_ms"]) / 1000 * events.sampling_rate
     delay = _FRACTION[reference] * duty * events.line_period + lag
     line_angles, flags = _lines(events, trace, delay)
     middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
@@ -310,7 +312,7 @@ def angle_trace(events: Events, direction_sign: int = 1, zero: float | None = No
     ----------
     events : Events
     direction_sign : {1, -1}
-        -1 flips the sign of all angles.
+        -1 flips the sign of all angles, unless the movie itself told them.
     zero : float, optional
         What a source that measures the angle reads where the angle of a line is 0, degrees;
         default: that of the first frame. Without effect on ticks, which only count.
@@ -321,6 +323,7 @@ def angle_trace(events: Events, direction_sign: int = 1, zero: float | None = No
     """
     if events.angle_source == "ticks":
         return trace_of_ticks(events, direction_sign)
+    direction_sign = 1 if events.angle_source == "movie" else direction_sign
     time, angle = events.knot_time, events.knot_angle
     segments = find_segments(time, angle, events.sampling_rate, events.knot_resolution)
     if zero is None:

@@ -12,6 +12,7 @@ REQUIRED_ROLES: Mapping[str, tuple[str, ...]] = {
     "quadrature": ("line_clock", "frame_clock", "quadrature_a", "quadrature_b"),
     "voltage": ("line_clock", "frame_clock", "angle_voltage"),
     "table": ("line_clock", "frame_clock"),
+    "movie": ("line_clock", "frame_clock"),
 }
 #: Of these, what cannot be made up for.
 NEEDED_ROLES: Mapping[str, tuple[str, ...]] = {
@@ -19,12 +20,14 @@ NEEDED_ROLES: Mapping[str, tuple[str, ...]] = {
     "quadrature": ("quadrature_a", "quadrature_b"),
     "voltage": ("angle_voltage",),
     "table": (),
+    "movie": (),
 }
 _DIGITAL: Mapping[str, tuple[str, ...]] = {
     "ticks": ("rotation_on", "rotation_ticks", "direction"),
     "quadrature": ("quadrature_a", "quadrature_b", "quadrature_index"),
     "voltage": (),
     "table": (),
+    "movie": (),
 }
 
 

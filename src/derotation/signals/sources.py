@@ -1,7 +1,8 @@
 """The angle that a source measures which does not count ticks."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ from derotation.signals.table_angle import table_angle
 from derotation.signals.trace import MeasuredAngle, find_segments
 from derotation.signals.voltage import voltage_angle
 
-__all__ = ["knot_arrays", "measured_angle", "segment_arrays"]
+if TYPE_CHECKING:
+    from derotation.signals.events import Events
+
+__all__ = ["knot_arrays", "measured_angle", "resting", "segment_arrays", "with_angle"]
 
 
 def measured_angle(
@@ -33,7 +37,7 @@ def measured_angle(
 
     Parameters
     ----------
-    source : {"quadrature", "voltage", "table"}
+    source : {"quadrature", "voltage", "table", "movie"}
     angles : mapping
         The section ``angles`` of the configuration, complete.
     signals : AnalogSignals
@@ -51,7 +55,10 @@ def measured_angle(
     Returns
     -------
     MeasuredAngle
+        For the source movie a sample at rest, until somebody has looked at the movie.
     """
+    if source == "movie":
+        return resting(line_start)
     if source == "quadrature":
         return quadrature_angle(
             pulses["quadrature_a"],
@@ -76,6 +83,25 @@ def measured_angle(
             ".mat in the column angles of the sample sheet."
         )
     return table_angle(table, line_start, line_duration, report.sampling_rate)
+
+
+def resting(line_start: NDArray[np.float64]) -> MeasuredAngle:
+    """Give the angle of a sample that rests while lines (frame, line) are scanned, samples."""
+    return MeasuredAngle(
+        time=np.array([line_start[0, 0], line_start[-1, -1]]),
+        angle=np.zeros(2),
+        known=np.ones(1, np.bool_),
+        resolution=0.0,
+    )
+
+
+def with_angle(events: "Events", source: str, measured: MeasuredAngle) -> "Events":
+    """Let another source tell the angle of a session."""
+    return dataclasses.replace(
+        events,
+        **segment_arrays(measured, events.sampling_rate),
+        **knot_arrays(source, measured),
+    )
 
 
 def knot_arrays(source: str, measured: MeasuredAngle) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def trace_of_knots(
     whole = 0.0
     if rests is None:
         still = float(np.median(angle)) if len(angle) else 0.0
-        return _resting(time, sign * (still - zero))
+        return _resting(time, known, sign * (still - zero))
     bounds = [-np.inf, *segments.stop.tolist()]
     ends = [*segments.start.tolist(), np.inf]
     for k, (begin, end) in enumerate(zip(bounds, ends, strict=True)):
@@ -255,10 +255,11 @@ def trace_of_knots(
         whole = 360 * float(np.round((rests[k] - zero) / 360))
         level = sign * (rests[k] - whole - zero)
         if end > begin:
-            pieces_time.append(np.array([begin, end]))
-            pieces_angle.append(np.array([level, level]))
-            state.append(np.array([AngleFlag.AT_REST], np.uint8))
-            rotation.append(np.array([-1], np.int32))
+            own = _with_gaps(time, known, begin, end)
+            pieces_time.append(own)
+            pieces_angle.append(np.full(len(own), level))
+            state.append(_bits(time, known, own, AngleFlag.AT_REST))
+            rotation.append(np.full(len(own) - 1, -1, np.int32))
         if k == len(segments.start):
             break
         start, stop = segments.start[k], segments.stop[k]
@@ -267,21 +268,36 @@ def trace_of_knots(
         turned = np.interp(own, time, angle)
         pieces_time.append(own)
         pieces_angle.append(sign * (turned - whole - zero))
-        at = np.clip(np.searchsorted(time, (own[:-1] + own[1:]) / 2) - 1, 0, len(known) - 1)
-        bits = np.where(known[at], AngleFlag.ROTATING, AngleFlag.UNUSABLE)
-        state.append(bits.astype(np.uint8))
+        state.append(_bits(time, known, own, AngleFlag.ROTATING))
         rotation.append(np.full(len(own) - 1, k, np.int32))
     return _chained(pieces_time, pieces_angle, state, rotation)
 
 
-def _resting(time: NDFloat, angle: float) -> AngleTrace:
-    ends = np.array([time[0], time[-1]]) if len(time) else np.zeros(2)
+def _with_gaps(time: NDFloat, known: NDArray[np.bool_], begin: float, end: float) -> NDFloat:
+    """Give begin and end of a rest, and of what is not known within it."""
+    edges = np.unique(np.concatenate([time[:-1][~known], time[1:][~known]]))
+    return np.concatenate([[begin], edges[(edges > begin) & (edges < end)], [end]])
+
+
+def _bits(
+    time: NDFloat, known: NDArray[np.bool_], own: NDFloat, bit: AngleFlag
+) -> NDArray[np.uint8]:
+    """Mark the intervals between some times by a bit, and those that are not known."""
+    at = np.clip(np.searchsorted(time, (own[:-1] + own[1:]) / 2) - 1, 0, len(known) - 1)
+    return np.where(known[at], bit, AngleFlag.UNUSABLE).astype(np.uint8)
+
+
+def _resting(time: NDFloat, known: NDArray[np.bool_], angle: float) -> AngleTrace:
+    own, state = np.zeros(2), np.array([AngleFlag.AT_REST], np.uint8)
+    if len(time) > 1:
+        own = _with_gaps(time, known, float(time[0]), float(time[-1]))
+        state = _bits(time, known, own, AngleFlag.AT_REST)
     return AngleTrace(
-        time=ends,
-        angle=np.full(2, angle),
+        time=own,
+        angle=np.full(len(own), angle),
         slope=None,
-        state=np.array([AngleFlag.AT_REST], np.uint8),
-        rotation=np.array([-1], np.int32),
+        state=state,
+        rotation=np.full(len(own) - 1, -1, np.int32),
         outside=(int(AngleFlag.AT_REST), int(AngleFlag.AT_REST)),
     )
 

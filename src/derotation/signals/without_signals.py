@@ -7,7 +7,7 @@ from derotation.io.angle_table import AngleTable
 from derotation.signals.events import Events
 from derotation.signals.repairs import Report
 from derotation.signals.rows import Rows
-from derotation.signals.sources import knot_arrays, segment_arrays
+from derotation.signals.sources import knot_arrays, resting, segment_arrays
 from derotation.signals.table_angle import table_angle
 
 __all__ = ["events_without_signals"]
@@ -17,7 +17,7 @@ SAMPLING_RATE = 1e6
 
 
 def events_without_signals(
-    table: AngleTable,
+    table: AngleTable | None,
     *,
     clock_index: ArrayLike,
     clock_rate: float,
@@ -27,12 +27,13 @@ def events_without_signals(
     flyback_lines: float | None = None,
     line_duty: float | None = None,
 ) -> Events:
-    """Time all lines by the frame rate, and take the angle from a table.
+    """Time all lines by the frame rate, and take the angle from a table, if there is one.
 
     Parameters
     ----------
-    table : AngleTable
-        An angle per frame or per line, or over the time since the first line (s).
+    table : AngleTable or None
+        An angle per frame or per line, or over the time since the first line (s). None: the
+        angle is told later, see :func:`derotation.signals.sources.with_angle`.
     clock_index : array_like of shape (n_frames,)
         Which frame of the scanner each frame of the movie is.
     clock_rate : float
@@ -70,7 +71,9 @@ def events_without_signals(
     every = index[:, None] * frame + np.arange(lines_per_frame) * period
     line_start = rows.of(every, period)
     duration = (line_duty or 1.0) * period
-    measured = table_angle(table, line_start, duration, SAMPLING_RATE)
+    measured = resting(line_start)
+    if table is not None:
+        measured = table_angle(table, line_start, duration, SAMPLING_RATE)
     none = np.zeros(0)
     return Events(
         sampling_rate=SAMPLING_RATE,
@@ -87,7 +90,7 @@ def events_without_signals(
         tick_angle=none,
         tick_inserted=np.zeros(0, np.bool_),
         **segment_arrays(measured, SAMPLING_RATE),
-        **knot_arrays("table", measured),
+        **knot_arrays("movie" if table is None else "table", measured),
         repairs=tuple(report.repairs),
         anomalies=(),
         counts={"frames": len(index), "lines": int(line_start.size), "rotations": 0},

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from derotation.errors import ConfigError, InputError
+from derotation.images.following.into_events import events_with_seen_angle
 from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
+from derotation.maps.timing import LineTiming
 from derotation.movie_angles.after_stall import find_angles_after_stalls
 from derotation.movie_angles.clock_choice import choose_clock_frames
 from derotation.movie_angles.delays import find_delays
@@ -52,6 +54,7 @@ def run(
     config: Mapping[str, Any],
     outputs: Outputs,
     angle_table: str | Path | None = None,
+    threads: int = 1,
 ) -> Events:
     """Find all events of a session and bring them to agree with its movie.
 
@@ -60,10 +63,10 @@ def run(
     movie : Movie or path
         The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
         metadata are read, and some frames if the signals leave open which clock frames are the
-        movie's, or the angle after a stall.
+        movie's, or the angle after a stall; all of them if the angle's source is the movie.
     signals : path or None
-        The analog signals; None if a table has an angle for each frame or line, and nothing else
-        was recorded.
+        The analog signals; None if a table has an angle for each frame or line, or the movie
+        tells the angle, and nothing else was recorded.
     stimulus : path or None
         The table of speeds and directions; without one, speeds are those measured, and directions
         come from a channel, from ``angles.direction`` or, in the protocol full, from the movie.
@@ -76,6 +79,8 @@ def run(
         Where files go.
     angle_table : path, optional
         The table of angles, for the source ``table``.
+    threads : int
+        Number of threads with which the source ``movie`` compares frames.
 
     Returns
     -------
@@ -98,8 +103,7 @@ def run(
         lines = _lines_per_frame(opened, config)
         rows = read_rows(opened.shape[1], config["scan"].get("rows"))
         if recorded is None:
-            found = _without_signals(opened, lines, rows, written, config)
-            found = find_delays(opened, found, protocol=protocol)
+            found = _without_signals(opened, lines, rows, written, config, source)
         else:
             found = parse_signals(
                 recorded,
@@ -121,6 +125,12 @@ def run(
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
             )
             found = _with_frame_rate_checked(found, opened)
+        if source == "movie":
+            timing = _timing(opened, found, config)
+            found = events_with_seen_angle(found, opened, timing, threads)
+        elif recorded is None:
+            found = find_delays(opened, found, protocol=protocol)
+        else:
             found = find_directions(opened, found)
             found = choose_clock_frames(opened, found, protocol=protocol)
             found = find_angles_after_stalls(opened, found, protocol=protocol)
@@ -150,12 +160,14 @@ def _without_signals(
     rows: Rows,
     table: AngleTable | None,
     config: Mapping[str, Any],
+    source: str,
 ) -> Events:
     """Time the lines by the frame rate alone."""
-    if table is None:
+    if table is None and source != "movie":
         raise InputError(
             f"{movie.paths[0]}: the session has neither signals nor, with angles.source: table, a "
-            "table of angles; give one of them in the sample sheet."
+            "table of angles; give one of them in the sample sheet, or let the picture tell the "
+            "angle with angles.source: movie."
         )
     scan = config["scan"]
     rate = settle("scan.frame_rate", scan.get("frame_rate"), movie.metadata.frame_rate, None)
@@ -174,6 +186,21 @@ def _without_signals(
         line_period_s=movie.metadata.line_period_s,
         flyback_lines=scan.get("flyback_lines"),
         line_duty=duty,
+    )
+
+
+def _timing(movie: Movie, events: Events, config: Mapping[str, Any]) -> LineTiming:
+    """Tell when the samples within a line were recorded, as far as it is known by now."""
+    scan, said = config["scan"], movie.metadata
+    duty_said = None if events.line_duration_measured else said.line_duty
+    measured = events.line_duration / events.line_period
+    both = settle("scan.bidirectional", scan.get("bidirectional"), said.bidirectional, False)
+    phase = scan.get("bidi_phase")
+    return LineTiming(
+        line_duty=settle("scan.line_duty", scan.get("line_duty"), duty_said, measured),
+        bidirectional=both,
+        phase_px=float(phase) if both and isinstance(phase, int | float) else 0.0,
+        line_reference=(config.get("angles") or {}).get("line_reference") or "middle",
     )
 
 

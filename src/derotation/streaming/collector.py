@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.images.choosing import spread
+from derotation.images.following.recorded import check_angles
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.degrees import wrapped
@@ -85,6 +86,7 @@ class Collector:
         self._told_frame_rate = _told_frame_rate(movie)
         self._kept = _choose_kept(angles, segments, movie)
         self._kept_frames: list[NDArray[Any]] = []
+        self._check = check_angles(movie, line_maps, threads=threads)
 
     def add(
         self, start: int, raw: NDArray[Any], derotated: NDArray[Any], seen: NDArray[np.bool_]
@@ -165,6 +167,9 @@ class Collector:
             phase_sd_px=self._at_rest.phase.sd_px,
             kept=self._kept,
             kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
+            checked=self._check.frames,
+            angle_difference=self._check.difference,
+            angle_difference_sd=self._check.sd,
             segment_mean=derotated.segment_means(),
             highest=self._highest.value,
             at_highest=float(self._highest.count.mean() / len(derotated.sums)),

@@ -19,7 +19,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 4
+_VERSION = 5
 _SCALARS = (
     "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
 )  # fmt: skip
@@ -88,6 +88,12 @@ class Statistics:
     """Numbers of some turned frames, spread over angles, directions and the session, (n,)."""
     kept_frames: NDArray[Any]
     """These frames as they were recorded, shape (n, y, x)."""
+    checked: NDArray[np.int64]
+    """Numbers of the frames whose recorded angle was compared with the picture, shape (m,)."""
+    angle_difference: NDArray[np.float64]
+    """Seen minus recorded angle of these frames, degrees; NaN where nothing could be compared."""
+    angle_difference_sd: NDArray[np.float64]
+    """Its standard uncertainty, degrees."""
     segment_mean: NDArray[np.float32]
     """Mean of the derotated frames of each segment (:class:`derotation.signals.segments.Segments`),
     of squares of pixels, shape (segment, y', x'); NaN where less than half of a square was seen."""

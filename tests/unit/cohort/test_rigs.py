@@ -282,6 +282,13 @@ def test_cells_that_the_source_of_the_angle_needs():
     assert "s0 has analog signals" in error
 
 
+def test_the_movie_alone_needs_no_cell():
+    text = "signals: {sampling_rate: null}\nrigs: {m: {angles: {source: movie}}}\n"
+    load(text, {"rig": "m", "signals": ""})
+    (error,) = errors_of(text, {"signals": ""})
+    assert "column signals: the cell is empty, but angles.source is ticks" in error
+
+
 def test_the_check_reads_each_session_as_its_rig_records_it():
     # Two files of equal shape: one rig samples at twice the rate, the other names channels anew.
     tifffile.imwrite("m.tif", np.zeros((5, 8, 8), np.uint16))

@@ -83,6 +83,46 @@ def test_frame_saved_twice(recording, tmp_path):
     assert "one frame earlier: one frame too many came in" in quality.advice[0]
 
 
+def test_a_rotation_that_the_encoder_missed(recording, tmp_path):
+    angles = angles_of(recording)
+    missed = np.flatnonzero(angles.rotation == 2)
+    lines = angles.line_angles.copy()
+    lines[missed[0] - 1 : missed[-1] + 2] = 0.0
+    quality, _ = judged(
+        recording, tmp_path, angles=dataclasses.replace(angles, line_angles=lines)
+    )  # fmt: skip
+    figure = quality["angle_difference_deg"]
+    assert figure.flag == "bad"
+    assert figure.value > 45
+    assert "the seen angle differs by up to" in quality.advice[0]
+    begin, end = map(
+        float, re.search(r"Between ([\d.]+) and ([\d.]+) s", quality.advice[0]).groups()
+    )
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    assert begin == pytest.approx(seconds[missed[0]], abs=1)
+    assert end == pytest.approx(seconds[missed[-1]], abs=1)
+
+
+def test_an_angle_that_is_wrong_from_some_time_on(recording, tmp_path):
+    angles = angles_of(recording)
+    lines = angles.line_angles.copy()
+    at = half_of(recording)
+    lines[at:] += 25.0
+    quality, _ = judged(
+        recording, tmp_path, angles=dataclasses.replace(angles, line_angles=lines)
+    )  # fmt: skip
+    assert re.search(r"From [\d.]+ s on the seen angle differs by 25\.\d deg", quality.advice[0])
+    assert quality["angle_difference_deg"].value == pytest.approx(25, abs=1)
+
+
+def test_right_angles_are_seen_to_be_right(recording, tmp_path):
+    quality, _ = judged(recording, tmp_path)
+    figure = quality["angle_difference_deg"]
+    assert figure.flag == "ok"
+    assert figure.value < 0.5
+    assert "is the recorded one" in figure.sentence
+
+
 def test_sample_moved(recording, tmp_path):
     at = half_of(recording)
     movie = recording.movie.copy()

@@ -15,7 +15,7 @@ from derotation.signals.events import Events, parse_signals
 from derotation.signals.pulses import find_pulses
 from derotation.signals.quadrature import count_quadrature
 from derotation.signals.rows import Rows
-from derotation.signals.trace import find_segments
+from derotation.signals.trace import find_segments, trace_of_knots
 from derotation.signals.without_signals import events_without_signals
 from derotation.simulate import full_protocol
 from derotation.simulate.free_motion import FreeTurning, Sinusoid, Stalled, crossings
@@ -314,6 +314,21 @@ def test_a_table_with_gaps_leaves_their_lines_out():
     assert (angles.flags[gone] & np.uint8(AngleFlag.UNUSABLE)).all()
     assert np.isfinite(angles.line_angles[(time < 3.9) | (time > 4.6)]).all()
     assert rms(off(angles, true)) <= 0.02
+
+
+def test_a_gap_at_rest_is_not_known_either():
+    seconds = np.arange(0, 8, 0.005)
+    angle = np.where(seconds < 4, 0.0, 30 * np.clip(seconds - 4, 0, 2))
+    time, known = seconds, np.ones(len(seconds) - 1, np.bool_)
+    known[(time[:-1] >= 1.0) & (time[:-1] < 2.0)] = False
+    segments = find_segments(time, angle, 1.0)
+    for moved in (angle, np.zeros_like(angle)):
+        found = segments if moved.any() else find_segments(time, moved, 1.0)
+        trace = trace_of_knots(time, moved, known, found, sign=1, zero=0.0)
+        values, state, _ = trace.at(np.array([0.5, 0.99, 1.5, 1.99, 2.01, 3.0]))
+        assert np.isnan(values).tolist() == [False, False, True, True, False, False]
+        assert (state[[2, 3]] & np.uint8(AngleFlag.UNUSABLE)).all()
+        assert values[[0, 1, 4, 5]] == pytest.approx(0)
 
 
 def test_angles_per_line_without_any_signals():

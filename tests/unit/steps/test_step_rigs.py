@@ -129,6 +129,44 @@ def test_an_angle_per_line_and_nothing_else(made, tmp_path):
     assert "(7, 20) without times" in problem
 
 
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """A session large enough to be followed in the picture."""
+    recording = simulate_recording(
+        protocol="free", motion=Sinusoid(amplitude=90, frequency=0.3), n_frames=30, shape=(64, 64),
+        frame_rate=10, n_cells=25, sampling_rate=RATE, lead_s=0.2, tail_s=0.2,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("raw")
+    tifffile.imwrite(folder / "movie.tif", recording.movie, photometric="minisblack")
+    return folder, recording
+
+
+SCAN = {"frame_rate": 10, "flyback_lines": 64 / 49, "line_duty": 0.9}
+
+
+def test_the_movie_and_nothing_else(seen, tmp_path):
+    events, off, _ = run(seen, tmp_path, {}, angles={"source": "movie"}, scan=SCAN)
+    assert off < 0.3
+    assert events.angle_source == "movie"
+    (note,) = (repair for repair in events.repairs if repair.code == "angle_seen")
+    assert "told by the picture itself" in note.text
+    assert note.count == 30
+    assert not events.anomalies
+
+
+def test_the_movie_beside_clocks_whose_encoder_is_broken(seen, tmp_path):
+    broken = {"photodiode": np.zeros(n_samples(seen), np.float32)}
+    events, off, _ = run(seen, tmp_path, broken, angles={"source": "movie"})
+    assert off < 0.3
+    assert events.line_duration_measured
+
+
+def test_sign_and_lag_of_signals_do_not_concern_the_picture(seen, tmp_path):
+    angles = {"source": "movie", "direction_sign": -1, "lag_ms": 30}
+    _, off, _ = run(seen, tmp_path, {}, angles=angles, scan=SCAN)
+    assert off < 0.3
+
+
 def test_a_session_without_signals_and_table_is_refused(made, tmp_path):
     config = validate_config({"signals": {"sampling_rate": None}})
     with pytest.raises(DerotationError, match="neither signals nor"):
