@@ -340,8 +340,8 @@ def test_signal_noise_has_the_given_width():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"centre_offset": (0, 0)}, "unknown parameter 'centre_offset'.*'center_offset'"),
-        ({"faults": {"dropped_tick": 0.1}}, "unknown faults 'dropped_tick'.*'dropped_ticks'"),
+        ({"centre_offset": (0, 0)}, "unknown parameter 'centre_offset'.*\"center_offset\""),
+        ({"faults": {"dropped_tick": 0.1}}, "unknown faults 'dropped_tick'.*\"dropped_ticks\""),
         (
             {"protocol": "partial"},
             "protocol must be one of full, incremental, free; found 'partial'",
