@@ -162,4 +162,4 @@ def _random(time: NDFloat, constant: float, rng: np.random.Generator) -> NDFloat
     path = np.zeros((*time.shape, 2))
     for own_frequency, own_phase in zip(frequency, phase, strict=True):
         path += np.cos(time[..., np.newaxis] * own_frequency + own_phase)
-    return path * np.sqrt(2 / N_COSINES)
+    return np.asarray(path * np.sqrt(2 / N_COSINES))
