@@ -3,6 +3,7 @@
 
 rule export_nwb:
     input:
+        unpack(motion_file),
         **derotated_channels(),
         movie="<results>/{session}/derotated.tif",
         recorded=movie_files,

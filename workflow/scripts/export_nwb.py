@@ -16,6 +16,7 @@ with job_log(snakemake.log[0]):
         channels=snakemake.input.get("channels"),
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
+        motion=snakemake.input.get("motion"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         output=snakemake.output[0],

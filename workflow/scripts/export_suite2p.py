@@ -23,6 +23,7 @@ with job_log(snakemake.log[0]):
         channels=snakemake.input.get("channels"),
         channel_means=snakemake.input.get("channel_means"),
         planes=snakemake.input.get("planes"),
+        motion=snakemake.input.get("motion"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         folder=Path(snakemake.output.summary).parent,

@@ -33,6 +33,7 @@ from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.light.illumination import IlluminationEstimate
+from derotation.motion_correction.estimate import MotionEstimate
 from derotation.quality import Quality
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -41,6 +42,7 @@ from derotation.steps import (
     derotate_movie,
     estimate_center,
     estimate_illumination,
+    estimate_motion,
     estimate_plane,
     interpolate_angles,
     measure_quality,
@@ -140,7 +142,7 @@ class FullPipeline:
         delta_center, init_points, n_iter
             For center_method bayesian: how far from the guess (pixels) it searches, with how many
             random and how many chosen trials.
-        movie, scan, plane, wobble, derotate
+        movie, scan, plane, wobble, illumination, motion_correction, derotate, quality
             As in the workflow's configuration.
     threads : int, optional
         Threads that share the work on frames; by default as many as there are cores to use.
@@ -167,6 +169,8 @@ class FullPipeline:
         (x, y) in pixels.
     illumination : IlluminationEstimate
         The microscope's light, and the brightness at each angle.
+    motion : MotionEstimate or None
+        How the sample moved in its own plane; None if ``motion_correction.correct`` is never.
     result : DerotationResult
         Mean images, coverage and examples.
     quality : Quality
@@ -242,6 +246,7 @@ class FullPipeline:
             self.save_center(self.calibration)
 
             self.illumination = self.estimate_illumination(movie, self.angles, self.calibration)
+            self.motion = self.estimate_motion(movie, self.angles, self.calibration)
             self.result = self.derotate(movie, self.angles, self.calibration)
             self.derotated = self.settings.derotated
         self.quality = self.measure_quality(self.result, self.events, self.angles, self.calibration)
@@ -476,6 +481,39 @@ class FullPipeline:
             threads=self.threads,
         )
 
+    def estimate_motion(
+        self, movie: Movie, angles: Angles, calibration: Calibration
+    ) -> MotionEstimate | None:
+        """Estimate how the sample moved in its own plane.
+
+        Parameters
+        ----------
+        movie : Movie
+            The recorded movie.
+        angles : Angles
+        calibration : Calibration
+
+        Returns
+        -------
+        MotionEstimate or None
+            None if ``motion_correction.correct`` is never.
+        """
+        sections = self.settings.sections
+        outputs = self._outputs(estimate_motion.Outputs)
+        if sections["motion_correction"]["correct"] == "never":
+            # None of an earlier run may be applied.
+            outputs.motion.unlink(missing_ok=True)
+            return None
+        return estimate_motion.run(
+            movie=movie,
+            angles=angles,
+            calibration=calibration,
+            config=sections,
+            outputs=outputs,
+            frames_per_chunk=sections["movie"]["frames_per_chunk"],
+            threads=self.threads,
+        )
+
     def derotate(self, movie: Movie, angles: Angles, calibration: Calibration) -> DerotationResult:
         """Put every line back in its place and write the movie that stands still.
 
@@ -497,6 +535,7 @@ class FullPipeline:
             angles=angles,
             calibration=calibration,
             config=sections,
+            motion=self._motion(),
             illumination=files / "illumination.npz" if lit else None,
             outputs=self._outputs(derotate_movie.Outputs, movie=self.settings.derotated),
             frames_per_chunk=sections["movie"]["frames_per_chunk"],
@@ -528,9 +567,15 @@ class FullPipeline:
             session=self.settings.name,
             protocol=self.protocol,
             config=self.settings.sections,
+            motion=self._motion(),
             outputs=self._outputs(measure_quality.Outputs),
             threads=self.threads,
         )
+
+    def _motion(self) -> Path | None:
+        """Give the file with the sample's motion, if it was looked for."""
+        path = self._outputs(estimate_motion.Outputs).motion
+        return path if path.exists() else None
 
     def _outputs(self, kind: type[AnyOutputs], **others: Path) -> AnyOutputs:
         """Name the files of a step: those of the workflow, and plots where the user wants them."""

@@ -18,6 +18,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import PYNWB_MISSING, InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
+from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def export_nwb(
     derotated: Movie,
     angles: Angles,
     calibration: Calibration,
+    motion: Motion | None = None,
     movies: Where = "external",
     further: Sequence[tuple[Movie, Movie]] = (),
     settings: Mapping[str, Any] | None = None,
@@ -56,6 +58,8 @@ def export_nwb(
         Angles of all lines, shifted by the calibration's lag.
     calibration : Calibration
         What the movie was derotated with.
+    motion : Motion, optional
+        How the sample moved during the session.
     movies : {"external", "inside"}
         external: the file names the TIFFs, relative to its own folder; inside: it holds the pixels,
         as NWB wants them: (frame, column, row).
@@ -105,6 +109,9 @@ def export_nwb(
                 series = _series(f"{name}{suffix}", what, movie, plane, angles, there)
                 file.add_acquisition(series) if name == "raw" else _module(file).add(series)
         _add_angles(_module(file), angles)
+        if motion is not None:
+            # What it has become is the derotated movie of the first channel.
+            _module(file).add(_motion_correction(motion, file))
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
         with whole_file(target) as temporary, NWBHDF5IO(str(temporary), "w") as io:
@@ -225,6 +232,27 @@ def _add_angles(module: Any, angles: Angles) -> None:
             comments=f"{angles.line_angles.shape[1]} lines per frame",
         )
     )
+
+
+def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
+    """Tell the displacement over time, with the movie before and after."""
+    from pynwb import TimeSeries
+    from pynwb.ophys import CorrectedImageStack, MotionCorrection
+
+    applied = "it was undone" if motion.corrected else "too little to be undone"
+    moved = TimeSeries(
+        name="xy_translation",
+        description=f"Displacement (x, y) of the sample in its own plane; {applied}",
+        data=np.stack([motion.x, motion.y], axis=1),
+        unit="px",
+        timestamps=motion.time_s,
+    )
+    stack = CorrectedImageStack(
+        corrected=_module(file)["derotated"],
+        original=file.acquisition["raw"],
+        xy_translation=moved,
+    )
+    return MotionCorrection(corrected_image_stacks=[stack])
 
 
 def _calibration_table(calibration: Calibration) -> Any:

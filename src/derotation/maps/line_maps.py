@@ -6,8 +6,8 @@ A recorded sample at p = (x, y) of a line with the angle a, recorded at the time
 
 with R(a) = [[cos a, sin a], [-sin a, cos a]] on (x, y), a in degrees and positive if the sample
 had turned clockwise on a screen whose y axis points down, c the center in pixels, P the
-foreshortening of a tilted plane, and d(t) the displacement of the sample within its own plane. The angle is the one that the motor's signals tell a lag after the
-line was recorded.
+foreshortening of a tilted plane, and d(t) the displacement of the sample within its own plane. The
+angle is the one that the motor's signals tell a lag after the line was recorded.
 """
 
 from dataclasses import dataclass, replace

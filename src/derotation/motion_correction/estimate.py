@@ -15,7 +15,6 @@ from derotation.estimates import Estimate, Verdict
 from derotation.images.offset import estimate_pmt_offset, lit_frames
 from derotation.images.sample import reference_frames
 from derotation.io.movie import Movie
-from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
 from derotation.motion_correction.measure import (
@@ -27,7 +26,7 @@ from derotation.motion_correction.measure import (
     side_by_side,
     small_by,
 )
-from derotation.motion_correction.motion import Motion
+from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
 from derotation.motion_correction.smoothing import Path, smooth
 from derotation.numerics.prefetch import ahead
@@ -41,10 +40,12 @@ logger = logging.getLogger(__name__)
 NDFloat = NDArray[np.float64]
 
 CHUNK_BYTES = 16e6
-# By so much the logarithm of the likelihood has to rise if motion is allowed for: by chance 1 in
-# 370 times (3 sigma) with its three parameters.
-MIN_GAIN = 7.1
-# This part of all lines is displaced by less than what is compared with LIMITS.min_effect_px.
+# By so much the logarithm of the likelihood has to rise if motion is allowed for. By chance 7.1 is
+# passed 1 in 370 times (3 sigma); but cells that are active for a second pull at frames, too.
+MIN_GAIN = 15.0
+# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
+MIN_ERRORS = 2.0
+# This part of all lines is displaced by less than what is said.
 MOST = 0.95
 # Frames that correlate with the reference less than this part of the usual, and by so many standard
 # deviations, cannot be mended by a shift.
@@ -52,9 +53,6 @@ LOST, LOST_SD = 0.6, 6.0
 # With fewer measured frames than this part of all, nothing is corrected.
 MIN_MEASURED = 0.5
 MIN_FRAMES = 8
-# A center that is wrong by more than this (px), and that explains this part of what moves while the
-# sample is turned, is said.
-CENTER_PX, CENTER_SHARE = 0.3, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,8 +67,6 @@ class MotionEstimate(Estimate):
     """What was measured in each frame by itself, (frame, 2); NaN where that was not possible."""
     correlation: NDFloat
     """Correlation of each frame with the mean of all, once it is shifted, (frame,)."""
-    lost: NDArray[np.bool_]
-    """Frames that no shift can mend, (frame,)."""
     jumps: NDArray[np.int64]
     """Frames at which the sample jumped."""
     frame_times_s: NDFloat
@@ -185,22 +181,26 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
     variances[told] = np.einsum("nii->ni", covariance[told])
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
     frame = np.repeat(np.arange(n), BANDS)
-    path = smooth(
-        times.ravel(), found.shifts.reshape(-1, 2), variances.reshape(-1, 2), frame
-    )
+    path = smooth(times.ravel(), found.shifts.reshape(-1, 2), variances.reshape(-1, 2), frame)
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
-    return _judged(path, measured, found.correlation, lost, times, line_maps)
+    # Noise of what is measured in whole frames.
+    total = np.sum(1 / variances, axis=1)
+    noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return _judged(path, measured, noise, found.correlation, lost, times, line_maps)
 
 
 def _band_times(line_maps: LineMaps) -> NDFloat:
     """Give the middle of each band of lines, s, shape (frame, band)."""
     lines = line_maps.angles.line_times_s
     height = lines.shape[1]
+    # What a line shows was recorded around the middle of its samples.
+    period = float(np.median(np.diff(lines, axis=1))) if height > 1 else 0.0
+    late = line_maps.timing.offset * period
     at = (np.arange(BANDS) + 0.5) / BANDS * height - 0.5
     low = np.floor(at).astype(int)
     part = at - low
     ends = lines[:, low], lines[:, np.minimum(low + 1, height - 1)]
-    return np.asarray(ends[0] * (1 - part) + ends[1] * part)
+    return np.asarray(ends[0] * (1 - part) + ends[1] * part + late)
 
 
 def _lost(found: Measured) -> NDArray[np.bool_]:
@@ -218,6 +218,7 @@ def _lost(found: Measured) -> NDArray[np.bool_]:
 def _judged(
     path: Path,
     measured: NDFloat,
+    noise: NDFloat,
     correlation: NDFloat,
     lost: NDArray[np.bool_],
     times: NDFloat,
@@ -225,7 +226,7 @@ def _judged(
 ) -> MotionEstimate:
     places = path.places.reshape(*times.shape, 2)
     rest = reference_frames(line_maps.angles)
-    known = np.isfinite(measured).all(axis=1)
+    known = np.asarray(np.isfinite(measured).all(axis=1))
     own = rest[known[rest]]
     zero = places[own if len(own) else known].mean(axis=(0, 1)) if known.any() else np.zeros(2)
     places = places - zero
@@ -234,16 +235,13 @@ def _judged(
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     size = np.hypot(*places.reshape(-1, 2).T)
     step = np.hypot(*np.diff(places.reshape(-1, 2), axis=0).T) / np.diff(times.ravel())
-    away = (measured - of_frame)[known]
+    away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
     figures = {
         "rms": float(np.sqrt(np.mean(size**2))),
         "most": float(np.quantile(size, MOST)),
         "largest": float(size.max()),
         "fastest": float(np.quantile(step, 0.999)) if len(step) else 0.0,
-        "left": float(np.sqrt(np.mean(np.sum(away**2, axis=1)))) if len(away) else float("nan"),
-        "before": float(np.sqrt(np.mean(np.sum(measured[known] ** 2, axis=1))))
-        if known.any()
-        else float("nan"),
+        "left": float(np.sqrt(max(np.mean(away), 0.0))) if len(away) else float("nan"),
         "sd": float(np.sqrt(np.mean(sd[np.isfinite(sd)] ** 2))) if np.isfinite(sd).any() else 0.0,
         "time_constant": path.roughness.constant_s,
         "gain": path.gain,
@@ -260,7 +258,9 @@ def _judged(
         time_s=times.ravel(),
         x=places[..., 0].ravel(),
         y=places[..., 1].ravel(),
-        sd=np.where(np.isfinite(sd), sd, np.finfo(np.float64).max),
+        sd=sd,
+        lost=lost,
+        left_px=float(figures["left"]),
         corrected=corrected,
     )
     return MotionEstimate(
@@ -280,7 +280,6 @@ def _judged(
         frame_places=of_frame,
         measured=measured,
         correlation=correlation,
-        lost=lost,
         jumps=path.jumps,
         frame_times_s=times.mean(axis=1),
         frame_sd=frame_sd,
@@ -295,10 +294,12 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
             "The sample's motion cannot be told: only {share:.0f} % of the frames could be "
             "compared with the mean of all. It is not corrected."
         )
-    elif figures["gain"] < MIN_GAIN or figures["most"] <= LIMITS.min_effect_px:
+    elif figures["gain"] < MIN_GAIN or figures["rms"] <= max(
+        LIMITS.min_effect_px, MIN_ERRORS * figures["sd"]
+    ):
         code, doubt = "none", False
         says = (
-            "The sample held still: by {most:.2f} px at most (19 of 20 lines), which is not "
+            "The sample held still: what moves is {rms:.2f} px (rms) ± {sd:.2f} px, which is not "
             "corrected (limit {limit:.2f} px)."
         )
     else:
@@ -323,25 +324,10 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
 def _about_center(
     places: NDFloat, known: NDArray[np.bool_], line_maps: LineMaps
 ) -> tuple[Verdict, ...]:
-    """Say if what moves repeats with the angle as if about a center that is wrong.
-
-    A center that is wrong by e shifts frames at the angle a by (I - R(a)) e. What does not depend
-    on the angle, or goes with the velocity along a direction of the sample, is motion.
-    """
-    angles = line_maps.angles.middle
-    told = known & np.isfinite(angles)
-    leverage = np.eye(2) - transforms.rotation_matrices(np.where(told, angles, 0.0))
-    turned = told & (np.abs(leverage).max(axis=(1, 2)) > 0.2)
-    if turned.sum() < MIN_FRAMES:
-        return ()
-    design = np.concatenate([leverage, np.broadcast_to(np.eye(2), leverage.shape)], axis=2)[turned]
-    target = places[turned].ravel()
-    found, *_ = np.linalg.lstsq(design.reshape(-1, 4), target, rcond=None)
-    around = target - np.tile(places[turned].mean(axis=0), int(turned.sum()))
-    left = target - design.reshape(-1, 4) @ found
-    share = 1 - float(np.sum(left**2)) / max(float(np.sum(around**2)), 1e-12)
-    away = float(np.hypot(*found[:2]))
-    if away < CENTER_PX or share < CENTER_SHARE:
+    """Say if what moves repeats with the angle as if about a center that is wrong."""
+    told = np.where(known, line_maps.angles.middle, np.nan)
+    away, share = center_error(places, told)
+    if away == 0:
         return ()
     says = (
         "{share:.0f} % of what moves while the sample is turned repeats with the angle, as if the "
@@ -366,8 +352,8 @@ def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstim
     none = np.zeros(times.size)
     nan = np.full(n_frames, np.nan)
     motion = Motion(
-        time_s=times.ravel(), x=none, y=none, sd=np.full(times.size, np.finfo(np.float64).max),
-        corrected=False,
+        time_s=times.ravel(), x=none, y=none, sd=np.full(times.size, np.inf),
+        lost=np.zeros(n_frames, np.bool_), left_px=float("nan"), corrected=False,
     )  # fmt: skip
     return MotionEstimate(
         name="motion",
@@ -379,7 +365,6 @@ def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstim
         frame_places=np.zeros((n_frames, 2)),
         measured=np.full((n_frames, 2), np.nan),
         correlation=nan,
-        lost=np.zeros(n_frames, np.bool_),
         jumps=np.empty(0, np.int64),
         frame_times_s=times.mean(axis=1),
         frame_sd=nan,

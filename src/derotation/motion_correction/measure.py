@@ -3,7 +3,8 @@
 Frames are averaged over squares of two pixels (which is enough for a displacement, and four times
 faster), derotated by the calibration, smoothed, and explained by the reference and its slopes
 (weighted least squares [1]_): only where both were seen, with noise that grows with the brightness,
-and with little regard to pixels that differ much, which are active cells. A frame's lines are
+with a brightness of its own for each small part of the picture, and with little regard to pixels
+that differ much, since cells become active and leave the focus. A frame's lines are
 divided into bands, each with a displacement of its own, since a frame takes a while.
 
 .. [1] B. D. Lucas, T. Kanade, "An iterative image registration technique with an application to
@@ -33,6 +34,7 @@ __all__ = [
     "derotated",
     "in_blocks",
     "measure",
+    "peaks",
     "side_by_side",
     "small_by",
 ]
@@ -42,16 +44,19 @@ Images = NDArray[np.float32]
 
 # Frames are averaged over squares of this side, if they are as large as this (px).
 BINNING, BIN_ABOVE = 2, 96
-SMOOTHING = 1.0
+SMOOTHING, TAPS = 1.0, 3
 # Smoothed pixels are alike: only each second one in x and y is compared.
 STRIDE = 2
 BORDER = 3
+# Side of the parts of the picture whose brightness may change by itself (small pixels): about
+# two cells.
+PART = 12
 BANDS = 4
-ROUNDS = 4
+ROUNDS = 3
 # Displacements up to this (small pixels) are found without looking for the peak first.
 NEAR = 1.0
-# What is about as large as a cell, for the first, coarse comparison.
-COARSE_SMOOTHING = 6.0
+# What is as large as this or larger (in coarse pixels, each second one) is no cell.
+COARSE, LARGEST = 2, 9
 # The noise of pixels darker than this part of the mean counts like that.
 DARKEST = 0.2
 FRAMES_AT_ONCE = 8
@@ -70,7 +75,7 @@ class Frames:
 
 
 def small_by(shape: tuple[int, ...]) -> int:
-    """Tell the side of the squares of pixels that frames of a shape (..., y, x) are averaged over."""
+    """Tell the side of the squares that frames of a shape (..., y, x) are averaged over."""
     return BINNING if min(shape[-2:]) >= BIN_ABOVE else 1
 
 
@@ -90,6 +95,8 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     -------
     Frames
     """
+    from derotation.motion_correction import kernels
+
     factor = small_by(raw.shape)
     maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
     images = binned(raw.astype(np.float32, copy=False), factor)
@@ -111,6 +118,9 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     usable = found.seen & np.isfinite(found.frames)
     smooth = np.empty_like(found.frames)
     reach = int(np.ceil(2 * SMOOTHING))
+    taps = np.exp(-0.5 * (np.arange(-TAPS, TAPS + 1) / SMOOTHING) ** 2).astype(np.float32)
+    taps /= taps.sum()
+    work = np.empty((height, width + 2 * TAPS), np.float32)
     for k in range(n):
         there = usable[k]
         if there.all():
@@ -119,7 +129,7 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
             usual = np.float32(found.frames[k][there].mean() if there.any() else 0)
             filled = np.where(there, found.frames[k], usual)
             usable[k] = ndimage.minimum_filter(there, 2 * reach + 1, mode="constant")
-        ndimage.gaussian_filter(filled, SMOOTHING, output=smooth[k], truncate=3.0)
+        kernels.smooth_frame(filled, taps, work, smooth[k])
     return Frames(smooth, usable, lines)
 
 
@@ -142,9 +152,7 @@ def _small_maps(
             shift = transforms.translations(np.array([-timing.phase_px / 2, 0.0]))
             mean = transforms.compose(mean, shift)
         return transforms.binned(mean, factor), LineTiming()
-    slower = LineTiming(
-        line_duty=timing.line_duty / factor, line_reference=timing.line_reference
-    )
+    slower = LineTiming(line_duty=timing.line_duty / factor, line_reference=timing.line_reference)
     return transforms.binned(mean, factor), slower
 
 
@@ -155,9 +163,11 @@ class Reference:
     image: Images
     """Small and smoothed, (y, x); NaN where the sample was not seen."""
     places: NDArray[np.int64]
-    """Pixels (y, x) that are compared, shape (k, 2)."""
-    regressors: NDFloat
-    """What stands there, see :mod:`derotation.motion_correction.kernels`, shape (k, 6)."""
+    """Pixels (y, x) that are compared, those of each part of the picture together, (k, 2)."""
+    parts: NDArray[np.int64]
+    """Where each part begins among them, and where the last one ends, shape (p + 1,)."""
+    images: NDFloat
+    """What stands at these pixels, and its slopes along x and y, shape (k, 3)."""
     variance: NDFloat
     """How large the noise is there in comparison, shape (k,)."""
     factor: int
@@ -165,32 +175,28 @@ class Reference:
 
     @classmethod
     def of(cls, image: Images, offset: float, factor: int) -> "Reference":
-        """Prepare an image (y, x), NaN where it is not known; `offset` is the level without light."""
+        """Prepare an image (y, x), NaN where it is not known; `offset`: the level without light."""
         known = np.isfinite(image)
         filled = np.where(known, image, image[known].mean() if known.any() else 0)
-        slope_y, slope_x = np.gradient(filled.astype(np.float64))
+        slope_y, slope_x = (np.gradient(filled.astype(np.float64), axis=axis) for axis in (0, 1))
         inside = ndimage.minimum_filter(known, 3, mode="constant")
         inside[:BORDER] = inside[-BORDER:] = False
         inside[:, :BORDER] = inside[:, -BORDER:] = False
         grid = np.zeros_like(inside)
         grid[::STRIDE, ::STRIDE] = True
         y, x = np.nonzero(inside & grid)
-        height, width = image.shape
-        light = filled[y, x] - offset
-        along_x, along_y = 2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1
-        regressors = np.stack(
-            [
-                light, np.ones(len(x)), light * along_x, light * along_y,
-                slope_x[y, x], slope_y[y, x],
-            ],
-            axis=1,
-        )  # fmt: skip
+        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
+        order = np.argsort(part, kind="stable")
+        y, x, part = y[order], x[order], part[order]
+        starts = np.flatnonzero(np.diff(part, prepend=-1))
+        light = np.asarray(filled[y, x], np.float64) - offset
         usual = max(float(np.mean(light)) if len(light) else 1.0, 1e-6)
         return cls(
             image,
             np.stack([y, x], axis=1).astype(np.int64),
-            np.ascontiguousarray(regressors, dtype=np.float64),
-            np.maximum(light.astype(np.float64) / usual, DARKEST),
+            np.append(starts, len(part)).astype(np.int64),
+            np.stack([light, slope_x[y, x], slope_y[y, x]], axis=1),
+            np.maximum(light / usual, DARKEST),
             factor,
         )
 
@@ -261,8 +267,9 @@ def measure(
     out, information = np.empty((n, bands, 2)), np.empty((n, bands, 2, 2))
     gain, correlation, share = np.empty(n), np.empty(n), np.empty(n)
     kernels.measure_frames(
-        frames.images, frames.usable, frames.lines, reference.places, reference.regressors,
-        reference.variance, begin, bands, rounds, out, information, gain, correlation, share,
+        frames.images, frames.usable, frames.lines, reference.places, reference.parts,
+        reference.images, reference.variance, begin, bands, rounds, out, information, gain,
+        correlation, share,
     )  # fmt: skip
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
@@ -294,35 +301,30 @@ def _from_both(frames: Frames, reference: Reference, bands: int, rounds: int) ->
     return near
 
 
-def bandpassed(image: Images) -> Images:
-    """Keep what is about as large as a cell; (..., y, x), a mean of 0 along the borders."""
-    sigma = [0] * (image.ndim - 2) + [COARSE_SMOOTHING] * 2
-    coarse = ndimage.gaussian_filter(image, sigma, truncate=2.0)
-    return np.asarray(image - coarse)
+def bandpassed(images: Images, usable: NDArray[np.bool_]) -> Images:
+    """Keep each second pixel of images (n, y, x), without what is larger than cells.
+
+    Where an image cannot be compared it is 0.
+    """
+    coarse = images[:, ::COARSE, ::COARSE]
+    there = usable[:, ::COARSE, ::COARSE]
+    return (coarse - ndimage.uniform_filter(coarse, (1, LARGEST, LARGEST))) * there
 
 
-def peaks(frames: Frames, reference: Reference, most: int = 0) -> NDFloat:
-    """Find whole displacements (small pixels) from the peak of the correlation, shape (n, 2)."""
-    known = np.isfinite(reference.image)
-    usual = np.float32(reference.image[known].mean() if known.any() else 0)
-    wanted = bandpassed(np.where(known, reference.image, usual)) * _window(known)
+def peaks(frames: Frames, reference: Reference) -> NDFloat:
+    """Find coarse displacements (small pixels) from the peak of the correlation, shape (n, 2)."""
+    known = np.isfinite(reference.image)[np.newaxis]
+    usual = np.float32(reference.image[known[0]].mean() if known.any() else 0)
+    wanted = bandpassed(np.where(known, reference.image, usual), known)
     spectrum = np.conj(fft.rfft2(wanted))
-    height, width = reference.image.shape
-    reach = most or min(height, width) // 4
-    found = np.zeros((len(frames.images), 2))
-    for k, (image, usable) in enumerate(zip(frames.images, frames.usable, strict=True)):
-        own = bandpassed(image) * usable
-        correlation = fft.irfft2(fft.rfft2(own) * spectrum, s=(height, width))
-        near = np.roll(correlation, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
-        y, x = np.unravel_index(np.argmax(near), near.shape)
-        found[k] = x - reach, y - reach
-    return found
-
-
-def _window(known: NDArray[np.bool_]) -> Images:
-    """Leave out what is not known, and the borders."""
-    inside = ndimage.minimum_filter(known, 5, mode="constant")
-    return inside.astype(np.float32)
+    height, width = wanted.shape[1:]
+    reach = min(height, width) // 4
+    own = fft.rfft2(bandpassed(frames.images, frames.usable))
+    correlation = fft.irfft2(own * spectrum, s=(height, width))
+    near = np.roll(correlation, (reach, reach), (1, 2))[:, : 2 * reach + 1, : 2 * reach + 1]
+    highest = np.argmax(near.reshape(len(near), -1), axis=1)
+    y, x = np.unravel_index(highest, near.shape[1:])
+    return np.stack([x - reach, y - reach], axis=1) * float(COARSE)
 
 
 def in_blocks(n: int) -> list[slice]:

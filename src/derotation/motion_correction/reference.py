@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from derotation.motion_correction.measure import (
     Frames,
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 N_ALIKE = 20
 # Rounds end when displacements change by less than this (px, root mean square).
-MAX_ROUNDS, SETTLED_PX = 6, 0.02
+MAX_ROUNDS, SETTLED_PX = 4, 0.03
 # A pixel is known if at least this part of the frames saw it.
 MIN_SEEN = 0.25
 # Frames that correlate less than this part of the usual are no part of the reference.
@@ -102,8 +101,7 @@ def _most_alike(frames: Frames) -> NDArray[np.int64]:
     """Choose the frame that is most like others, and these others."""
     n = len(frames.images)
     everywhere = frames.usable.mean(axis=0) > 0.9
-    small = (bandpassed(frames.images) * frames.usable)[:, ::2, ::2]
-    flat = small.reshape(n, -1)[:, everywhere[::2, ::2].ravel()]
+    flat = bandpassed(frames.images, frames.usable & everywhere).reshape(n, -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
     correlation = flat @ flat.T
@@ -116,17 +114,28 @@ def _most_alike(frames: Frames) -> NDArray[np.int64]:
 
 
 def _mean(frames: Frames, places: NDFloat) -> Images:
-    """Average frames laid upon each other; places (n, 2) are (x, y) in small pixels."""
+    """Average frames laid upon each other; places (n, 2) are (x, y) in small pixels.
+
+    Frames are interpolated linearly: they have been smoothed before.
+    """
     total = np.zeros(frames.images.shape[1:])
     count = np.zeros_like(total)
+    height, width = total.shape
     for image, usable, (x, y) in zip(frames.images, frames.usable, places, strict=True):
-        there = usable.astype(np.float32)
-        if x or y:
-            image = ndimage.shift(image, (-y, -x), order=3, mode="nearest")
-            there = ndimage.shift(there, (-y, -x), order=1, mode="constant")
-        seen = there > 0.999
-        total[seen] += image[seen]
-        count += seen
+        column, row = int(np.floor(x)), int(np.floor(y))
+        fx, fy = np.float32(x - column), np.float32(y - row)
+        # Pixels (y, x) of the mean, and the four of the frame between which each of them lies.
+        top, bottom = max(-row, 0), min(height - 1 - row, height)
+        left, right = max(-column, 0), min(width - 1 - column, width)
+        if bottom <= top or right <= left:
+            continue
+        here = slice(top + row, bottom + row + 1), slice(left + column, right + column + 1)
+        own, there = image[here], usable[here]
+        along = own[:, :-1] + fx * (own[:, 1:] - own[:, :-1])
+        value = along[:-1] + fy * (along[1:] - along[:-1])
+        seen = there[:-1, :-1] & there[1:, :-1] & there[:-1, 1:] & there[1:, 1:]
+        total[top:bottom, left:right] += np.where(seen, value, 0)
+        count[top:bottom, left:right] += seen
     mean = np.full(total.shape, np.nan)
     np.divide(total, count, out=mean, where=count >= max(MIN_SEEN * len(places), 1))
     return mean.astype(np.float32)

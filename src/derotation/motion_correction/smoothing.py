@@ -29,7 +29,7 @@ JUMPED_PX2 = 1e3
 # so many times.
 OUTLIER_SD, OUTLIER_ROUNDS = 4.0, 2
 # The likelihood is that of at most so many places: of evenly spread stretches.
-MAX_PLACES, STRETCHES = 6000, 6
+MAX_PLACES, STRETCHES = 1600, 4
 SHORTEST_S, LONGEST_S = 0.05, 5.0
 SMALLEST_PX, LARGEST_PX = 1e-3, 30.0
 SMALLEST_WALK, LARGEST_WALK = 1e-7, 30.0
@@ -99,8 +99,9 @@ def smooth(time_s: NDFloat, places: NDFloat, variances: NDFloat, frame: NDArray[
         )  # fmt: skip
     parts = _stretches(len(time_s))
     worse = _strays(values, known, frame)
+    found: Roughness | None = None
     for again in range(OUTLIER_ROUNDS + 1):
-        found, gain = _most_likely(time_s, values, spread * worse, loose, parts)
+        found, gain = _most_likely(time_s, values, spread * worse, loose, parts, found)
         path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
         if again < OUTLIER_ROUNDS:
             with np.errstate(invalid="ignore"):
@@ -163,9 +164,14 @@ def _stretches(n: int) -> list[slice]:
 
 
 def _most_likely(
-    time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, parts: list[slice]
+    time_s: NDFloat,
+    values: NDFloat,
+    spread: NDFloat,
+    loose: NDFloat,
+    parts: list[slice],
+    near: Roughness | None,
 ) -> tuple[Roughness, float]:
-    """Choose the parameters by which the places are most likely."""
+    """Choose the parameters by which the places are most likely, near some that are known."""
     from scipy import optimize
 
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
@@ -183,13 +189,17 @@ def _most_likely(
     def still(log_scale: float) -> float:
         return unlikely(np.array([low[0], 0.0, low[2], log_scale]))
 
-    usual = float(np.sqrt(np.median(np.var(values, axis=0)))) or 0.1
-    starts = [
-        np.log([min(max(usual, 2e-3), 5), constant, 1e-3, 1.0]) for constant in (0.2, 1.0)
-    ]
-    options = {"xatol": 0.03, "fatol": 0.05, "maxfev": 250}
+    usual = min(max(float(np.sqrt(np.median(np.var(values, axis=0)))), 2e-3), 5.0)
+    starts = [np.log([usual, constant, 1e-3, 1.0]) for constant in (0.2, 1.0)]
+    if near is not None:
+        starts = [np.log([near.size_px, near.constant_s, near.walk_px2, near.scale])]
     tried = [
-        optimize.minimize(unlikely, start, method="Nelder-Mead", options=options)
+        optimize.minimize(
+            unlikely,
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 0.03, "fatol": 0.05, "maxfev": 150},
+        )
         for start in starts
     ]
     best = min(tried, key=lambda result: float(result.fun))

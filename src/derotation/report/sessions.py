@@ -273,13 +273,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    scan, illumination, movement = (
-        _read(folder / f"{name}.json") for name in ("scan", "illumination", "movement")
+    scan, illumination, motion, movement = (
+        _read(folder / f"{name}.json") for name in ("scan", "illumination", "motion", "movement")
     )
     said = {
         "Scan": scan.get("statement"),
         "Illumination": illumination.get("statement"),
         "Brightness by angle": illumination.get("dark_angles", {}).get("statement"),
+        "Motion": motion.get("statement"),
         "Movement": movement.get("statement"),
     }
     return {about: str(text) for about, text in said.items() if text}

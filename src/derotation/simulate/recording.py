@@ -553,7 +553,8 @@ class RecordingPlan:
         if self.sample_motion.moves:
             moved = self._pixel_displacement(frame)
             x, y = x - moved[..., 0], y - moved[..., 1]
-        return self._scene_at(x, y, self.activity[frame]) * self.illumination * self.light[frame]
+        light = self.illumination * self.light[frame]
+        return np.asarray(self._scene_at(x, y, self.activity[frame]) * light)
 
     def _pixel_displacement(self, frame: int) -> NDArray[np.float64]:
         """Displacement (x, y) at each pixel's own time; (height, width, 2).

@@ -26,6 +26,7 @@ def run(
     folder: str | Path,
     angle_table: str | Path | None = None,
     movement: str | Path | None = None,
+    motion: str | Path | None = None,
     illumination: str | Path | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
@@ -39,7 +40,7 @@ def run(
     ----------
     movie, signals, stimulus, protocol, angle_table
         As for :func:`derotation.steps.parse_signals.run`.
-    calibration, movement, illumination, frames_per_chunk, threads
+    calibration, movement, motion, illumination, frames_per_chunk, threads
         As for :func:`derotation.steps.derotate_movie.run`; estimated from the plane that
         calibrates.
     config : mapping
@@ -91,6 +92,7 @@ def run(
                     config=config,
                     outputs=derotate_movie.Outputs.within(own),
                     movement=movement,
+                    motion=motion,
                     illumination=illumination,
                     frames_per_chunk=frames_per_chunk,
                     threads=threads,

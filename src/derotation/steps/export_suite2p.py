@@ -13,6 +13,7 @@ from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
 from derotation.steps.channels import plane_folders
 from derotation.steps.exporting import derotated_session
+from derotation.steps.inputs import load_motion
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["run"]
@@ -36,6 +37,7 @@ def run(
     channel_means: str | Path | None = None,
     planes: str | Path | None = None,
     segments: str | Path | None = None,
+    motion: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
@@ -65,6 +67,8 @@ def run(
         The folder in which ``derotate_planes`` put further planes.
     segments : path, optional
         ``quality.csv``: frames of bad segments are bad, see ``export.bad_frames.segments``.
+    motion : path, optional
+        ``motion.npz``: frames that no shift can mend are bad.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
 
@@ -94,7 +98,16 @@ def run(
     }
     calibrating = config["movie"]["plane"] or 1
     places[calibrating] = _PlaneFiles(
-        movie, seen, statistics, angles, mean, coverage, channels, channel_means, segments
+        movie,
+        seen,
+        statistics,
+        angles,
+        mean,
+        coverage,
+        channels,
+        channel_means,
+        segments,
+        motion,
     )
     numbers = sorted(places)
     bad_elsewhere: NDArray[np.bool_] | None = None
@@ -133,6 +146,8 @@ class _PlaneFiles(NamedTuple):
     channel_means: str | Path | None
     segments: str | Path | None = None
     """Of the plane that calibrates only: quality is measured there."""
+    motion: str | Path | None = None
+    """Of that plane, too."""
 
 
 def _export_plane(
@@ -177,7 +192,13 @@ def _export_plane(
             n_planes=len(numbers),
         )
         learned = Statistics.load(files.statistics)
-        reasons = bad_frames(opened.angles, learned, export["bad_frames"], segments=files.segments)
+        reasons = bad_frames(
+            opened.angles,
+            learned,
+            export["bad_frames"],
+            segments=files.segments,
+            motion=load_motion(files.motion),
+        )
         if bad_elsewhere is not None:
             # Suite2p knows one list of bad frames for all planes.
             reasons["bad in another plane"] = bad_elsewhere

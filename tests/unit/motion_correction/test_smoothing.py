@@ -47,9 +47,7 @@ def test_the_smoothness_is_told_by_the_places(constant):
     frame = np.arange(600) // 4
     found = smooth(time, places, np.full(truth.shape, 0.15**2), frame)
     given = Roughness(size_px=0.6, constant_s=constant, walk_px2=1e-7, scale=1.0)
-    best, _ = smoothing._path(
-        time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given
-    )
+    best, _ = smoothing._path(time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given)
     error = found.places - truth
     assert np.sqrt(np.mean(error**2)) < 1.1 * np.sqrt(np.mean((best - truth) ** 2))
     assert 0.9 < np.mean(np.abs(error) < 1.96 * found.sd) < 0.99
