@@ -28,7 +28,7 @@ from derotation.motion_correction.measure import (
 )
 from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
-from derotation.motion_correction.smoothing import Path, smooth
+from derotation.numerics.paths import Path, smooth
 from derotation.numerics.prefetch import ahead
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -121,7 +121,7 @@ def estimate_motion(
     -----
     Each frame is derotated and compared with the mean of derotated frames in four bands of lines
     (:mod:`derotation.motion_correction.measure`); the path through what was measured is as smooth
-    as the measurements ask for (:mod:`derotation.motion_correction.smoothing`). A center that is
+    as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is
     wrong moves derotated frames, too, so that this makes up for small errors of the calibration.
     """
     settings = complete("motion_correction", config)

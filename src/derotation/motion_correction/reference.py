@@ -120,7 +120,7 @@ def _mean(frames: Frames, places: NDFloat) -> Images:
     """
     total = np.zeros(frames.images.shape[1:])
     count = np.zeros_like(total)
-    height, width = total.shape
+    height, width = frames.images.shape[1:]
     for image, usable, (x, y) in zip(frames.images, frames.usable, places, strict=True):
         column, row = int(np.floor(x)), int(np.floor(y))
         fx, fy = np.float32(x - column), np.float32(y - row)

@@ -236,7 +236,8 @@ def measure_quality(
         "calibration_doubts": _calibration_doubts(calibration),
     }
     seeming = apparent_center_error(motion, lines)
-    if seeming is not None:
+    center_found = measured["center_error_px"].value
+    if seeming is not None and (center_found is None or center_found < (seeming.value or 0)):
         measured["center_error_px"] = seeming
     figures = _weighed(
         [_judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS],

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from derotation.motion_correction import smoothing
-from derotation.motion_correction.smoothing import Roughness, smooth
+from derotation.numerics import paths
+from derotation.numerics.paths import Roughness, smooth
 
 
 def matern(time, size, constant):
@@ -25,7 +25,7 @@ def test_the_path_is_the_mean_of_the_gaussian_process():
     variance = rng.uniform(0.1, 0.5, (40, 2))
     variance[7] = np.inf
     found = Roughness(size_px=0.8, constant_s=0.6, walk_px2=0.05, scale=1.0)
-    path, sd = smoothing._path(time, places, variance, np.zeros(40), found)
+    path, sd = paths._path(time, places, variance, np.zeros(40), found)
     walk = 1e4 + 0.05 * np.minimum(time[:, None] - time[0], time - time[0])
     prior = matern(time, 0.8, 0.6) + walk
     told = np.flatnonzero(np.arange(40) != 7)
@@ -47,7 +47,7 @@ def test_the_smoothness_is_told_by_the_places(constant):
     frame = np.arange(600) // 4
     found = smooth(time, places, np.full(truth.shape, 0.15**2), frame)
     given = Roughness(size_px=0.6, constant_s=constant, walk_px2=1e-7, scale=1.0)
-    best, _ = smoothing._path(time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given)
+    best, _ = paths._path(time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given)
     error = found.places - truth
     assert np.sqrt(np.mean(error**2)) < 1.1 * np.sqrt(np.mean((best - truth) ** 2))
     assert 0.9 < np.mean(np.abs(error) < 1.96 * found.sd) < 0.99

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Path", "Roughness", "smooth"]
+__all__ = ["Path", "Roughness", "covariance", "smooth"]
 
 NDFloat = NDArray[np.float64]
 
@@ -66,7 +66,34 @@ class Path:
     """Numbers of the frames before which the sample jumped."""
 
 
-def smooth(time_s: NDFloat, places: NDFloat, variances: NDFloat, frame: NDArray[np.int64]) -> Path:
+def covariance(time_s: NDFloat, found: Roughness) -> NDFloat:
+    """Give the covariance of a path along x (or y) between some times (s).
+
+    Returns
+    -------
+    ndarray of shape (2 n, 2 n)
+        Of the displacement (px) at each time, and then of the velocity (px/s) at each time.
+    """
+    later = time_s[:, np.newaxis] - time_s
+    apart, rate = np.abs(later), np.sqrt(3) / found.constant_s
+    decay = found.size_px**2 * np.exp(-rate * apart)
+    # A random walk has no beginning: it is told from its mean over the times.
+    walk = -found.walk_px2 * apart / 2
+    walk = walk - walk.mean(axis=0) - walk.mean(axis=1, keepdims=True) + walk.mean()
+    places = decay * (1 + rate * apart) + walk
+    across = rate**2 * later * decay
+    velocities = rate**2 * (1 - rate * apart) * decay
+    return np.block([[places, across], [across.T, velocities]])
+
+
+def smooth(
+    time_s: NDFloat,
+    places: NDFloat,
+    variances: NDFloat,
+    frame: NDArray[np.int64],
+    *,
+    jumps: bool = True,
+) -> Path:
     """Find the path through measured places.
 
     Parameters
@@ -79,6 +106,8 @@ def smooth(time_s: NDFloat, places: NDFloat, variances: NDFloat, frame: NDArray[
         Of x and y, px²; infinite where nothing could be measured.
     frame : ndarray of shape (n,)
         The frame that each belongs to, ascending.
+    jumps : bool
+        Look for jumps between frames that follow upon each other.
 
     Returns
     -------
@@ -88,27 +117,28 @@ def smooth(time_s: NDFloat, places: NDFloat, variances: NDFloat, frame: NDArray[
     known = np.asarray(np.isfinite(places).all(axis=1) & np.isfinite(variances).all(axis=1))
     values = np.where(known[:, np.newaxis], places, 0.0)
     spread = np.where(known[:, np.newaxis], variances, np.inf)
-    jumps = _jumps(values, spread, frame)
+    jumped = _jumps(values, spread, frame) if jumps else np.empty(0, np.int64)
     # It may have jumped at any time within these two frames.
-    loose = np.where(np.isin(frame, np.concatenate([jumps - 1, jumps])), JUMPED_PX2, 0.0)
+    loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
     if known.sum() < 4:
         nothing = Roughness(size_px=0.0, constant_s=1.0, walk_px2=0.0, scale=1.0)
         return Path(
             places=np.zeros_like(values), sd=np.full_like(values, np.inf), roughness=nothing,
-            gain=0.0, jumps=jumps,
+            gain=0.0, jumps=jumped,
         )  # fmt: skip
     parts = _stretches(len(time_s))
     worse = _strays(values, known, frame)
-    found: Roughness | None = None
+    found, gain = _most_likely(time_s, values, spread * worse, loose, parts)
     for again in range(OUTLIER_ROUNDS + 1):
-        found, gain = _most_likely(time_s, values, spread * worse, loose, parts, found)
+        if again:
+            found, gain = _most_likely(time_s, values, spread * worse, loose, parts, found)
         path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
         if again < OUTLIER_ROUNDS:
             with np.errstate(invalid="ignore"):
                 away = np.abs(values - path) / np.sqrt(found.scale * spread)
             away = np.where(known[:, np.newaxis], away, 0.0).max(axis=1, keepdims=True)
             worse = np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, values.shape)
-    return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumps)
+    return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
 
 
 def _frame_means(
@@ -169,7 +199,7 @@ def _most_likely(
     spread: NDFloat,
     loose: NDFloat,
     parts: list[slice],
-    near: Roughness | None,
+    near: Roughness | None = None,
 ) -> tuple[Roughness, float]:
     """Choose the parameters by which the places are most likely, near some that are known."""
     from scipy import optimize
@@ -225,11 +255,11 @@ def _likelihood(
 def _filtered(
     time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
 ) -> tuple[float, NDFloat, NDFloat, NDFloat]:
-    from derotation.motion_correction import kernels
+    from derotation.numerics import path_kernels
 
     n = len(time_s)
     ahead, spread, seen = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
-    likelihood = kernels.filter_path(
+    likelihood = path_kernels.filter_path(
         time_s, np.ascontiguousarray(value), np.ascontiguousarray(variance), loose,
         found.size_px, found.constant_s, found.walk_px2, ahead, spread, seen,
     )  # fmt: skip
@@ -239,13 +269,13 @@ def _filtered(
 def _path(
     time_s: NDFloat, values: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
 ) -> tuple[NDFloat, NDFloat]:
-    from derotation.motion_correction import kernels
+    from derotation.numerics import path_kernels
 
     places, uncertain = np.empty_like(values), np.empty_like(values)
     for k in (0, 1):
         _, ahead, spread, seen = _filtered(time_s, values[:, k], variance[:, k], loose, found)
         place, own = np.empty(len(time_s)), np.empty(len(time_s))
-        kernels.smooth_path(
+        path_kernels.smooth_path(
             time_s, variance[:, k], found.constant_s, ahead, spread, seen, place, own
         )
         places[:, k], uncertain[:, k] = place, own
