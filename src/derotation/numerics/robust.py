@@ -250,7 +250,7 @@ def _root_of_path(
 
 
 def _effects(wandering: Wandering, n: int, m: int) -> NDFloat:
-    """Tell what displacement and velocity (last axis) along x and y do to m values: (n, m, 2, 2)."""
+    """Tell what displacement and velocity (last axis) along x and y do to values: (n, m, 2, 2)."""
     effects = np.zeros((n, m, 2, 2))
     effects[:, 0, 0, 0] = effects[:, 1, 1, 0] = 1
     if wandering.shear is not None:
@@ -277,7 +277,7 @@ def _with_path(
     covariance : ndarray of shape (p, p)
         What the path, which has to be told from the parameters, adds to their uncertainty.
     """
-    n, _, q = root.shape
+    q = root.shape[2]
     p = design.shape[2]
     normal, moment = _equations(design, values, precision, weights)
     pulled = np.einsum("nmak,nml->nakl", effects, precision * weights[:, np.newaxis, np.newaxis])

@@ -305,8 +305,12 @@ class GivenCenter(FullPipeline):
 
 
 def test_a_step_is_replaced_by_overriding_its_method(full_files, tmp_path):
-    pipeline = GivenCenter(lab_config(full_files, tmp_path), threads=1)
+    # The correction of motion would make up for a wrong center, too.
+    config = lab_config(full_files, tmp_path, motion_correction={"correct": "never"})
+    pipeline = GivenCenter(config, threads=1)
     pipeline()
+    assert pipeline.motion is None
+    assert not (tmp_path / "out" / "derotated" / "motion.npz").exists()
     assert pipeline.center_of_rotation == (20.25, 30.5)
     saved = Calibration.load(tmp_path / "out" / "derotated_calibration.json")
     assert (saved.center, saved.method, saved.image_shape) == ((20.25, 30.5), "custom", SHAPE)
