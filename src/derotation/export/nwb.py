@@ -110,7 +110,6 @@ def export_nwb(
                 file.add_acquisition(series) if name == "raw" else _module(file).add(series)
         _add_angles(_module(file), angles)
         if motion is not None:
-            # What it has become is the derotated movie of the first channel.
             _module(file).add(_motion_correction(motion, file))
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
@@ -237,7 +236,16 @@ def _add_angles(module: Any, angles: Angles) -> None:
 def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
     """Tell the displacement over time, with the movie before and after."""
     from pynwb import TimeSeries
+    from pynwb.image import ImageSeries
     from pynwb.ophys import CorrectedImageStack, MotionCorrection
+
+    derotated = _module(file)["derotated"]
+    # The same pixels under the name that the format asks for.
+    if derotated.external_file is None:
+        content: dict[str, Any] = {"data": derotated}
+    else:
+        names = ("external_file", "starting_frame", "format")
+        content = {name: getattr(derotated, name) for name in names}
 
     applied = "it was undone" if motion.corrected else "too little to be undone"
     moved = TimeSeries(
@@ -247,8 +255,16 @@ def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
         unit="px",
         timestamps=motion.time_s,
     )
+    corrected = ImageSeries(
+        name="corrected",
+        description="The derotated movie",
+        unit=derotated.unit,
+        timestamps=derotated,
+        dimension=derotated.dimension,
+        **content,
+    )
     stack = CorrectedImageStack(
-        corrected=_module(file)["derotated"],
+        corrected=corrected,
         original=file.acquisition["raw"],
         xy_translation=moved,
     )
