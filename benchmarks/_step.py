@@ -108,15 +108,11 @@ def measure_quality(folder: Path, config: dict[str, Any], threads: int) -> None:
 
 def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps import export_suite2p
+    from derotation.steps.exporting import DerotatedFiles
 
     export_suite2p.run(
-        movie=folder / "derotated.tif",
-        seen=folder / "seen.npz",
+        files=DerotatedFiles.within(folder, channels=None, channel_means=None),
         statistics=folder / "statistics.npz",
-        angles=folder / "angles.npz",
-        calibration=folder / "calibration.json",
-        mean=folder / "images/mean.tif",
-        coverage=folder / "images/coverage.tif",
         session=folder.name,
         config=config,
         folder=folder / "suite2p",

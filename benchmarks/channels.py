@@ -19,7 +19,8 @@ from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
 from derotation.simulate import simulate_session
 from derotation.steps import interpolate_angles, parse_signals
-from derotation.streaming.single_pass import FurtherChannel, derotate_movie
+from derotation.streaming.channels import FurtherChannel
+from derotation.streaming.single_pass import derotate_movie
 
 SIDE = 512
 

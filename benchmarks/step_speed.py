@@ -120,10 +120,12 @@ def measure(
     seconds: dict[str, dict[str, list[list[float]]]] = {
         step: {which: [] for which in sources} for step in given.steps
     }
-    # Compiles what was not compiled yet, and makes what chosen steps need of the others.
-    for step in STEPS.values():
-        for which, source in sources.items():
-            run(step, folder / which, source, repeats=0, threads=given.threads)
+    # Compiles what was not compiled yet, and makes what chosen steps need of the others; a quick
+    # run of all steps does so on its way.
+    if not given.quick or given.steps != list(STEPS):
+        for step in STEPS.values():
+            for which, source in sources.items():
+                run(step, folder / which, source, repeats=0, threads=given.threads)
     for k in range(given.rounds):
         for step in given.steps:
             for which in list(sources)[:: 1 if k % 2 == 0 else -1]:

@@ -203,6 +203,7 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
     from derotation.io.seen import SeenWriter
     from derotation.signals.angles import Angles
     from derotation.steps import export_suite2p
+    from derotation.steps.exporting import DerotatedFiles
     from derotation.streaming.statistics import Statistics
 
     turning = folder / "turning"
@@ -233,11 +234,11 @@ def export(folder: Path, movie: str, fill: str, place: Path) -> None:
         whole = np.ones(len(still))
         dataclasses.replace(learned, coverage=whole, brightness=whole).save(files["statistics"])
     export_suite2p.run(
-        calibration=turning / "calibration.json",
+        files=DerotatedFiles.among(files | {"calibration": turning / "calibration.json"}),
+        statistics=files["statistics"],
         session=place.parent.name,
         config=config,
         folder=place,
-        **files,
     )
 
 

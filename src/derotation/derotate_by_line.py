@@ -21,6 +21,7 @@ from derotation.maps.resample import (
     LineTiming,
     derotate_frames,
 )
+from derotation.maps.shapes import check_lines
 from derotation.signals.angles import Angles
 
 __all__ = ["derotate_an_image_array_line_by_line", "derotate_recording"]
@@ -115,13 +116,7 @@ def _check_together(frames: Movie | NDArray[Any], angles: Angles, calibration: C
         msg = f"the movie has the shape {frames.shape}; expected (frame, y, x)"
         raise InputError(msg)
     name = str(frames.paths[0]) if isinstance(frames, Movie) else "the array"
-    if angles.line_angles.shape != frames.shape[:2]:
-        n_frames, n_lines = angles.line_angles.shape
-        msg = (
-            f"{name} has {frames.shape[0]} frames of {frames.shape[1]} lines, but there are angles "
-            f"for {n_frames} frames of {n_lines} lines; are movie and angles of the same session?"
-        )
-        raise InputError(msg)
+    check_lines(angles, frames.shape, name)
     calibration.check_shape(frames.shape, name)
 
 

@@ -19,7 +19,5 @@ with job_log(snakemake.log[0]):
         ref_calibration=snakemake.input.ref_calibration,
         points=snakemake.input.get("points"),
         config=snakemake.params.config,
-        movement=snakemake.output.movement,
-        correction=snakemake.output.correction,
-        plot=snakemake.output.plot,
+        outputs=align_session.Outputs.of(**dict(snakemake.output.items())),
     )

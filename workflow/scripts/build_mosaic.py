@@ -16,11 +16,6 @@ with job_log(snakemake.log[0]):
         means=snakemake.input.means,
         coverages=snakemake.input.coverages,
         config=snakemake.params.config,
-        image=snakemake.output.image,
-        labels=snakemake.output.labels,
-        summary=snakemake.output.summary,
-        table=snakemake.output.table,
-        plot=snakemake.output.plot,
-        overlaps_plot=snakemake.output.overlaps_plot,
+        outputs=build_mosaic.Outputs.of(**dict(snakemake.output.items())),
         threads=snakemake.threads,
     )

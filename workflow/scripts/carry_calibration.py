@@ -17,7 +17,5 @@ with job_log(snakemake.log[0]):
         image=snakemake.input.image,
         points=snakemake.input.get("points"),
         config=snakemake.params.config,
-        calibration=snakemake.output.calibration,
-        text=snakemake.output.text,
-        plot=snakemake.output.plot,
+        outputs=carry_calibration.Outputs.of(**dict(snakemake.output.items())),
     )

@@ -10,18 +10,12 @@ if TYPE_CHECKING:
 
 with job_log(snakemake.log[0]):
     from derotation.steps import export_suite2p
+    from derotation.steps.exporting import DerotatedFiles
 
     export_suite2p.run(
-        movie=snakemake.input.movie,
-        seen=snakemake.input.seen,
+        files=DerotatedFiles.among(dict(snakemake.input.items())),
         statistics=snakemake.input.statistics,
         segments=snakemake.input.segments,
-        angles=snakemake.input.angles,
-        calibration=snakemake.input.calibration,
-        mean=snakemake.input.mean,
-        coverage=snakemake.input.coverage,
-        channels=snakemake.input.get("channels"),
-        channel_means=snakemake.input.get("channel_means"),
         planes=snakemake.input.get("planes"),
         motion=snakemake.input.get("motion"),
         session=snakemake.wildcards.session,

@@ -9,16 +9,10 @@ if TYPE_CHECKING:
 
 with job_log(snakemake.log[0]):
     from derotation.steps import export_tiff
+    from derotation.steps.exporting import DerotatedFiles
 
     export_tiff.run(
-        movie=snakemake.input.movie,
-        seen=snakemake.input.seen,
-        angles=snakemake.input.angles,
-        calibration=snakemake.input.calibration,
-        mean=snakemake.input.mean,
-        coverage=snakemake.input.coverage,
-        channels=snakemake.input.get("channels"),
-        channel_means=snakemake.input.get("channel_means"),
+        files=DerotatedFiles.among(dict(snakemake.input.items())),
         config=snakemake.params.config,
         output=snakemake.output[0],
         # Not among the parameters: it changes memory, never the result.

@@ -20,6 +20,7 @@ from derotation import __version__
 from derotation.analysis.pipeline_settings import (
     PipelineSettings,
     Protocol,
+    in_keys_here,
     read_pipeline_config,
     settings_from,
 )
@@ -60,22 +61,6 @@ AnyOutputs = TypeVar("AnyOutputs", bound=Outputs)
 
 #: What `FullPipeline.find_center` may return: all that is known, or just (x, y) in pixels.
 Center = CenterEstimate | Calibration | tuple[float, float]
-
-# Errors of the library name keys of the workflow's configuration; here these have other names.
-_KEYS_HERE = {
-    "signals.channel_order": "channel_names",
-    "signals.channel_names": "channel_names",
-    "signals.sampling_rate": "sampling_rate (or frame_rate, from which it follows)",
-    "signals.rotation_increment": "rotation_increment",
-    "signals.degrees_per_rotation": "rot_deg (with adjust_increment: true)",
-    "signals.thresholds.rotation_ticks": (
-        "analog_signals_processing.find_rotation_ticks_peaks.height"
-    ),
-    "angles.direction_sign": "direction_sign",
-    "angles.degrees_per_step": "degrees_per_step",
-    "center.fixed": "biased_center (with center_method: fixed)",
-    "center.method": "center_method",
-}
 
 
 class FullPipeline:
@@ -142,6 +127,8 @@ class FullPipeline:
         delta_center, init_points, n_iter
             For center_method bayesian: how far from the guess (pixels) it searches, with how many
             random and how many chosen trials.
+        lag_ms : number or "auto"
+            Delay of the motor's signals, milliseconds (0); auto: found from the movie.
         movie, scan, plane, wobble, illumination, motion_correction, derotate, quality
             As in the workflow's configuration.
     threads : int, optional
@@ -218,18 +205,20 @@ class FullPipeline:
         with _keys_of_this_configuration():
             self.check_inputs()
         with (
-            run_log(self._log_path()),
+            run_log(self._log_path(), said=in_keys_here),
             _keys_of_this_configuration(),
-            tempfile.TemporaryDirectory() as scratch,
+            self._plots_if_wanted(),
         ):
             self._log_beginning()
-            # Steps draw as they go; without plots, what they draw is thrown away.
-            self._plots = self.settings.plots_folder if self.settings.plots else Path(scratch)
             self.run()
             logger.info("Done in %.1f s", time.perf_counter() - began)
 
     def run(self) -> None:
-        """Do all steps: what comes after what; override it to add a step or leave one out."""
+        """Do all steps: what comes after what; override it to add a step or leave one out.
+
+        It is called by calling the pipeline, which before checks the inputs, makes the folders and
+        begins the log.
+        """
         self.sampling_rate = self.find_sampling_rate(self.open_signals())
         with self.open_movie() as movie:
             self.events = self.parse_signals(movie, self.sampling_rate)
@@ -577,6 +566,19 @@ class FullPipeline:
         path = self._outputs(estimate_motion.Outputs).motion
         return path if path.exists() else None
 
+    @contextmanager
+    def _plots_if_wanted(self) -> Iterator[None]:
+        """Throw away what steps draw as they go where no plots are wanted."""
+        if self.settings.plots:
+            yield
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            self._plots = Path(scratch)
+            try:
+                yield
+            finally:
+                self._plots = self.settings.plots_folder
+
     def _outputs(self, kind: type[AnyOutputs], **others: Path) -> AnyOutputs:
         """Name the files of a step: those of the workflow, and plots where the user wants them."""
         return kind.within(self.settings.files, plots=self._plots, **others)
@@ -672,15 +674,10 @@ def _keys_of_this_configuration() -> Iterator[None]:
     try:
         yield
     except DerotationError as error:
-        error.args = tuple(_in_keys_here(part) for part in error.args)
+        error.args = tuple(
+            in_keys_here(part) if isinstance(part, str) else part for part in error.args
+        )
         raise
-
-
-def _in_keys_here(text: object) -> object:
-    if isinstance(text, str):
-        for there, here in _KEYS_HERE.items():
-            text = text.replace(there, here)
-    return text
 
 
 def _available_cores() -> int:

@@ -5,6 +5,7 @@ the workflow's configuration, which is what the library's functions understand. 
 and its default, are those of the workflow's key that it stands for: two tables say which.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,13 @@ from derotation.settings.schema import (
     Schema,
     fill_defaults,
     find_problems,
-    nearest,
     plain,
     section_schema,
 )
+from derotation.settings.spelling import nearest
 from derotation.settings.yaml_files import locate, read_yaml
 
-__all__ = ["PipelineSettings", "read_pipeline_config", "settings_from"]
+__all__ = ["PipelineSettings", "in_keys_here", "read_pipeline_config", "settings_from"]
 
 Protocol = Literal["full", "incremental"]
 Config = dict[str, Any]
@@ -34,8 +35,8 @@ Config = dict[str, Any]
 ALIASES = {
     "scanimage_lineclock": "line_clock",
     "scanimage_frameclock": "frame_clock",
-    "pi_roton": "rotation_on",
-    "pi_rotticks": "rotation_ticks",
+    "PI_rotON": "rotation_on",
+    "PI_rotticks": "rotation_ticks",
 }
 # The workflow's sections that are the same here, key by key.
 SECTIONS = (
@@ -65,6 +66,22 @@ OPTIONAL_KEYS = {
     "init_points": "center.init_points",
     "n_iter": "center.n_iter",
 }
+# More of the workflow's keys, and what says the same here.
+_SAID_BY = {
+    "signals.channel_order": "channel_names",
+    "signals.channel_names": "channel_names",
+    "signals.sampling_rate": "sampling_rate (or frame_rate, from which it follows)",
+    "signals.degrees_per_rotation": "rot_deg (with adjust_increment: true)",
+    "signals.thresholds.rotation_ticks": (
+        "analog_signals_processing.find_rotation_ticks_peaks.height"
+    ),
+    "angles.line_reference": "interpolation.line_use_start",
+    "center.fixed": "biased_center (with center_method: fixed)",
+}
+_NAMES_HERE = {there: here for here, there in {**KEYS, **OPTIONAL_KEYS}.items()} | _SAID_BY
+_NAMED_THERE = re.compile(
+    rf"\b({'|'.join(map(re.escape, sorted(_NAMES_HERE, key=len, reverse=True)))})(?!\w|\.\w)"
+)
 _SEARCH_KEYS = ("delta_center", "init_points", "n_iter")
 _NOT_NEEDED = (
     "find_rotation_ticks_peaks.distance",
@@ -248,6 +265,21 @@ def read_pipeline_config(config: Mapping[str, Any] | str | Path) -> tuple[Config
     raise ConfigError(msg)
 
 
+def in_keys_here(text: str) -> str:
+    """Give keys of the workflow's configuration in a sentence the names that they have here.
+
+    Parameters
+    ----------
+    text : str
+        What the library says to a user of the workflow.
+
+    Returns
+    -------
+    str
+    """
+    return _NAMED_THERE.sub(lambda found: _NAMES_HERE[found[1]], text)
+
+
 def settings_from(
     config: Mapping[str, Any], protocol: Protocol, source: str = "configuration"
 ) -> PipelineSettings:
@@ -336,8 +368,8 @@ def _is_npy(config: Config) -> bool:
 
 def _role(name: str) -> str | None:
     """Tell what a channel is for from its name."""
-    lower = name.lower()
-    return lower if lower in ROLES else ALIASES.get(lower)
+    known = {**{role: role for role in ROLES}, **ALIASES}
+    return {each.lower(): role for each, role in known.items()}.get(name.lower())
 
 
 def _channel_problems(names: Sequence[str] | None) -> Iterator[Problem]:
@@ -358,11 +390,10 @@ def _channel_problems(names: Sequence[str] | None) -> Iterator[Problem]:
 
 def _missing_role(role: str, names: Sequence[str], others: Sequence[str]) -> str:
     alias = next(alias for alias, known in ALIASES.items() if known == role)
-    shown = {"pi_roton": "PI_rotON", "pi_rotticks": "PI_rotticks"}.get(alias, alias)
-    near = nearest(shown, others) or nearest(role, others)
+    near = nearest(alias, others) or nearest(role, others)
     hint = f' Is it "{near}"?' if near else ""
     listed = ", ".join(names)
-    return f"no channel is the {role} (named {role} or {shown}); found {listed}.{hint}"
+    return f"no channel is the {role} (named {role} or {alias}); found {listed}.{hint}"
 
 
 def _remarks(config: Config, protocol: Protocol) -> Iterator[str]:

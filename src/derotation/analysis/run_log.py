@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class _Onward(logging.Handler):
 
 
 @contextmanager
-def run_log(path: Path) -> Iterator[None]:
+def run_log(path: Path, *, said: Callable[[str], str] = str) -> Iterator[None]:
     """Write what this package logs, from INFO on, to a file.
 
     What is shown elsewhere stays as it was: a console that shows warnings shows no more and no
@@ -35,6 +35,8 @@ def run_log(path: Path) -> Iterator[None]:
     ----------
     path : Path
         The log file; a later run with the same file adds to it.
+    said : callable
+        Puts each message into the reader's words.
 
     Raises
     ------
@@ -48,6 +50,10 @@ def run_log(path: Path) -> Iterator[None]:
     def as_before(record: logging.LogRecord) -> bool:
         return record.levelno >= shown
 
+    def in_words(record: logging.LogRecord) -> bool:
+        record.msg, record.args = said(record.getMessage()), None
+        return True
+
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter(_FORMAT))
     added: list[logging.Handler] = [file]
@@ -57,6 +63,7 @@ def run_log(path: Path) -> Iterator[None]:
         for handler in own:
             handler.addFilter(as_before)
         for handler in added:
+            handler.addFilter(in_words)
             logger.addHandler(handler)
         logger.setLevel(min(shown, logging.INFO))
         logger.propagate = False

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation import __version__
-from derotation.calibration import registry  # noqa: F401  (its corrections are to be known)
+from derotation.calibration import own_corrections  # noqa: F401  (its corrections are to be known)
 from derotation.errors import InputError
 from derotation.estimates import Estimate, Verdict, say
 from derotation.io.files import write_json

@@ -21,7 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.calibration.geometry import Geometry, tilt_to_vector
 from derotation.errors import CenterError, InputError
-from derotation.images.blobs import BlobDetection, Blobs, link_in_place
+from derotation.images.blob_detection import Blobs
+from derotation.images.blob_tracks import link_in_place
+from derotation.images.blobs import BlobDetection
 from derotation.images.ellipses import (
     BlobTracks,
     SharedEllipses,

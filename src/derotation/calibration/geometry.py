@@ -20,9 +20,10 @@ from tqdm import tqdm
 from derotation.calibration import judge
 from derotation.calibration.calibration import Calibration
 from derotation.errors import CenterError
+from derotation.images.choosing import MIN_FRAMES
 from derotation.images.comparison import affine_values, radius
 from derotation.images.registration import Affine, Registration
-from derotation.images.sample import MIN_FRAMES, Lines, Sample
+from derotation.images.sample import Lines, Sample
 from derotation.maps import transforms
 from derotation.maps.corrections import composed, registered
 from derotation.maps.line_maps import LineMaps

@@ -26,9 +26,10 @@ from derotation.calibration.geometry import (
 )
 from derotation.calibration.judge import LIMITS
 from derotation.estimates import Verdict
+from derotation.images.choosing import spread
 from derotation.images.comparison import radius
 from derotation.images.registration import Registration
-from derotation.images.sample import Sample, read_sample, spread
+from derotation.images.sample import Sample, read_sample
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming

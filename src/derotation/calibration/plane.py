@@ -36,8 +36,9 @@ from derotation.calibration.geometry import (
 )
 from derotation.calibration.judge import LIMITS
 from derotation.estimates import Verdict
+from derotation.images.choosing import spread
 from derotation.images.registration import Registration
-from derotation.images.sample import Sample, most_turned, read_sample, spread
+from derotation.images.sample import Sample, most_turned, read_sample
 from derotation.io.movie import Movie
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps

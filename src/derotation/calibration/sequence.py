@@ -1,6 +1,6 @@
 """Estimate one correction after the other, each on the ground of those before it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from derotation.calibration.calibration import Calibration, Corrected
@@ -80,6 +80,7 @@ def estimate_corrections(
     """
     found, estimates = calibration, dict[str, Corrected]()
     waiting = list(registered())
+    repeated = set[str]()
     while waiting:
         correction = waiting.pop(0)
         estimate = _estimator(correction)
@@ -93,8 +94,23 @@ def estimate_corrections(
             continue
         found, estimates[correction.name] = result.calibration, result
         if result.corrected:
-            waiting = [c for c in registered() if c.name in correction.repeats] + waiting
+            again = _to_repeat(correction, already=repeated, waiting=waiting)
+            repeated.update(each.name for each in again)
+            waiting = again + waiting
     return found, estimates
+
+
+def _to_repeat(
+    correction: Correction, *, already: Collection[str], waiting: Collection[Correction]
+) -> list[Correction]:
+    """List what one that was corrected just now biased; nothing that is repeated or due anyway.
+
+    (Two that name each other would else take turns forever.)
+    """
+    spared = {*already, *(each.name for each in waiting)}
+    return [
+        each for each in registered() if each.name in correction.repeats and each.name not in spared
+    ]
 
 
 def _settings(correction: Correction, config: Mapping[str, Any]) -> Mapping[str, Any]:

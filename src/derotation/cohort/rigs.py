@@ -13,9 +13,9 @@ from derotation.settings.schema import (
     Schema,
     canonical,
     find_problems,
-    nearest,
     show,
 )
+from derotation.settings.spelling import did_you_mean
 from derotation.settings.yaml_files import homes_of, locate, merge, read_yaml
 from derotation.signals.roles import REQUIRED_ROLES
 
@@ -269,9 +269,9 @@ def _holds(settings: Any, path: KeyPath) -> bool:
 
 def _unknown_rig(rig: str | None, rigs: Mapping[str, Any]) -> str:
     text = f'found "{rig}", which is no rig of the configuration'
-    near = nearest(str(rig), map(str, rigs))
-    if near:
-        return f'{text}; did you mean "{near}"?'
+    question = did_you_mean(str(rig), map(str, rigs))
+    if question:
+        return text + question
     if rigs:
         return f"{text}. Its section rigs has {', '.join(map(str, rigs))}."
     return f"{text}: its section rigs is empty. Describe the rig there, or leave the cell empty."

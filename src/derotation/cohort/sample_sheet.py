@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from derotation.errors import ConfigError
-from derotation.settings.schema import Schema, find_problems, nearest, sheet_schema
+from derotation.settings.schema import Schema, find_problems, sheet_schema
+from derotation.settings.spelling import did_you_mean, nearest
 
 __all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet", "sheet_text"]
 
@@ -120,9 +121,8 @@ class SampleSheet:
 
     def __getitem__(self, name: str) -> Session:
         if name not in self.sessions:
-            near = nearest(name, self.names)
-            hint = f' Did you mean "{near}"?' if near else ""
-            raise ConfigError(f'{self.path}: there is no session "{name}".{hint}')
+            hint = did_you_mean(name, self.names) or "."
+            raise ConfigError(f'{self.path}: there is no session "{name}"{hint}')
         return self.sessions[name]
 
     def __iter__(self) -> Iterator[Session]:
@@ -510,8 +510,7 @@ def _shortened(text: str) -> str:
 
 
 def _guess(name: str, choices: Iterable[str]) -> str:
-    near = nearest(name, choices)
-    return f'; did you mean "{near}"?' if near else "."
+    return did_you_mean(name, choices) or "."
 
 
 def _where(path: str) -> str:

@@ -6,12 +6,12 @@ missing key has its default. Values that say nothing about derotation are the de
 """
 
 import copy
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from derotation.errors import ConfigError
+from derotation.settings.spelling import did_you_mean
 
 __all__ = ["PlaneFacts", "make_db", "make_ops", "make_settings"]
 
@@ -295,10 +295,8 @@ def _override(settings: dict[str, Any], wanted: Mapping[str, Any], name: str) ->
     """Put what the user wants in place of the defaults."""
     for key, value in wanted.items():
         if key not in settings:
-            near = difflib.get_close_matches(key, settings, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            known = ", ".join(settings)
-            msg = f"{name}.{key}: Suite2p has no such setting there; known are {known}.{hint}"
+            hint = did_you_mean(key, settings) or f"; known are {', '.join(settings)}"
+            msg = f"{name}.{key}: Suite2p has no such setting there{hint}"
             raise ConfigError(msg)
         if isinstance(settings[key], dict):
             if not isinstance(value, Mapping):

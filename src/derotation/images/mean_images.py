@@ -16,8 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
+from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
 from derotation.numerics.degrees import wrapped
+from derotation.numerics.means import mean_of_known
+from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -97,11 +100,11 @@ def mean_images_at_rest(
         If movie and angles do not belong together, or if there is no frame at a target; the
         message names the angles that are missing and those at which frames stand.
     """
-    _check_together(movie, angles)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     weights, wanted = _weigh_lines(
         angles.line_angles, angles.line_usable, targets, tolerance, near, missing
     )
-    chosen = [_thin(np.flatnonzero(column > 0), max_frames) for column in weights.T]
+    chosen = [thinned(np.flatnonzero(column > 0), max_frames) for column in weights.T]
     images = np.empty((len(wanted), *movie.shape[1:]), np.float32)
     for k, frames in enumerate(chosen):
         total = np.zeros(movie.shape[1:])
@@ -281,15 +284,6 @@ def difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return wrapped(np.subtract(a, b, dtype=np.float64))
 
 
-def _check_together(movie: Movie, angles: LineAngles) -> None:
-    if angles.line_angles.shape != movie.shape[:2]:
-        raise InputError(
-            f"{movie.paths[0]}: the movie has {movie.shape[0]} frames of {movie.shape[1]} lines, "
-            f"but there are angles for {angles.line_angles.shape[0]} frames of "
-            f"{angles.line_angles.shape[1]} lines; parse the signals again with this movie"
-        )
-
-
 def _weigh_lines(
     line_angles: NDArray[np.float64],
     usable: NDArray[np.bool_],
@@ -377,13 +371,6 @@ def _standing(line_angles: NDArray[np.float64], tolerance: float) -> NDArray[np.
     return np.sort(np.round(np.mod(found, 360.0), 6) % 360.0)
 
 
-def _thin(numbers: NDArray[np.intp], n: int | None) -> NDArray[np.intp]:
-    """Keep at most n of them, evenly spread."""
-    if n is None or len(numbers) <= n:
-        return numbers
-    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(np.intp)])
-
-
 def _blocks(frames: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[NDArray[np.intp]]:
     size = max(int(BLOCK_BYTES // (4 * shape[-1] * shape[-2])), 1)
     for first in range(0, len(frames), size):
@@ -399,7 +386,7 @@ def _group(
     missing: Missing,
 ) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
     """Sort frames by the angle in their middle: frames per target, targets."""
-    _check_together(movie, angles)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     wanted = _targets(targets)
     gaps = np.diff(wanted, append=wanted[0] + 360.0)
     reach = float(gaps.min()) / 2 if half_width is None else half_width
@@ -412,7 +399,7 @@ def _group(
     weights = (inside[:, np.newaxis] & (nearest[:, np.newaxis] == np.arange(len(wanted)))) * 1.0
     found = np.unique(np.round(np.mod(middle[usable], 360.0)) % 360.0)
     weights, wanted = _without_missing(weights, wanted, found, missing)
-    return [_thin(np.flatnonzero(column), max_frames) for column in weights.T], wanted
+    return [thinned(np.flatnonzero(column), max_frames) for column in weights.T], wanted
 
 
 def _derotated_mean(
@@ -451,8 +438,7 @@ def _divide(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Divide; what was not seen gets the mean of the rest, which no blob detector can mistake."""
     seen = count > 0
-    mean = np.full(total.shape, 0.0)
-    np.divide(total, count, out=mean, where=seen)
+    mean = mean_of_known(total, count, 0.0)
     mean[~seen] = mean[seen].mean() if seen.any() else 0.0
     return mean.astype(np.float32), seen
 

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
 from derotation.errors import InputError
-from derotation.images.blobs import BlobDetection, Blobs, cluster_blobs
+from derotation.images.blob_detection import Blobs
+from derotation.images.blob_tracks import cluster_blobs
+from derotation.images.blobs import BlobDetection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

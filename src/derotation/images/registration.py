@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.images.choosing import FRAMES_AT_ONCE
 from derotation.images.comparison import N_AFFINE, SMOOTHING, Comparison, affine_maps
-from derotation.images.sample import FRAMES_AT_ONCE, Sample
+from derotation.images.sample import Sample
 from derotation.maps import transforms
 from derotation.maps.line_maps import Placement
 from derotation.maps.resample import derotate_frames

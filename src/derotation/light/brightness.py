@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
+from derotation.numerics.means import mean_of_known
+from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
 
 __all__ = ["ANGLE_BINS", "Looks", "Parts", "angle_bins", "look", "measure_parts"]
@@ -108,7 +110,7 @@ def look(
         total += np.where(known, values, 0).sum(axis=0, dtype=np.float64)
         count += known.sum(axis=0)
         kept[first : first + len(part)] = binned(values, binning)
-    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    mean = mean_of_known(total, count, 0.0)
     return Looks(
         numbers=chosen,
         line_maps=line_maps,
@@ -136,8 +138,7 @@ def choose_frames(angles: Angles, n_frames: int) -> NDArray[np.int64]:
         members = np.flatnonzero(bins == b)
         slow = members[np.argsort(turned[members], kind="stable")]
         slow = np.sort(slow[: max(each, round(SLOW * len(slow)))])
-        spread = np.linspace(0, len(slow) - 1, min(each, len(slow))).round().astype(int)
-        chosen.append(usable[slow[spread]].astype(np.int64))
+        chosen.append(usable[thinned(slow, each)].astype(np.int64))
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
 
 

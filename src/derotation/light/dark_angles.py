@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
-from derotation.images.blobs import detect_blobs
+from derotation.images.blob_detection import detect_blobs
 from derotation.io.files import write_text
 from derotation.light.brightness import ANGLE_BINS, Looks, Parts, angle_bins
 

@@ -19,6 +19,7 @@ A package registers its own by :func:`register`, or by an entry point of the gro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -80,7 +81,6 @@ class Correction:
 
 
 _REGISTERED: dict[str, Correction] = {}
-_FOUND: list[bool] = []
 
 
 def register(correction: Correction) -> Correction:
@@ -96,11 +96,15 @@ def unregister(name: str) -> None:
 
 def registered() -> tuple[Correction, ...]:
     """List all corrections in their order: those of the package and those of installed others."""
-    if not _FOUND:
-        _FOUND.append(True)
-        for point in entry_points(group=ENTRY_POINTS):
-            register(point.load())
+    _register_installed()
     return tuple(sorted(_REGISTERED.values(), key=lambda correction: correction.order))
+
+
+@cache
+def _register_installed() -> None:
+    """Register the corrections of installed packages, once; one that fails, fails every time."""
+    for correction in [point.load() for point in entry_points(group=ENTRY_POINTS)]:
+        register(correction)
 
 
 def schema_with_corrections() -> Schema:

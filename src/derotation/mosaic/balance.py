@@ -71,7 +71,6 @@ class _Samples:
     other: Floats
     terms: Floats
     """Illumination's terms at the place in the first tile minus those in the second, (n, 5)."""
-    weight: Floats
 
 
 def balance_tiles(
@@ -174,7 +173,7 @@ def _collect(
     first, second, one, other, terms = (np.concatenate(part) for part in zip(*parts, strict=True))
     return _Samples(
         first=first, second=second, one=one.astype(np.float64), other=other.astype(np.float64),
-        terms=terms, weight=np.ones(len(first)),
+        terms=terms,
     )  # fmt: skip
 
 

@@ -48,7 +48,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Position = tuple[float, float]
-Pair = dict[str, float]
 Shape = Sequence[int]
 
 # An overlap of which less is no blank is not looked at.
@@ -312,28 +311,16 @@ def pool_pairs_and_fit_global_affine(
     InputError
         If there is no volume, a file cannot be read, or the volumes' tiles differ in size.
     """
-    found, stats, pooled, sources = None, [], [], []
-    for name, path in volumes:
-        grid = open_grid(path)
-        _check_alike(found, grid, name)
-        found = found or grid
-        refinements = compute_registration_refinements(
-            grid.plane, grid.tile_shape, grid.nx, grid.ny, overlap_fraction,
-            histogram_match=histogram_match, max_empty_fraction=max_empty_fraction, use_gpu=use_gpu,
-        )  # fmt: skip
-        pooled += refinements["pairs"]
-        # Horizontal pairs come first in the list of pairs, each kind in the order of its tiles.
-        sources += [(name, "right of", key) for key in refinements["horizontal"]]
-        sources += [(name, "below", key) for key in refinements["vertical"]]
-        stats.append(refinements["stats"] | {"slice_id": name, "nx": grid.nx, "ny": grid.ny})
-    if found is None:
-        raise InputError("no mosaic grid was given; name at least one as (id, path)")
+    grid, stats, pooled, sources = _pooled_pairs(
+        volumes, overlap_fraction,
+        histogram_match=histogram_match, max_empty_fraction=max_empty_fraction, use_gpu=use_gpu,
+    )  # fmt: skip
     chosen = np.arange(len(pooled))
     drawn = n_samples is not None and len(pooled) > n_samples
     if drawn:
         chosen = np.sort(np.random.default_rng(seed).choice(len(pooled), n_samples, replace=False))
     transform, fitted = estimate_affine_from_pairs(
-        [pooled[k] for k in chosen], found.tile_shape, overlap_fraction
+        [pooled[k] for k in chosen], grid.tile_shape, overlap_fraction
     )
     dropped = []
     for pair in fitted.get("dropped", ()):
@@ -345,7 +332,7 @@ def pool_pairs_and_fit_global_affine(
         "n_volumes": len(stats),
         "n_pairs_pooled_total": len(pooled),
         "n_pairs_used": len(chosen) - len(dropped),
-        "tile_shape": list(found.tile_shape),
+        "tile_shape": list(grid.tile_shape),
         "overlap_fraction": overlap_fraction,
         "histogram_match": histogram_match,
         "max_empty_fraction": max_empty_fraction,
@@ -354,7 +341,7 @@ def pool_pairs_and_fit_global_affine(
         "backend": "cpu",
         "transform": transform.tolist(),
         "displacement_model": _displacement_parameters(
-            transform, found.tile_shape, overlap_fraction
+            transform, grid.tile_shape, overlap_fraction
         ),
         "lstsq_residual": fitted.get("lstsq_residual"),
         "residual_rms_px": fitted.get("residual_rms_px"),
@@ -362,6 +349,29 @@ def pool_pairs_and_fit_global_affine(
         "per_slice_stats": stats,
         "dropped": dropped,
     }
+
+
+def _pooled_pairs(
+    volumes: Iterable[tuple[str, str | PathLike[str]]], overlap_fraction: float, **how: Any
+) -> tuple[GridVolume, list[dict[str, Any]], list[dict[str, Any]], list[tuple[str, str, Any]]]:
+    """Measure the overlaps of all volumes: the first one, stats, pairs, and where these are."""
+    first: GridVolume | None = None
+    stats, pooled, sources = [], [], []
+    for name, path in volumes:
+        grid = open_grid(path)
+        _check_alike(first, grid, name)
+        first = first or grid
+        refinements = compute_registration_refinements(
+            grid.plane, grid.tile_shape, grid.nx, grid.ny, overlap_fraction, **how
+        )
+        pooled += refinements["pairs"]
+        # Horizontal pairs come first in the list of pairs, each kind in the order of its tiles.
+        sources += [(name, "right of", key) for key in refinements["horizontal"]]
+        sources += [(name, "below", key) for key in refinements["vertical"]]
+        stats.append(refinements["stats"] | {"slice_id": name, "nx": grid.nx, "ny": grid.ny})
+    if first is None:
+        raise InputError("no mosaic grid was given; name at least one as (id, path)")
+    return first, stats, pooled, sources
 
 
 def compute_affine_positions(nx: int, ny: int, transform: ArrayLike) -> list[Position]:

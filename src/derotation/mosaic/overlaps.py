@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from derotation.images.comparison import explain
+from derotation.mosaic.correlation import Part, correlate
 from derotation.mosaic.resample import read_between
 from derotation.numerics.binning import binned
 from derotation.numerics.parabola import top_offset
@@ -257,41 +258,15 @@ def _search(
     middle = np.rint(expected / side).astype(int)
     steps = int(np.ceil(reach / side))
     # Both parts in coordinates in which the expected displacement is none.
-    parts = []
-    for picture, own in ((one, middle), (other, -middle)):
-        bounds = [
-            (max(0, shift - steps), min(n, n + shift + steps))
-            for shift, n in zip(own, picture.band.shape, strict=True)
-        ]
-        if any(stop - start < 4 for start, stop in bounds):
-            return None
-        window = tuple(slice(start, stop) for start, stop in bounds)
-        parts.append((picture.band[window], picture.band_mask[window], [b[0] for b in bounds]))
-    (a, in_a, start_a), (b, in_b, start_b) = parts
-    size = [
-        fft.next_fast_len(max(m, n) + 2 * steps, real=True)
-        for m, n in zip(a.shape, b.shape, strict=True)
-    ]
-    spectra_a = [fft.rfft2(x, s=size) for x in (in_a, a, a * a)]
-    spectra_b = [np.conj(fft.rfft2(x, s=size)) for x in (in_b, b, b * b)]
-    pairs = [(0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1)]
+    a, b = _cut_out(one, middle, steps), _cut_out(other, -middle, steps)
+    if a is None or b is None:
+        return None
     # The value at k is for b moved by k against a, both as cut out.
-    offset = middle - np.asarray(start_a) + np.asarray(start_b)
-    places = [np.arange(-steps, steps + 1) + int(o) for o in offset]
-    chosen = np.ix_(*(place % n for place, n in zip(places, size, strict=True)))
-    n, sum_a, sum_b, sum_aa, sum_bb, sum_ab = (
-        fft.irfft2(spectra_a[i] * spectra_b[j], s=size)[chosen].astype(np.float64) for i, j in pairs
-    )
-    n = np.rint(n)
-    expected_n = n[steps, steps]
+    offset = middle - np.asarray(a.start) + np.asarray(b.start)
+    likeness, n = correlate(a, b, offset, steps)
     enough = n * side**2 >= MIN_PIXELS
-    enough &= n >= MIN_AREA_FRACTION * max(expected_n, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        covariance = sum_ab - sum_a * sum_b / n
-        variances = (sum_aa - sum_a**2 / n) * (sum_bb - sum_b**2 / n)
-        likeness = covariance / np.sqrt(variances)
-    scale = float(np.max(sum_aa)) * float(np.max(sum_bb))
-    likeness[~enough | ~(variances > 1e-12 * scale) | ~np.isfinite(likeness)] = -1.0
+    enough &= n >= MIN_AREA_FRACTION * max(n[steps, steps], 1.0)
+    likeness[~enough] = -1.0
     row, column = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
     best = float(likeness[row, column])
     if best <= -1.0:
@@ -304,6 +279,18 @@ def _search(
         _rival(likeness, (int(row), int(column)), PEAK_RADIUS_PX / side),
         int(n[row, column] * side**2),
     )
+
+
+def _cut_out(picture: Picture, shift: NDArray[np.int64], steps: int) -> Part | None:
+    """Cut out what may be shared at a shift of so many steps more or less; None if too little."""
+    bounds = [
+        (max(0, s - steps), min(n, n + s + steps))
+        for s, n in zip(shift, picture.band.shape, strict=True)
+    ]
+    if any(stop - start < 4 for start, stop in bounds):
+        return None
+    window = tuple(slice(start, stop) for start, stop in bounds)
+    return Part(picture.band[window], picture.band_mask[window], [start for start, _ in bounds])
 
 
 def _rival(likeness: Floats, best: tuple[int, int], radius: float) -> float:

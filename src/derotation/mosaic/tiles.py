@@ -195,12 +195,12 @@ def place_tiles(
     expected = np.array([places[j] - places[i] for i, j in pairs]).reshape(-1, 2)
     overlaps = measure_overlaps(pictures, pairs, expected, reach, threads=threads)
     placement = _solve(places, overlaps)
-    again = _look_again(pictures, placement, min_overlap, threads)
+    again = _look_again(pictures, placement, threads)
     return placement if again is None else _solve(places, again)
 
 
 def _look_again(
-    pictures: Sequence[Picture], placement: Placement, min_overlap: float, threads: int
+    pictures: Sequence[Picture], placement: Placement, threads: int
 ) -> list[Overlap] | None:
     """Measure what failed once more, close to where the tiles must be by now."""
     if not any(overlap.ok for overlap in placement.overlaps):

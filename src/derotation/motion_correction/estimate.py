@@ -12,8 +12,8 @@ from tqdm import tqdm
 from derotation.calibration.calibration import Calibration
 from derotation.calibration.judge import LIMITS
 from derotation.estimates import Estimate, Verdict
+from derotation.images.choosing import reference_frames
 from derotation.images.offset import estimate_pmt_offset, lit_frames
-from derotation.images.sample import reference_frames
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
@@ -30,6 +30,7 @@ from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
 from derotation.numerics.paths import Path, smooth
 from derotation.numerics.prefetch import ahead
+from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
@@ -131,7 +132,7 @@ def estimate_motion(
     if len(usable) < MIN_FRAMES:
         return _nothing(movie, line_maps, "only {n} of its frames have a known angle", len(usable))
     offset = estimate_pmt_offset(movie)
-    chosen = _lit(movie, _spread(usable, int(settings["n_frames"])), offset)
+    chosen = _lit(movie, thinned(usable, int(settings["n_frames"])), offset)
     if len(chosen) < MIN_FRAMES:
         return _nothing(movie, line_maps, "only {n} of the frames looked at are lit", len(chosen))
     sample = sample_frames(movie.read, chosen, line_maps, threads)
@@ -152,12 +153,6 @@ def estimate_motion(
             parts += side_by_side(look, blocks, threads)
             bar.update(len(raw))
     return _conclude(Measured.joined(parts), movie, line_maps)
-
-
-def _spread(numbers: NDArray[np.intp], n: int) -> NDArray[np.int64]:
-    """Keep at most n of them, evenly spread over the session."""
-    places = np.linspace(0, len(numbers) - 1, min(n, len(numbers))).round().astype(int)
-    return np.unique(numbers[places]).astype(np.int64)
 
 
 def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ from derotation.movement.judge import (
 )
 from derotation.movement.phase import find_shift, find_turn
 from derotation.movement.refine import Freedom, refine
+from derotation.numerics.thinning import thinned
 
 __all__ = ["Detection", "detect_movement", "find_movement", "phase_correlation_movement"]
 
@@ -320,8 +321,7 @@ def _by_features(ref: Picture, moved: Picture, transform: Transform, seed: int) 
     matches = match_points(ref, moved)
     guess, inliers = consensus(matches, transform, seed)
     matrix, covariance = refine(ref, moved, guess, transform)
-    kept = np.flatnonzero(inliers)
-    kept = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_POINTS)).round().astype(int)]
+    kept = thinned(np.flatnonzero(inliers), MAX_POINTS)
     correction = MovementCorrection(
         matrix,
         ref.shape,

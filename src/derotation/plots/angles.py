@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.events import Events
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_angle_trace", "plot_angles", "plot_rotations", "plot_velocities"]
 
-BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Points of a trace that a picture can show.
 MAX_POINTS = 20_000
 # The speed at a tick is taken over this many ticks.
@@ -159,11 +159,13 @@ def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | No
         ax.plot(middle, speed, **_look(events, k, labels))
     nominal = events.rotation_speed[shown]
     for speed in np.unique(nominal[np.isfinite(nominal)].round(1)):
-        ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":")
+        label = None if "asked for" in labels else "asked for"
+        labels.add("asked for")
+        ax.axhline(speed, color=GRAY, linewidth=0.9, linestyle=":", label=label)
     ax.set(
         xlabel="degrees turned",
         ylabel="speed (degrees/s)",
-        title="speed from the ticks (dotted: asked for)",
+        title="speed from the ticks",
     )
     ax.set_ylim(bottom=0)
     if labels:

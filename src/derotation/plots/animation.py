@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from derotation.io.files import whole_file
 from derotation.numerics.binning import binned
+from derotation.numerics.thinning import thinned
+from derotation.plots.colors import ORANGE
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ __all__ = [
     "save_animation",
 ]
 
-ORANGE = "#E69F00"
 # A turn is shown in about so many frames, with some at rest before and after it.
 N_FRAMES, N_REST = 30, 3
 # A rotation of fewer frames than this jumps too far from one to the next to be followed.
@@ -75,8 +76,7 @@ def choose_frames(angles: Angles) -> NDArray[np.int64]:
     path = _path(angles.frame_angles)
     turn = _choose_turn(angles, path)
     if turn is None:
-        spread = np.linspace(0, len(path) - 1, N_FRAMES).round()
-        return np.unique(spread).astype(np.int64)
+        return thinned(np.arange(len(path)), N_FRAMES)
     first, last = turn.start, turn.stop - 1
     steps = np.linspace(path[first], path[last], N_FRAMES)
     spread = np.searchsorted(path[turn], steps - 1e-9) + first

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.center_by_blobs import BayesianCenter
+from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_bayesian_center", "plot_convergence", "plot_evaluations"]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#777777"
 MARKERS = {"start": "s", "explore": "o", "search": "^", "refine": "D"}
 MEANING = {
     "start": "starting center",

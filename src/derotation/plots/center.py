@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.center import CenterEstimate
+from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_center", "plot_center_on_image", "plot_shifts"]
-
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#777777"
 
 
 def plot_center(estimate: CenterEstimate) -> "Figure":

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.center_by_blobs import EllipseCenter
+from derotation.numerics.thinning import thinned
+from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, YELLOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,9 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_ellipse_center", "plot_ellipse_residuals", "plot_ellipses"]
 
-# Okabe and Ito's colors, told apart by everybody.
-COLORS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
-BLUE, ORANGE, VERMILION, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
+COLORS = (SKY, ORANGE, GREEN, YELLOW, PINK, RED, BLUE)
 # Ellipses beyond this number hide the picture.
 MAX_SHOWN = 8
 
@@ -62,7 +62,7 @@ def plot_ellipses(estimate: EllipseCenter, ax: "Axes") -> None:
         inside = fit.inliers[k]
         outside = tracks.found[k] & ~inside
         ax.plot(*tracks.positions[k, inside].T, ".", color=color, markersize=5)
-        ax.plot(*tracks.positions[k, outside].T, "x", color=VERMILION, markersize=5)
+        ax.plot(*tracks.positions[k, outside].T, "x", color=RED, markersize=5)
     x, y = estimate.center
     ax.plot(x, y, "+", color=ORANGE, markersize=14, markeredgewidth=2, label="center")
     if fit.plane_significant:
@@ -109,8 +109,7 @@ def _shown(estimate: EllipseCenter) -> "np.typing.NDArray[np.intp]":
     counts = estimate.fit.inliers.sum(axis=1)
     good = np.flatnonzero(counts >= np.quantile(counts, 0.4))
     by_radius = good[np.argsort(estimate.fit.radii[good], kind="stable")]
-    n = min(len(by_radius), MAX_SHOWN)
-    return by_radius[np.linspace(0, len(by_radius) - 1, n).round().astype(np.intp)]
+    return thinned(by_radius, MAX_SHOWN)
 
 
 def _draw_plane(estimate: EllipseCenter, ax: "Axes") -> None:

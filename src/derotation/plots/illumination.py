@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.light.dark_angles import DarkAngles
 from derotation.light.illumination import IlluminationEstimate
+from derotation.plots.colors import BLUE, GRAY, ORANGE
 from derotation.plots.movie import show_image
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_dark_angles", "plot_illumination", "plot_light", "plot_relative_brightness"]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GRAY = "#0072B2", "#E69F00", "#777777"
 # Brightness of parts is drawn in so many groups, by what the light makes of it.
 GROUPS = 15
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.mosaic.build import MosaicResult
+from derotation.plots.colors import BLUE, GRAY, ORANGE, PINK, SKY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_left_out", "plot_mosaic", "plot_overlaps", "plot_residuals", "plot_tiles"]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, SKY, PINK, GRAY = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#777777"
 # More names than these would hide the picture.
 MAX_NAMES = 40
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from derotation.calibration.calibration import Calibration
 from derotation.movement.detect import Detection
 from derotation.movement.images import Picture
+from derotation.plots.colors import ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,6 @@ SMOOTHING = 1.0
 BRIGHTEST = 2.5
 # Enlarged part: so large a fraction of the picture's smaller side.
 DETAIL = 0.4
-ORANGE = "#E69F00"
 
 
 def overlay(ref: NDArray[Any], moved: NDArray[Any]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.maps import transforms
+from derotation.plots.colors import BLUE, ORANGE
 from derotation.signals.angles import Angles
 from derotation.streaming.single_pass import DerotationResult
 
@@ -21,8 +22,6 @@ __all__ = [
     "plot_coverage",
     "show_image",
 ]
-
-BLUE, ORANGE = "#0072B2", "#E69F00"
 
 
 def show_image(

@@ -6,16 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.calibration.plane import PlaneEstimate
+from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_ellipse", "plot_plane", "plot_residual_affine"]
-
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-GRAY = "#777777"
 
 
 def plot_plane(estimate: PlaneEstimate) -> "Figure":

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
+from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.plots.movie import show_image
 from derotation.quality.along import Along
 from derotation.quality.measure import Quality
@@ -29,8 +30,6 @@ __all__ = [
     "plot_shift_lengths",
 ]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, RED, GRAY = "#0072B2", "#E69F00", "#D55E00", "#777777"
 # Pictures on the contact sheet, in so many columns.
 MAX_PICTURES, COLUMNS = 12, 6
 PICTURE_SIZE = 200
@@ -73,6 +72,9 @@ def plot_shift_components(residual: ResidualShift, ax: "Axes") -> None:
     _by_angle(ax, "shift left after derotation (px)", "mean image at each angle against rest")
 
 
+_LENGTHS_PX = (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
 def plot_shift_lengths(residual: ResidualShift, ax: "Axes", *, look: float | None = None) -> None:
     """Draw the length of the shift by angle, before and after, on a scale from 0 on."""
     for shift, label, color, marker in (
@@ -85,8 +87,14 @@ def plot_shift_lengths(residual: ResidualShift, ax: "Axes", *, look: float | Non
         )  # fmt: skip
     if look is not None:
         ax.axhline(look, color=GRAY, linestyle="--", linewidth=1, label=f"look from {look:g} px on")
+    # Tenths of a pixel beside tens of them: even up to 0.1 px, by powers of ten from there on.
     ax.set_yscale("symlog", linthresh=0.1)
-    ax.set_ylim(bottom=0)
+    shown = [line.get_ydata() for line in ax.get_lines()]
+    highest = np.nanmax([np.nanmax(np.asarray(y, float), initial=0.2) for y in shown])
+    marks = [mark for mark in _LENGTHS_PX if mark <= highest] or [0]
+    ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    ax.set_yticks([], minor=True)
+    ax.set_ylim(0, 1.3 * highest)
     _by_angle(ax, "length of the shift (px)", "before and after")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.io.signals import AnalogSignals
+from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.signals.events import Events, Repair
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ __all__ = [
     "plot_signals",
 ]
 
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 
 TITLES = {
     "line_clock": "line clock",

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from derotation.calibration.wobble import WobbleEstimate
+from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_wobble", "plot_wobble_curve", "plot_wobble_path"]
-
-# Okabe and Ito's colors, told apart by everybody.
-BLUE, ORANGE, GRAY = "#0072B2", "#E69F00", "#777777"
 
 
 def plot_wobble(estimate: WobbleEstimate) -> "Figure":
@@ -82,6 +80,8 @@ def plot_wobble_path(estimate: WobbleEstimate, ax: "Axes") -> None:
             at = int(np.argmin(np.abs(estimate.curve_angles - angle)))
             ax.plot(x[at], y[at], "o", color=ORANGE, markersize=5)
             ax.annotate(f"{angle}°", (x[at], y[at]), xytext=(5, 5), textcoords="offset points")
+    else:
+        ax.text(0.5, 0.5, "no wobble was found", ha="center", transform=ax.transAxes)
     ax.set(xlim=(middle[0] - span, middle[0] + span), ylim=(middle[1] + span, middle[1] - span))
     ax.set_aspect("equal")
     ax.set(xlabel="shift x (px)", ylabel="shift y (px)")

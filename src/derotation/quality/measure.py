@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
+from derotation.images.choosing import MIN_FRAMES
 from derotation.images.ptd import (
     DEFAULT_BLOB_LOG,
     DEFAULT_DBSCAN,
     MostDetectedBlob,
     most_detected_blob,
 )
-from derotation.images.sample import MIN_FRAMES
 from derotation.io.files import write_json
 from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.motion import Motion
@@ -232,7 +232,7 @@ def measure_quality(
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, turned, along),
+        "coverage": _coverage(statistics, turned),
         "calibration_doubts": _calibration_doubts(calibration),
     }
     seeming = apparent_center_error(motion, lines)
@@ -658,7 +658,7 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_], along: Along) -> Measured:
+def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
         return Measured(

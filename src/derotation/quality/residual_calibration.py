@@ -18,8 +18,9 @@ from derotation.calibration.geometry import (
     vector_to_tilt,
 )
 from derotation.errors import CenterError
+from derotation.images.choosing import MIN_FRAMES, spread
 from derotation.images.registration import Registration
-from derotation.images.sample import MIN_FRAMES, Lines, Sample, spread
+from derotation.images.sample import Lines, Sample
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles
@@ -67,16 +68,6 @@ class ResidualCalibration:
     """Of the frames that were compared, degrees per second."""
     n_frames: int
     """Frames that were compared."""
-
-    @property
-    def turn_deg(self) -> float | None:
-        """By how much the lag leaves the fastest frames turned, degrees."""
-        return None if self.lag_ms is None else abs(self.lag_ms) / 1e3 * self.top_speed
-
-    @property
-    def turn_sd_deg(self) -> float | None:
-        """Its uncertainty."""
-        return None if self.lag_sd_ms is None else self.lag_sd_ms / 1e3 * self.top_speed
 
 
 def sample_from(statistics: Statistics, line_maps: LineMaps) -> Sample | None:

@@ -76,12 +76,6 @@ class Trials:
         """Whether the opposite angles fit clearly better throughout."""
         return bool(np.mean(self.sign == -1) > 0.8)
 
-    @property
-    def best_shift(self) -> int:
-        """The shift of the largest number of frames that are shifted; 0 if none are."""
-        found = self.shift[self.shift != 0]
-        return int(np.median(found)) if len(found) else 0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherPicture:

@@ -29,6 +29,7 @@ STEPS = (
     "measure_quality",
     "export_suite2p",
     "export_tiff",
+    "export_nwb",
     "run_suite2p",
     "animate_session",
 )

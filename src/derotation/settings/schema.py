@@ -5,9 +5,8 @@ the configuration's by :func:`with_section`.
 """
 
 import copy
-import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from derotation.errors import ConfigError
+from derotation.settings.spelling import did_you_mean, nearest
 
 __all__ = [
     "Problem",
@@ -26,7 +26,6 @@ __all__ = [
     "fill_defaults",
     "find_problems",
     "load_schema",
-    "nearest",
     "plain",
     "resolve",
     "section_schema",
@@ -313,9 +312,9 @@ def _unknown_key(key: object, allowed: Sequence[str], root: Schema) -> str:
     ]
     if homes:
         return f"{text} here; it belongs to the section {' or '.join(homes)}."
-    near = nearest(str(key), allowed)
-    if near:
-        return f'{text}; did you mean "{near}"?'
+    question = did_you_mean(str(key), allowed)
+    if question:
+        return text + question
     if not isinstance(key, str):
         return f"{text} (YAML reads on, off, yes, no and bare numbers not as text: quote the key)."
     return f"{text}. Allowed: {', '.join(allowed)}."
@@ -335,13 +334,6 @@ def _hint(value: object, schema: Schema) -> str:
     if {"number", "integer"} & set(types_of(schema)):
         return " (Write numbers without quotes, and powers of ten as in 1.0e+3.)"
     return ""
-
-
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Find the one of several words that a misspelt one most likely stands for."""
-    lowered = {choice.lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[matches[0]] if matches else None
 
 
 def _non_finite(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, float]]:

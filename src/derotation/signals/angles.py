@@ -200,15 +200,7 @@ class Angles:
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
         check_arrays(path, values, _AXES, _FINITE)
-        for name in (
-            "line_duty",
-            "sampling_rate",
-            "frame_rate",
-            "line_reference",
-            "lag_ms",
-            "bidirectional",
-            "phase_px",
-        ):
+        for name in _SCALARS:
             values[name] = values[name].item()
         return cls(**values)
 

@@ -8,7 +8,6 @@ the place of the sample that was under the beam at the pixel's own time.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import InputError
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.integers import clipped
+from derotation.settings.spelling import did_you_mean
 from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import Motion, crossings, motion_of
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
@@ -1171,6 +1171,5 @@ def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
 def _check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
             raise InputError(f"unknown {what} '{name}' of a simulated recording{hint}")

@@ -131,13 +131,6 @@ class Scene:
         rows, columns = np.mgrid[: shape[0], : shape[1]]
         return self.evaluate(columns, rows, activity)
 
-    def in_view(self, shape: tuple[int, int], margin: float = 0.0) -> NDArray[np.bool_]:
-        """Tell which cells have their center in an image of ``shape``, ``margin`` px inside."""
-        x, y = self.centers.T
-        inside_x = (x >= margin) & (x <= shape[1] - 1 - margin)
-        inside_y = (y >= margin) & (y <= shape[0] - 1 - margin)
-        return np.asarray(inside_x & inside_y)
-
 
 def random_scene(
     shape: tuple[int, int],

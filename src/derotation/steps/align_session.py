@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,30 @@ from derotation.errors import DetectionFailedError, InputError
 from derotation.io.files import write_json
 from derotation.maps import transforms
 from derotation.movement.correction import MovementCorrection
-from derotation.movement.detect import Detection, find_movement, movement_from_points
-from derotation.movement.judge import Limits
+from derotation.movement.detect import Detection
 from derotation.movement.manual import read_points
 from derotation.plots.movement import plot_movement, plot_movement_failed
+from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import save_plot
+from derotation.steps.movements import movement_between
 from derotation.steps.rest import read_rest_image
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
 
 KIND = "derotation movement"
 VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    movement: Annotated[Path, "movement.json"]
+    correction: Annotated[Path, "movement.cmc"]
+    """The same as a :class:`~derotation.movement.correction.MovementCorrection`."""
+    plot: Annotated[Path, "plots/movement.png"]
 
 
 def run(
@@ -39,9 +50,7 @@ def run(
     ref_calibration: str | Path,
     points: str | Path | None,
     config: Mapping[str, Any],
-    movement: str | Path,
-    correction: str | Path,
-    plot: str | Path,
+    outputs: Outputs,
 ) -> Detection:
     """Find by which movement a session's picture comes to lie on its reference's.
 
@@ -58,14 +67,8 @@ def run(
         A table of pairs of points. Where there is one, it is used instead of the method.
     config : mapping
         The configuration; its section ``movement`` is read.
-    movement : path
-        Where ``movement.json`` goes.
-    correction : path
-        Where ``movement.cmc`` goes: the same as a
-        :class:`~derotation.movement.correction.MovementCorrection`.
-    plot : path
-        Where ``movement.png`` goes. If no movement is found, ``movement_failed.png`` is written
-        beside it.
+    outputs : Outputs
+        Where files go. If no movement is found, ``movement_failed.png`` is written beside the plot.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def run(
     InputError
         If the images have different sizes, or a file is not valid.
     """
-    failed = Path(plot).with_name("movement_failed.png")
+    failed = outputs.plot.with_name("movement_failed.png")
     failed.unlink(missing_ok=True)
     images = (read_rest_image(ref_image), read_rest_image(moved_image))
     calibrations = (Calibration.load(ref_calibration), Calibration.load(moved_calibration))
@@ -103,11 +106,11 @@ def run(
             "reference of the sample sheet"
         )
         raise DetectionFailedError(msg) from error
-    save_plot(plot_movement(seen[0], seen[1], found, reference, session), plot)
+    save_plot(plot_movement(seen[0], seen[1], found, reference, session), outputs.plot)
     in_output = _in_output(found, calibrations, views, reference)
     logger.info("%s", in_output.statement)
-    in_output.correction.save(correction)
-    write_json(movement, _summary(in_output, session, reference))
+    in_output.correction.save(outputs.correction)
+    write_json(outputs.movement, _summary(in_output, session, reference))
     return in_output
 
 
@@ -145,17 +148,14 @@ def _find(
 ) -> Detection:
     """Find the movement between the pictures as seen along the axis."""
     if points is None:
-        limits = Limits(max_rotation=settings["max_rotation"], max_scale=settings["max_scale"])
-        return find_movement(
-            ref, moved, settings["method"], transform=settings["transform"], limits=limits
-        )
+        return movement_between(ref, moved, settings)
     pairs = [
         transforms.apply(view[:2], given)
         for view, given in zip(views, read_points(points), strict=True)
     ]
     source = f"{len(pairs[0])} pairs of points from {points}"
     logger.info("the movement is taken from %s", source)
-    return movement_from_points(ref, moved, *pairs, transform=settings["transform"], src=source)
+    return movement_between(ref, moved, settings, pairs=pairs, source=source)
 
 
 def _in_output(

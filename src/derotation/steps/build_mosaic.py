@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,30 @@ from derotation.mosaic.build import MosaicResult, Tile, build_mosaic
 from derotation.mosaic.stage import stage_angles
 from derotation.plots.mosaic import plot_mosaic, plot_overlaps
 from derotation.steps.inputs import save_plot
+from derotation.steps.outputs import Files
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
 
 SAME_SIZE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Files):
+    """The files that the step writes, named after the group."""
+
+    image: Path
+    """The mosaic: float32, NaN where no session has been, OME-TIFF with the size of a pixel."""
+    labels: Path
+    """Which session counts most for each pixel: uint16, 0 where there is none, else the session's
+    ``label``."""
+    summary: Path
+    """All that is known, as JSON."""
+    table: Path
+    """The sessions' offsets."""
+    plot: Path
+    overlaps_plot: Path
 
 
 def run(
@@ -32,12 +51,7 @@ def run(
     means: Sequence[str | Path],
     coverages: Sequence[str | Path],
     config: Mapping[str, Any],
-    image: str | Path,
-    labels: str | Path,
-    summary: str | Path,
-    table: str | Path,
-    plot: str | Path,
-    overlaps_plot: str | Path,
+    outputs: Outputs,
     threads: int = 1,
 ) -> MosaicResult:
     """Put the mean images of a group's sessions together.
@@ -53,18 +67,8 @@ def run(
         The sessions' ``images/mean.tif`` and ``images/coverage.tif``, in the same order.
     config : mapping
         The configuration; its section ``mosaic`` is read.
-    image : path
-        Where the mosaic goes: float32, NaN where no session has been, OME-TIFF with the size of a
-        pixel.
-    labels : path
-        Where the picture goes that says which session counts most for each pixel: uint16, 0 where
-        there is none, else the session's ``label``.
-    summary : path
-        Where the JSON file goes that holds all that is known.
-    table : path
-        Where the table of the sessions' offsets goes.
-    plot, overlaps_plot : path
-        Where the plots go.
+    outputs : Outputs
+        Where files go.
     threads : int
         Threads that share the overlaps.
 
@@ -92,12 +96,12 @@ def run(
         )
     pixel_size = _pixel_size(settings["pixel_size_um"], sizes)
     result = build_mosaic(tiles, pixel_size, settings, threads=threads)
-    _write_image(image, result.mosaic.image, result, group)
-    _write_image(labels, result.mosaic.labels, result, group)
-    write_json(summary, _summary(group, result))
-    write_text(table, _table(result))
-    save_plot(plot_mosaic(result, group), plot)
-    save_plot(plot_overlaps(result), overlaps_plot)
+    _write_image(outputs.image, result.mosaic.image, result, group)
+    _write_image(outputs.labels, result.mosaic.labels, result, group)
+    write_json(outputs.summary, _summary(group, result))
+    write_text(outputs.table, _table(result))
+    save_plot(plot_mosaic(result, group), outputs.plot)
+    save_plot(plot_overlaps(result), outputs.overlaps_plot)
     return result
 
 

@@ -2,23 +2,25 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from derotation.calibration.calibration import Calibration
 from derotation.errors import DetectionFailedError, InputError
 from derotation.estimates import Verdict
 from derotation.io.files import write_text
 from derotation.movement.carry import matters, update_calibration
-from derotation.movement.detect import Detection, find_movement, movement_from_points
-from derotation.movement.judge import Limits
+from derotation.movement.detect import Detection
 from derotation.movement.manual import read_points
 from derotation.plots.movement import plot_carried, plot_movement_failed
+from derotation.steps import outputs as outputs_base
 from derotation.steps.center_text import line_for_people
 from derotation.steps.inputs import save_plot
+from derotation.steps.movements import movement_between
 from derotation.steps.rest import read_rest_image
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,16 @@ _CARRIED = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    calibration: Annotated[Path, "calibration.json"]
+    text: Annotated[Path, "center_of_rotation.txt"]
+    """The center, for people."""
+    plot: Annotated[Path, "plots/calibration.png"]
+
+
 def run(
     *,
     session: str,
@@ -37,9 +49,7 @@ def run(
     image: str | Path,
     points: str | Path | None,
     config: Mapping[str, Any],
-    calibration: str | Path,
-    text: str | Path,
-    plot: str | Path,
+    outputs: Outputs,
 ) -> Calibration:
     """Carry a calibration over the movement of the scanner between two sessions.
 
@@ -57,9 +67,9 @@ def run(
         A table of pairs of points between that image and this one, used instead of the method.
     config : mapping
         The configuration; its section ``movement`` is read.
-    calibration, text, plot : path
-        Where ``calibration.json``, ``center_of_rotation.txt`` and ``calibration.png`` go. If no
-        movement is found, ``calibration_failed.png`` is written beside the plot.
+    outputs : Outputs
+        Where files go. If no movement is found, ``calibration_failed.png`` is written beside the
+        plot.
 
     Returns
     -------
@@ -73,7 +83,7 @@ def run(
     InputError
         If the calibration carries no image, or sizes differ.
     """
-    failed = Path(plot).with_name("calibration_failed.png")
+    failed = outputs.plot.with_name("calibration_failed.png")
     failed.unlink(missing_ok=True)
     known = Calibration.load(given)
     moved = read_rest_image(image)
@@ -87,7 +97,13 @@ def run(
         raise InputError(msg)
     ref = known.read_image()
     try:
-        found = _find(ref, moved, points, config["movement"])
+        found = movement_between(
+            ref,
+            moved,
+            config["movement"],
+            pairs=None if points is None else read_points(points),
+            source=f"points from {points}",
+        )
     except DetectionFailedError as error:
         save_plot(plot_movement_failed(ref, moved, source, session, str(error)), failed)
         msg = (
@@ -99,24 +115,10 @@ def run(
         raise DetectionFailedError(msg) from error
     carried = _carried(known, found, moved, session, source)
     carried = carried.replace(image=Path(image))
-    carried.save(calibration)
-    write_text(text, line_for_people(carried))
-    save_plot(plot_carried(ref, moved, found, known, carried, source, session), plot)
+    carried.save(outputs.calibration)
+    write_text(outputs.text, line_for_people(carried))
+    save_plot(plot_carried(ref, moved, found, known, carried, source, session), outputs.plot)
     return carried
-
-
-def _find(
-    ref: Any, moved: Any, points: str | Path | None, settings: Mapping[str, Any]
-) -> Detection:
-    if points is not None:
-        pairs = read_points(points)
-        return movement_from_points(
-            ref, moved, *pairs, transform=settings["transform"], src=f"points from {points}"
-        )
-    limits = Limits(max_rotation=settings["max_rotation"], max_scale=settings["max_scale"])
-    return find_movement(
-        ref, moved, settings["method"], transform=settings["transform"], limits=limits
-    )
 
 
 def _carried(

@@ -30,11 +30,8 @@ from derotation.steps.inputs import (
     read_movement,
     save_plot,
 )
-from derotation.streaming.single_pass import (
-    DerotationResult,
-    FurtherChannel,
-    derotate_movie,
-)
+from derotation.streaming.channels import FurtherChannel
+from derotation.streaming.single_pass import DerotationResult, derotate_movie
 
 __all__ = ["Outputs", "run"]
 

@@ -12,7 +12,7 @@ from derotation.export.bad_frames import bad_frames
 from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
 from derotation.steps.channels import plane_folders
-from derotation.steps.exporting import derotated_session
+from derotation.steps.exporting import DerotatedFiles, derotated_session
 from derotation.steps.inputs import load_motion
 from derotation.streaming.statistics import Statistics
 
@@ -23,18 +23,11 @@ logger = logging.getLogger(__name__)
 
 def run(
     *,
-    movie: str | Path,
-    seen: str | Path,
+    files: DerotatedFiles,
     statistics: str | Path,
-    angles: str | Path,
-    calibration: str | Path,
-    mean: str | Path,
-    coverage: str | Path,
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
-    channels: str | Path | None = None,
-    channel_means: str | Path | None = None,
     planes: str | Path | None = None,
     segments: str | Path | None = None,
     motion: str | Path | None = None,
@@ -44,16 +37,10 @@ def run(
 
     Parameters
     ----------
-    movie : path
-        ``derotated.tif``.
-    seen : path
-        Which of its pixels were seen.
+    files : DerotatedFiles
+        The session's.
     statistics : path
         What ``derotate_movie`` learned about its frames.
-    angles, calibration : path
-        What the movie was derotated with.
-    mean, coverage : path
-        The images that ``derotate_movie`` wrote.
     session : str
         The session's name, which is also that of the folder in which ``suite2p/`` lies.
     config : mapping
@@ -61,8 +48,6 @@ def run(
         ``movie.plane``.
     folder : path
         The folder ``suite2p``.
-    channels, channel_means : path, optional
-        The folders in which ``derotate_movie`` put further channels and their mean images.
     planes : path, optional
         The folder in which ``derotate_planes`` put further planes.
     segments : path, optional
@@ -83,32 +68,20 @@ def run(
         If a file cannot be read, if the files do not belong together, or if the movie's values do
         not fit into 16 bits.
     """
+    has_channels = files.channels is not None
     places = {
         number: _PlaneFiles(
-            movie=place / "derotated.tif",
-            seen=place / "seen.npz",
+            derotated=DerotatedFiles.within(
+                place,
+                calibration=files.calibration,
+                **({} if has_channels else {"channels": None, "channel_means": None}),
+            ),
             statistics=place / "statistics.npz",
-            angles=place / "angles.npz",
-            mean=place / "images" / "mean.tif",
-            coverage=place / "images" / "coverage.tif",
-            channels=None if channels is None else place / "channels",
-            channel_means=None if channels is None else place / "images" / "channels",
         )
         for number, place in plane_folders(planes).items()
     }
     calibrating = config["movie"]["plane"] or 1
-    places[calibrating] = _PlaneFiles(
-        movie,
-        seen,
-        statistics,
-        angles,
-        mean,
-        coverage,
-        channels,
-        channel_means,
-        segments,
-        motion,
-    )
+    places[calibrating] = _PlaneFiles(files, statistics, segments, motion)
     numbers = sorted(places)
     bad_elsewhere: NDArray[np.bool_] | None = None
     # The first plane comes last: what lies beside the planes' folders is about all of them.
@@ -118,7 +91,6 @@ def run(
             index,
             numbers,
             bad_elsewhere,
-            calibration=calibration,
             session=session,
             config=config,
             folder=folder,
@@ -136,14 +108,8 @@ def run(
 class _PlaneFiles(NamedTuple):
     """What was written of one plane."""
 
-    movie: str | Path
-    seen: str | Path
+    derotated: DerotatedFiles
     statistics: str | Path
-    angles: str | Path
-    mean: str | Path
-    coverage: str | Path
-    channels: str | Path | None
-    channel_means: str | Path | None
     segments: str | Path | None = None
     """Of the plane that calibrates only: quality is measured there."""
     motion: str | Path | None = None
@@ -156,7 +122,6 @@ def _export_plane(
     numbers: list[int],
     bad_elsewhere: NDArray[np.bool_] | None,
     *,
-    calibration: str | Path,
     session: str,
     config: Mapping[str, Any],
     folder: str | Path,
@@ -165,17 +130,7 @@ def _export_plane(
     """Export one plane; also tell which of its frames are bad, those of later planes included."""
     export = config["export"]
     wanted = export["suite2p"]
-    with derotated_session(
-        movie=files.movie,
-        seen=files.seen,
-        angles=files.angles,
-        calibration=calibration,
-        mean=files.mean,
-        coverage=files.coverage,
-        config=config,
-        channels=files.channels,
-        channel_means=files.channel_means,
-    ) as opened:
+    with derotated_session(files.derotated, config) as opened:
         n_frames, height, width = opened.movie.shape
         facts = PlaneFacts(
             session=session,

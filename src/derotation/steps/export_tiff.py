@@ -5,23 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from derotation.export.tiff import export_tiff
-from derotation.steps.exporting import derotated_session
+from derotation.steps.exporting import DerotatedFiles, derotated_session
 
 __all__ = ["run"]
 
 
 def run(
     *,
-    movie: str | Path,
-    seen: str | Path,
-    angles: str | Path,
-    calibration: str | Path,
-    mean: str | Path,
-    coverage: str | Path,
+    files: DerotatedFiles,
     config: Mapping[str, Any],
     output: str | Path,
-    channels: str | Path | None = None,
-    channel_means: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> None:
     """Write the derotated movie, filled where nothing was seen, as 16-bit integers.
@@ -30,8 +23,10 @@ def run(
 
     Parameters
     ----------
-    movie, seen, angles, calibration, mean, coverage, config, channels, channel_means
-        As for :func:`derotation.steps.export_suite2p.run`.
+    files : DerotatedFiles
+        The session's.
+    config : mapping
+        As for :func:`derotation.steps.exporting.derotated_session`.
     output : path
         The TIFF, alone in its folder.
     frames_per_chunk : int, optional
@@ -43,17 +38,7 @@ def run(
         If a file cannot be read, if the files do not belong together, or if the movie's values do
         not fit into 16 bits.
     """
-    with derotated_session(
-        movie=movie,
-        seen=seen,
-        angles=angles,
-        calibration=calibration,
-        mean=mean,
-        coverage=coverage,
-        config=config,
-        channels=channels,
-        channel_means=channel_means,
-    ) as session:
+    with derotated_session(files, config) as session:
         export_tiff(
             session.frames,
             output,

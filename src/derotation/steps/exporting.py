@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tifffile
 
@@ -16,8 +16,26 @@ from derotation.io.seen import SeenPixels
 from derotation.signals.angles import Angles
 from derotation.steps.channels import ChannelFiles, channel_files, in_export_order
 from derotation.steps.inputs import angles_as_used
+from derotation.steps.outputs import Outputs
 
-__all__ = ["Derotated", "derotated_session"]
+__all__ = ["Derotated", "DerotatedFiles", "derotated_session"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerotatedFiles(Outputs):
+    """The files of a derotated movie, and what it was derotated with."""
+
+    movie: Annotated[Path, "derotated.tif"]
+    seen: Annotated[Path, "seen.npz"]
+    """Which of its pixels were seen."""
+    angles: Annotated[Path, "angles.npz"]
+    calibration: Annotated[Path, "calibration.json"]
+    mean: Annotated[Path, "images/mean.tif"]
+    coverage: Annotated[Path, "images/coverage.tif"]
+    channels: Annotated[Path | None, "channels"] = None
+    """The folder in which ``derotate_movie`` put further channels, if there are any."""
+    channel_means: Annotated[Path | None, "images/channels"] = None
+    """That of their mean images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,35 +58,16 @@ class Derotated:
 
 
 @contextmanager
-def derotated_session(
-    *,
-    movie: str | Path,
-    seen: str | Path,
-    angles: str | Path,
-    calibration: str | Path,
-    mean: str | Path,
-    coverage: str | Path,
-    config: Mapping[str, Any],
-    channels: str | Path | None = None,
-    channel_means: str | Path | None = None,
-) -> Iterator[Derotated]:
+def derotated_session(files: DerotatedFiles, config: Mapping[str, Any]) -> Iterator[Derotated]:
     """Open a derotated movie with what tells which of its pixels were seen.
 
     Parameters
     ----------
-    movie : path
-        ``derotated.tif``.
-    seen : path
-        Which of its pixels were seen.
-    angles, calibration : path
-        What it was derotated with.
-    mean, coverage : path
-        The images that ``derotate_movie`` wrote.
+    files : DerotatedFiles
+        Those of the session, or of one of its planes.
     config : mapping
         The configuration; the keys ``export.fill``, ``export.scale``,
         ``export.functional_channel`` and ``movie.channel`` are read.
-    channels, channel_means : path, optional
-        The folders in which ``derotate_movie`` put further channels and their mean images.
 
     Yields
     ------
@@ -84,22 +83,23 @@ def derotated_session(
     """
     export = config["export"]
     chosen = in_export_order(
-        ChannelFiles(number=config["movie"]["channel"], movie=Path(movie), mean=Path(mean)),
-        channel_files(channels, channel_means),
+        ChannelFiles(number=config["movie"]["channel"], movie=files.movie, mean=files.mean),
+        channel_files(files.channels, files.channel_means),
         export["functional_channel"],
     )
-    lines = angles_as_used(Angles.load(angles), Calibration.load(calibration))
+    lines = angles_as_used(Angles.load(files.angles), Calibration.load(files.calibration))
     with ExitStack() as stack:
-        pixels = stack.enter_context(SeenPixels(seen))
-        often = tifffile.imread(coverage)
+        pixels = stack.enter_context(SeenPixels(files.seen))
+        often = tifffile.imread(files.coverage)
         movies, fills = [], []
         for channel in chosen:
             opened = stack.enter_context(open_movie(channel.movie, n_planes=1, n_channels=1))
             if not opened.shape == pixels.shape == (*lines.line_angles.shape, opened.shape[2]):
                 msg = (
-                    f"{channel.movie} has the shape {opened.shape}, but {seen} {pixels.shape} "
-                    f"(frames, height, width), and {angles} {lines.line_angles.shape} (frames, "
-                    "lines); remove the movie to have derotate_movie make it again"
+                    f"{channel.movie} has the shape {opened.shape}, but {files.seen} "
+                    f"{pixels.shape} (frames, height, width), and {files.angles} "
+                    f"{lines.line_angles.shape} (frames, lines); remove the movie to have "
+                    "derotate_movie make it again"
                 )
                 raise MovieError(msg)
             movies.append(opened)

@@ -5,41 +5,35 @@ Mean images by angle are summed up, and each frame is compared with the sample a
 """
 
 import itertools
-import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.images.offset import lit_frames
-from derotation.images.sample import reference_frames, spread
+from derotation.images.choosing import spread
 from derotation.io.movie import Movie
-from derotation.light.gain import evenly_lit
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.degrees import wrapped
+from derotation.numerics.means import mean_of_known
 from derotation.signals.angles import Angles
 from derotation.signals.segments import Segments
+from derotation.streaming.rest import average_rest
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["Collector"]
-
-logger = logging.getLogger(__name__)
 
 # Mean images are made of frames whose angle lies nearest to the same multiple of this (degrees):
 # the first of these steps whose sums take no more memory than the most allowed (bytes).
 ANGLE_STEPS = (15.0, 30.0, 45.0)
 MAX_SUMS_BYTES = 400e6
-# Frames at rest that are read before the others, and how much memory they may take.
-MAX_REST_FRAMES = 60
-REST_AT_ONCE = 8
-# Turned frames that are kept as they were recorded.
+# Turned frames that are kept as they were recorded, and how much memory they may take (bytes).
 N_KEPT = 60
+MAX_BYTES = 64e6
 # Pictures of segments are at least so many pixels high and wide, if the movie is.
 SEGMENT_SIZE = 128
 # Pixels that have the highest value in this part of the frames are often that bright.
 OFTEN = 0.1
-MAX_BYTES = 64e6
 # Turns of less than this many degrees do not tell much (see derotation.images.registration).
 MIN_TURN = 11.5
 
@@ -77,9 +71,8 @@ class Collector:
         assert isinstance(angles, Angles)
         n_frames, *shape = movie.shape
         self._mask, self._offset, self._threads = mask, offset, threads
-        self._bidirectional = line_maps.timing.bidirectional
         self._bins = _Bins(angles, _angle_step(movie.shape))
-        self._at_rest = _average_rest(movie, line_maps, gain, offset, threads)
+        self._at_rest = average_rest(movie, line_maps, gain, offset, threads)
         rest = np.where(mask, self._at_rest.derotated, np.nan)
         self._rest = rest
         segments = Segments.of(angles)
@@ -175,7 +168,6 @@ class Collector:
             often_highest=float(np.mean(self._highest.count >= OFTEN * len(derotated.sums))),
             told_frame_rate=self._told_frame_rate,
             offset=float(self._offset),
-            bidirectional=self._bidirectional,
         )
 
 
@@ -277,9 +269,7 @@ class _Sums:
     def mean(self, bins: list[int] | slice) -> NDArray[np.float64]:
         """Give the mean image of the frames of some bins; NaN where no frame saw a pixel."""
         total, count = self.total[bins].sum(axis=0), self.count[bins].sum(axis=0)
-        mean = np.full(total.shape, np.nan)
-        np.divide(total, count, out=mean, where=count > 0)
-        return np.asarray(mean)
+        return mean_of_known(total, count)
 
     def means(self, bins: list[int]) -> NDArray[np.float32]:
         """Give the mean image of each of some bins, shape (bin, y, x)."""
@@ -326,74 +316,6 @@ class _Highest:
             self.count[:] = 0
         if highest == self.value:
             self.count += np.count_nonzero(frames == highest, axis=0)
-
-
-class _Rest(NamedTuple):
-    """The mean of frames at rest; NaN where none saw a pixel."""
-
-    raw: NDArray[np.float64]
-    """As recorded, (y, x)."""
-    own: NDArray[np.float64]
-    """Derotated within the session's own field of view; what none saw is as recorded."""
-    derotated: NDArray[np.float64]
-    """As the derotated movie shows it."""
-    n_frames: int
-
-
-def _average_rest(
-    movie: Movie,
-    line_maps: LineMaps,
-    gain: NDArray[np.float32] | None,
-    offset: float,
-    threads: int,
-) -> _Rest:
-    """Average frames at rest, but for dark ones; NaN if there are none."""
-    numbers = reference_frames(line_maps.angles)
-    if not len(numbers):
-        logger.warning("No frame has known angles: there is nothing to compare with")
-        nothing = np.full(movie.shape[1:], np.nan)
-        return _Rest(nothing, nothing, nothing, 0)
-    frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
-    n = min(len(numbers), MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1))
-    chosen = np.unique(numbers[np.linspace(0, len(numbers) - 1, n).round().astype(int)])
-    frames = movie.read(chosen)
-    known = np.isfinite(frames)
-    brightness: NDArray[np.float64] = np.mean(frames, axis=(1, 2), dtype=np.float64, where=known)
-    lit = lit_frames(np.asarray(brightness - offset))
-    if not lit.any():
-        lit[:] = True
-    frames, chosen = frames[lit], chosen[lit]
-    total, count = (
-        np.sum(frames, axis=0, dtype=np.float64, where=known[lit]),
-        known[lit].sum(axis=0),
-    )
-    raw = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    within = line_maps.without_movement()
-    own = _mean_derotated(frames, chosen, within, threads)
-    own = np.where(np.isfinite(own), own, raw)
-    if gain is None and line_maps.movement is None:
-        return _Rest(raw, own, own, len(chosen))
-    even = frames if gain is None else evenly_lit(frames, gain, offset)
-    return _Rest(raw, own, _mean_derotated(even, chosen, line_maps, threads), len(chosen))
-
-
-def _mean_derotated(
-    frames: NDArray[Any], numbers: NDArray[np.int64], line_maps: LineMaps, threads: int
-) -> NDArray[np.float64]:
-    """Average derotated frames over those that saw a pixel; NaN where none did."""
-    total, count = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:], np.int64)
-    for first in range(0, len(frames), REST_AT_ONCE):
-        part = slice(first, first + REST_AT_ONCE)
-        found = line_maps.derotate(
-            frames[part], numbers[part], dtype=np.float32, threads=threads, keep_seen=True
-        )
-        assert found.seen is not None
-        known = found.seen & np.isfinite(found.frames)
-        total += np.sum(found.frames, axis=0, dtype=np.float64, where=known)
-        count += known.sum(axis=0)
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean
 
 
 def _told_frame_rate(movie: Movie) -> float:

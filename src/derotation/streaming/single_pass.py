@@ -1,11 +1,9 @@
 """Derotate a whole movie, chunk by chunk, in memory that does not grow with its length."""
 
-import contextlib
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,38 +13,27 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError, MovieError
 from derotation.images.offset import estimate_pmt_offset
 from derotation.io.movie import Movie
-from derotation.io.seen import SeenWriter
-from derotation.io.tiff_writer import TiffStackWriter
-from derotation.light.gain import evenly_lit
 from derotation.maps import transforms
 from derotation.maps.discs import disc
 from derotation.maps.line_maps import Displaced, LineAngles, LineMaps
-from derotation.maps.resample import derotate_frames
+from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
+from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
+from derotation.streaming.blocks import Block, derotated_blocks, read_together, writing
+from derotation.streaming.channels import FurtherChannel, FurtherMeans, Light
 from derotation.streaming.collector import Collector
 from derotation.streaming.statistics import Statistics
 
-__all__ = ["DerotationResult", "FurtherChannel", "derotate_movie"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["DerotationResult", "derotate_movie"]
 
 # Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
 # read and written meanwhile, about 8 times as much is held.
 CHUNK_BYTES = 16e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12
-
-
-class FurtherChannel(NamedTuple):
-    """A channel that is derotated beside the one that calibrates."""
-
-    movie: Movie
-    """Its frames, as many as those of the other channel and of the same size and type."""
-    output: str | os.PathLike[str] | None
-    """The TIFF to be written, whole or not at all; None to compute only its mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,25 +68,6 @@ class DerotationResult:
     """Number of the channel that all this is about."""
     further_means: dict[int, NDArray[np.float32]]
     """The same as `mean` for each further channel, by its number."""
-
-
-class _Block(NamedTuple):
-    """Consecutive frames, the first of them numbered start."""
-
-    start: int
-    raw: NDArray[Any]
-    derotated: NDArray[Any]
-    seen: NDArray[np.bool_]
-    further: list[tuple[NDArray[Any], NDArray[np.bool_]]]
-    """The derotated frames of each further channel, and their pixels that hold something."""
-
-    def copies_of(self, numbers: NDArray[np.int64]) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
-        """Copy those of some frames that are among these, as recorded and derotated."""
-        places = numbers - self.start
-        return {
-            self.start + k: (self.raw[k].copy(), self.derotated[k].copy())
-            for k in places[(places >= 0) & (places < len(self.raw))].tolist()
-        }
 
 
 def derotate_movie(
@@ -183,12 +151,11 @@ def derotate_movie(
     n_frames, height, width = movie.shape
     kind = np.dtype(settings["dtype"] or movie.dtype)
     dark = estimate_pmt_offset(movie)
-    first = _Light(gain, offset, _blank(settings["blank"], dark, "Pixels"))
-    others = [_light_of(channel.movie, gain, settings["blank"]) for channel in further]
+    first = Light.of_first(gain, offset, settings["blank"], dark)
+    others = [Light.of_further(channel.movie, gain, settings["blank"]) for channel in further]
     mask = _mask((height, width), calibration, line_maps, settings["mask_diameter"])
-    examples = _choose_examples(line_maps.angles)
 
-    kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+    examples = _Examples(line_maps.angles)
     collector = Collector(
         movie,
         line_maps,
@@ -197,12 +164,12 @@ def derotate_movie(
         gain=gain,
         threads=threads,
     )
-    means = [_Mean((height, width)) for _ in further]
+    means = FurtherMeans(further, (height, width))
     movies = [movie, *(channel.movie for channel in further)]
     frame_bytes = height * width * movie.dtype.itemsize * len(movies)
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
-    blocks = _derotated(
-        ahead(_together(movies, per_chunk)),
+    blocks = derotated_blocks(
+        ahead(read_together(movies, per_chunk)),
         line_maps,
         [first, *others],
         mask,
@@ -212,123 +179,26 @@ def derotate_movie(
     )
     outputs = [output, *(channel.output for channel in further)]
     with (
-        _writing(outputs, seen_output, movie, kind, angles.frame_rate) as write,
+        writing(outputs, seen_output, movie, kind, angles.frame_rate) as write,
         tqdm(total=n_frames, desc="derotate", unit="frame", disable=None) as bar,
     ):
         # A block is read, one derotated and one written at the same time.
         for block in ahead(blocks):
             write(block)
             collector.add(block.start, block.raw, block.derotated, block.seen)
-            for mean, (frames, seen) in zip(means, block.further, strict=True):
-                mean.add(frames, seen)
-            kept |= block.copies_of(examples)
+            means.add(block.further)
+            examples.add(block)
             bar.update(len(block.raw))
-    further_means = {
-        channel.movie.channel: mean.image(light.blank)
-        for channel, light, mean in zip(further, others, means, strict=True)
-    }
     result = _result(
-        collector, examples, kept, float(first.blank), settings["blank"] is None, movie.channel,
-        further_means,
-    )  # fmt: skip
-    _warn_of_gaps(further, means, round(float(result.statistics.coverage.sum() * mask.sum())))
+        collector,
+        examples,
+        blank=float(first.blank),
+        blank_estimated=settings["blank"] is None,
+        channel=movie.channel,
+        further_means=means.images(others),
+    )
+    means.warn_of_gaps(round(float(result.coverage.sum() * mask.sum())))
     return result
-
-
-class _Mean:
-    """The mean of frames of which not all pixels are known."""
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._total, self.count = np.zeros(shape), np.zeros(shape, np.int64)
-
-    def add(self, frames: NDArray[Any], seen: NDArray[np.bool_]) -> None:
-        """Add frames (n, y, x) where they hold something."""
-        for frame, there in zip(frames, seen, strict=True):
-            np.add(self._total, frame, out=self._total, where=there)
-            self.count += there
-
-    def image(self, blank: float) -> NDArray[np.float32]:
-        """Give the mean (y, x); blank where no frame holds anything."""
-        image = np.full(self.count.shape, blank)
-        np.divide(self._total, self.count, out=image, where=self.count > 0)
-        return image.astype(np.float32)
-
-
-def _warn_of_gaps(further: Sequence[FurtherChannel], means: Sequence[_Mean], n_seen: int) -> None:
-    """Say where a further channel holds nothing although the first does: seen.npz tells one."""
-    for channel, mean in zip(further, means, strict=True):
-        missing = n_seen - int(mean.count.sum())
-        if missing > 0:
-            logger.warning(
-                "Channel %d was not recorded (NaN) in %d of the %d pixels that the calibrating "
-                "channel saw; they are blank in its movie, and its mean leaves them out, but "
-                "seen.npz counts them as seen",
-                channel.movie.channel, missing, n_seen,
-            )  # fmt: skip
-
-
-class _Light(NamedTuple):
-    """What a channel's gray values mean."""
-
-    gain: NDArray[np.float32] | None
-    offset: float
-    blank: float
-
-    def even(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """Make up for uneven illumination."""
-        return raw if self.gain is None else evenly_lit(raw, self.gain, self.offset)
-
-
-def _light_of(movie: Movie, gain: NDArray[np.float32] | None, blank: float | None) -> _Light:
-    """Tell a further channel's own level without light."""
-    dark = estimate_pmt_offset(movie)
-    return _Light(gain, dark, _blank(blank, dark, f"In channel {movie.channel}, pixels"))
-
-
-def _blank(given: float | None, dark: float, which: str) -> float:
-    if given is None:
-        logger.info("%s that no line saw get %g, the level of the darkest pixels", which, dark)
-    return dark if given is None else given
-
-
-def _together(
-    movies: Sequence[Movie], frames_per_chunk: int
-) -> Iterator[tuple[int, list[NDArray[Any]]]]:
-    """Read the same frames of several channels, chunk by chunk."""
-    for chunks in zip(*(movie.chunks(frames_per_chunk) for movie in movies), strict=True):
-        yield chunks[0][0], [frames for _, frames in chunks]
-
-
-def _derotated(
-    blocks: Iterator[tuple[int, list[NDArray[Any]]]],
-    line_maps: LineMaps,
-    lights: Sequence[_Light],
-    mask: NDArray[np.bool_],
-    **how: Any,
-) -> Iterator[_Block]:
-    """Derotate blocks of frames of all channels, and blank what lies outside the mask.
-
-    What a line saw it saw in all channels, so that only the first one is asked; but floats may be
-    NaN in one channel alone.
-    """
-    for start, channels in blocks:
-        maps = line_maps(slice(start, start + len(channels[0])))
-        done: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []
-        for raw, light in zip(channels, lights, strict=True):
-            derotated = derotate_frames(
-                light.even(raw),
-                maps,
-                timing=line_maps.timing,
-                blank=light.blank,
-                keep_seen=not done or raw.dtype.kind == "f",
-                **how,
-            )
-            seen = done[0][1] if derotated.seen is None else derotated.seen
-            if not mask.all():
-                derotated.frames[:, ~mask] = light.blank
-                seen[:, ~mask] = False
-            done.append((derotated.frames, seen))
-        yield _Block(start, channels[0], *done[0], done[1:])
 
 
 def _mask(
@@ -353,45 +223,6 @@ def _mask(
     return mask
 
 
-@contextlib.contextmanager
-def _writing(
-    outputs: Sequence[str | os.PathLike[str] | None],
-    seen_output: str | os.PathLike[str] | None,
-    movie: Movie,
-    kind: np.dtype[Any],
-    frame_rate: float,
-) -> Iterator[Callable[[_Block], None]]:
-    """Open what is to be written, a TIFF for each channel; gives what writes a block."""
-    with contextlib.ExitStack() as stack:
-        tiffs = [
-            None
-            if output is None
-            else stack.enter_context(
-                TiffStackWriter(
-                    output,
-                    movie.shape,
-                    kind,
-                    frame_interval_s=1 / frame_rate,
-                    pixel_size_um=movie.metadata.pixel_size_um,
-                )
-            )
-            for output in outputs
-        ]
-        masks = None
-        if seen_output is not None:
-            masks = stack.enter_context(SeenWriter(seen_output, movie.shape))
-
-        def write(block: _Block) -> None:
-            further = [frames for frames, _ in block.further]
-            for tiff, frames in zip(tiffs, [block.derotated, *further], strict=True):
-                if tiff is not None:
-                    tiff.write(frames)
-            if masks is not None:
-                masks.write(block.seen)
-
-        yield write
-
-
 def _check_alike(movie: Movie, other: Movie) -> None:
     """Refuse a further channel that was not recorded together with the first."""
     if (movie.shape, movie.dtype) != (other.shape, other.dtype):
@@ -406,39 +237,45 @@ def _check_alike(movie: Movie, other: Movie) -> None:
 def _check_together(
     movie: Movie, angles: Angles, calibration: Calibration, gain: NDArray[np.float32] | None
 ) -> None:
-    n_frames, height, width = movie.shape
+    _, height, width = movie.shape
     if gain is not None and gain.shape != (height, width):
         msg = (
             f"the gain has the shape {gain.shape}, but {movie.paths[0]} has frames of "
             f"{(height, width)} (height, width); estimate the illumination from this movie again"
         )
         raise InputError(msg)
-    if angles.line_angles.shape != (n_frames, height):
-        found_frames, found_lines = angles.line_angles.shape
-        msg = (
-            f"{movie.paths[0]}: the movie has {n_frames} frames of {height} lines, but there are "
-            f"angles for {found_frames} frames of {found_lines} lines; parse the signals again "
-            "with this movie"
-        )
-        raise MovieError(msg)
+    check_lines(angles, movie.shape, str(movie.paths[0]))
     calibration.check_shape(movie.shape, str(movie.paths[0]))
 
 
-def _choose_examples(angles: LineAngles) -> NDArray[np.int64]:
-    """Choose frames at rest and turning, spread over the angles; sorted by frame number."""
-    middle = np.nan_to_num(angles.middle)
-    turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
-    resting = np.setdiff1d(np.arange(len(middle)), turning)
-    order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]
-    n = min(len(order), N_EXAMPLES - 1)
-    chosen = order[np.linspace(0, len(order) - 1, n).round().astype(int)] if n else order
-    return np.unique(np.concatenate([resting[:1], chosen])).astype(np.int64)
+class _Examples:
+    """Some frames at rest and turning, spread over the angles, kept as they pass by."""
+
+    def __init__(self, angles: LineAngles) -> None:
+        middle = np.nan_to_num(angles.middle)
+        turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
+        resting = np.setdiff1d(np.arange(len(middle)), turning)
+        order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]
+        chosen = thinned(order, N_EXAMPLES - 1)
+        self.numbers = np.unique(np.concatenate([resting[:1], chosen])).astype(np.int64)
+        self._kept: list[tuple[NDArray[Any], NDArray[Any]]] = []
+
+    def add(self, block: Block) -> None:
+        """Copy those that are among these frames, as recorded and derotated."""
+        places = self.numbers - block.start
+        for k in places[(places >= 0) & (places < len(block.raw))]:
+            self._kept.append((block.raw[k].copy(), block.derotated[k].copy()))
+
+    def frames(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Give them as recorded, and derotated, (n, y, x) each."""
+        raw, derotated = zip(*self._kept, strict=True)
+        return np.stack(raw), np.stack(derotated)
 
 
 def _result(
     collector: Collector,
-    examples: NDArray[np.int64],
-    kept: Mapping[int, tuple[NDArray[Any], NDArray[Any]]],
+    examples: _Examples,
+    *,
     blank: float,
     blank_estimated: bool,
     channel: int,
@@ -446,6 +283,7 @@ def _result(
 ) -> DerotationResult:
     """Put together what is returned; pixels that were never seen get the blank value."""
     statistics = collector.result()
+    raw_examples, derotated_examples = examples.frames()
 
     def filled(image: NDArray[Any]) -> NDArray[np.float32]:
         return np.where(np.isnan(image), blank, image).astype(np.float32)
@@ -459,9 +297,9 @@ def _result(
         seen=collector.seen().astype(np.float32),
         blank=blank,
         blank_estimated=blank_estimated,
-        examples=examples,
-        raw_examples=np.stack([kept[int(frame)][0] for frame in examples]),
-        derotated_examples=np.stack([kept[int(frame)][1] for frame in examples]),
+        examples=examples.numbers,
+        raw_examples=raw_examples,
+        derotated_examples=derotated_examples,
         statistics=statistics,
         channel=channel,
         further_means=further_means,

@@ -18,7 +18,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,8 +78,6 @@ class Statistics:
     """Frames per second as the movie's files say, Hz; NaN if they do not."""
     offset: float
     """What the detector gives without light, gray values."""
-    bidirectional: bool
-    """Whether every second line was scanned from right to left."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as an uncompressed `.npz`."""
@@ -98,7 +96,7 @@ class Statistics:
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
         for item in fields(cls):
-            if item.type in (int, float, bool):
+            if item.type in (int, float):
                 values[item.name] = values[item.name].item()
         return cls(**values)
 

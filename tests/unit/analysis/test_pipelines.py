@@ -15,6 +15,7 @@ import yaml
 from derotation.analysis import pipeline_settings
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
+from derotation.analysis.pipeline_settings import in_keys_here
 from derotation.analysis.run_log import run_log
 from derotation.calibration import Calibration
 from derotation.errors import CenterError, ConfigError, SignalError
@@ -589,6 +590,25 @@ def test_logging_is_left_as_it_was(tmp_path, caplog):
     assert "for the file" in text
     assert "for everybody" in text
     assert "KeyError: 'the end'" in text
+
+
+def test_what_is_logged_names_the_keys_of_this_configuration(tmp_path, caplog):
+    with run_log(tmp_path / "run.log", said=in_keys_here):
+        logging.getLogger("derotation.x").warning(
+            "%s is 1; see angles.direction_signs.", "center.fixed"
+        )
+        logging.getLogger("derotation.x").warning("Flip angles.direction_sign.")
+    text = (tmp_path / "run.log").read_text()
+    assert "biased_center (with center_method: fixed) is 1; see angles.direction_signs." in text
+    assert caplog.messages[1] == "Flip direction_sign."
+
+
+def test_plots_that_nobody_wants_leave_the_pipeline_as_it_was(full_files, tmp_path):
+    pipeline = FullPipeline(lab_config(full_files, tmp_path, debugging_plots=False))
+    before = pipeline._plots
+    with pipeline._plots_if_wanted():
+        assert pipeline._plots != before
+    assert pipeline._plots == before
 
 
 def test_a_user_who_wants_more_sees_more(tmp_path, caplog):

@@ -101,7 +101,7 @@ WIRING = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(WIRING, WIRING)
 def test_a_rig_is_what_a_cohort_of_it_alone_would_be(base, rig):
     base.setdefault("signals", {}).setdefault("sampling_rate", 3)

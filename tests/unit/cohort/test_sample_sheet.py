@@ -270,9 +270,7 @@ def test_an_existing_movie_may_be_called_as_one_likes(name):
 
 # Whatever a person may type into one line of a cell.
 CONTENT = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=["Cs"]))
-REPEATED = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+REPEATED = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def full_row(name, calibration="", mouse=""):

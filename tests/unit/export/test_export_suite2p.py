@@ -364,7 +364,7 @@ def slow_rectangle(inside):
     return best
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(1, 7), st.floats(0, 1), st.integers(0, 2**16))
 def test_largest_rectangle_of_any_mask(height, width, fraction, seed):
     inside = np.random.default_rng(seed).random((height, width)) < fraction

@@ -2,13 +2,9 @@ import numpy as np
 import pytest
 
 from derotation.errors import InputError
-from derotation.images.blobs import (
-    MAX_BLOBS,
-    BlobDetection,
-    Blobs,
-    cluster_blobs,
-    detect_blobs,
-)
+from derotation.images.blob_detection import MAX_BLOBS, Blobs, detect_blobs
+from derotation.images.blob_tracks import cluster_blobs
+from derotation.images.blobs import BlobDetection
 from derotation.images.ellipses import fit_shared_ellipses
 from derotation.images.mean_images import mean_images_at_rest
 from derotation.simulate import plan_recording

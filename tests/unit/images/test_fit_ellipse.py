@@ -43,7 +43,7 @@ def as_tracks(positions, angles=ANGLES, found=None):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     a=st.floats(20, 80), ratio=st.floats(0.5, 0.97), theta=st.floats(0, 3.1),
     x=st.floats(0, 200), y=st.floats(0, 200),

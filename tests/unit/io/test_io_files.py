@@ -173,7 +173,7 @@ def test_natural_sort_takes_numbers_as_numbers():
     assert natural_sort(given_order) == [Path(name) for name in expected]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 10**12), unique=True, max_size=20))
 def test_natural_sort_agrees_with_sorted_numbers(numbers):
     paths = [f"folder 3/scan-{number} (a).tif" for number in numbers]

@@ -114,7 +114,8 @@ def test_files_missing_from_a_prairie_folder_are_said(tmp_path):
         open_movie(path)
 
 
-def test_pages_of_one_file_by_prairie_view(tmp_path):
+@pytest.mark.parametrize("n_first", [5, 2])
+def test_pages_of_one_file_by_prairie_view(tmp_path, n_first):
     """Newer versions may write several pages per file; older ones other words for the settings."""
     import tifffile
 
@@ -123,15 +124,18 @@ def test_pages_of_one_file_by_prairie_view(tmp_path):
     folder.mkdir()
     tifffile.imwrite(folder / "a_000001.ome.tif", data[:3], photometric="minisblack", metadata=None)
     tifffile.imwrite(folder / "a_000002.ome.tif", data[3:], photometric="minisblack", metadata=None)
-    frames = "".join(
+    frames = [
         f'<Frame><File channel="2" page="{i % 3 + 1}" filename="a_{i // 3 + 1:06d}.ome.tif"/>'
         '<PVStateShard><Key key="framePeriod" value="0.1"/>'
         '<Key key="micronsPerPixel_XAxis" value="0.8"/></PVStateShard></Frame>'
         for i in range(5)
+    ]
+    # The second cycle goes on where the first one ended.
+    cycles = "".join(
+        f'<Sequence type="TSeries Timed Element">{"".join(frames[part])}</Sequence>'
+        for part in (slice(0, n_first), slice(n_first, None))
     )
-    (folder / "rec.xml").write_text(
-        f'<PVScan version="4.3"><Sequence type="TSeries Timed Element">{frames}</Sequence></PVScan>'
-    )
+    (folder / "rec.xml").write_text(f'<PVScan version="4.3">{cycles}</PVScan>')
     with open_movie(folder) as movie:
         np.testing.assert_array_equal(everything(movie), data)
         assert movie.channel == 2
@@ -163,6 +167,24 @@ def test_descriptions_that_are_wrong(tmp_path, kind, file, pattern, replacement,
     (path / file).write_text(changed)
     with pytest.raises(MovieError, match=message):
         open_movie(path)
+
+
+def test_frames_while_a_fast_stage_flies_back_are_left_out(tmp_path):
+    """Two of five frames of each volume in the .raw: no plane, though the clock counts them."""
+    path, data = written(tmp_path, "thor_raw", replace(PLAN, n_planes=3))
+    text = (path / "Experiment.xml").read_text()
+    changed = text.replace('flybackFrames="0"', 'flybackFrames="2"')
+    changed = changed.replace(' frames="15"', ' frames="25"')
+    assert changed != text
+    (path / "Experiment.xml").write_text(changed)
+    flyback = np.full((5, 2, *PLAN.shape), 7, np.uint16)
+    (raw,) = path.glob("*.raw")
+    raw.write_bytes(np.concatenate([data[:, :, 0], flyback], axis=1).tobytes())
+    for plane in range(3):
+        with open_movie(path, plane=plane + 1) as movie:
+            np.testing.assert_array_equal(everything(movie), data[:, plane, 0])
+            np.testing.assert_array_equal(movie.clock_index, 5 * np.arange(5) + plane)
+            assert movie.n_planes == 3
 
 
 @pytest.mark.parametrize("kind", ["thor_raw", "scanbox"])

@@ -125,7 +125,6 @@ def test_pages_written_one_by_one(write_pages):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -14,7 +14,7 @@ masks = st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 20)).fla
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(masks, st.integers(1, 50), st.data())
 def test_any_frames_of_any_masks_come_back(tmp_path_factory, seen, chunk, data):
     path = tmp_path_factory.mktemp("seen") / "seen.npz"

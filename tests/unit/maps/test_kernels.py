@@ -14,7 +14,7 @@ from reference import (
     place_frame_slow,
 )
 
-SMALL = settings(max_examples=25, deadline=None)
+SMALL = settings(max_examples=25)
 HOW = st.sampled_from(["linear", "quadratic", "cubic"])
 SHAPES = st.tuples(st.integers(2, 24), st.integers(2, 18))
 

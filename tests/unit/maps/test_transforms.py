@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derotation.maps import transforms
@@ -33,7 +33,6 @@ def test_whole_turns_are_exactly_the_identity(angle, tilt):
     np.testing.assert_array_equal(maps[0], [[1, 0, 0], [0, 1, 0]])
 
 
-@settings(deadline=None)
 @given(ANGLES, COORDINATES, COORDINATES)
 def test_turning_there_and_back(angle, x, y):
     there = transforms.line_maps(angle, (5.0, 8.0))
@@ -43,7 +42,6 @@ def test_turning_there_and_back(angle, x, y):
     np.testing.assert_allclose(transforms.apply(both, (x, y)), (x, y), atol=1e-9)
 
 
-@settings(deadline=None)
 @given(ANGLES, ANGLES, COORDINATES, COORDINATES)
 def test_composed_maps_equal_maps_in_turn(first, second, x, y):
     inner = transforms.line_maps(first, (5.0, 8.0), 20.0, 30.0)

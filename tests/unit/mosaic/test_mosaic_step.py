@@ -45,7 +45,9 @@ def inputs(folder, cut, sizes=(2.0, 2.0, 2.0, 2.0)):
     }  # fmt: skip
     return {
         "group": "w", "sessions": sessions, "means": means, "coverages": coverages,
-        "config": CONFIG, **{name: folder / "out" / file for name, file in outputs.items()},
+        "config": CONFIG, "outputs": build_mosaic.Outputs.of(
+            **{name: folder / "out" / file for name, file in outputs.items()}
+        ),
     }  # fmt: skip
 
 
@@ -57,19 +59,19 @@ def cut():
 def test_the_files_of_a_mosaic(cut, tmp_path):
     arguments = inputs(tmp_path, cut)
     result = build_mosaic.run(**arguments)
-    with tifffile.TiffFile(arguments["image"]) as tif:
+    with tifffile.TiffFile(arguments["outputs"].image) as tif:
         assert tif.is_ome
         assert 'PhysicalSizeX="2.0"' in tif.ome_metadata
         image = tif.asarray()
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, result.mosaic.image)
-    labels = tifffile.imread(arguments["labels"])
+    labels = tifffile.imread(arguments["outputs"].labels)
     assert labels.dtype == np.uint16
     assert labels.shape == image.shape
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4}
     assert ((labels > 0) == np.isfinite(image)).all()
 
-    with arguments["table"].open() as stream:
+    with arguments["outputs"].table.open() as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     assert [row["session"] for row in rows] == ["s0", "s1", "s2", "s3"]
     places = np.array([(float(row["y_px"]), float(row["x_px"])) for row in rows])
@@ -80,7 +82,7 @@ def test_the_files_of_a_mosaic(cut, tmp_path):
         middle = labels[round(y) + SIDE // 2, round(x) + SIDE // 2]
         assert middle == int(row["label"])
 
-    summary = json.loads(arguments["summary"].read_text())
+    summary = json.loads(arguments["outputs"].summary.read_text())
     assert summary["kind"] == "derotation mosaic"
     assert summary["pixel_size_um"] == 2
     assert summary["shape"] == list(image.shape)
@@ -88,8 +90,8 @@ def test_the_files_of_a_mosaic(cut, tmp_path):
     assert summary["stage"]["determined"] == "angles and scales"
     assert len(summary["overlaps"]) == 4
     assert all(overlap["used"] for overlap in summary["overlaps"])
-    for name in ("plot", "overlaps_plot"):
-        assert arguments[name].stat().st_size > 20_000
+    for plot in (arguments["outputs"].plot, arguments["outputs"].overlaps_plot):
+        assert plot.stat().st_size > 20_000
 
 
 def test_positions_of_the_metadata(cut, tmp_path, caplog):

@@ -90,7 +90,12 @@ def test_sample_moved(recording, tmp_path):
     assert "px further right and up" in quality.advice[0]
     dx, dy = map(float, re.search(r"lies ([\d.]+), ([\d.]+) px", quality.advice[0]).groups())
     assert [dx, dy] == pytest.approx([8, 6], abs=0.4)
-    assert "the sample or the objective moved between" in quality.advice[0]
+    after = int(re.search(r"from rest (\d) on", quality.advice[0])[1])
+    told = re.search(r"the objective moved between ([\d.]+) and ([\d.]+) s", quality.advice[0])
+    since, until = map(float, told.groups())
+    angles = angles_of(recording)
+    assert since < (angles.frame_start[at] - angles.frame_start[0]) / angles.sampling_rate < until
+    assert until == pytest.approx(quality.along.start_s[quality.along.rests[after - 1]], abs=0.06)
     assert quality["sample_moved_px"].value == pytest.approx(10, abs=0.3)
     assert quality["sample_moved_px"].flag == "bad"
     assert len(quality.advice) == 1

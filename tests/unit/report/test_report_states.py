@@ -2,7 +2,7 @@
 
 import pytest
 
-from derotation.report.states import RunJobs, session_states
+from derotation.report.states import MOSAIC_STEP, STEPS, RunJobs, session_states
 
 
 @pytest.fixture
@@ -99,3 +99,14 @@ def test_a_session_that_waits_for_a_failed_one_names_it(folder):
     found = states(c=["b"])
     assert found["c"].status == "missing"
     assert found["c"].reason == "it needs b, which failed in estimate_plane"
+
+
+def test_the_steps_are_those_of_the_workflow(pytestconfig):
+    rules = (pytestconfig.rootpath / "workflow/rules").glob("*.smk")
+    names = {
+        line.removeprefix("rule ").rstrip(":\n")
+        for path in rules
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("rule ")
+    }
+    assert set(STEPS) | {MOSAIC_STEP, "report"} == names - {"all"}

@@ -183,7 +183,7 @@ def test_an_encoder_of_which_both_channels_are_one_is_refused():
 
 
 @given(st.lists(st.sampled_from([-1, 1]), min_size=2, max_size=80), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counting_follows_any_walk(steps, first):
     """Against a walk over the states, five samples each."""
     counts = first + np.concatenate([[0], np.cumsum(steps)])
@@ -442,7 +442,7 @@ def test_measured_angles_survive_saving(tmp_path):
 
 
 @given(st.integers(0, 50))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_segments_lie_where_the_sample_turns(seed):
     motion = FreeTurning(duration=20, top_speed=100, rest_fraction=0.6, change_s=0.8, seed=seed)
     time = np.arange(0, 20, 0.002)

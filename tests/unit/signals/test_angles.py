@@ -189,7 +189,7 @@ def test_another_step_than_configured_is_told(caplog):
 
 
 @given(st.integers(0, 1799))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_single_tick_may_be_missing(which):
     source = rig(TABLE[:1], acceleration=155.0)
     source.drop("rotation_ticks", which)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from derotation.errors import ConfigError, SignalError
 from derotation.io.signals import AnalogSignals
-from derotation.signals.clock_blocks import find_blocks
+from derotation.signals.clock_blocks import find_blocks, only_chosen_frames
 from derotation.signals.clock_frames import FrameChoice, read_choice
 from derotation.signals.clocks import read_scan
+from derotation.signals.levels import Levels
 from derotation.signals.polarity import inverted, with_polarity
-from derotation.signals.pulses import find_pulses
+from derotation.signals.pulses import Pulses, find_pulses
 from derotation.signals.repairs import Report
 from derotation.simulate.rig_signals import ClockOptions, clock_pulses, pulse_volts
 
@@ -85,7 +86,7 @@ def test_focus_blocks_are_left_out(before, after, focus_period):
     st.lists(st.integers(1, 60), max_size=4),
     st.floats(0.06, 3.0),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_blocks_about_the_recording(before, after, pause):
     # Where other blocks happen to make up the movie's number of frames, the signals cannot tell.
     lengths = [*before, N_FRAMES, *after]
@@ -114,6 +115,12 @@ def test_files_between_which_the_scanner_was_in_focus_mode():
     assert np.diff(scan.line_start[:, 0]).max() > (N_FRAMES * FRAME) * RATE
 
 
+def test_of_two_sets_of_blocks_none_is_guessed():
+    # 21 + 9 frames, or 17 + 13.
+    with pytest.raises(SignalError, match="the movie has 30 frames"):
+        read({"focus_before": (21, 17), "focus_after": (13, 9)}, n_frames=30)
+
+
 def test_a_block_with_extra_frames():
     scan, true, said = read({"focus_before": (40,), "extra_after": 2})
     assert_exact(scan, true)
@@ -134,9 +141,27 @@ def test_blocks_of_plain_pulses():
     assert [block.n_frames for block in find_blocks(starts, np.zeros(0), 8)] == [5, 8, 1]
     assert [block.n_frames for block in find_blocks(starts[:5], np.zeros(0), 8)] == [5]
     assert [block.n_frames for block in find_blocks(starts[:1], np.zeros(0), 8)] == [1]
-    # Another rhythm without a pause.
-    faster = np.concatenate([np.arange(10) * 100.0, 1000 + np.arange(20) * 60.0])
-    assert [block.n_frames for block in find_blocks(faster, np.zeros(0), 8)] == [10, 20]
+    # Another rhythm without a pause, also where the interval to it is no longer than others.
+    for period in (60.0, 80.0):
+        faster = np.concatenate([np.arange(10) * 100.0, 1000 + np.arange(20) * period])
+        assert [block.n_frames for block in find_blocks(faster, np.zeros(0), 8)] == [10, 20]
+
+
+@pytest.mark.parametrize("early", [-30, 0, 30])
+def test_lines_stay_with_their_frame_though_they_begin_a_little_before_or_after_it(early):
+    frames = 1000 + 800 * np.arange(6)
+    lines = (frames[:, np.newaxis] + 100 * np.arange(8) - early).ravel()
+    levels = Levels(low=0.0, high=5.0, noise=0.1, threshold=2.5, rise_at=3.0, fall_at=2.0)
+    line, frame = (
+        Pulses(
+            role=role, start=start, stop=start + 50, levels=levels, begins_high=False,
+            ends_high=False,
+        )
+        for role, start in zip(ROLES, (lines, frames), strict=True)
+    )  # fmt: skip
+    kept, chosen = only_chosen_frames(line, frame, slice(2, 4), "chosen", Report(sampling_rate=1))
+    np.testing.assert_array_equal(chosen.start, frames[2:4])
+    np.testing.assert_array_equal(kept.start, lines[16:32])
 
 
 # Extra frames

@@ -76,7 +76,7 @@ def test_trigger_pulses_instead_of_gates():
 
 
 @given(st.sets(st.integers(0, 8 * 16 - 1), min_size=1, max_size=20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_missing_line_pulses_are_put_back(which):
     assume(np.bincount([k // 16 for k in which]).max() <= 8)
     source = rig()

@@ -48,7 +48,7 @@ def edges_slowly(volts, rise_at, fall_at, threshold):
     st.integers(1, 7),
     st.floats(0.01, 0.3),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_edges_do_not_depend_on_chunks(values, size, band):
     volts = np.array(values, np.float32)
     threshold = 0.5

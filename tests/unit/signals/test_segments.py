@@ -64,6 +64,8 @@ def test_steps_go_with_the_rests_after_them():
 def test_what_lasts_long_is_cut_into_equal_windows():
     found = Segments.of(angles_of([(120, 0), (90, 360)]))
     assert np.bincount(found.of_frame).tolist() == [40, 40, 40, 45, 45]
+    exactly_two = Segments.of(angles_of([(100, 0), (50, 360)]))
+    assert np.bincount(exactly_two.of_frame).tolist() == [50, 50, 50]
 
 
 @pytest.mark.parametrize("n_rotations", [40, 150, 401])
@@ -89,3 +91,16 @@ def test_frames_without_angles_belong_to_no_segment():
     assert len(found) == 3
     nothing = np.full(lines.shape, np.nan)
     assert len(Segments.of(dataclasses.replace(angles, line_angles=nothing))) == 0
+
+
+def test_frames_can_be_left_out_of_their_segments():
+    found = Segments.of(angles_of([(6, 0), (8, 360), (5, 0)]))
+    usable = np.ones(19, bool)
+    usable[[0, 7, 14, 15, 16, 17, 18]] = False
+    fewer = found.only(usable)
+    assert [fewer.frames(k).tolist() for k in range(3)] == [
+        [1, 2, 3, 4, 5],
+        [6, 8, 9, 10, 11, 12, 13],
+        [],
+    ]
+    assert len(fewer) == len(found)

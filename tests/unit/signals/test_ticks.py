@@ -53,7 +53,7 @@ def test_all_ticks_there(turn, rate):
 
 
 @given(st.integers(0, 1799), st.sampled_from([TURN, FAST, STEEP]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_missing_tick_is_found_in_its_place(which, turn):
     ticks = TICKS[id(turn)]
     train = numbered(samples(np.delete(ticks, which)), turn)
@@ -65,7 +65,7 @@ def test_a_missing_tick_is_found_in_its_place(which, turn):
 
 
 @given(st.sets(st.integers(0, 1799), min_size=2, max_size=60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_many_missing_ticks(which):
     gaps = np.diff(sorted(which), prepend=-10)
     assume(np.count_nonzero(gaps == 1) < 3)  # longer holes have a test of their own
@@ -76,7 +76,7 @@ def test_many_missing_ticks(which):
 
 
 @given(st.integers(3, 1680), st.integers(2, 110), st.sampled_from([TURN, FAST]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_hole_in_the_ticks_is_filled_and_nothing_else(first, length, turn):
     ticks = TICKS[id(turn)]
     train = numbered(samples(np.delete(ticks, slice(first, first + length))), turn)
@@ -121,7 +121,7 @@ def test_the_first_and_the_last_ticks():
     st.floats(0.05, 0.9),
     st.sampled_from([TURN, FAST, STEEP]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_tick_too_many_is_left_out(which, share, turn):
     ticks = TICKS[id(turn)]
     extra = ticks[which] + share * (ticks[which + 1] - ticks[which])

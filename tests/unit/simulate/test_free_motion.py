@@ -18,7 +18,7 @@ from derotation.simulate.rig_signals import (
 
 
 @given(st.integers(0, 200), st.floats(0.1, 2.0), st.floats(1, 400))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_free_turning_is_smooth_and_no_faster_than_asked(seed, change, top):
     motion = FreeTurning(duration=5, top_speed=top, change_s=change, seed=seed)
     time = np.linspace(-1, 7, 8001)
@@ -30,7 +30,7 @@ def test_free_turning_is_smooth_and_no_faster_than_asked(seed, change, top):
 
 
 @given(st.integers(0, 50), st.floats(0, 4.9), st.floats(0.01, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_said_to_rest_rests(seed, begin, lasts):
     motion = FreeTurning(duration=5, rest_fraction=0.6, seed=seed)
     if not motion.moving(begin, begin + lasts):
@@ -51,7 +51,7 @@ def test_a_stalled_motion_stays_and_goes_on_from_there():
 
 
 @given(st.integers(0, 100), st.floats(0.5, 20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_crossings_are_all_of_them(seed, step):
     motion = FreeTurning(duration=4, top_speed=300, seed=seed)
     time, sector = crossings(motion, step, 0.0, 4.0)
@@ -68,7 +68,7 @@ def test_crossings_are_all_of_them(seed, step):
 
 
 @given(st.integers(0, 50), st.floats(0, 0.5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_only_one_channel_of_an_encoder_changes_at_a_time(seed, bounce):
     motion = FreeTurning(duration=3, top_speed=100, seed=seed)
     pulses = quadrature_pulses(motion, counts_per_turn=400, duration=3, bounce=bounce, seed=seed)

@@ -41,7 +41,7 @@ def test_turn_agrees_with_numerical_integration(speed, degrees, acceleration):
     degrees=st.floats(1, 720),
     acceleration=st.floats(20, 2000),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_time_at_inverts_the_turn(speed, degrees, acceleration):
     motor = full_protocol([(speed, -1)], degrees=degrees, acceleration=acceleration)
     turned = np.linspace(0, degrees, 37)

@@ -47,7 +47,7 @@ def test_pulses_that_began_before_the_first_sample_are_high():
 
 
 @given(st.integers(1, 400), st.integers(0, 400), st.floats(100, 3000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_stretch_of_a_signal_is_the_same_as_cut_from_the_whole(n, first, rate):
     edges = np.sort(np.random.default_rng(n).uniform(0, 0.5, 60))
     pulses = Pulses(start=edges[::2], stop=edges[1::2])

@@ -56,9 +56,7 @@ def align(folder, points=None):
         ref_calibration=folder / "day1" / "calibration.json",
         points=points,
         config=SETTINGS,
-        movement=folder / "movement.json",
-        correction=folder / "movement.cmc",
-        plot=folder / "movement.png",
+        outputs=align_session.Outputs.within(folder, plots=folder),
     )
 
 
@@ -133,9 +131,11 @@ def carry(folder, **changes):
         "image": folder / "day2" / "rest.tif",
         "points": None,
         "config": SETTINGS,
-        "calibration": folder / "carried.json",
-        "text": folder / "center.txt",
-        "plot": folder / "calibration.png",
+        "outputs": carry_calibration.Outputs.of(
+            calibration=folder / "carried.json",
+            text=folder / "center.txt",
+            plot=folder / "calibration.png",
+        ),
     }
     return carry_calibration.run(**arguments | changes)
 

@@ -17,6 +17,7 @@ from derotation.steps import (
     simulate_session,
 )
 from derotation.steps.channels import channel_files
+from derotation.steps.exporting import DerotatedFiles
 from unit.sessions import disc
 
 SHAPE = (48, 64)
@@ -72,15 +73,6 @@ def derotate(raw, folder, config, **others):
     )  # fmt: skip
 
 
-def inputs(session):
-    return {
-        "movie": session / "derotated.tif", "seen": session / "seen.npz",
-        "angles": session / "angles.npz", "calibration": session / "calibration.json",
-        "mean": session / "images" / "mean.tif", "coverage": session / "images" / "coverage.tif",
-        "channels": session / "channels", "channel_means": session / "images" / "channels",
-    }  # fmt: skip
-
-
 def test_both_channels_stand_still(raw, session):
     truth = np.load(raw["truth"])
     rest = {1: truth["rest_image"], 2: truth["rest_image_plane1_ch2"]}
@@ -125,10 +117,10 @@ def test_suite2p_gets_the_functional_channel_first(session, tmp_path, functional
     config["export"] |= {"functional_channel": functional, "fill": "mean_image"}
     statistics = session / "statistics.npz"
     export_suite2p.run(
-        **inputs(session), statistics=statistics, session="s", config=config,
+        files=DerotatedFiles.within(session), statistics=statistics, session="s", config=config,
         folder=tmp_path / "suite2p",
     )  # fmt: skip
-    export_tiff.run(**inputs(session), config=config, output=tmp_path / "s.tif")
+    export_tiff.run(files=DerotatedFiles.within(session), config=config, output=tmp_path / "s.tif")
     plane = tmp_path / "suite2p" / "plane0"
     db = np.load(plane / "db.npy", allow_pickle=True).item()
     assert (db["nchannels"], db["functional_chan"]) == (2, first)
@@ -154,7 +146,9 @@ def test_channels_that_are_not_there_are_refused(raw, session, tmp_path):
     config = settings(channels="all")
     config["export"]["functional_channel"] = 5
     with pytest.raises(InputError, match=r"functional_channel is 5, but .* are 2, 1"):
-        export_tiff.run(**inputs(session), config=config, output=tmp_path / "s.tif")
+        export_tiff.run(
+            files=DerotatedFiles.within(session), config=config, output=tmp_path / "s.tif"
+        )
 
 
 def given(movie, functional):
@@ -205,9 +199,11 @@ def test_all_channels_of_a_file_that_holds_one(raw, session, tmp_path):
         calibration=tmp_path / "calibration.json", outputs=derotate_movie.Outputs.within(place),
     )  # fmt: skip
     assert list((place / "channels").iterdir()) == []
-    files = inputs(place) | {name: inputs(session)[name] for name in ("angles", "calibration")}
+    files = DerotatedFiles.within(
+        place, angles=tmp_path / "angles.npz", calibration=tmp_path / "calibration.json"
+    )
     export_suite2p.run(
-        **files, statistics=place / "statistics.npz", session="s", config=config,
+        files=files, statistics=place / "statistics.npz", session="s", config=config,
         folder=place / "suite2p",
     )  # fmt: skip
     db = np.load(place / "suite2p" / "plane0" / "db.npy", allow_pickle=True).item()

@@ -20,6 +20,7 @@ from derotation.steps import (
     simulate_session,
 )
 from derotation.steps.channels import plane_folders
+from derotation.steps.exporting import DerotatedFiles
 from unit.sessions import disc
 
 SHAPE = (48, 64)
@@ -116,12 +117,8 @@ def test_all_planes_and_channels_stand_still(raw, session):
 
 def export(session, folder, **movie):
     return export_suite2p.run(
-        movie=session / "derotated.tif", seen=session / "seen.npz",
-        statistics=session / "statistics.npz", angles=session / "angles.npz",
-        calibration=session / "calibration.json", mean=session / "images/mean.tif",
-        coverage=session / "images/coverage.tif", session="s", folder=folder / "suite2p",
-        config=settings(channels="all", planes="all"), channels=session / "channels",
-        channel_means=session / "images/channels", **movie,
+        files=DerotatedFiles.within(session), statistics=session / "statistics.npz", session="s",
+        folder=folder / "suite2p", config=settings(channels="all", planes="all"), **movie,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels
 from derotation.plots.movie import plot_channels
 from derotation.simulate import simulate_recording
-from derotation.streaming.single_pass import FurtherChannel, derotate_movie
+from derotation.streaming.channels import FurtherChannel
+from derotation.streaming.single_pass import derotate_movie
 from unit.sessions import disc, true_angles, true_timing
 
 SHAPE = (64, 80)
