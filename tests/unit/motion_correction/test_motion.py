@@ -1,5 +1,7 @@
 """What is known of a motion, on disk and in the maps of lines."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -64,17 +66,19 @@ def recording():
     )  # fmt: skip
 
 
+def as_recorded(plan):
+    """What is asked of a recording, without a movie."""
+    return SimpleNamespace(
+        plan=plan, line_angles=plan.line_angles, line_start=plan.line_start,
+        sampling_rate=plan.parameters.sampling_rate,
+    )  # fmt: skip
+
+
 def test_maps_take_a_line_of_the_simulated_recording_to_its_place():
     """Where the simulator says that a raw sample lies in the sample that holds still."""
     plan = recording()
 
-    class Recorded:
-        line_angles = plan.line_angles
-        line_start = plan.line_start
-        sampling_rate = plan.parameters.sampling_rate
-
-    Recorded.plan = plan
-    angles = true_angles(Recorded)
+    angles = true_angles(as_recorded(plan))
     times = angles.line_times_s.ravel()
     told = plan.displacement.reshape(-1, 2)
     path = Motion(
@@ -94,13 +98,7 @@ def test_maps_take_a_line_of_the_simulated_recording_to_its_place():
 def test_what_is_not_corrected_changes_no_map():
     plan = recording()
 
-    class Recorded:
-        line_angles = plan.line_angles
-        line_start = plan.line_start
-        sampling_rate = plan.parameters.sampling_rate
-
-    Recorded.plan = plan
-    angles = true_angles(Recorded)
+    angles = true_angles(as_recorded(plan))
     calibration = Calibration(center=plan.center, image_shape=(24, 30), method="fixed")
     without = LineMaps.of(angles, calibration)()
     np.testing.assert_array_equal(
