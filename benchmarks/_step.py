@@ -90,6 +90,21 @@ def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
     )
 
 
+def derotate_planes(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import derotate_planes
+
+    derotate_planes.run(
+        movie=folder / "movie.tif",
+        signals=next(folder.glob("signals.*")),
+        stimulus=folder / "stimulus.csv" if protocol(folder) == "full" else None,
+        protocol=protocol(folder),
+        calibration=folder / "calibration.json",
+        config=config,
+        outputs=derotate_planes.Outputs.within(folder),
+        threads=threads,
+    )
+
+
 def measure_quality(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps import measure_quality
 
@@ -111,12 +126,22 @@ def export_suite2p(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps.exporting import DerotatedFiles
 
     export_suite2p.run(
-        files=DerotatedFiles.within(folder, channels=None, channel_means=None),
+        files=DerotatedFiles.within(
+            folder,
+            channels=_there(folder / "channels"),
+            channel_means=_there(folder / "images" / "channels"),
+        ),
         statistics=folder / "statistics.npz",
         session=folder.name,
         config=config,
         folder=folder / "suite2p",
+        planes=_there(folder / "planes"),
     )
+
+
+def _there(folder: Path) -> Path | None:
+    """Return a folder that only some sessions have."""
+    return folder if folder.is_dir() else None
 
 
 def animate_session(folder: Path, config: dict[str, Any], threads: int) -> None:
@@ -141,6 +166,7 @@ STEPS = {
         estimate_plane,
         estimate_illumination,
         derotate_movie,
+        derotate_planes,
         measure_quality,
         export_suite2p,
         animate_session,

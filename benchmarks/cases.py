@@ -14,8 +14,10 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,8 @@ EXPECTED: dict[str, Expected] = {
         exact=False, movie="*.tif", says=("AVG_movie",), may_refuse=True
     ),
     "26_ringing_at_stop": Expected(says=("rang|ring",)),
-    "27b_stalled_motor_true": Expected(says=("not known|unknown",)),
+    # The angle after the stall is told by the movie, to some hundredths of a degree.
+    "27b_stalled_motor_true": Expected(exact=False, says=("had turned by 179",)),
     "29_zero_tail": Expected(
         exact=False, movie="file_*.tif", says=("not complete|incomplete",), may_refuse=True
     ),
@@ -94,14 +97,19 @@ EXPECTED: dict[str, Expected] = {
     "35_first_file_missing": Expected(
         movie="file_*.tif", truth=slice(40, None), says=("1 to 40",), may_refuse=True
     ),
-    "37b_one_dropped_frame_plain": Expected(truth=_all_but(8), says=("frame",), may_refuse=True),
-    "37c_frame_lost_between_rotations": Expected(says=("frame",), may_refuse=True),
+    "37b_one_dropped_frame_plain": Expected(truth=_all_but(8), says=("By what the movie shows",)),
+    # The frame that was lost lies in the middle of the rest.
+    "37c_frame_lost_between_rotations": Expected(truth=_all_but(57), says=("frame",)),
     "38_extra_pulse_at_start": Expected(truth=slice(1, None), says=("signals.frames",)),
     "44_plain_two_channels_interleaved": Expected(
         exact=False, says=("movie.n_channels",), may_refuse=True
     ),
-    "45b_transposed_128": Expected(exact=False, says=("exchanged|transposed",)),
-    "46b_flipped_128": Expected(exact=False, says=("flipped|upside",)),
+    "45b_transposed_128": Expected(
+        exact=False, says=("exchanged", r"movie.undo: \[transpose\]"), may_refuse=True
+    ),
+    "46b_flipped_128": Expected(
+        exact=False, says=("upside", r"movie.undo: \[flip_rows\]"), may_refuse=True
+    ),
     "48_cropped_at_top": Expected(exact=False, says=("scan.rows",), may_refuse=True),
     "49_rotation_on_inverted": Expected(says=("invert",)),
     "50_extra_2_at_start": Expected(truth=slice(2, None), says=("signals.frames",)),
@@ -110,6 +118,8 @@ EXPECTED: dict[str, Expected] = {
     "38_extra_pulse_at_start+key": Expected(
         truth=slice(1, None), config={"signals": {"frames": "last"}}
     ),
+    "45b_transposed_128+key": Expected(config={"movie": {"undo": ["transpose"]}}),
+    "46b_flipped_128+key": Expected(config={"movie": {"undo": ["flip_rows"]}}),
     "48_cropped_at_top+key": Expected(
         rows=slice(8, None), config={"scan": {"lines_per_frame": 64, "rows": {"first": 8}}}
     ),
@@ -148,9 +158,14 @@ def main() -> int:
     parser.add_argument(
         "--until", metavar="STEP", help="run the workflow only so far, e.g. interpolate_angles"
     )
+    parser.add_argument(
+        "--damaged", action="store_true", help="the cohort of damaged files, and nothing else"
+    )
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep inputs and results there")
     asked = parser.parse_args()
+    if asked.damaged:
+        return main_of_damaged(asked)
     there = {path.parent.name for path in asked.cases.glob("*/make_input.py")}
     names = [
         name
@@ -173,6 +188,79 @@ def main() -> int:
     return 0
 
 
+def main_of_damaged(asked: argparse.Namespace) -> int:
+    """Run the cohort of damaged files."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (asked.folder or Path(temporary)).resolve() / "damaged"
+        rows = run_damaged(asked.cases.resolve(), folder, asked.cores)
+    header = ("session", "right", "check s", "job s", "words")
+    print_table("Damaged files beside one whole session", header, [[*r.values()] for r in rows])
+    write_json(asked.json, {"damaged": rows})
+    return 0
+
+
+def run_damaged(cases: Path, study: Path, cores: int) -> list[dict[str, Any]]:
+    """Give each damaged file to a session; what became of it, and of a session without faults."""
+    raw = study / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    control = cases / "00_control"
+    _call([sys.executable, str(control / "make_input.py"), str(raw)], control, must=True)
+    damaged = sorted(path for path in (cases / "damaged").iterdir() if path.is_file())
+    whole = {"movie": "raw/movie.tif", "signals": "raw/signals.npy", "stimulus": "raw/stimulus.csv"}
+    columns = {".tif": "movie", ".npy": "signals", ".mat": "stimulus"}
+    sessions = {"whole": whole} | {
+        f"d{number:02d}": whole | {columns[path.suffix]: str(path)}
+        for number, path in enumerate(damaged)
+    }
+    _write_study(study, Expected())
+    cells = [["session", "protocol", *whole]]
+    cells += [[name, "full", *row.values()] for name, row in sessions.items()]
+    sheet = "\n".join("\t".join(row) for row in cells) + "\n"
+    (study / "config" / "sessions.tsv").write_text(sheet, encoding="utf-8")
+    began = time.perf_counter()
+    _, checked = _call([sys.executable, "-m", "derotation.cli", "check"], study)
+    check_s = time.perf_counter() - began
+    _call(_snakemake(study, cores), study)
+    done = (study / "results" / "whole" / "quality.json").exists()
+    flag = _flag(study, "whole")
+    rows = [
+        {"session": "whole", "right": "yes" if done and flag == "ok" else "NO",
+         "check_s": check_s, "job_s": "", "words": f"done, {flag}" if done else "not done"}
+    ]  # fmt: skip
+    for name, path in zip([name for name in sessions if name != "whole"], damaged, strict=True):
+        log = study / "logs" / name / "parse_signals.log"
+        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        # What is said of the file, before anything runs or where it is read; a movie that can be
+        # opened all the same does not fit the signals, which is said instead.
+        lines = [line for line in f"{checked}\n{said}".splitlines() if path.name in line]
+        lines += [line for line in said.splitlines() if "ERROR" in line]
+        right = bool(lines) and "not foreseen" not in said and "Traceback" not in checked
+        words = lines[0].rpartition(path.name)[2].strip(": ") if lines else "nothing"
+        rows.append(
+            {"session": path.name, "right": "yes" if right else "NO", "check_s": "",
+             "job_s": _log_seconds(said), "words": words[:WORDS_SHOWN]}
+        )  # fmt: skip
+    return rows
+
+
+def _log_seconds(log: str) -> float | str:
+    """Tell how long a job took from the first to the last time in its log."""
+    found = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d+)", log, re.MULTILINE)
+    if not found:
+        return ""
+    times = [datetime.fromisoformat(f"{at}.{part}") for at, part in (found[0], found[-1])]
+    return (times[1] - times[0]).total_seconds()
+
+
+def _snakemake(study: Path, cores: int, until: str | None = None) -> list[str]:
+    return [
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
+        "--directory", str(study), "--cores", str(cores), "--keep-going",
+        "--configfile", str(study / "config" / "config.yaml"),
+        *(["--until", until] if until else []),
+    ]  # fmt: skip
+
+
 def _is_asked(name: str, only: Sequence[str]) -> bool:
     return not only or any(name.startswith(start) for start in only)
 
@@ -185,13 +273,7 @@ def run_case(name: str, study: Path, asked: argparse.Namespace) -> Outcome:
     _call([sys.executable, str(case / "make_input.py"), str(raw)], case, must=True)
     _write_study(study, expected)
     checked, check_words = _call([sys.executable, "-m", "derotation.cli", "check"], study)
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-        "--directory", str(study), "--cores", str(asked.cores), "--keep-going",
-        "--configfile", str(study / "config" / "config.yaml"),
-        *(["--until", asked.until] if asked.until else []),
-    ]  # fmt: skip
-    finished, _ = _call(command, study)
+    finished, _ = _call(_snakemake(study, asked.cores, asked.until), study)
     rms, good_but_wrong = _compare(study, expected)
     return Outcome(
         checked=checked == 0,
@@ -263,8 +345,8 @@ def _parsing_seconds(study: Path) -> float:
     return float(path.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
 
 
-def _flag(study: Path) -> str:
-    path = study / "results" / "case" / "quality.json"
+def _flag(study: Path, session: str = "case") -> str:
+    path = study / "results" / session / "quality.json"
     if not path.exists():
         return ""
     return str(json.loads(path.read_text(encoding="utf-8")).get("flag", ""))

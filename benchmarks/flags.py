@@ -66,6 +66,8 @@ class Case:
     rows_flipped: tuple[int, ...] = ()
     """Rows of the stimulus table whose direction is the wrong one."""
     config: Mapping[str, Any] = field(default_factory=dict)
+    silent: bool = False
+    """Nothing says in which directions lines were scanned."""
     center_off: tuple[float, float] | None = None
     """The center is given, and wrong by this (px)."""
 
@@ -142,12 +144,25 @@ def bleached(to: float) -> Spoil:
     return lambda movie: movie * np.float32(to ** np.linspace(0, 1, len(movie)))[:, None, None]
 
 
-def combed(pixels: float) -> Spoil:
-    """Displace every second line."""
+def combed(pixels: float, at: float = 0.0) -> Spoil:
+    """Displace every second line from a part of the session on."""
 
     def spoil(movie: Movie) -> Movie:
         movie = movie.copy()
-        movie[:, 1::2] = ndimage.shift(movie[:, 1::2], (0, 0, pixels), order=1, mode="nearest")
+        odd = movie[int(at * len(movie)) :, 1::2]
+        odd[:] = ndimage.shift(odd, (0, 0, pixels), order=1, mode="nearest")
+        return movie
+
+    return spoil
+
+
+def comb_drifting(pixels: float) -> Spoil:
+    """Displace every second line more and more."""
+
+    def spoil(movie: Movie) -> Movie:
+        movie = movie.copy()
+        for part, frame in zip(np.linspace(0, 1, len(movie)), movie, strict=True):
+            frame[1::2] = ndimage.shift(frame[1::2], (0, part * pixels), order=1, mode="nearest")
         return movie
 
     return spoil
@@ -245,6 +260,15 @@ SPOILT = (
          config={"scan": {"bidi_phase": 0}}, expected="Odd lines"),
     Case(name="phase of -0.6 px left", spoil=combed(-0.6), simulated={"bidirectional": True},
          config={"scan": {"bidi_phase": 0}}, expected="Odd lines"),
+    Case(name="phase jumps by 1.2 px", spoil=combed(1.2, 0.5), simulated={"bidirectional": True},
+         expected="phase of the scan changes"),
+    Case(name="phase drifts by 2 px", spoil=comb_drifting(2.0), simulated={"bidirectional": True},
+         expected="phase of the scan changes"),
+    Case(name="both directions taken for one", simulated={"bidirectional": True},
+         config={"scan": {"bidirectional": False}}, expected="shows the opposite"),
+    Case(name="one direction taken for both", config={"scan": {"bidirectional": True}},
+         expected="shows the opposite"),
+    Case(name="directions that nothing tells", silent=True, photons=0.5, expected="is assumed"),
 )  # fmt: skip
 
 FEW = STIMULUS[:2]
@@ -273,6 +297,10 @@ GOOD = (
     Case(name="128 px", simulated={"shape": (128, 128), "n_cells": 40}),
     Case(name="bidirectional", simulated={"bidirectional": True}),
     Case(name="phase of 1.5 px corrected", spoil=combed(1.5), simulated={"bidirectional": True}),
+    Case(name="bidirectional, not said", simulated={"bidirectional": True}, silent=True),
+    Case(name="phase of 1.5 px, not said", spoil=combed(1.5), simulated={"bidirectional": True},
+         silent=True),
+    Case(name="one direction, not said", silent=True),
     Case(name="bleached to 0.6", spoil=bleached(0.6)),
     Case(name="bleached to a half, 3 photons", spoil=bleached(0.5), photons=3),
     Case(name="uneven light corrected", simulated={"illumination": "uneven"},
@@ -389,15 +417,15 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
             config=config["signals"],
         )
         angles = interpolate_angles(events, protocol=protocol, config=config["angles"])
-        angles = with_scan(
+        said = None if case.silent else bool(case.simulated.get("bidirectional"))
+        both = config["scan"]["bidirectional"]
+        scan = estimate_scan(
+            movie,
             angles,
-            estimate_scan(
-                movie,
-                angles,
-                bidirectional=bool(case.simulated.get("bidirectional")),
-                asked=config["scan"]["bidi_phase"],
-            ),
+            bidirectional=said if both is None else both,
+            asked=config["scan"]["bidi_phase"],
         )
+        angles = with_scan(angles, scan)
         if case.center_off is None:
             check_direction_sign(movie, angles)
         found = estimate_center(movie, angles, config["center"]).calibration

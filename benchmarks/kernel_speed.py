@@ -185,7 +185,7 @@ def kernel(
     inverse = invert(data.maps)
 
     def look_up(share: NDArray[np.intp]) -> None:
-        work = np.empty((height + 3, width + 3), np.float32)
+        work = np.empty(kernels.padded_shape(height, width), np.float32)
         resample(
             data.frames, inverse, share, slope, offset, *phase, ORDERS[interpolation], False,
             work, 0.0, 65535.0, True, blank, out, counts, nobody,

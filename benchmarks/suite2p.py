@@ -8,6 +8,10 @@ part does. An ROI without a partner, wherever it lies, is a false one. Cells cou
 wholly within the disc that is always seen. The trace is F - 0.7 Fneu against the true calcium. A
 frame is registered if Suite2p's shift is within 1 px of the truth: none, but for the movie
 "shaken", the derotated one with each frame displaced by up to a few pixels, and with --noise added.
+
+With --parts the export of a session with two channels, or with two planes, is run instead: are the
+cells of the functional channel, and of each plane, found in their own place, and is each mean image
+that Suite2p made that of its own channel and plane? Channel 2 calibrates, channel 1 is functional.
 """
 
 import argparse
@@ -36,6 +40,18 @@ FRAME_RATE = 6.74
 STEPS = ("parse_signals", "interpolate_angles", "estimate_center", "estimate_plane",
          "derotate_movie")  # fmt: skip
 MOVIES = ("derotated", "as recorded", "at rest", "shaken")
+PARTS: dict[str, dict[str, Any]] = {
+    "channels": {
+        "recording": {"channels": 2},
+        "movie": {"channel": 2, "channels": "all", "n_channels": 2},
+        "export": {"functional_channel": 1},
+    },
+    "planes": {
+        "recording": {"planes": 2, "frame_rate": 2 * FRAME_RATE},
+        "movie": {"plane": 1, "planes": "all", "n_planes": 2, "n_channels": 1},
+        "export": {},
+    },
+}
 MATCH_PX = 3.0
 # A torchvision built for another PyTorch than the one installed misses operators that only Cellpose
 # would need; without their names torchvision cannot be imported, and without it Suite2p cannot.
@@ -73,12 +89,21 @@ def main() -> None:
     parser.add_argument(
         "--noise", type=float, default=0.0, help="of the movie shaken, in SD of the mean image"
     )
+    parser.add_argument(
+        "--parts", nargs="+", choices=list(PARTS), default=[],
+        help="export sessions with two channels, with two planes, and nothing else",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, help="for temporary files; kept if it is given")
     given = parser.parse_args()
     if given.quick:
         given.size, given.frames, given.seeds = 64, 100, [0]
     with tempfile.TemporaryDirectory() as temporary:
-        results = measure(given.folder or Path(temporary), given)
+        folder = given.folder or Path(temporary)
+        results = measure_parts(folder, given) if given.parts else measure(folder, given)
+    if given.parts:
+        print_parts(results, given)
+        write_json(given.json, results)
+        return
     rows = [row for row in results["movies"] if "cells" in row]
     if rows:
         print_table(
@@ -128,6 +153,153 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         for which in wanted
     ]
     return results
+
+
+def measure_parts(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Export sessions with two channels or planes, and let Suite2p run on them."""
+    results: dict[str, Any] = {"suite2p": "Suite2p", "parts": []}
+    for part in given.parts:
+        for seed in given.seeds:
+            place = folder / f"{part}{seed}"
+            elsewhere(simulate_parts, place, given.size, given.frames, seed, part)
+            steps = [*STEPS, *(["derotate_planes"] if part == "planes" else []), "export_suite2p"]
+            for step in steps:
+                run_step(step, place / "turning")
+            exported = place / "turning" / "suite2p"
+            # Suite2p 1.x replaces what was written for 0.14.
+            row: dict[str, Any] = {
+                "part": part,
+                "seed": seed,
+                **elsewhere(exported_facts, exported),
+            }
+            if given.python:
+                results["suite2p"] = run_suite2p(given.python, exported)
+                row["planes"] = elsewhere(score_parts, place, exported, part)
+            results["parts"].append(row)
+    return results
+
+
+def simulate_parts(folder: Path, size: int, n_frames: int, seed: int, part: str) -> None:
+    """Record a session with two channels or planes, and what is true of each."""
+    from derotation.simulate import plan_recording
+
+    own = PARTS[part]
+    n_planes = own["recording"].get("planes", 1)
+    parameters = {
+        "shape": (size, size),
+        "n_frames": n_frames * n_planes,
+        "frame_rate": FRAME_RATE,
+        "center_offset": (5, -4),
+        "n_cells": max(round(60 * (size / 256) ** 2), 4),
+        "seed": seed,
+        "stimulus": rotations(n_frames, FRAME_RATE),
+        **own["recording"],
+    }
+    turning = folder / "turning"
+    turning.mkdir(parents=True)
+    make_session(turning, **parameters)
+    config = json.loads((turning / "config.yaml").read_text())
+    config |= {"movie": own["movie"], "export": own["export"]}
+    (turning / "config.yaml").write_text(json.dumps(config, indent=2))
+    plan = plan_recording(**parameters)
+    for plane in range(n_planes):
+        layer = plan.layer(plane=plane + 1)
+        images = {"image": layer.rest_image}
+        if part == "channels":
+            images["other_image"] = plan.layer(channel=2).rest_image
+        np.savez(
+            folder / f"plane{plane}.npz", centers=layer.scene.centers, radii=layer.scene.radii,
+            activity=layer.activity[plane::n_planes], center=plan.center, **images,
+        )  # fmt: skip
+
+
+def exported_facts(exported: Path) -> dict[str, Any]:
+    """Say what was exported, before Suite2p changes it."""
+    plane = exported / "plane0"
+    ops = np.load(plane / "ops.npy", allow_pickle=True).item()
+    return {
+        "nplanes": ops["nplanes"],
+        "nchannels": ops["nchannels"],
+        "functional_chan": ops["functional_chan"],
+        "data_chan2": (plane / "data_chan2.bin").exists(),
+        "fs": ops["fs"],
+    }
+
+
+def score_parts(folder: Path, exported: Path, part: str) -> list[dict[str, Any]]:
+    """Compare what Suite2p made of each plane, or channel, with the truth of each."""
+    rows = []
+    for place in sorted(exported.glob("plane*")):
+        found = score_plane(folder / f"{place.name}.npz", place)
+        truth = np.load(folder / f"{place.name}.npz")
+        ops = np.load(place / "ops.npy", allow_pickle=True).item()
+        if "meanImg" not in ops:  # Suite2p 1.x
+            ops |= np.load(place / "reg_outputs.npy", allow_pickle=True).item()
+        if part == "channels":
+            own, other = ops["meanImg"], ops["meanImg_chan2"]
+            # Each mean image against the truth of its own channel, and of the other one.
+            found["own"] = min(
+                alike(own, truth["image"], truth), alike(other, truth["other_image"], truth)
+            )
+            found["other"] = max(
+                alike(own, truth["other_image"], truth), alike(other, truth["image"], truth)
+            )
+            found["red_cells"] = int(np.load(place / "redcell.npy")[:, 0].sum())
+        else:
+            swapped = np.load(folder / f"plane{1 - int(place.name[-1])}.npz")
+            found["own"] = alike(ops["meanImg"], truth["image"], truth)
+            found["other"] = alike(ops["meanImg"], swapped["image"], truth)
+        rows.append({"plane": place.name, **found})
+    return rows
+
+
+def alike(image: np.ndarray, expected: np.ndarray, truth: Any) -> float:
+    """Correlate two pictures within the disc that is always seen."""
+    rows, columns = np.indices(image.shape)
+    x, y = truth["center"]
+    radius = min(x, y, image.shape[1] - 1 - x, image.shape[0] - 1 - y)
+    disc = np.hypot(columns - x, rows - y) <= radius
+    return float(np.corrcoef(image[disc], expected[disc])[0, 1])
+
+
+def print_parts(results: dict[str, Any], given: argparse.Namespace) -> None:
+    """Print what was exported, what Suite2p found, and compare with the targets."""
+    facts = ("part", "seed", "nplanes", "nchannels", "functional_chan", "data_chan2", "fs")
+    print_table(
+        f"Exported: {given.frames} times of {given.size} x {given.size} pixels",
+        facts,
+        [[row[fact] for fact in facts] for row in results["parts"]],
+    )
+    scored = [
+        {"part": row["part"], "seed": row["seed"], **plane}
+        for row in results["parts"]
+        for plane in row.get("planes", [])
+    ]
+    if not scored:
+        return
+    print_table(
+        f"{results['suite2p']}; {load()}",
+        ("part", "seed", "plane", "ROIs", "cells", "found", "false", "r", "mean image: own truth",
+         "the other's", "red cells"),
+        [
+            (row["part"], row["seed"], row["plane"], row["rois"], row["cells"], row["found"],
+             row["false"], float(np.median(row["correlations"] or [np.nan])), row["own"],
+             row["other"], row.get("red_cells", ""))
+            for row in scored
+        ],
+    )  # fmt: skip
+    targets: list[tuple[str, float, str, float]] = []
+    for part in given.parts:
+        own = [row for row in scored if row["part"] == part]
+        n_cells = sum(row["cells"] for row in own)
+        traces = np.concatenate([row["correlations"] for row in own])
+        targets += [
+            (f"{part}: cells found (%)", 100 * sum(r["found"] for r in own) / n_cells, ">=", 90.0),
+            (f"{part}: median correlation of traces", float(np.median(traces)), ">=", 0.9),
+            (f"{part}: least likeness with the own truth", min(r["own"] for r in own), ">=", 0.9),
+            (f"{part}: most with the other's", max(r["other"] for r in own), "<=", 0.5),
+        ]
+    results["targets"] = print_verdicts(targets)
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -255,7 +427,14 @@ def run_suite2p(python: str, place: Path) -> str:
 
 def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
     """Compare what Suite2p found with the truth."""
-    truth = np.load(folder / ("rest.npz" if movie == "at rest" else "turning.npz"))
+    truth = folder / ("rest.npz" if movie == "at rest" else "turning.npz")
+    moved = np.load(folder / "shifts.npy") if movie == "shaken" else None
+    return score_plane(truth, plane, moved)
+
+
+def score_plane(told: Path, plane: Path, moved: np.ndarray | None = None) -> dict[str, Any]:
+    """Compare what Suite2p found in a plane with the truth; `moved` is how frames were shifted."""
+    truth = np.load(told)
     stat = np.load(plane / "stat.npy", allow_pickle=True)
     traces = np.load(plane / "F.npy") - 0.7 * np.load(plane / "Fneu.npy")
     ops = np.load(plane / "ops.npy", allow_pickle=True).item()
@@ -277,8 +456,8 @@ def score(folder: Path, movie: str, plane: Path) -> dict[str, Any]:
     if "xoff" not in ops:  # Suite2p 1.x
         ops |= np.load(plane / "reg_outputs.npy", allow_pickle=True).item()
     shifts = np.stack([ops["yoff"], ops["xoff"]], axis=1)
-    if movie == "shaken":
-        shifts = shifts - np.load(folder / "shifts.npy")
+    if moved is not None:
+        shifts = shifts - moved
         shifts = shifts - np.median(shifts, axis=0)
     return {
         "rois": len(stat),

@@ -94,13 +94,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _discover(asked: argparse.Namespace) -> int:
     from derotation.cohort.discover import Patterns, discover_sessions, write_sheet
+    from derotation.io.stimulus import stimulus_options
 
     config = _config(asked.configfile)
-    found = discover_sessions(asked.raw_folder, Patterns.from_config(config["discover"]))
+    found = discover_sessions(
+        asked.raw_folder,
+        Patterns.from_config(config["discover"]),
+        stimulus=stimulus_options(config["signals"]),
+    )
     for session in found.sessions:
         files = "1 file" if session.n_files == 1 else f"{session.n_files} files"
         print(f"{session.name}: {session.protocol}, movie {session.movie} ({files}), "
-              f"signals {session.signals}"
+              f"signals {session.signals or 'none'}"
+              + (f", angles {session.angles}" if session.angles else "")
               + (f", stimulus {session.stimulus}" if session.stimulus else ""))  # fmt: skip
     _print_list("Decided without being asked:", found.notes)
     _print_list("Not paired, so not in the sheet:",

@@ -297,13 +297,12 @@ def _frame_line_by_line(
     work = np.full(n_lines * (width + FORWARD_PADDING) + 1, np.nan)
     image = np.full(stack.shape[1:], blank, stack.dtype)
     for j in range(n_lines):
-        backward = timing.bidirectional and j % 2 == 1
-        way, shift = (-slope, float(timing.phase_px)) if backward else (slope, 0.0)
         alone = np.full_like(work, np.nan)
         for buffer in (work, alone):
-            kernels.place_line(
-                stack, maps, f, j, way, timing.offset, shift, stack.shape[1:], place, buffer
-            )
+            kernels.place_lines(
+                stack, maps, f, j, j + 1, slope, timing.offset, timing.bidirectional,
+                float(timing.phase_px), stack.shape[1:], place, buffer,
+            )  # fmt: skip
         line = np.full(stack.shape[1:], blank, stack.dtype)
         kernels.finish_image(alone, line.dtype.type(blank), line)
         kernels.finish_image(work, image.dtype.type(blank), image)

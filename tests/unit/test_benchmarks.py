@@ -56,6 +56,20 @@ def test_channels(tmp_path):
     assert all(row["two"] > 0 for row in figures["rounds"])
 
 
+def test_free(tmp_path):
+    figures = run("free", tmp_path, "--quick")
+    assert not missed(figures)
+    assert all(row["center_px"] < 0.2 for row in figures["movies"])
+    assert {row["source"].split()[0] for row in figures["angles"]} >= {"table", "voltage,"}
+
+
+def test_resonant(tmp_path):
+    figures = run("resonant", tmp_path, "--quick")
+    assert not missed(figures)
+    times = [row["time_largest"] for row in figures["rows"]]
+    assert times[0] < times[1] < times[2]
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)
@@ -198,6 +212,16 @@ def test_suite2p(tmp_path):
     frame, shift = still.reshape(100, 64, 64)[0], np.load(place / "shifts.npy")[0]
     assert np.abs(shift).max() > 0
     np.testing.assert_array_equal(np.roll(frame, shift, (0, 1)), shaken.reshape(100, 64, 64)[0])
+
+
+@pytest.mark.workflow
+def test_suite2p_of_channels_and_planes(tmp_path):
+    figures = run("suite2p", tmp_path, "--quick", "--parts", "channels", "planes")
+    facts = ("part", "nplanes", "nchannels", "functional_chan", "data_chan2")
+    assert [tuple(row[fact] for fact in facts) for row in figures["parts"]] == [
+        ("channels", 1, 2, 1, True),
+        ("planes", 2, 1, 1, False),
+    ]
 
 
 def test_rois_and_cells_are_paired_by_what_is_visible(monkeypatch):

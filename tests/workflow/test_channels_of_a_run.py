@@ -47,6 +47,7 @@ def test_two_planes_by_one_calibration(tmp_path):
     config = copy.deepcopy(CONFIG) | {"simulate": {"a": TINY | {"planes": 2, "frame_rate": 20}}}
     config |= {
         "movie": {"plane": 1, "planes": "all", "n_planes": 2, "n_channels": 1},
+        "export": {"nwb": "inside"},
         "report": {"animation": False},
     }
     cohort = Cohort(tmp_path / "study", config=config, rows=[simulated_row("a")])
@@ -61,9 +62,16 @@ def test_two_planes_by_one_calibration(tmp_path):
         told = np.load(plane / "db.npy", allow_pickle=True).item()
         assert (told["nplanes"], told["iplane"]) == (2, index)
         assert (plane / "data.bin").stat().st_size == other.size * 2
+    assert (folder / "a.nwb").stat().st_size > 4 * other.nbytes
+    (told,) = json.loads((folder / "planes.json").read_text())["planes"]
+    assert told["plane"] == 2
+    assert 0 < told["coverage"] <= 1
+    page = (cohort.folder / "results/report.html").read_text()
+    assert "Mean image of each further plane" in page
+    assert "Plane 2: The mean of all turned frames is" in page
     assert cohort.planned() == {}
-    # What planes are wanted concerns them and the export only.
+    # What planes are wanted concerns them and the exports only.
     cohort.config["movie"]["planes"] = [1]
-    assert cohort.planned() == {"derotate_planes": 1, "export_suite2p": 1}
+    assert cohort.planned() == {"derotate_planes": 1, "export_suite2p": 1, "export_nwb": 1}
     cohort.config["movie"]["planes"] = None
-    assert set(cohort.planned()) <= {"export_suite2p"}
+    assert set(cohort.planned()) <= {"export_suite2p", "export_nwb"}

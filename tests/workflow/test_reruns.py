@@ -187,7 +187,7 @@ ROWS = [
         "`scan.bidirectional`, `bidi_phase`", key("scan", bidirectional=True), "interpolate_angles"
     ),
     Row(
-        "`movie.channel`, `plane`, `n_planes`, `n_channels`",
+        "`movie.channel`, `plane`, `n_planes`, `n_channels`, `undo`",
         key("movie", plane=1),
         "parse_signals",
     ),

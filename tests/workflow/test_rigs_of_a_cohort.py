@@ -165,6 +165,11 @@ def test_four_rigs_in_one_run_get_the_angles_that_their_samples_had(four):
     assert np.nanmax(np.abs(found - truth)) < CLOSE_DEGREES
     # Of two channels, the one that the rig names.
     assert tifffile.imread(results / "t/images/raw_mean.tif").mean() > 1
+    # The other one stands still beside it, in this session only.
+    channels = [path.relative_to(results) for path in results.glob("*/channels/*.tif")]
+    assert channels == [Path("t/channels/derotated_ch1.tif")]
+    assert (results / "t/suite2p/plane0/data_chan2.bin").exists()
+    assert not (results / "h/suite2p/plane0/data_chan2.bin").exists()
     table = (results / "cohort.tsv").read_text().splitlines()
     column = table[0].split("\t").index("rig")
     assert [line.split("\t")[column] for line in table[1:]] == list(RIGS)
@@ -227,6 +232,7 @@ FIRST = ("parse_signals", "interpolate_angles", "derotate_movie", "measure_quali
         (in_the_configuration("potentiometer", "signals", max_off_glitch_ms=5), "p", FIRST[0]),
         (in_the_configuration("prairie", "movie", channel=1), "t", FIRST[0]),
         (in_the_configuration("prairie", "movie", frames_per_chunk=3), "", None),
+        (in_the_configuration("prairie", "movie", channels=[1, 2]), "t", FIRST[2]),
         (in_its_file("headpost", "angles", direction_sign=-1), "h", FIRST[1]),
         (in_its_file("stepper", "scan", bidirectional=True), "s", FIRST[1]),
         (in_its_file("stepper", "signals", rotation_increment=0.2), "", None),

@@ -65,6 +65,7 @@ MOVIE_KEYS = (
     "movie.n_planes",
     "movie.n_channels",
     "movie.dataset",
+    "movie.undo",
 )
 
 # The keys of the section scan that decide when and where each sample of a line was recorded.
@@ -154,7 +155,12 @@ def angle_settings(wildcards):
 
 def plane_settings(wildcards):
     """What derotate_planes reads: all that the three steps do that it does for each plane."""
-    keys = {*parse_keys(wildcards), *angle_keys(wildcards), *DEROTATE_KEYS, "movie.planes"}
+    keys = {
+        *parse_keys(wildcards),
+        *angle_keys(wildcards),
+        *DEROTATE_KEYS,
+        "movie.planes",
+    }
     return session_settings(wildcards.session, *sorted(keys))
 
 
@@ -308,7 +314,9 @@ def exported(wildcards):
 @cache
 def any_wants(key):
     """Whether a session wants further channels or planes: rules have the same outputs for all."""
-    return any(_of_rig(rig)["movie"][key] is not None for rig in {s.rig for s in COHORT.sheet})
+    return any(
+        _of_rig(rig)["movie"][key] is not None for rig in {s.rig for s in COHORT.sheet}
+    )
 
 
 def derotated_channels():

@@ -8,6 +8,7 @@ rule derotate_movie:
         angles="<results>/{session}/angles.npz",
         calibration=calibration_file,
     output:
+        **further_channels(),
         movie=kept("<results>/{session}/derotated.tif"),
         seen="<results>/{session}/seen.npz",
         mean="<results>/{session}/images/mean.tif",
@@ -21,7 +22,6 @@ rule derotate_movie:
             category="4 Derotated movie",
             labels={"session": "{session}", "plot": "mean image before and after"},
         ),
-        **further_channels(),
         contact_sheet=report(
             "<results>/{session}/plots/contact_sheet.png",
             caption="../report/contact_sheet.rst",

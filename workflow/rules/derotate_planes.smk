@@ -9,6 +9,16 @@ rule derotate_planes:
         calibration=calibration_file,
     output:
         planes=kept(directory("<results>/{session}/planes")),
+        summary="<results>/{session}/planes.json",
+        plot=report(
+            "<results>/{session}/plots/planes.png",
+            caption="../report/planes.rst",
+            category="4 Derotated movie",
+            labels={
+                "session": "{session}",
+                "plot": "mean image of each further plane",
+            },
+        ),
     log:
         "<logs>/{session}/derotate_planes.log",
     benchmark:

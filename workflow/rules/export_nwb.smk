@@ -5,6 +5,7 @@ rule export_nwb:
     input:
         unpack(motion_file),
         **derotated_channels(),
+        **derotated_planes(),
         movie="<results>/{session}/derotated.tif",
         recorded=movie_files,
         angles="<results>/{session}/angles.npz",

@@ -18,7 +18,7 @@ with job_log(snakemake.log[0]):
         protocol=snakemake.params.protocol,
         calibration=snakemake.input.calibration,
         config=snakemake.params.config,
-        folder=snakemake.output.planes,
+        outputs=derotate_planes.Outputs.of(**dict(snakemake.output.items())),
         movement=snakemake.input.get("movement"),
         motion=snakemake.input.get("motion"),
         illumination=snakemake.input.get("illumination"),

@@ -14,6 +14,7 @@ with job_log(snakemake.log[0]):
         movie=snakemake.input.movie,
         recorded=snakemake.params.movie,
         channels=snakemake.input.get("channels"),
+        planes=snakemake.input.get("planes"),
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         motion=snakemake.input.get("motion"),

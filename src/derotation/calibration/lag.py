@@ -220,7 +220,8 @@ def _verdicts(figures: Mapping[str, float], *, significant: bool) -> tuple[Verdi
         ),
         "implausible": (
             abs(figures["lag_ms"]) > LIMITS.max_lag_ms,
-            "so long a delay is not plausible; are the clocks those of this movie?",
+            "no mechanism is so slow. Are the frames those of the clocks (signals.frames), and the "
+            "rows the lines that were scanned (scan.rows)?",
         ),
     }
     value = "{lag_ms:.2f} ± {sd_ms:.2f} ms"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from derotation.calibration.geometry import Geometry, best_correlated
+from derotation.calibration.pictures import try_pictures
 from derotation.errors import CenterError
 from derotation.images.sample import most_turned, read_sample
 from derotation.io.movie import Movie
@@ -71,7 +72,8 @@ def check_direction_sign(
     Raises
     ------
     CenterError
-        If frames fit far better with the other sign, or there are too few of them.
+        If frames fit far better with the other sign, or with rows and columns exchanged or lines
+        in the other order, or if there are too few of them.
     """
     geometry = Geometry.about(center or transforms.image_center(movie.shape))
     sample = read_sample(movie, LineMaps.of(angles, geometry), 4 * SIGN_FRAMES)
@@ -84,6 +86,14 @@ def check_direction_sign(
     decided = abs(float(np.mean(gain))) > MIN_SIGN_DIFFERENCE and abs(errors) > MIN_SIGN_ERRORS
     alike = f"{given.mean():.2f} as they are, {flipped.mean():.2f} with the other sign"
     if decided and errors < 0:
+        other = try_pictures(sample, geometry.center, threads=threads)
+        if other is not None and other.correlation > flipped.mean() + MIN_SIGN_DIFFERENCE:
+            msg = (
+                f"frames look far more like the sample at rest {other.words} (correlation "
+                f"{other.correlation:.2f} instead of {other.own:.2f}): the movie is not stored as "
+                f"it was scanned; {other.cure}"
+            )
+            raise CenterError(msg)
         msg = (
             "frames look far more like the sample at rest if they are turned the other way "
             f"(correlation {alike}): the angles have the wrong sign; flip angles.direction_sign"

@@ -187,7 +187,8 @@ class _Look:
 
         chosen = self.config["movie"]
         keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
-        with open_movie(self.session.movie, **{key: chosen.get(key) for key in keys}) as movie:
+        asked = {key: chosen.get(key) for key in keys}
+        with open_movie(self.session.movie, **asked, undo=chosen.get("undo") or ()) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"

@@ -1,9 +1,13 @@
 """Find the sessions in a tree of recordings, and write them down as a sample sheet.
 
-A *recording* is a folder that holds the files of one movie. Its analog signals and stimulus table
-lie in it or below it; else in the rest of its session: the ``ses-*`` folder of a NeuroBlueprint
-tree [1]_, or the next folder above that holds no other recording. A session is called by its own
-folder's name, never by a number, so that it keeps its name when others come or go.
+A *recording* is a folder that holds the files of one movie, or that is one as a whole (Prairie
+View, ThorImage). Its analog signals, stimulus table and table of angles lie in it or below it; else
+in the rest of its session: the ``ses-*`` folder of a NeuroBlueprint tree [1]_, or the next folders
+above that hold no other recording. A session is called by its own folder's name, never by a number,
+so that it keeps its name when others come or go.
+
+Names tell what a file is. Where they do not, since a `.csv` or a `.mat` may be signals or a table,
+it is looked into, and that is said.
 
 References
 ----------
@@ -21,13 +25,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from derotation.cohort.contents import Contents, Role
 from derotation.errors import InputError
 from derotation.io.files import natural_sort, write_text
+from derotation.io.movie import is_recording, movie_files
 from derotation.settings.defaults import complete
 
 __all__ = ["Discovery", "FoundSession", "Patterns", "Unpaired", "discover_sessions", "write_sheet"]
 
 COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "calibration")
+# Only where a session has such a table.
+ANGLES = "angles"
 # As the sample sheet's schema allows.
 LONGEST_NAME = 100
 # What a cell cannot hold, and what Snakemake takes for a wildcard.
@@ -47,11 +55,13 @@ class Patterns:
 
     Attributes
     ----------
-    movie, signals, stimulus : tuple of str
-        Names of files, such as ``*.tif``.
-    incremental : tuple of str
+    movie, signals, stimulus, angles : tuple of str
+        Names of files, such as ``*.tif``. A file that may be signals or a stimulus table by its
+        name is looked into where that matters.
+    incremental, free : tuple of str
         A session whose path below the searched folder, or whose movie, matches one of these has
-        the protocol ``incremental``; all others are ``full``.
+        the protocol ``incremental``, or ``free``. All others are ``full``, but for those with a
+        table of angles and no stimulus table, which are ``free``.
     exclude : tuple of str
         Names of folders that are not searched.
     name : {"folder", "path"}
@@ -61,7 +71,9 @@ class Patterns:
     movie: tuple[str, ...]
     signals: tuple[str, ...]
     stimulus: tuple[str, ...]
+    angles: tuple[str, ...]
     incremental: tuple[str, ...]
+    free: tuple[str, ...]
     exclude: tuple[str, ...]
     name: Literal["folder", "path"]
 
@@ -85,7 +97,7 @@ class FoundSession:
 
     Attributes
     ----------
-    name, protocol, movie, signals, stimulus, calibration : str
+    name, protocol, movie, signals, stimulus, calibration, angles : str
         As in the sample sheet; empty where there is none.
     folder : Path
         The folder by which it is called.
@@ -101,6 +113,7 @@ class FoundSession:
     folder: Path
     n_files: int
     calibration: str = ""
+    angles: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +149,12 @@ class Discovery:
     errors: tuple[str, ...] = ()
 
 
-def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = None) -> Discovery:
+def discover_sessions(
+    root: str | os.PathLike[str],
+    patterns: Patterns | None = None,
+    *,
+    stimulus: Mapping[str, Any] | None = None,
+) -> Discovery:
     """Find the sessions below a folder.
 
     Parameters
@@ -146,6 +164,8 @@ def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = 
         with relative paths.
     patterns : Patterns, optional
         How files and folders are recognized.
+    stimulus : mapping, optional
+        How a stimulus table is read: keywords of :func:`derotation.io.stimulus.read_stimulus`.
 
     Returns
     -------
@@ -161,7 +181,7 @@ def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = 
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give the folder that holds the recordings.")
     rules = patterns or Patterns.from_config()
-    tree = _Tree(folder, rules)
+    tree = _Tree(folder, rules, Contents(stimulus or {}))
     sessions: list[FoundSession] = []
     unpaired: list[Unpaired] = []
     notes: list[str] = []
@@ -178,7 +198,7 @@ def discover_sessions(root: str | os.PathLike[str], patterns: Patterns | None = 
         root=folder,
         sessions=tuple(calibrated),
         unpaired=tuple(unpaired),
-        notes=tuple(notes + said),
+        notes=tuple(notes + said + tree.contents.problems),
         errors=tuple(_shared_names(calibrated)),
     )
 
@@ -215,9 +235,10 @@ def write_sheet(
             f"{path} exists already and was left as it is; --force replaces it, --output FILE "
             "writes another one."
         )
-    rows = [[getattr(s, c if c != "session" else "name") for c in COLUMNS]
+    columns = [*COLUMNS, *([ANGLES] if any(s.angles for s in discovery.sessions) else [])]
+    rows = [[getattr(s, c if c != "session" else "name") for c in columns]
             for s in discovery.sessions]  # fmt: skip
-    write_text(path, "".join("\t".join(row) + "\n" for row in [list(COLUMNS), *rows]))
+    write_text(path, "".join("\t".join(row) + "\n" for row in [columns, *rows]))
 
 
 @dataclass(slots=True)
@@ -226,8 +247,11 @@ class _Tree:
 
     root: Path
     patterns: Patterns
+    contents: Contents
     files: dict[Path, list[Path]] = field(init=False, default_factory=dict)
     recordings: list[Path] = field(init=False, default_factory=list)
+    whole: set[Path] = field(init=False, default_factory=set)
+    """Recordings that are folders as a whole."""
 
     def __post_init__(self) -> None:
         visited: set[str] = set()
@@ -241,8 +265,27 @@ class _Tree:
                 and os.path.realpath(folder / f) not in visited
             ]  # fmt: skip
             self.files[folder] = [folder / file for file in files if not file.startswith(".")]
-        holds = [f for f, files in self.files.items() if self.pick(files, self.patterns.movie)]
+        self.whole = {folder for folder in self.files if self._is_whole(folder)}
+        # What lies within such a folder, reference images for example, is no movie of its own.
+        holds = [
+            folder for folder in self.files
+            if folder in self.whole
+            or (not self.whole.intersection(folder.parents) and self.movies(folder))
+        ]  # fmt: skip
         self.recordings = natural_sort(holds)
+
+    def _is_whole(self, folder: Path) -> bool:
+        """Tell whether a folder is one movie; not if only some of its TIFFs are wanted."""
+        files = self.files[folder]
+        images = [file for file in files if file.suffix.lower() in (".tif", ".tiff")]
+        wanted = all(_matches(file.name, self.patterns.movie) for file in images)
+        described = any(file.suffix.lower() == ".xml" for file in files)
+        return described and wanted and is_recording(folder)
+
+    def movies(self, folder: Path) -> list[Path]:
+        """List the files of movies in a folder."""
+        found = self.pick(self.files[folder], self.patterns.movie)
+        return [file for file in found if self.contents.may_be_movie(file)]
 
     def pick(self, files: Iterable[Path], patterns: Sequence[str]) -> list[Path]:
         return natural_sort(file for file in files if _matches(file.name, patterns))
@@ -266,40 +309,142 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Files:
+    """What lies beside a movie, by what it is."""
+
+    signals: list[Path] = field(default_factory=list)
+    stimulus: list[Path] = field(default_factory=list)
+    angles: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSession, list[str]]:
     movie, n_files = _movie(tree, recording)
-    folder = _session_folder(tree, recording)
-    files = tree.below(recording, recording)
-    signals = tree.pick(files, patterns.signals)
-    if not signals and folder != recording:
-        files = tree.below(folder, recording)
-        signals = tree.pick(files, patterns.signals)
+    places = _places(tree, recording)
+    found, folder = _gather(tree, recording, places, Path(movie).name)
+    protocol = _protocol(tree, folder, recording, Path(movie).name)
     given = "section discover of the configuration"
-    if not signals:
+    if not found.signals and not found.angles:
         wanted = ", ".join(patterns.signals)
-        raise InputError(f"no analog signals: no file in {folder} matches {wanted} ({given}).")
-    if len(signals) > 1:
-        raise InputError(
-            f"{len(signals)} files may be its analog signals: {_listed(signals)}; move the others "
-            f"away, or make discover.signals narrower ({given})."
-        )
-    place = folder.relative_to(tree.root)
-    whole = [*place.parts, *recording.relative_to(folder).parts, Path(movie).name]
-    is_incremental = any(_matches(part, patterns.incremental) for part in whole)
-    stimulus = [] if is_incremental else _stimulus(tree, files, folder, recording)
-    for file in (movie, str(signals[0]), *map(str, stimulus)):
+        raise InputError(f"no analog signals: no file in {places[-1]} matches {wanted} ({given}).")
+    for files, what in ((found.signals, "analog signals"), (found.angles, "table of angles")):
+        if len(files) > 1:
+            key = "signals" if files is found.signals else "angles"
+            raise InputError(
+                f"{len(files)} files may be its {what}: {_listed(files)}; move the others "
+                f"away, or make discover.{key} narrower ({given})."
+            )
+    if protocol == "full" and found.angles and not found.stimulus:
+        protocol = "free"
+    stimulus = _one_stimulus(tree, found, places[-1]) if protocol == "full" else []
+    for file in (movie, *map(str, [*found.signals, *stimulus, *found.angles])):
         _check_path(file)
     name, notes = _name(tree, folder, recording, patterns)
-    found = FoundSession(
+    if found.angles:
+        notes.append(
+            f"{name} has a table of angles, {found.angles[0].name}: it is read if the "
+            "configuration says angles.source: table."
+        )
+    session = FoundSession(
         name=name,
-        protocol="incremental" if is_incremental else "full",
+        protocol=protocol,
         movie=movie,
-        signals=str(signals[0]),
+        signals=str(found.signals[0]) if found.signals else "",
         stimulus=str(stimulus[0]) if stimulus else "",
+        angles=str(found.angles[0]) if found.angles else "",
         folder=folder,
         n_files=n_files,
     )
-    return found, notes
+    return session, notes + found.notes
+
+
+def _protocol(tree: _Tree, folder: Path, recording: Path, movie: str) -> str:
+    """Tell the protocol by names."""
+    place = folder.relative_to(tree.root)
+    names = [*place.parts, *recording.relative_to(folder).parts, movie]
+    for protocol in ("incremental", "free"):
+        if any(_matches(name, getattr(tree.patterns, protocol)) for name in names):
+            return protocol
+    return "full"
+
+
+def _places(tree: _Tree, recording: Path) -> list[Path]:
+    """List the folders in which the files of a recording may be, the nearest first."""
+    inside = [f for f in (recording, *recording.parents) if f.is_relative_to(tree.root)]
+    for folder in inside:
+        if _is_blueprint(folder):
+            return [recording] if folder == recording else [recording, folder]
+    places = [recording]
+    for folder in inside[1:]:
+        if tree.holds_others(folder, recording):
+            break
+        places.append(folder)
+    return places
+
+
+def _gather(
+    tree: _Tree, recording: Path, places: Sequence[Path], movie: str
+) -> tuple[_Files, Path]:
+    """Take each kind of file from the nearest place that has one; the session's folder."""
+    total, used = _Files(), recording
+    for place in places:
+        needs_stimulus = _protocol(tree, place, recording, movie) == "full"
+        found = _sorted_files(tree, tree.below(place, recording), needs_stimulus)
+        for kind in ("signals", "stimulus", "angles"):
+            if kind == "stimulus" and not needs_stimulus:
+                continue
+            if not getattr(total, kind) and getattr(found, kind):
+                setattr(total, kind, getattr(found, kind))
+                total.notes += [note for note in found.notes if note not in total.notes]
+                used = place
+        if total.signals and (total.stimulus or total.angles or not needs_stimulus):
+            break
+    return total, next((place for place in places if _is_blueprint(place)), used)
+
+
+def _sorted_files(tree: _Tree, files: list[Path], needs_stimulus: bool) -> _Files:
+    """Sort files by what they are, looking into some only if their names leave it open."""
+    patterns, contents = tree.patterns, tree.contents
+    rest = [file for file in files if not _belongs_to_movie(tree, file)]
+    angles = tree.pick(rest, patterns.angles)
+    rest = [file for file in rest if file not in angles]
+    signals, stimulus = tree.pick(rest, patterns.signals), tree.pick(rest, patterns.stimulus)
+    either = [file for file in signals if file in stimulus]
+    usual: dict[Path, Role] = {file: contents.usual_role(file) for file in either}
+    found = _by_role(signals, stimulus, usual)
+    enough = not needs_stimulus or bool(angles) or _is_stimulus(found.stimulus, contents)
+    if either and not (len(found.signals) == 1 and enough):
+        roles = {file: contents.role(file) for file in either}
+        found = _by_role(signals, stimulus, roles)
+        found.notes = [
+            f"{file} was taken for {contents.words[role]}, by what it holds."
+            for file, role in roles.items() if role != usual[file]
+        ]  # fmt: skip
+    found.angles = angles
+    return found
+
+
+def _by_role(
+    signals: Sequence[Path], stimulus: Sequence[Path], roles: Mapping[Path, Role]
+) -> _Files:
+    """Keep each file in the list of its role; one without a role stays where its name put it."""
+    return _Files(
+        signals=[file for file in signals if roles.get(file, "signals") == "signals"],
+        stimulus=[file for file in stimulus if roles.get(file, "stimulus") == "stimulus"],
+    )
+
+
+def _is_stimulus(files: Sequence[Path], contents: Contents) -> bool:
+    """Tell whether there is one stimulus table, which does not hold something else."""
+    return len(files) == 1 and contents.role(files[0]) == "stimulus"
+
+
+def _belongs_to_movie(tree: _Tree, file: Path) -> bool:
+    """Tell whether a file is a movie, or describes one."""
+    if file.suffix.lower() == ".mat" and file.with_suffix(".sbx") in tree.files[file.parent]:
+        return True
+    return _matches(file.name, tree.patterns.movie) and tree.contents.may_be_movie(file)
 
 
 def _check_path(path: str) -> None:
@@ -315,17 +460,15 @@ def _check_path(path: str) -> None:
         )
 
 
-def _stimulus(tree: _Tree, files: list[Path], folder: Path, recording: Path) -> list[Path]:
-    patterns = tree.patterns
-    found = tree.pick(files, patterns.stimulus)
-    if not found:
-        found = tree.pick(tree.below(folder, recording), patterns.stimulus)
+def _one_stimulus(tree: _Tree, files: _Files, folder: Path) -> list[Path]:
+    patterns, found = tree.patterns, files.stimulus
     if not found:
         raise InputError(
             f"no stimulus table: no file in {folder} matches {', '.join(patterns.stimulus)}. A "
             "session of the protocol full needs it; one of the protocol incremental does not, and "
-            f"is recognized by a name like {', '.join(patterns.incremental)} (section discover of "
-            "the configuration)."
+            f"is recognized by a name like {', '.join(patterns.incremental)}, nor one of the "
+            "protocol free, for whose names there is discover.free (section discover of the "
+            "configuration)."
         )
     if len(found) > 1:
         raise InputError(
@@ -337,7 +480,9 @@ def _stimulus(tree: _Tree, files: list[Path], folder: Path, recording: Path) -> 
 
 def _movie(tree: _Tree, recording: Path) -> tuple[str, int]:
     """Give the movie's path, or the pattern that stands for exactly its files."""
-    files = tree.pick(tree.files[recording], tree.patterns.movie)
+    if recording in tree.whole:
+        return str(recording), len(movie_files(recording))
+    files = tree.movies(recording)
     if len(files) == 1:
         return str(files[0]), 1
     # Files that differ in their last number follow each other: x_00001.tif, x_00002.tif.
@@ -358,21 +503,6 @@ def _movie(tree: _Tree, recording: Path) -> tuple[str, int]:
         f"no pattern stands for its {len(files)} files and nothing else: {_listed(files)}; move "
         "them into a folder of their own."
     )
-
-
-def _session_folder(tree: _Tree, recording: Path) -> Path:
-    """Find the folder of the session to which a recording belongs."""
-    above = [recording, *recording.parents]
-    inside = [folder for folder in above if folder.is_relative_to(tree.root)]
-    for folder in inside:
-        if _is_blueprint(folder):
-            return folder
-    for folder in inside:
-        if folder != recording and tree.holds_others(folder, recording):
-            break
-        if tree.pick(tree.below(folder, recording), tree.patterns.signals):
-            return folder
-    return recording
 
 
 def _is_blueprint(folder: Path) -> bool:

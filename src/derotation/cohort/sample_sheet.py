@@ -382,9 +382,6 @@ class _RowChecks:
             if text.startswith("is missing"):
                 text = text.replace("is missing; it has no default", "the cell is empty")
             self.add(row, str(problem.path[0]), text, texts.get("session"))
-        if values.get("protocol") == "full" and "stimulus" not in values:
-            text = "nothing given, but the protocol full needs the table of speeds and directions."
-            self.add(row, "stimulus", text, texts.get("session"))
         if "signals" not in texts and "angles" not in texts:
             text = "the cell is empty; a session needs analog signals, or a table of angles."
             self.add(row, "signals", text, texts.get("session"))

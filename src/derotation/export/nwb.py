@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +24,25 @@ from derotation.signals.angles import Angles
 if TYPE_CHECKING:
     from pynwb import NWBFile
 
-__all__ = ["export_nwb"]
+__all__ = ["PlaneMovies", "export_nwb"]
 
 Where = Literal["external", "inside"]
 
 _UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneMovies:
+    """One plane of a session, before and after."""
+
+    recorded: Movie
+    """As it was recorded, in the channel that calibrates."""
+    derotated: Movie
+    """The same, derotated."""
+    angles: Angles
+    """Angles of all its lines, shifted by the calibration's lag."""
+    further: Sequence[tuple[Movie, Movie]] = ()
+    """The movie before and after of each further channel."""
 
 
 def export_nwb(
@@ -42,6 +56,7 @@ def export_nwb(
     motion: Motion | None = None,
     movies: Where = "external",
     further: Sequence[tuple[Movie, Movie]] = (),
+    planes: Sequence[PlaneMovies] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a session as an NWB file.
@@ -65,6 +80,9 @@ def export_nwb(
         as NWB wants them: (frame, column, row).
     further : sequence of pairs of Movie, optional
         The movie before and after of each further channel: ``raw_ch2`` and ``derotated_ch2``.
+    planes : sequence of PlaneMovies, optional
+        Further planes, each with an imaging plane and angles of its own: ``raw_plane2``,
+        ``derotated_plane2``, ``line_angle_plane2`` and ``ImagingPlane_plane2``.
     settings : mapping, optional
         The configuration, for the record.
 
@@ -82,39 +100,56 @@ def export_nwb(
     if find_spec("pynwb") is None:
         msg = f"{path}: {PYNWB_MISSING}"
         raise InputError(msg)
-    for before, after in [(recorded, derotated), *further]:
-        if not len(before) == len(after) == len(angles.frame_start):
-            msg = (
-                f"{path}: {len(before)} recorded and {len(after)} derotated frames do not belong "
-                f"to angles of {len(angles.frame_start)} frames; run the steps before again"
-            )
-            raise InputError(msg)
+    first = PlaneMovies(recorded=recorded, derotated=derotated, angles=angles, further=further)
+    for part in (first, *planes):
+        _check_lengths(path, part)
     with warnings.catch_warnings():
         # The packages behind pynwb announce changes of their own.
         warnings.simplefilter("ignore")
         from pynwb import NWBHDF5IO
 
         file = _new_file(session, recorded)
-        plane = _imaging_plane(file, recorded, angles, [before for before, _ in further])
         target = Path(path).resolve()
-        pairs = [("", recorded, derotated)]
-        pairs += [(f"_ch{before.channel}", before, after) for before, after in further]
-        for suffix, before, after in pairs:
-            part = f"channel {before.channel}, plane {before.plane} of the files"
-            for name, movie, what in (
-                ("raw", before, f"as recorded; {part}"),
-                ("derotated", after, f"every line put back in its place; {part}"),
-            ):
-                there = _external(movie, target.parent) if movies == "external" else _inside(movie)
-                series = _series(f"{name}{suffix}", what, movie, plane, angles, there)
-                file.add_acquisition(series) if name == "raw" else _module(file).add(series)
-        _add_angles(_module(file), angles)
+        _add_plane(file, first, "", movies, target.parent)
+        for part in planes:
+            _add_plane(file, part, f"_plane{part.recorded.plane}", movies, target.parent)
         if motion is not None:
             _module(file).add(_motion_correction(motion, file))
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
         with whole_file(target) as temporary, NWBHDF5IO(str(temporary), "w") as io:
             io.write(file)
+
+
+def _check_lengths(path: str | Path, part: PlaneMovies) -> None:
+    """Refuse movies and angles that are not of the same frames."""
+    for before, after in [(part.recorded, part.derotated), *part.further]:
+        if not len(before) == len(after) == len(part.angles.frame_start):
+            msg = (
+                f"{path}: {len(before)} recorded and {len(after)} derotated frames do not belong "
+                f"to angles of {len(part.angles.frame_start)} frames; run the steps before again"
+            )
+            raise InputError(msg)
+
+
+def _add_plane(
+    file: "NWBFile", part: PlaneMovies, suffix: str, movies: Where, folder: Path
+) -> None:
+    """Add the movies of one plane and the angles of its lines."""
+    plane = _imaging_plane(file, part, suffix)
+    pairs = [("", part.recorded, part.derotated)]
+    pairs += [(f"_ch{before.channel}", before, after) for before, after in part.further]
+    for channel, before, after in pairs:
+        where = f"channel {before.channel}, plane {before.plane} of the files"
+        for name, movie, what in (
+            ("raw", before, f"as recorded; {where}"),
+            ("derotated", after, f"every line put back in its place; {where}"),
+        ):
+            there = _external(movie, folder) if movies == "external" else _inside(movie)
+            name_of = f"{name}{suffix}{channel}"
+            series = _series(name_of, what, movie, plane, part.angles, there)
+            file.add_acquisition(series) if name == "raw" else _module(file).add(series)
+    _add_angles(_module(file), part.angles, suffix)
 
 
 def _new_file(session: str, recorded: Movie) -> "NWBFile":
@@ -134,31 +169,36 @@ def _new_file(session: str, recorded: Movie) -> "NWBFile":
     )
 
 
-def _imaging_plane(
-    file: "NWBFile", recorded: Movie, angles: Angles, further: Sequence[Movie]
-) -> Any:
+def _imaging_plane(file: "NWBFile", part: PlaneMovies, suffix: str) -> Any:
     from pynwb.ophys import OpticalChannel
 
+    recorded = part.recorded
     size = recorded.metadata.pixel_size_um
     spacing = {} if size is None else {"grid_spacing": [size] * 2, "grid_spacing_unit": "um"}
-    microscope = recorded.metadata.software or _UNKNOWN
+    channels = ["OpticalChannel"]
+    channels += [f"OpticalChannel_ch{movie.channel}" for movie, _ in part.further]
     return file.create_imaging_plane(
-        name="ImagingPlane",
+        name=f"ImagingPlane{suffix}",
         description=f"channel {recorded.channel}, plane {recorded.plane}",
         optical_channel=[
             OpticalChannel(name=name, description=_UNKNOWN, emission_lambda=np.nan)
-            for name in (
-                "OpticalChannel",
-                *(f"OpticalChannel_ch{movie.channel}" for movie in further),
-            )
+            for name in channels
         ],
-        device=file.create_device(name="Microscope", description=f"software: {microscope}"),
+        device=_microscope(file, recorded),
         excitation_lambda=np.nan,
-        imaging_rate=float(angles.frame_rate),
+        imaging_rate=float(part.angles.frame_rate),
         indicator=_UNKNOWN,
         location=_UNKNOWN,
         **spacing,
     )
+
+
+def _microscope(file: "NWBFile", recorded: Movie) -> Any:
+    """Return the one device of the file."""
+    if "Microscope" in file.devices:
+        return file.devices["Microscope"]
+    software = recorded.metadata.software or _UNKNOWN
+    return file.create_device(name="Microscope", description=f"software: {software}")
 
 
 def _module(file: "NWBFile") -> Any:
@@ -213,13 +253,13 @@ def _series(
     )
 
 
-def _add_angles(module: Any, angles: Angles) -> None:
+def _add_angles(module: Any, angles: Angles, suffix: str) -> None:
     from pynwb import TimeSeries
 
     start = angles.line_start.ravel() / angles.sampling_rate
     module.add(
         TimeSeries(
-            name="line_angle",
+            name=f"line_angle{suffix}",
             description=(
                 "Angle by which each line was turned back, at the "
                 f"{angles.line_reference} of its active part: positive if the sample had turned "

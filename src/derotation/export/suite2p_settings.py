@@ -18,6 +18,12 @@ __all__ = ["PlaneFacts", "make_db", "make_ops", "make_settings"]
 REGISTRATION_BLOCK = 128
 DETECTION_BLOCK = 64
 
+# From when on an ROI counts as marked: by its brightness in the other channel relative to its
+# surroundings, where 0.5 is as bright as these; or by its overlap with a cell that Cellpose found
+# there. Suite2p 1.1.0 has one setting for both, and its default, that of Cellpose, would let every
+# ROI count by its brightness.
+RED_BRIGHTNESS, RED_OVERLAP = 0.65, 0.25
+
 _SETTINGS: dict[str, Any] = {
     "torch_device": "cuda",  # Suite2p takes the CPU where there is no such device
     "tau": 1.0,
@@ -73,7 +79,7 @@ _SETTINGS: dict[str, Any] = {
         "npix_norm_max": 100,
         "max_overlap": 0.75,
         "soma_crop": True,
-        "chan2_threshold": 0.25,
+        "chan2_threshold": RED_BRIGHTNESS,
         "cellpose_chan2": False,
         "sparsery_settings": {
             "highpass_neuropil": 25,
@@ -245,6 +251,9 @@ def make_settings(facts: PlaneFacts, overrides: Mapping[str, Any]) -> dict[str, 
     # Suite2p 1.1.0 fails on blocks that are not smaller than a frame.
     settings["registration"]["block_size"] = facts.block(REGISTRATION_BLOCK)
     settings["detection"]["block_size"] = facts.block(DETECTION_BLOCK)
+    detection = overrides.get("detection")
+    if isinstance(detection, Mapping) and detection.get("cellpose_chan2"):
+        settings["detection"]["chan2_threshold"] = RED_OVERLAP
     _override(settings, overrides, "export.suite2p.settings")
     return settings
 
@@ -282,6 +291,8 @@ def make_ops(
             "diameter": facts.diameter,
             "do_registration": int(facts.register),
             "keep_movie_raw": facts.keep_raw,
+            # Suite2p 0.14.6 fails when it puts planes side by side that have no second channel.
+            "combined": facts.n_planes == 1 or len(facts.channels) > 1,
             "do_bidiphase": False,
             "bidiphase": 0,
             "block_size": facts.block(REGISTRATION_BLOCK),

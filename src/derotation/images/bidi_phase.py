@@ -13,6 +13,7 @@ one direction even where the phase is 0.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,9 +49,11 @@ REFINEMENTS = 4
 MOVES = 3
 # A peak of the correlation that stands out by so many standard deviations of the rest is one.
 MIN_PEAK = 6.0
-# Directions are told up to this uncertainty: then the middle between 0 and 1 is 3.3 standard
-# uncertainties away from either.
-MAX_SD = 0.15
+# Directions are told if one of them is so much more likely than the other (natural logarithm of the
+# ratio), and is not further off than this, or than so many standard uncertainties.
+LIKELIER, FAR, FAR_ERRORS = 6.9, 0.5, 4.0
+# What a center, a tilt or a lag that are not known yet may add to the uncertainty.
+UNKNOWN_SD = 0.1
 # Turning lines are smoothed along x before their slopes are taken (px).
 SMOOTHING = 1.5
 # What lies between two even lines is the cubic through four of them.
@@ -86,9 +89,15 @@ class ScanDirections:
     @property
     def bidirectional(self) -> bool | None:
         """The answer, None if both are likely or neither is."""
-        if not self.sd <= MAX_SD:
+        if not np.isfinite(self.sd + self.backward):
             return None
-        return self.backward > 0.5
+        variance = self.sd**2 + UNKNOWN_SD**2
+        # The logarithm of how much likelier 1 is than 0, with normal errors.
+        likelier = (self.backward - 0.5) / variance
+        off = abs(self.backward - (likelier > 0))
+        if abs(likelier) < LIKELIER or off > max(FAR, FAR_ERRORS * np.sqrt(variance)):
+            return None
+        return bool(likelier > 0)
 
 
 def estimate_bidi_phase(images: ArrayLike) -> BidiPhase:
@@ -190,7 +199,7 @@ def tell_directions(frames: ArrayLike, line_maps: ArrayLike, line_duty: float) -
     the factor too small; so those of the lines at a distance of three, whose noise is another one,
     serve as instruments.
     """
-    pictures, maps = np.asarray(frames, dtype=np.float64), np.asarray(line_maps, dtype=np.float64)
+    pictures, maps = np.asarray(frames), np.asarray(line_maps, dtype=np.float64)
     if pictures.ndim != 3 or min(pictures.shape[1:]) < MIN_LINES or len(pictures) < MIN_FRAMES:
         msg = (
             f"frames have the shape {pictures.shape}; to tell directions of scanning takes at "
@@ -211,9 +220,9 @@ def tell_directions(frames: ArrayLike, line_maps: ArrayLike, line_duty: float) -
     return ScanDirections(backward=float(factors[0]), sd=sd)
 
 
-def _moments(frame: Array, maps: Array, line_duty: float) -> tuple[Array, Array]:
+def _moments(frame: NDArray[Any], maps: Array, line_duty: float) -> tuple[Array, Array]:
     """Sum instruments times regressors (4, 4), and times what odd lines show more (4,)."""
-    smooth = ndimage.gaussian_filter1d(frame, SMOOTHING, axis=1)
+    smooth = ndimage.gaussian_filter1d(frame.astype(np.float64), SMOOTHING, axis=1)
     lines = np.arange(3, len(frame) - 3, 2)
     usable = np.isfinite(maps[lines - 1] + maps[lines] + maps[lines + 1]).all(axis=(1, 2))
     lines = lines[usable]
@@ -326,7 +335,7 @@ def _refine(odd: Spectrum, between: Spectrum, shift: float) -> tuple[float, floa
     """Climb to the top of the weighed correlation; returns the shift and its uncertainty."""
     frequencies = _frequencies(odd)
     cross = np.sum(odd * between.conj(), axis=0)
-    information, slopes = 0.0, np.zeros(1)
+    weights, slopes, information = np.zeros_like(frequencies), np.zeros(1), 0.0
     for _ in range(REFINEMENTS):
         turned = np.exp(1j * frequencies * shift)
         left = _smooth(_mean(np.abs(odd * turned - between) ** 2))
@@ -340,7 +349,27 @@ def _refine(odd: Spectrum, between: Spectrum, shift: float) -> tuple[float, floa
     n_groups = min(MAX_GROUPS, len(slopes) // LINES_PER_GROUP)
     groups = np.array([group.sum() for group in np.array_split(slopes, n_groups)])
     spread = float(np.sqrt(n_groups / (n_groups - 1) * np.sum((groups - groups.mean()) ** 2)))
-    return shift, spread / information
+    # Few groups tell the spread roughly: as the variance of Student's distribution.
+    spread *= np.sqrt((n_groups - 1) / max(n_groups - 3, 1))
+    known = _information(cross * np.exp(1j * frequencies * shift), frequencies, weights)
+    return shift, spread / known if known > 0 else float("inf")
+
+
+def _information(cross: Spectrum, frequencies: Array, weights: Array) -> float:
+    """Tell the curvature of the correlation at its top, from lines that did not choose the top.
+
+    In low light the top of a noisy curve is more curved than the curve is where the true shift
+    lies. So each half of the lines is asked at the shift that the other half tells.
+    """
+    halves = np.array_split(cross, 2)
+    total = 0.0
+    for half, other in (halves, halves[::-1]):
+        slope = -(weights * frequencies * other.imag).sum()
+        information = (weights * frequencies**2 * other.real).sum()
+        step = np.clip(slope / information, -0.5, 0.5) if information > 0 else 0.5
+        turned = half * np.exp(1j * frequencies * step)
+        total += float((weights * frequencies**2 * turned.real).sum())
+    return total
 
 
 def _frequencies(spectrum: Spectrum) -> Array:

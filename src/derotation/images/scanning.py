@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 from derotation.estimates import Estimate, Verdict
-from derotation.images.bidi_phase import BidiPhase, estimate_bidi_phase
+from derotation.images.bidi_phase import (
+    BidiPhase,
+    ScanDirections,
+    estimate_bidi_phase,
+    tell_directions,
+)
 from derotation.io.movie import Movie
+from derotation.maps import transforms
 from derotation.signals.angles import Angles
 
 __all__ = ["ScanEstimate", "estimate_scan", "with_scan"]
@@ -20,10 +26,16 @@ logger = logging.getLogger(__name__)
 
 # Frames at rest that are looked at, and in how many parts of the session.
 MAX_FRAMES, PARTS = 96, 6
+# Turning frames, the fastest ones, that tell the directions of the scan.
+MAX_TURNING = 96
+# A phase of so many standard uncertainties, and of this (px), shows a scan in both directions.
+SURE_ERRORS, SURE_PX = 6.0, 0.25
 # A phase below so many of its standard uncertainties, or below this (px), is none.
 SIGNIFICANT, LEAST_PX = 3.0, 0.05
 # It has changed if parts of the session differ by so many standard uncertainties and this (px).
 CHANGED, LEAST_CHANGE_PX = 4.0, 0.2
+# Parts whose phase is known worse (px) have too little light: there another shift may fit as well.
+MAX_SD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +47,8 @@ class ScanEstimate(Estimate):
     phase_px: float
     """What odd lines recorded lies so many pixels further right than it should; this is corrected.
     0 if it is not significant."""
+    told: bool = True
+    """Whether files, the configuration or the movie tell the directions; else one is assumed."""
     along: tuple[BidiPhase, ...]
     """The phase in successive parts of the session; empty where it was not measured."""
     times_s: NDArray[np.float64]
@@ -53,12 +67,14 @@ def estimate_scan(
     Parameters
     ----------
     movie : Movie
-        Up to 96 of its frames at rest (at any angle) are read, if the scan is bidirectional.
+        Up to 96 of its frames at rest (at any angle) are read, if the scan is bidirectional; and up
+        to 96 turning ones, if nothing says whether it is.
     angles : Angles
         Angles of all lines.
     bidirectional : bool or None
-        What configuration or metadata say; None if they say nothing, which is taken for one
-        direction.
+        What configuration or metadata say. None if they say nothing: then what the movie shows is
+        believed (see :func:`derotation.images.bidi_phase.tell_directions`), and one direction is
+        assumed if it shows nothing. A phase that is given says that it was both.
     asked : float or "auto"
         The phase (pixels), or "auto" to measure it; see
         :func:`derotation.images.bidi_phase.estimate_bidi_phase`.
@@ -68,19 +84,99 @@ def estimate_scan(
     ScanEstimate
         A phase counts from 0.05 px and three standard uncertainties on.
     """
-    if not bidirectional:
-        code = "assumed" if bidirectional is None else "one_way"
-        says = (
-            "The file does not say whether lines were scanned in both directions; one direction "
-            "is assumed (scan.bidirectional)."
-            if bidirectional is None
-            else "Lines were scanned in one direction."
-        )
-        return _answer(False, 0.0, Verdict(topic="scan", code=code, says=says))
+    found = _estimate(movie, angles, bidirectional, asked)
+    for verdict in found.verdicts:
+        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
+    return found
+
+
+def with_scan(angles: Angles, scan: ScanEstimate) -> Angles:
+    """Let angles know how the lines were scanned, which their timing is made of."""
+    return dataclasses.replace(
+        angles, bidirectional=scan.bidirectional, phase_px=scan.phase_px, scan_told=scan.told
+    )
+
+
+def _estimate(
+    movie: Movie, angles: Angles, bidirectional: bool | None, asked: float | Literal["auto"]
+) -> ScanEstimate:
+    """Decide what is to be measured."""
+    if bidirectional is None and asked in ("auto", 0):
+        return _seen(movie, angles, asked)
+    if bidirectional is False:
+        says = "Lines were scanned in one direction."
+        doubt = asked not in ("auto", 0)
+        if doubt:
+            says += (
+                " The phase of {phase:.2f} px that was given (scan.bidi_phase) is not corrected."
+            )
+        figures = {} if asked == "auto" else {"phase": float(asked)}
+        one_way = Verdict(topic="scan", code="one_way", says=says, figures=figures, doubt=doubt)
+        return _answer(False, 0.0, one_way)
     if asked != "auto":
         says = "Lines were scanned in both directions; a phase of {phase:.2f} px was given."
         given = Verdict(topic="scan", code="given", says=says, figures={"phase": float(asked)})
         return _answer(True, float(asked), given)
+    return _phase_of(movie, angles)
+
+
+def _seen(movie: Movie, angles: Angles, asked: float | Literal["auto"]) -> ScanEstimate:
+    """Believe what the movie shows about its directions, since nothing else tells them."""
+    seen = _directions(movie, angles)
+    figures = {"backward": seen.backward, "sd": seen.sd}
+    behave = (
+        "odd lines of turning frames behave as if {backward:.2f} ± {sd:.2f} of them were scanned "
+        "backwards; 0 is one direction, 1 is both"
+    )
+    measured = _phase_of(movie, angles) if seen.bidirectional is not False else None
+    combed = measured is not None and _is_sure(measured)
+    if seen.bidirectional or (combed and seen.bidirectional is None):
+        why = behave if seen.bidirectional else "odd lines are displaced at rest"
+        says = (
+            "Neither the file nor scan.bidirectional says in which directions lines were scanned. "
+            f"The movie shows that it was both ({why}), and is processed so."
+        )
+        both = Verdict(topic="scan", code="seen_both", says=says, figures=figures)
+        if asked == "auto" and measured is not None:
+            return dataclasses.replace(measured, verdicts=(both, *measured.verdicts))
+        return _answer(True, 0.0, both)
+    if seen.bidirectional is False:
+        says = (
+            "Neither the file nor scan.bidirectional says in which directions lines were scanned. "
+            f"The movie shows that it was one ({behave}), and is processed so."
+        )
+        return _answer(
+            False, 0.0, Verdict(topic="scan", code="seen_one", says=says, figures=figures)
+        )
+    says = (
+        "Neither the file nor scan.bidirectional says in which directions lines were scanned, and "
+        "the movie shows too little to tell it; one direction is assumed. Set scan.bidirectional."
+    )
+    assumed = Verdict(topic="scan", code="assumed", says=says, figures=figures, doubt=True)
+    return dataclasses.replace(_answer(False, 0.0, assumed), told=False)
+
+
+def _is_sure(measured: ScanEstimate) -> bool:
+    """Tell whether a phase is so clear that there are two directions."""
+    if measured.sd is None or not measured.corrected:
+        return False
+    return bool(abs(measured.phase_px) > max(SURE_ERRORS * measured.sd["phase_px"], SURE_PX))
+
+
+def _directions(movie: Movie, angles: Angles) -> ScanDirections:
+    """Compare odd and even lines of the fastest frames; the center is not known yet."""
+    turned = np.where(angles.line_usable.all(axis=1), np.ptp(angles.line_angles, axis=1), 0.0)
+    n = min(int(np.count_nonzero(turned)), MAX_TURNING)
+    numbers = np.sort(np.argsort(-turned, kind="stable")[:n])
+    maps = transforms.line_maps(angles.line_angles[numbers], transforms.image_center(movie.shape))
+    try:
+        return tell_directions(movie.read(numbers), maps, angles.line_duty)
+    except InputError:  # too few frames, or too small ones
+        return ScanDirections(backward=float("nan"), sd=float("inf"))
+
+
+def _phase_of(movie: Movie, angles: Angles) -> ScanEstimate:
+    """Measure the phase of a scan in both directions, or say why not."""
     groups = _rests(angles)
     if not groups:
         says = (
@@ -94,11 +190,6 @@ def estimate_scan(
         says = "Whether odd lines are displaced cannot be told: {why}."
         why = Verdict(topic="scan", code="untold", says=says, figures={"why": str(error)})
         return _answer(True, 0.0, dataclasses.replace(why, doubt=True))
-
-
-def with_scan(angles: Angles, scan: ScanEstimate) -> Angles:
-    """Let angles know how the lines were scanned, which their timing is made of."""
-    return dataclasses.replace(angles, bidirectional=scan.bidirectional, phase_px=scan.phase_px)
 
 
 def _rests(angles: Angles) -> list[NDArray[np.intp]]:
@@ -132,8 +223,6 @@ def _measured(movie: Movie, angles: Angles, groups: list[NDArray[np.intp]]) -> S
     times = np.array([float(start[numbers].mean()) for numbers in groups])
     verdicts = _verdicts(found, along, times)
     corrected = verdicts[0].code == "corrected"
-    for verdict in verdicts:
-        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
     return ScanEstimate(
         name="scan",
         value={"bidirectional": True, "phase_px": found.phase_px},
@@ -173,7 +262,7 @@ def _verdicts(
         verdict = Verdict(topic="scan", code="corrected", says=says, figures=figures)
     values = np.array([one.phase_px for one in along])
     sds = np.array([one.sd_px for one in along])
-    told = np.array([one.trusted for one in along])
+    told = np.array([one.trusted for one in along]) & (sds < MAX_SD)
     if told.sum() < 2:
         return (verdict,)
     off = np.where(told, np.abs(values - found.phase_px), 0.0)
@@ -194,7 +283,6 @@ def _verdicts(
 
 def _answer(bidirectional: bool, phase_px: float, verdict: Verdict) -> ScanEstimate:
     """Answer without a measurement."""
-    logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
     return ScanEstimate(
         name="scan",
         value={"bidirectional": bidirectional, "phase_px": phase_px},

@@ -23,6 +23,7 @@ __all__ = [
     "natural_sort",
     "npz_entry",
     "save_npz",
+    "visible",
     "whole_file",
     "whole_files",
     "write_array",
@@ -282,6 +283,27 @@ def natural_sort(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         The same paths, folder by folder in natural order.
     """
     return sorted((Path(path) for path in paths), key=_natural_key)
+
+
+def visible(folder: Path, *patterns: str) -> list[Path]:
+    """List the files in a folder that match, without hidden ones.
+
+    Some systems leave a file ``._name`` beside each one that they copy.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    patterns
+        Such as ``*.tif``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        In no order.
+    """
+    found = (path for pattern in patterns for path in folder.glob(pattern))
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def _natural_key(path: Path) -> tuple[tuple[tuple[str | int, ...], ...], str]:

@@ -14,7 +14,7 @@ from derotation.io.isolated import call_isolated
 from derotation.io.metadata import MovieMetadata
 from derotation.io.numbers import positive
 
-__all__ = ["SUFFIXES", "open_hdf5_movie"]
+__all__ = ["SUFFIXES", "holds_frames", "open_hdf5_movie"]
 
 SUFFIXES = (".h5", ".hdf5", ".nwb")
 
@@ -159,15 +159,38 @@ def open_hdf5_movie(path: Path, dataset: str | None) -> FileSet:
     )
 
 
+def holds_frames(path: Path) -> bool:
+    """Tell whether an HDF5 or NWB file holds a movie, or several.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    MovieError
+        If it cannot be read.
+    ConfigError
+        If h5py is not installed.
+    """
+    names: list[str] = call_isolated(name_datasets, path, error=MovieError, what="a movie in HDF5")
+    return bool(names)
+
+
+def name_datasets(path: Path) -> list[str]:
+    """Name the datasets of frames; called where a crash of the library does no harm."""
+    with _import_h5py(path).File(path, "r") as file:
+        return _datasets_of_frames(file, "nwb_version" in file.attrs)
+
+
 def find_frames(path: Path, dataset: str | None) -> Found:
     """Find and try the dataset; called where a crash of the library does no harm."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError(
-            f"{path} is read by h5py, which is not installed; run pip install h5py, or "
-            "pip install 'derotation-workflow[formats]'."
-        ) from error
+    h5py = _import_h5py(path)
     with h5py.File(path, "r") as file:
         is_nwb = "nwb_version" in file.attrs
         data = _choose(path, file, dataset, is_nwb)
@@ -192,8 +215,19 @@ def find_frames(path: Path, dataset: str | None) -> Found:
     return found
 
 
-def _choose(path: Path, file: Any, dataset: str | None, is_nwb: bool) -> Any:
-    """Return the dataset of frames."""
+def _import_h5py(path: Path) -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ConfigError(
+            f"{path} is read by h5py, which is not installed; run pip install h5py, or "
+            "pip install 'derotation-workflow[formats]'."
+        ) from error
+    return h5py
+
+
+def _datasets_of_frames(file: Any, is_nwb: bool) -> list[str]:
+    """Name the datasets that have the shape of a movie, at most a hundred."""
     import h5py
 
     movies: list[str] = []
@@ -206,6 +240,12 @@ def _choose(path: Path, file: Any, dataset: str | None, is_nwb: bool) -> Any:
                 movies.append(name)
 
     file.visititems(visit)
+    return movies
+
+
+def _choose(path: Path, file: Any, dataset: str | None, is_nwb: bool) -> Any:
+    """Return the dataset of frames."""
+    movies = _datasets_of_frames(file, is_nwb)
     if dataset is not None:
         wanted = (dataset, f"acquisition/{dataset}/data", f"{dataset}/data")
         movies = [name for name in movies if name in wanted or f"/{name}" == dataset]

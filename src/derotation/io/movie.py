@@ -17,7 +17,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.errors import InputError, MovieError
+from derotation.errors import ConfigError, InputError, MovieError
 from derotation.io.file_set import FileSet, check_tables_alike, ome_set
 from derotation.io.files import natural_sort
 from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
@@ -32,16 +32,28 @@ from derotation.io.source import FrameReader, FrameSource
 from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
-__all__ = ["Movie", "MovieMetadata", "movie_files", "open_movie", "recording_metadata"]
+__all__ = [
+    "Movie",
+    "MovieMetadata",
+    "is_recording",
+    "movie_files",
+    "open_movie",
+    "recording_metadata",
+]
 
 logger = logging.getLogger(__name__)
 
 # Large enough that a disk streams, small enough that several copies fit anywhere.
+#: What may have been done to pictures after they were scanned.
+UNDO = ("transpose", "flip_rows", "flip_columns")
 _CHUNK_BYTES = 2**26
 
 # More than any microscope records at once: such a stack of pages must be a movie.
 _MOST_PLANES = 64
 _MOST_CHANNELS = 4
+
+# A name up to its last number, that number, and the rest: file_00001_00002.tif.
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 
 # ImageJ names a projection after the stack that it was made of.
 _PROJECTION = re.compile(r"(?:AVG|MAX|MIN|SUM|STD|MED)_(.+)")
@@ -101,6 +113,7 @@ class Movie:
         self._n_planes = n_planes
         self._notes = tuple(notes)
         self._choose = choose
+        self._undo: tuple[str, ...] = ()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -135,7 +148,9 @@ class Movie:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of frames, height and width in pixels."""
-        return len(self), *self._sources[0].shape
+        height, width = self._sources[0].shape
+        exchanged = self._undo.count("transpose") % 2
+        return (len(self), width, height) if exchanged else (len(self), height, width)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -185,10 +200,12 @@ class Movie:
         MovieError
             If the files hold no such channel or plane.
         """
-        return self._choose(
+        part = self._choose(
             self._channel if channel is None else channel,
             self._plane if plane is None else plane,
         )
+        part._undo = self._undo
+        return part
 
     @property
     def n_clock_frames(self) -> int:
@@ -290,7 +307,7 @@ class Movie:
         """Read frames, opening one file after the other."""
         if self._closed:
             raise MovieError(f"{self.paths[0]} has been closed; open the movie again.")
-        block = np.empty((len(frames), *self.shape[1:]), dtype=self.dtype)
+        block = np.empty((len(frames), *self._sources[0].shape), dtype=self.dtype)
         files = self._frame_file[frames]
         edges = [0, *(np.flatnonzero(np.diff(files)) + 1).tolist(), len(frames)]
         for first, last in itertools.pairwise(edges):
@@ -299,7 +316,20 @@ class Movie:
         if block.dtype.kind == "f":
             # What is infinite was not recorded either, and is marked like the rest of that.
             block[np.isinf(block)] = np.nan
-        return block
+        return _undone(block, self._undo)
+
+
+def _undone(block: NDArray[Any], undo: Sequence[str]) -> NDArray[Any]:
+    """Give frames as they were scanned."""
+    for what in undo:
+        match what:
+            case "transpose":
+                block = block.swapaxes(1, 2)
+            case "flip_rows":
+                block = block[:, ::-1]
+            case "flip_columns":
+                block = block[:, :, ::-1]
+    return np.ascontiguousarray(block)
 
 
 class _OpenFile:
@@ -339,6 +369,7 @@ def open_movie(
     n_planes: int | None = None,
     n_channels: int | None = None,
     dataset: str | None = None,
+    undo: Sequence[str] = (),
 ) -> Movie:
     """Open a movie without reading its pixels.
 
@@ -359,6 +390,9 @@ def open_movie(
         Channels whose pages take turns, where the files do not say, or say it wrongly.
     dataset
         Where the frames are in an HDF5 or NWB file that holds several movies.
+    undo
+        What was done to the pictures after they were scanned, undone in this order when frames are
+        read: of "transpose" (rows and columns were exchanged), "flip_rows", "flip_columns".
 
     Returns
     -------
@@ -367,17 +401,25 @@ def open_movie(
 
     Raises
     ------
+    ConfigError
+        If there is something else to undo.
     MovieError
         If nothing matches, if a file is missing, unreadable, cut off or no movie, if files do
         not belong together, or if channel or plane are missing or not there. The message names
         the file and says what to do.
     """
+    if not set(undo) <= set(UNDO):
+        raise ConfigError(f"movie.undo is {list(undo)}; allowed are {', '.join(UNDO)}.")
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
     found = _described(Path(pattern), dataset)
-    movie = (
-        _open_tiffs(_find_files(pattern), asked) if found is None else _movie_of_set(found, asked)
-    )
+    if found is None:
+        movie = _open_tiffs(_find_files(pattern), asked)
+    else:
+        if isinstance(found.sources[0], PageTable):
+            _try_first_page(found.sources[0])
+        movie = _movie_of_set(found, asked)
     movie = _with_gaps_noted(movie)
+    movie._undo = tuple(undo)
     for note in movie.notes:
         logger.info("%s: %s", pattern, note)
     return movie
@@ -409,6 +451,21 @@ def _recording_folder(path: Path) -> Path | None:
     return None
 
 
+def is_recording(folder: Path) -> bool:
+    """Tell whether a folder as a whole is a movie, as Prairie View and ThorImage write them.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+
+    Returns
+    -------
+    bool
+    """
+    return (folder / EXPERIMENT).is_file() or find_prairie_xml(folder) is not None
+
+
 def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """List the files of a movie, those that describe it included, without opening any.
 
@@ -425,7 +482,7 @@ def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(pattern)
     folder = _recording_folder(path)
-    if folder is not None and ((folder / EXPERIMENT).is_file() or find_prairie_xml(folder)):
+    if folder is not None and is_recording(folder):
         kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
         return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
     if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
@@ -993,6 +1050,7 @@ def _frame_numbers(
         return in_order, in_order.copy()
     numbers, clocks = [], []
     next_clock, next_number = 0, None
+    before: Path | None = None
     for file, n in zip(files, n_frames, strict=True):
         own = _own_numbers(file, n, n_channels, notes)
         if own is None:
@@ -1001,10 +1059,12 @@ def _frame_numbers(
         missing = 0
         if next_number is None:
             if first > 0:
+                lost = _names_between(None, file.table.path)
                 notes.append(
                     f"{file.table.path.name} begins with frame {first + 1} of the recording: "
-                    f"frames 1 to {first} are missing. The frame clock was taken to begin with "
-                    "the files; if it counted those frames, add the files that are missing."
+                    f"frames 1 to {first} are missing{f' ({lost})' if lost else ''}. The frame "
+                    "clock was taken to begin with the files; if it counted those frames, add the "
+                    "files that are missing."
                 )
         elif first < next_number:
             notes.append(
@@ -1013,20 +1073,44 @@ def _frame_numbers(
             )
         elif first > next_number:
             missing = first - next_number
+            lost = _names_between(before, file.table.path)
             notes.append(
                 f"{missing} frames are missing before {file.table.path.name} (it begins with "
-                f"frame {first + 1}); the frame clock was taken to have counted them."
+                f"frame {first + 1}{f'; {lost}' if lost else ''}); the frame clock was taken to "
+                "have counted them."
             )
         next_clock += missing
         numbers.append(own)
         clocks.append(own - first + next_clock)
         next_clock += last - first + 1
-        next_number = last + 1
+        next_number, before = last + 1, file.table.path
     number = np.concatenate(numbers)
     if (np.diff(number) < 1).any():
         # Several recordings in a row: each begins with a whole volume.
         number = np.concatenate(clocks)
     return number, np.concatenate(clocks)
+
+
+def _names_between(before: Path | None, after: Path) -> str:
+    """Name the files that are missing between two, by the last number in their names.
+
+    Counted from 1 where there is no file before; nothing if the names do not tell.
+    """
+    match = _LAST_NUMBER.fullmatch(after.name)
+    if match is None:
+        return ""
+    first = 1
+    if before is not None:
+        other = _LAST_NUMBER.fullmatch(before.name)
+        if other is None or (other[1], other[3]) != (match[1], match[3]):
+            return ""
+        first = int(other[2]) + 1
+    numbers = range(first, int(match[2]))
+    names = [f"{match[1]}{number:0{len(match[2])}d}{match[3]}" for number in numbers[:3]]
+    if not names:
+        return ""
+    shown = ", ".join(names) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
+    return f"{shown} {'is' if len(numbers) == 1 else 'are'} not there"
 
 
 def _own_numbers(

@@ -12,7 +12,7 @@ import numpy as np
 
 from derotation.errors import MovieError
 from derotation.io.file_set import FileSet, file_set, read_tables
-from derotation.io.files import natural_sort
+from derotation.io.files import natural_sort, visible
 from derotation.io.metadata import MovieMetadata
 from derotation.io.numbers import MOST_PAGES, positive, whole
 from derotation.io.xml_text import read_xml
@@ -37,7 +37,7 @@ class _Description:
 
 def find_prairie_xml(folder: Path) -> Path | None:
     """Return the description of a recording in a folder, None if there is none."""
-    for path in natural_sort(folder.glob("*.xml")):
+    for path in natural_sort(visible(folder, "*.xml")):
         try:
             with path.open("rb") as stream:
                 if b"<PVScan" in stream.read(_HEAD_BYTES):

@@ -8,7 +8,7 @@ import numpy as np
 
 from derotation.errors import MovieError
 from derotation.io.file_set import FileSet, file_set, read_tables
-from derotation.io.files import natural_sort
+from derotation.io.files import natural_sort, visible
 from derotation.io.metadata import MovieMetadata
 from derotation.io.numbers import positive, whole
 from derotation.io.raw_frames import RawFrames
@@ -53,7 +53,7 @@ def open_thor(folder: Path) -> FileSet:
         If the description is damaged, or if there are no frames, or they are not alike.
     """
     said = _read(folder / EXPERIMENT)
-    raws = [path for path in natural_sort(folder.glob("*.raw")) if path.stat().st_size]
+    raws = [path for path in natural_sort(visible(folder, "*.raw")) if path.stat().st_size]
     if raws:
         return _raw_set(raws, said)
     return _tiff_set(folder, said)
@@ -175,7 +175,7 @@ def _numbers(said: _Experiment, n_channels: int) -> list[int]:
 def _tiff_set(folder: Path, said: _Experiment) -> FileSet:
     """Take frames by the numbers in the files' names."""
     found: dict[Path, tuple[str, tuple[int, ...]]] = {}
-    for path in natural_sort([*folder.glob("*.tif"), *folder.glob("*.tiff")]):
+    for path in natural_sort(visible(folder, "*.tif", "*.tiff")):
         match = _NAME.fullmatch(path.name)
         known = match and (not said.wavelengths or match["channel"] in said.wavelengths)
         if match and known:

@@ -232,7 +232,7 @@ def _worker(
     )
 
     def backward(share: NDArray[np.intp]) -> None:
-        work = np.empty((height + 3, width + 3), exact)
+        work = np.empty(kernels.padded_shape(height, width), exact)
         resample(
             frames, inverse, share, *scan, ORDERS[interpolation],
             frames.dtype.kind == "f", work, low, high, integer, fill, out, counts, seen,

@@ -1,5 +1,6 @@
 """Pictures of a movie before and after derotation."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "plot_channels",
     "plot_contact_sheet",
     "plot_coverage",
+    "plot_planes",
     "show_image",
 ]
 
@@ -77,6 +79,26 @@ def plot_channels(result: DerotationResult) -> "Figure":
         says = " (calibrates)" if number == result.channel else ""
         limits = _limits(mean[often] if often.any() else mean)
         show_image(axis, mean, f"channel {number}{says}: mean, derotated", limits)
+    return figure
+
+
+def plot_planes(
+    means: Mapping[int, tuple[NDArray[np.float32], NDArray[np.float32]]],
+) -> "Figure":
+    """Show the mean of each further plane's turned frames, as recorded (above) and derotated."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, len(means))
+    figure = Figure(figsize=(max(4 * columns, 6), 8.3), layout="constrained")
+    axes = figure.subplots(2, columns, squeeze=False)
+    if not means:
+        figure.suptitle("this session has no further planes")
+    for axis in axes.ravel():
+        axis.set_axis_off()
+    for (above, below), (plane, (raw, derotated)) in zip(axes.T, means.items(), strict=False):
+        limits = _limits(derotated)
+        show_image(above, raw, f"plane {plane}: mean of the rotating frames, as recorded", limits)
+        show_image(below, derotated, "mean of the same frames, derotated", limits)
     return figure
 
 

@@ -193,7 +193,7 @@ def measure_along(
         scale_sd_pct=scale_sd,
         correlation=correlation,
         likeness=np.array([_median(values) for values in likeness]),
-        likeness_sd=np.array([_median_sd(values) for values in likeness]),
+        likeness_sd=_median_sds(likeness, segments.rest),
         sharpness=sharpness,
         brightness=np.array([_median(statistics.brightness[f]) for f in frames]),
         coverage=np.array([_median(statistics.coverage[f]) for f in frames]),
@@ -322,10 +322,15 @@ def _median(values: NDArray[np.float64]) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def _median_sd(values: NDArray[np.float64]) -> float:
-    """Give the standard error of a median; NaN of fewer than three values."""
-    known = values[np.isfinite(values)]
-    if len(known) < 3:
-        return float("nan")
-    spread = 1.4826 * float(np.median(np.abs(known - np.median(known))))
-    return float(1.25 * spread / np.sqrt(len(known)))
+def _median_sds(values: list[NDArray[np.float64]], rest: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Give the standard error of each segment's median; NaN of fewer than three values.
+
+    A few values may agree by chance: none spread less than those of the usual segment of its kind.
+    """
+    known = [own[np.isfinite(own)] for own in values]
+    spread = np.array([1.4826 * _median(np.abs(own - _median(own))) for own in known])
+    n = np.array([len(own) for own in known])
+    spread[n < 3] = np.nan
+    for kind in (rest, ~rest):
+        spread[kind] = np.maximum(spread[kind], _median(spread[kind]))
+    return np.asarray(1.25 * spread / np.sqrt(np.maximum(n, 1)))

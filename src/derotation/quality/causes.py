@@ -3,19 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.calibration.pictures import OtherPicture
 from derotation.errors import InputError
-from derotation.images.bidi_phase import estimate_bidi_phase
+from derotation.images.bidi_phase import estimate_bidi_phase, tell_directions
 from derotation.maps.discs import seen_radius
+from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.quality.along import Along
 from derotation.quality.figures import Measured
-from derotation.quality.trials import OtherPicture, Trials
+from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.streaming.statistics import Statistics
 
 __all__ = [
     "bidi_phase",
+    "bidi_phase_change",
     "brightness_fall",
     "brightness_jump",
     "clock_shift",
@@ -26,6 +29,7 @@ __all__ = [
     "rotations_flipped",
     "sample_moved",
     "saturated",
+    "scan_directions",
     "uneven_light",
     "zoom_change",
 ]
@@ -37,6 +41,14 @@ JUMP = 0.6
 # So many uncertainties make a change of scale.
 SIGNIFICANT = 4.0
 PHASE_ERRORS = 3.0
+# The phase has changed if a part of the session differs by so many uncertainties, and this (px).
+PHASE_CHANGE_ERRORS, PHASE_CHANGE_PX = 4.0, 0.2
+# Parts whose phase is known worse (px) have too little light: there another shift may fit as well.
+PHASE_MAX_SD = 0.1
+# Pixels, and fewest frames, that tell the directions of scanning.
+DIRECTION_PIXELS, MIN_DIRECTION_FRAMES = 4e6, 12
+# Fast frames: this quantile of the turn within a frame.
+FAST = 0.9
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -54,19 +66,11 @@ def other_picture(found: OtherPicture | None) -> Measured:
     """Say whether another picture of the same data fits better."""
     if found is None:
         return Measured(value=0, said="Rows and columns are as they were scanned.")
-    how = " and ".join(
-        text
-        for text, holds in (
-            ("with rows and columns exchanged", found.exchanged),
-            ("with the lines from the last to the first (upside down)", found.rows_reversed),
-            ("turned the other way", found.opposite),
-        )
-        if holds
-    )
     return Measured(
         value=1,
-        said=f"Turned frames fit far better {how}: correlation with the sample at rest "
-        f"{found.correlation:.2f} instead of {found.own:.2f}.",
+        said=f"Turned frames fit far better {found.words}: correlation with the sample at rest "
+        f"{found.correlation:.2f} instead of {found.own:.2f}. To mend that, "
+        f"{found.cure}.",
     )
 
 
@@ -202,6 +206,51 @@ def saturated(statistics: Statistics) -> Measured:
     )
 
 
+def scan_directions(
+    statistics: Statistics, line_maps: LineMaps, fitting: NDArray[np.int64]
+) -> Measured:
+    """Tell whether turning frames contradict the directions of scanning that were used.
+
+    `fitting` are the numbers of the kept frames whose angles are theirs.
+    """
+    angles = line_maps.angles
+    assert isinstance(angles, Angles)
+    turned = np.ptp(angles.line_angles[fitting], axis=1)
+    height, width = statistics.rest.shape
+    # Large pictures tell it by fewer frames; the fastest ones tell most.
+    most = max(int(DIRECTION_PIXELS / (height * width)), MIN_DIRECTION_FRAMES)
+    fastest = np.argsort(-turned, kind="stable")[:most]
+    numbers = np.sort(fitting[fastest[turned[fastest] > 0]])
+    frames = statistics.kept_frames[np.isin(statistics.kept, numbers)]
+    try:
+        found = tell_directions(frames, line_maps(numbers), angles.line_duty)
+    except InputError as error:
+        return Measured(said=f"Not measured: {error}.")
+    per_line = float(np.deg2rad(np.quantile(turned[turned > 0], FAST))) / (height - 1)
+    at_stake = angles.line_duty * per_line * min(height, width) / 2
+    used = "both directions" if angles.bidirectional else "one direction"
+    behave = (
+        f"odd lines of turning frames behave as if {found.backward:.2f} ± {found.sd:.2f} of them "
+        "were scanned backwards (0: one direction, 1: both)"
+    )
+    if found.bidirectional is None:
+        says = f"The movie does not tell in which directions lines were scanned ({behave})"
+        if angles.scan_told:
+            return Measured(value=0.0, said=f"{says}.")
+        return Measured(
+            value=at_stake,
+            said=f"{says}, nor does its file, nor scan.bidirectional: one direction is assumed. If "
+            f"it was both, samples at the edge of fast frames lie {at_stake:.2f} px off.",
+        )
+    if found.bidirectional == angles.bidirectional:
+        return Measured(value=0.0, said=f"Lines were scanned in {used}, as the movie shows.")
+    return Measured(
+        value=at_stake,
+        said=f"The movie was derotated as scanned in {used}, but shows the opposite: {behave}. "
+        f"Samples at the edge of fast frames lie {at_stake:.2f} px off.",
+    )
+
+
 def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
     """Tell by how much odd lines are displaced beyond what is corrected."""
     if not angles.at_rest.any():
@@ -221,6 +270,52 @@ def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
         f"{'right' if left > 0 else 'left'} than even ones, beyond the phase of "
         f"{angles.phase_px:.2f} px that is corrected.",
     )
+
+
+def bidi_phase_change(
+    statistics: Statistics, angles: Angles, along: Along, moved: Measured
+) -> Measured:
+    """Tell by how much the phase of the scan changes along the session.
+
+    A sample that seems to have `moved` by no more than that seems so because of it.
+    """
+    sure = np.nan_to_num(statistics.phase_sd_px, nan=np.inf) < PHASE_MAX_SD
+    told = np.flatnonzero(sure & np.isfinite(statistics.phase_px))
+    if not angles.at_rest.any() or len(told) < 2:
+        return Measured(said="Not measured: there are not two parts at rest to compare.")
+    phase, sd = statistics.phase_px[told], statistics.phase_sd_px[told]
+    usual = float(np.median(phase))
+    off = np.abs(phase - usual)
+    # All parts have as much light: none is known much better than the others.
+    least = np.maximum(sd, np.median(sd))
+    if not np.any(off > np.maximum(PHASE_CHANGE_ERRORS * least, PHASE_CHANGE_PX)):
+        return Measured(
+            value=0.0,
+            said=f"The phase of the scan does not change ({np.ptp(phase):.2f} px at most).",
+        )
+    low, high = sorted((int(np.argmin(phase)), int(np.argmax(phase))))
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    (first, last), (since, until) = statistics.phase_frames[told[[low, high]]]
+    value = float(np.ptp(phase))
+    return Measured(
+        value=value,
+        said=f"The phase of the scan changes within the session: odd lines lie {phase[low]:.2f} ± "
+        f"{sd[low]:.2f} px further right than even ones from {seconds[first]:.1f} to "
+        f"{seconds[last]:.1f} s, but {phase[high]:.2f} ± {sd[high]:.2f} px from "
+        f"{seconds[since]:.1f} to {seconds[until]:.1f} s (frames {since} to {until}).",
+        along=_of_segments(along, statistics.phase_frames[told], np.abs(phase - angles.phase_px)),
+        explains=("sample_moved_px",) if (moved.value or 0.0) <= value else (),
+    )
+
+
+def _of_segments(
+    along: Along, parts: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each segment the largest of the values of the parts that it shares frames with."""
+    shares = (parts[:, 0] <= along.last[:, np.newaxis]) & (
+        parts[:, 1] >= along.first[:, np.newaxis]
+    )
+    return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
 def sample_moved(along: Along) -> Measured:
@@ -274,7 +369,8 @@ def zoom_change(along: Along) -> Measured:
     rests = along.rests[np.isfinite(along.scale_pct[along.rests])]
     if len(rests) < 2:
         return Measured(said=NO_REST)
-    change = along.scale_pct[rests] - along.scale_pct[rests[0]]
+    # Activity may change the scale of one rest; a zoom lasts longer.
+    change = _of_three(along.scale_pct[rests] - along.scale_pct[rests[0]])
     sure = np.abs(change) > SIGNIFICANT * along.scale_sd_pct[rests]
     value = float(np.max(np.abs(change[sure]), initial=0.0))
     if value == 0.0:
@@ -300,8 +396,7 @@ def focus_sharpness(along: Along) -> Measured:
     # Rotations have fewer pixels that are always seen: three in turn have to agree.
     others = along.others[np.isfinite(sharpness[along.others])]
     if len(others) >= 5:
-        padded = np.pad(sharpness[others], 1, mode="edge")
-        judged[others] = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+        judged[others] = _of_three(sharpness[others])
     if np.isfinite(judged).sum() < 2:
         return Measured(said="Not measured: there are not two segments to compare.")
     worst = int(np.nanargmin(judged))
@@ -424,6 +519,14 @@ def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measure
         said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
         "a false dF/F, locked to the angle.",
     )
+
+
+def _of_three(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the median of each value and its two neighbors; two values stay as they are."""
+    if len(values) < 3:
+        return values
+    padded = np.pad(values, 1, mode="edge")
+    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
 
 
 def _between(

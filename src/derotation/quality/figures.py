@@ -46,6 +46,8 @@ class Measured:
     """What was found; or why nothing was, without a value."""
     cause: str = ""
     """What this session shows about the cause, said only if the figure is not ok."""
+    explains: tuple[str, ...] = ()
+    """Figures that follow from this one in this session, besides those that always do."""
     along: NDArray[Any] | None = None
     """The figure of each segment; NaN where it says nothing about one."""
 
@@ -59,8 +61,8 @@ SPECIFICATIONS = (
         meaning="1 if turned frames clearly fit better with rows and columns exchanged, or with "
         "the lines from the last to the first.",
         advice="The movie is not stored as it was scanned: lines have to be rows, the first one on "
-        "top. Was it flipped, turned or transposed when it was saved? Undo that in the movie, and "
-        "set angles.direction_sign anew.",
+        "top. Was it flipped, turned or transposed when it was saved? movie.undo undoes that; "
+        "angles.direction_sign may have to be set anew.",
         explains=("direction_sign", "rotations_flipped_pct", "clock_shift_frames", *_PLACES),
     ),
     Specification(
@@ -169,6 +171,17 @@ SPECIFICATIONS = (
         "frames, and the export for Suite2p calls them bad.",
     ),
     Specification(
+        name="bidi_phase_change_px",
+        title="Change of the phase of the scan",
+        unit="px",
+        worse="high",
+        meaning="By how much the displacement of odd lines against even ones at rest changes "
+        "between parts of the session, if it is significant.",
+        advice="One phase is corrected throughout. Did the scanner warm up, or was its phase set "
+        "anew meanwhile? Analyze the parts before and after that apart.",
+        explains=("bidi_phase_px", *_PLACES),
+    ),
+    Specification(
         name="sample_moved_px",
         title="Movement of the sample",
         unit="px",
@@ -229,7 +242,7 @@ SPECIFICATIONS = (
         meaning="Frames in which some line has no angle; these lines stay blank.",
         advice="The ticks of a whole rotation could not be understood, or the recording cuts a "
         "rotation off: events.json names the rotation and says why; look at plots/signals.png.",
-        explains=("anomalies", "rotation_error_deg"),
+        explains=("anomalies", "rotation_error_deg", "coverage"),
     ),
     Specification(
         name="ticks_inserted_pct",
@@ -267,6 +280,18 @@ SPECIFICATIONS = (
         worse="high",
         meaning="Kinds of oddities in the signals that were left as they are.",
         advice="They are listed under anomalies in events.json.",
+    ),
+    Specification(
+        name="scan_directions_px",
+        title="Directions of the scan",
+        unit="px",
+        worse="high",
+        meaning="By how much samples at the edge of fast frames are displaced, if turning frames "
+        "contradict the directions of scanning that were used; by how much they may be, if nothing "
+        "tells the directions.",
+        advice="Set scan.bidirectional as the microscope scanned: true if every second line was "
+        "recorded on the mirror's way back, else false.",
+        explains=("bidi_phase_px",),
     ),
     Specification(
         name="bidi_phase_px",
@@ -367,7 +392,8 @@ SPECIFICATIONS = (
         title="Coverage",
         unit="",
         worse="low",
-        meaning="Part of the picture that a turned frame sees (median).",
+        meaning="Part of the picture that a turned frame sees (median), in the rotation or step "
+        "where it is least.",
         advice="Much of the picture turns out of the field of view: the center of rotation lies "
         "far from its middle. Bring the axis to the middle of the field, or analyze only what is "
         "always seen (images/coverage.tif).",

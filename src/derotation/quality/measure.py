@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
+from derotation.calibration.pictures import try_pictures
 from derotation.images.choosing import MIN_FRAMES
 from derotation.images.ptd import (
     DEFAULT_BLOB_LOG,
@@ -38,7 +39,7 @@ from derotation.quality.residual_calibration import (
     find_residual,
     sample_from,
 )
-from derotation.quality.trials import Trials, try_angles, try_pictures
+from derotation.quality.trials import Trials, try_angles
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -209,14 +210,17 @@ def measure_quality(
     turned = lines.turned
     found = _of_the_fit(statistics, line_maps, calibration, threads)
     along = measure_along(statistics, lines, found.trials, threads=threads)
+    moved = causes.sample_moved(along)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,
+        "scan_directions_px": found.directions,
         "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
         "bidi_phase_px": causes.bidi_phase(statistics, angles),
         "saturated_pct": causes.saturated(statistics),
         **motion_figures(motion, lines),
-        "sample_moved_px": causes.sample_moved(along),
+        "sample_moved_px": moved,
+        "bidi_phase_change_px": causes.bidi_phase_change(statistics, angles, along, moved),
         "zoom_change_pct": causes.zoom_change(along),
         "focus_sharpness": causes.focus_sharpness(along),
         "brightness_jump_pct": causes.brightness_jump(along),
@@ -232,7 +236,7 @@ def measure_quality(
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
         "sharpness_gain": _sharpness_gain(statistics),
-        "coverage": _coverage(statistics, turned),
+        "coverage": _coverage(statistics, turned, along),
         "calibration_doubts": _calibration_doubts(calibration),
     }
     seeming = apparent_center_error(motion, lines)
@@ -258,6 +262,27 @@ def measure_quality(
         level = logging.WARNING if figure.flag in ("look", "bad") else logging.INFO
         logger.log(level, "%s (%s): %s", figure.title, figure.flag, figure.sentence)
     return quality
+
+
+def measure_plane(statistics: Statistics, angles: Angles) -> dict[str, Measured]:
+    """Measure what is reported of a further plane, which has the calibration of another one.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What was collected while the plane was derotated.
+    angles : Angles
+        Angles of its lines, as they were used.
+
+    Returns
+    -------
+    dict of str to Measured
+        The figures ``sharpness_gain`` and ``coverage``.
+    """
+    return {
+        "sharpness_gain": _sharpness_gain(statistics),
+        "coverage": _coverage(statistics, angles.turned),
+    }
 
 
 def _judged(
@@ -294,7 +319,7 @@ def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[F
     explained_by: dict[str, str] = {}
     for spec in SPECIFICATIONS:
         if spec.name in wrong and spec.name not in explained_by:
-            for name in spec.explains:
+            for name in (*measured[spec.name].explains, *spec.explains):
                 if name in wrong:
                     explained_by.setdefault(name, spec.name)
     titles = {spec.name: spec.title for spec in SPECIFICATIONS}
@@ -341,6 +366,7 @@ class _Fit:
 
     trials: Trials | None
     picture: Measured
+    directions: Measured
     left: dict[str, Measured]
     reason: str = ""
     """Why there are no trials."""
@@ -363,6 +389,7 @@ def _of_the_fit(
         return _Fit(
             trials=None,
             picture=nothing,
+            directions=nothing,
             left=dict.fromkeys(_FROM_RESIDUAL, nothing),
             reason=reason,
         )
@@ -372,29 +399,34 @@ def _of_the_fit(
     other = None
     fits = np.where(trials.sign == 1, trials.own, trials.opposite)
     if rest and own is not None and own < UNLIKE * rest and not trials.shift.any():
-        other = try_pictures(sample, calibration, threads=threads)
+        other = try_pictures(sample, calibration.center, threads=threads)
     if other is not None and other.correlation < np.mean(fits):
         other = None
     picture = causes.other_picture(other)
     if other is not None or trials.flip_fits or abs(trials.shift).astype(bool).mean() > 0.8:
-        said = "Not measured: the angles do not belong to the frames."
+        nothing = Measured(said="Not measured: the angles do not belong to the frames.")
         return _Fit(
-            trials=trials, picture=picture, left=dict.fromkeys(_FROM_RESIDUAL, Measured(said=said))
+            trials=trials,
+            picture=picture,
+            directions=nothing,
+            left=dict.fromkeys(_FROM_RESIDUAL, nothing),
         )
     # Frames that fit other angles tell nothing about the calibration.
-    fitting = (trials.sign == 1) & (trials.shift == 0)
+    fitting = np.flatnonzero((trials.sign == 1) & (trials.shift == 0))
     left = None
-    if np.count_nonzero(fitting) >= MIN_FRAMES:
-        left = find_residual(sample.select(np.flatnonzero(fitting)), calibration, threads=threads)
-    if left is None:
-        said = "Not measured: turned frames do not correlate enough with the sample at rest."
-        return _Fit(
-            trials=trials, picture=picture, left=dict.fromkeys(_FROM_RESIDUAL, Measured(said=said))
-        )
+    if len(fitting) >= MIN_FRAMES:
+        left = find_residual(sample.select(fitting), calibration, threads=threads)
+    nothing = Measured(
+        said="Not measured: turned frames do not correlate enough with the sample at rest."
+    )
     return _Fit(
         trials=trials,
         picture=picture,
-        left={name: measure(left) for name, measure in _FROM_RESIDUAL.items()},
+        directions=causes.scan_directions(statistics, line_maps, sample.numbers[fitting]),
+        left={
+            name: nothing if left is None else measure(left)
+            for name, measure in _FROM_RESIDUAL.items()
+        },
     )
 
 
@@ -604,19 +636,33 @@ def _rotating_correlation(
         f"Turned frames correlate with the sample at rest by {own:.2f} (median), frames at "
         f"rest by {rest:.2f}."
     )
-    others = along.others[np.isfinite(along.likeness_sd[along.others])]
+    likeness = np.where(along.segments.rest | _means_fit(along), np.nan, along.likeness)
+    others = np.flatnonzero(np.isfinite(likeness + along.likeness_sd))
     if len(others):
-        worst = int(others[np.argmin(along.likeness[others])])
-        likeness, sd = float(along.likeness[worst]), float(along.likeness_sd[worst])
+        worst = int(others[np.argmin(likeness[others])])
+        least, sd = float(likeness[worst]), float(along.likeness_sd[worst])
         # The worst of several is lower by chance.
-        if likeness < value - max(WORST_ERRORS * sd, WORST_PART * value):
-            value = likeness
+        if least < value - max(WORST_ERRORS * sd, WORST_PART * value):
+            value = least
             said += (
-                f" The worst is {along.place(worst)}: {100 * likeness:.0f} % of what frames at "
+                f" The worst is {along.place(worst)}: {100 * least:.0f} % of what frames at "
                 "rest do."
             )
-    every = np.where(along.segments.rest, np.nan, along.likeness + WORST_ERRORS * along.likeness_sd)
+    every = likeness + WORST_ERRORS * along.likeness_sd
     return Measured(value=value, before=None if raw is None else raw / rest, said=said, along=every)
+
+
+def _means_fit(along: Along) -> NDArray[np.bool_]:
+    """Tell the segments whose mean image is as like the sample at rest as those of others are.
+
+    Frames of one angle may correlate less than others only because their noise is smoothed less,
+    or since less of the sample is seen; their mean has hardly any noise.
+    """
+    others = along.correlation[~along.segments.rest]
+    usual = _median(others)
+    if usual is None:
+        return np.zeros(len(along), np.bool_)
+    return np.asarray(along.correlation > (1 - WORST_PART) * usual)
 
 
 def _ptd(blob: MostDetectedBlob | None, raw_blob: MostDetectedBlob | None) -> Measured:
@@ -658,14 +704,27 @@ def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     )
 
 
-def _coverage(statistics: Statistics, turned: NDArray[np.bool_]) -> Measured:
+def _coverage(
+    statistics: Statistics, turned: NDArray[np.bool_], along: Along | None = None
+) -> Measured:
     median = _median(statistics.coverage[turned])
     if median is None:
         return Measured(
             said="Not measured: no usable frame was recorded while the sample was turned."
         )
-    said = f"A turned frame sees {100 * median:.0f} % of the picture (median)."
-    return Measured(value=median, said=said)
+    said = f"A turned frame sees {100 * median:.0f} % of the picture (median)"
+    if along is None:
+        return Measured(value=median, said=f"{said}.")
+    others = along.others[np.isfinite(along.coverage[along.others])]
+    if not len(others):
+        return Measured(value=median, said=f"{said}.")
+    worst = int(others[np.argmin(along.coverage[others])])
+    every = np.where(along.segments.rest, np.nan, along.coverage)
+    return Measured(
+        value=float(along.coverage[worst]),
+        said=f"{said}; least is seen in {along.place(worst)}: {100 * along.coverage[worst]:.0f} %.",
+        along=every,
+    )
 
 
 def _calibration_doubts(calibration: Calibration) -> Measured:

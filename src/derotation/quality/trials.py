@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.calibration.geometry import Geometry, best_correlated
-from derotation.images.sample import Sample, most_turned
+from derotation.images.sample import Sample
 from derotation.signals.angles import Angles
 
-__all__ = ["OtherPicture", "Trials", "try_angles", "try_pictures"]
+__all__ = ["Trials", "try_angles"]
 
 # Pictures are compared at about this size (px).
 SIZE = 128
@@ -38,8 +38,6 @@ CHANGE, CHANGE_ERRORS = 0.1, 4.0
 MIN_ROTATION_FRAMES = 2
 # Frames whose lines all have nearly the same angle with either hypothesis (degrees) tell nothing.
 TELLING = 1.0
-# Frames of which other pictures are tried.
-N_PICTURES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,22 +73,6 @@ class Trials:
     def flip_fits(self) -> bool:
         """Whether the opposite angles fit clearly better throughout."""
         return bool(np.mean(self.sign == -1) > 0.8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherPicture:
-    """Another picture of the same data that fits clearly better."""
-
-    rows_reversed: bool
-    """Lines from the last to the first."""
-    exchanged: bool
-    """Rows for columns."""
-    opposite: bool
-    """Whether angles have to be the opposite ones, too."""
-    correlation: float
-    """Mean correlation with the sample at rest."""
-    own: float
-    """The same of the pictures as they are."""
 
 
 def try_angles(
@@ -158,70 +140,6 @@ def try_angles(
         sign=sign,
         shift=shift,
         telling=telling,
-    )
-
-
-def try_pictures(
-    sample: Sample, calibration: Calibration, *, threads: int = 1
-) -> OtherPicture | None:
-    """Turn pictures upside down, exchange rows and columns, and see whether that fits better.
-
-    A picture whose lines run otherwise than it is told keeps none of the movement within a frame;
-    one that is the mirror image turns the other way besides.
-
-    Parameters
-    ----------
-    sample, calibration, threads
-        As for :func:`try_angles`.
-
-    Returns
-    -------
-    OtherPicture or None
-        None if none fits clearly better.
-    """
-    turned = sample.select(most_turned(sample, N_PICTURES))
-    few = turned.binned(max(min(sample.shape) // SIZE, 1))
-    center = np.asarray(calibration.center)
-    own = best_correlated(few, [Geometry.about(center)], threads)[1][0]
-    best: tuple[float, OtherPicture] | None = None
-    height, width = sample.shape
-    for exchanged in (False, True):
-        if exchanged and height != width:
-            continue
-        for rows_reversed in (False, True):
-            if not (exchanged or rows_reversed):
-                continue
-            tried = _pictured(few, exchanged=exchanged, rows_reversed=rows_reversed)
-            x, y = center[::-1] if exchanged else center
-            geometry = Geometry.about((x, height - 1 - y if rows_reversed else y))
-            for opposite in (False, True):
-                asked = tried.turned_over() if opposite else tried
-                found = best_correlated(asked, [geometry], threads)[1][0]
-                if _clearly_better(found, own) and (best is None or found.mean() > best[0]):
-                    picture = OtherPicture(
-                        rows_reversed=rows_reversed,
-                        exchanged=exchanged,
-                        opposite=opposite,
-                        correlation=float(found.mean()),
-                        own=float(own.mean()),
-                    )
-                    best = (float(found.mean()), picture)
-    return None if best is None else best[1]
-
-
-def _pictured(sample: Sample, *, exchanged: bool, rows_reversed: bool) -> Sample:
-    """Give the sample's pictures otherwise; lines keep their angles, in the order of time."""
-
-    def other(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        images = images.swapaxes(-1, -2) if exchanged else images
-        return np.ascontiguousarray(images[..., ::-1, :] if rows_reversed else images)
-
-    return dataclasses.replace(
-        sample,
-        reference=other(sample.reference),
-        parts=other(sample.parts),
-        frames=other(sample.frames),
-        rest=None,
     )
 
 

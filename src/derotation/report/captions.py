@@ -27,6 +27,7 @@ PLOTS: Mapping[str, str] = {
     "dark_angles": "Brightness by angle",
     "before_after": "Mean image before and after",
     "channels": "Mean image of each channel",
+    "planes": "Mean image of each further plane before and after",
     "contact_sheet": "Single frames before and after",
     "mean_by_angle": "Mean image at each angle",
     "residual_shift": "Shift that is left, by angle",

@@ -273,8 +273,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    scan, illumination, motion, movement = (
-        _read(folder / f"{name}.json") for name in ("scan", "illumination", "motion", "movement")
+    names = ("scan", "illumination", "motion", "movement", "planes")
+    scan, illumination, motion, movement, planes = (
+        _read(folder / f"{name}.json") for name in names
     )
     said = {
         "Scan": scan.get("statement"),
@@ -282,6 +283,7 @@ def _statements(folder: Path) -> dict[str, str]:
         "Brightness by angle": illumination.get("dark_angles", {}).get("statement"),
         "Motion": motion.get("statement"),
         "Movement": movement.get("statement"),
+        "Further planes": planes.get("statement"),
     }
     return {about: str(text) for about, text in said.items() if text}
 

@@ -28,7 +28,7 @@ _KIND = "derotation angles"
 _VERSION = 1
 _SCALARS = (
     "line_duty", "sampling_rate", "frame_rate", "line_reference", "lag_ms", "bidirectional",
-    "phase_px",
+    "phase_px", "scan_told",
 )  # fmt: skip
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 # Lines whose angles are worked out at a time, so that memory stays bounded.
@@ -41,6 +41,7 @@ _FINITE = (
     "sampling_rate",
     "frame_rate",
     "lag_ms",
+    "phase_px",
     "line_start",
     "frame_start",
     "rotation",
@@ -48,7 +49,7 @@ _FINITE = (
 _AXES = {
     **dict.fromkeys(("line_angles", "line_start", "line_usable", "flags"), ("frame", "line")),
     **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
-    **dict.fromkeys(("line_duty", "line_reference", "sampling_rate", "frame_rate", "lag_ms"), ()),
+    **dict.fromkeys(_SCALARS, ()),
 }
 
 
@@ -93,6 +94,9 @@ class Angles:
     """Whether odd lines were scanned from right to left."""
     phase_px: float = 0.0
     """What odd lines recorded lies so many pixels further right than it should."""
+    scan_told: bool = True
+    """Whether files, the configuration or the movie tell in which directions lines were scanned;
+    else one direction is assumed."""
     lag_ms: float = 0.0
     """The lag by which they have been shifted after they were told by the ticks, milliseconds."""
 
@@ -277,6 +281,7 @@ def interpolate_angles(
     line_angles, flags = _lines(events, trace, delay)
     middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
     frame_angles, _, rotation = trace.at(middle + lag)
+    frame_angles = np.where(events.frame_unknown, np.nan, frame_angles)
     if protocol == "free" and options["zero"] is None:
         first = _first_angle(line_angles)
         line_angles -= first
@@ -376,6 +381,8 @@ def _lines(
         some = slice(first, first + step)
         angles[some], flags[some], _ = trace.at(events.line_start[some] + delay)
     flags[events.line_repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
+    flags[events.frame_unknown] |= np.uint8(AngleFlag.UNUSABLE)
+    angles[events.frame_unknown] = np.nan
     start = events.line_start
     flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
     return angles, flags

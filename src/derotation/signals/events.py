@@ -22,6 +22,7 @@ from derotation.signals.clocks import Scan, read_scan
 from derotation.signals.levels import Levels
 from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
 from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
+from derotation.signals.quadrature import brought_back
 from derotation.signals.repairs import Repair, Report, counted
 from derotation.signals.roles import digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
@@ -102,6 +103,10 @@ class Events:
     """Low level, high level and threshold of each channel, V."""
     rotation_lost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Sample from which on the angle is not known, because the rotation stalled; else infinite."""
+    rotation_seen_to_turn: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """By how many degrees a lost rotation has turned at its end, as the movie shows; else NaN."""
+    frame_unknown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Frames of which nothing tells which frame of the clocks they are, shape (n_frames,)."""
     frame_offset: int = 0
     """How many of the spare frames come before the movie's first one."""
     frame_offsets_possible: tuple[int, ...] = (0,)
@@ -124,6 +129,10 @@ class Events:
     def __post_init__(self) -> None:
         if len(self.rotation_lost) != self.n_rotations:
             object.__setattr__(self, "rotation_lost", np.full(self.n_rotations, np.inf))
+        if len(self.rotation_seen_to_turn) != self.n_rotations:
+            object.__setattr__(self, "rotation_seen_to_turn", np.full(self.n_rotations, np.nan))
+        if len(self.frame_unknown) != len(self.line_repaired):
+            object.__setattr__(self, "frame_unknown", np.zeros(len(self.line_repaired), np.bool_))
 
     @property
     def n_rotations(self) -> int:
@@ -152,6 +161,22 @@ class Events:
             possible = ", ".join(map(str, self.frame_offsets_possible))
             raise InputError(f"A frame offset of {offset} is not possible; there are {possible}.")
         return self.with_clock_frames(np.arange(len(self.line_start)) + offset)
+
+    def of_all_clock_frames(self) -> Self:
+        """Take all frames that may be the movie's, as if the movie had that many."""
+        line_start = self._all(self.line_start, self.spare_line_start)
+        return replace(
+            self,
+            line_start=line_start,
+            line_repaired=self._all(self.line_repaired, self.spare_line_repaired),
+            frame_start=line_start[:, 0].copy(),
+            frame_end=line_start[:, -1] + self.line_duration,
+            frame_offset=0,
+            frame_offsets_possible=(0,),
+            spare_line_start=np.zeros((0, line_start.shape[1])),
+            spare_line_repaired=np.zeros((0, line_start.shape[1]), np.bool_),
+            frame_unknown=np.zeros(len(line_start), np.bool_),
+        )
 
     def with_clock_frames(self, index: ArrayLike) -> Self:
         """Say which frame of the clocks each frame of the movie is, also if one was lost between.
@@ -203,10 +228,14 @@ class Events:
         self, own: NDArray[Any], spare: NDArray[Any], index: NDArray[np.int64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Choose among the movie's and the spare frames; also those that are left at the ends."""
+        every = self._all(own, spare)
+        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
+
+    def _all(self, own: NDArray[Any], spare: NDArray[Any]) -> NDArray[Any]:
+        """Put the spare frames before and after the movie's."""
         spare = spare.reshape(-1, own.shape[1])
         before, after = spare[: self.frame_offset], spare[self.frame_offset :]
-        every = np.concatenate([before, own, after])
-        return every[index], np.concatenate([every[: index[0]], every[index[-1] + 1 :]])
+        return np.concatenate([before, own, after])
 
     def save(
         self,
@@ -337,8 +366,8 @@ def parse_signals(
     protocol : {"full", "incremental", "free"}
         Rotations at various speeds with rests, one turn in steps, or any rotation at all.
     stimulus : Stimulus, optional
-        Speed and direction of each rotation; needed for ``full``, unless a channel tells the
-        direction, or something else than ticks the angle.
+        Speed and direction of each rotation. Without it speeds are those measured; where no channel
+        tells the direction, either, it is -1 for all, which is an anomaly in ``full``.
     clock_index : array_like of shape (n_frames,), optional
         Which of the frames that the clock counts each frame of the movie is, from 0 on: the
         clock counts every plane. Default: all, in order.
@@ -430,6 +459,10 @@ def parse_signals(
         measured = measured_angle(
             source, angles, signals, pulses, table, line_start, scan.line_duration, report
         )
+        degrees = options["degrees_per_rotation"]
+        no_index = source == "quadrature" and not len(pulses.get("quadrature_index") or ())
+        if no_index and protocol == "full" and degrees is not None:
+            measured = brought_back(measured, float(degrees), report)
     return Events(
         sampling_rate=float(sampling_rate),
         n_samples=signals.n_samples,
@@ -487,6 +520,8 @@ def _rotations_of_ticks(
             "angles.direction is channel, but no channel is named direction in "
             "signals.channel_order."
         )
+    if asked == "table" and stimulus is None and protocol == "full":
+        raise ConfigError("angles.direction is table, but the session has no stimulus table.")
     if asked in (1, -1):
         direction = always("direction", high=asked == 1, n_samples=n_samples)
     return find_rotations(

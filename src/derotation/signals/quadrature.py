@@ -1,5 +1,6 @@
 """The angle from a quadrature encoder: two channels that are high by turns, and an index."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 from derotation.errors import ConfigError, SignalError
 from derotation.signals.pulses import Pulses
 from derotation.signals.repairs import Report, counted
-from derotation.signals.trace import MeasuredAngle
+from derotation.signals.trace import MeasuredAngle, find_segments
 
-__all__ = ["Counts", "count_quadrature", "quadrature_angle"]
+__all__ = ["Counts", "brought_back", "count_quadrature", "quadrature_angle"]
 
 NDFloat = NDArray[np.float64]
 
@@ -21,6 +22,8 @@ _STATE = np.array([[0, 3], [1, 2]], np.int64)
 SLOW = 2.0
 # Fewer counts than this are no turn: the index pulse itself lasts for one or two.
 FEWEST_COUNTS = 16
+# A rotation that ends further away than this from where it should (degrees) does so on purpose.
+FURTHEST_OFF = 5.0
 # Many missed edges are another fault than noise.
 MAX_MISSED_PART = 0.02
 
@@ -199,6 +202,48 @@ def quadrature_angle(
         known=np.ones(len(time) - 1, np.bool_),
         resolution=scale,
     )
+
+
+def brought_back(measured: MeasuredAngle, degrees: float, report: Report) -> MeasuredAngle:
+    """Bring the angle back at each rest, if it is known how far rotations go.
+
+    Parameters
+    ----------
+    measured : MeasuredAngle
+        From an encoder without an index, whose missed edges add up.
+    degrees : float
+        Rests lie at multiples of this from the first one.
+    report : Report
+        Takes what was corrected.
+
+    Returns
+    -------
+    MeasuredAngle
+        Corrected evenly from one rest to the next, where that is more than a count.
+    """
+    time, angle = measured.time, measured.angle
+    found = find_segments(time, angle, report.sampling_rate, measured.resolution)
+    if not len(found.start):
+        return measured
+    level = np.append(found.before, found.after[-1:])
+    added = (np.diff(level) + degrees / 2) % degrees - degrees / 2
+    near = np.abs(added) < min(FURTHEST_OFF, degrees / 4)
+    off = np.concatenate([[0.0], np.cumsum(np.where(near, added, 0.0))])
+    worst = float(np.abs(off).max())
+    if worst <= measured.resolution:
+        return measured
+    begin = np.concatenate([time[:1], found.stop])
+    end = np.concatenate([found.start, time[-1:]])
+    at, by = np.column_stack([begin, end]).ravel(), np.repeat(off, 2)
+    report.repair(
+        "quadrature_rests",
+        "quadrature_a",
+        f"At rest the encoder was off by up to {worst:.3g} degrees from where rotations by "
+        f"{degrees:g} degrees end, since edges were missed: corrected evenly from one rest to the "
+        "next.",
+        count=int(np.count_nonzero(near)),
+    )
+    return dataclasses.replace(measured, angle=angle - np.interp(time, at, by))
 
 
 def _report_edges(counts: Counts, report: Report) -> None:

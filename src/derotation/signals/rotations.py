@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.errors import InputError, SignalError
+from derotation.errors import SignalError
 from derotation.io.stimulus import Stimulus
 from derotation.signals import motor, tick_faults
 from derotation.signals.pulses import Pulses
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 NDFloat = NDArray[np.float64]
 
+# The code of the anomaly that nothing tells directions.
+DIRECTIONS_UNKNOWN = "directions_unknown"
 # Ticks may come this long before the on-signal rises or after it falls, if they keep the rhythm.
 EDGE_LATENCY_S = 0.015
 # The next interval of a motor that stops is at most this many times the last one: the last two
@@ -149,10 +151,12 @@ def find_rotations(
         them is usable.
     """
     if rules.protocol == "full" and stimulus is None and direction is None:
-        raise InputError(
-            "The protocol full needs a stimulus table: it says in which direction each rotation "
-            "went. Give the session a stimulus, or a channel named direction, or use the protocol "
-            "incremental or free."
+        report.anomaly(
+            DIRECTIONS_UNKNOWN,
+            "rotation_ticks",
+            "Neither a stimulus table nor a channel named direction nor angles.direction says in "
+            "which direction each rotation went: -1 was taken for all, unless the movie tells.",
+            count=1,
         )
     finder = _Finder(on, ticks, rules, stimulus, report, n_samples, direction)
     return finder.find()
@@ -178,6 +182,8 @@ class _Finder:
         self.rate = report.sampling_rate
         self.expected = rules.ticks_of(rules.degrees) if rules.protocol != "free" else None
         self.ticks = self._debounced(ticks.start.astype(np.float64))
+        self.chattered: list[float] = []
+        """When rotation-on fell too briefly to be seen as a gap between two blocks."""
         self.blocks = self._blocks_of(on, n_samples)
 
     def _debounced(self, ticks: NDFloat) -> NDFloat:
@@ -208,9 +214,16 @@ class _Finder:
         """Make a block of each period of rotation-on, or of each run of ticks without one."""
         if on is None:
             return self._blocks_of_ticks(n_samples)
+        start, stop = on.start.astype(np.float64), on.stop.astype(np.float64)
+        joined = self._joined(start, stop)
+        self.chattered = stop[:-1][joined].tolist()
         blocks = [
-            Block(start=float(start), stop=float(stop))
-            for start, stop in zip(on.start, on.stop, strict=True)
+            Block(start=first, stop=last)
+            for first, last in zip(
+                start[np.append(True, ~joined)].tolist(),
+                stop[np.append(~joined, True)].tolist(),
+                strict=True,
+            )
         ]
         if on.begins_high:
             blocks[0].cut = True
@@ -292,8 +305,25 @@ class _Finder:
                 "channel: check signals.channel_order and the cables."
             )
 
-    def _complete(self, n_ticks: int, expected: int | None) -> bool:
-        return expected is not None and abs(n_ticks - expected) <= COUNT_TOLERANCE * expected
+    def _complete(self, n_ticks: int, n_rotations: int = 1) -> bool:
+        """Tell whether a number of ticks is that of whole rotations."""
+        if self.expected is None:
+            return False
+        whole = n_rotations * self.expected
+        return abs(n_ticks - whole) <= COUNT_TOLERANCE * whole
+
+    def _joined(self, start: NDFloat, stop: NDFloat) -> NDArray[np.bool_]:
+        """Tell which pulses of rotation-on go on after a gap that is too brief for a rest.
+
+        A signal that chatters has a pulse for every few samples, so these are joined at once.
+        """
+        longest = self.rules.max_off_glitch_s * self.rate
+        n_ticks = np.searchsorted(self.ticks, stop) - np.searchsorted(self.ticks, start)
+        expected = self.expected or 0
+        whole = np.abs(n_ticks - expected) <= COUNT_TOLERANCE * expected
+        if self.expected is None:
+            whole[:] = False
+        return np.asarray((start[1:] - stop[:-1] <= longest) & ~(whole[1:] | whole[:-1]))
 
     def _mend_gaps(self) -> None:
         """Merge blocks between which the on-signal was off too briefly for a rest.
@@ -301,24 +331,19 @@ class _Finder:
         Two whole rotations with a very short rest are two rotations all the same.
         """
         longest = self.rules.max_off_glitch_s * self.rate
-        # Ticks are counted once: a signal that chatters has a block for every few samples.
-        firsts = np.searchsorted(self.ticks, [block.start for block in self.blocks]).tolist()
-        lasts = np.searchsorted(self.ticks, [block.stop for block in self.blocks]).tolist()
-        mended: list[float] = []
+        mended = self.chattered
         merged: list[Block] = []
-        begun = ended = 0  # ticks before and until the end of the last merged block
-        for block, first, last in zip(self.blocks, firsts, lasts, strict=True):
+        left = 0  # ticks of the last merged block
+        for block in self.blocks:
+            own = len(self._inside(block))
             is_glitch = bool(merged) and block.start - merged[-1].stop <= longest
-            if is_glitch and not all(
-                self._complete(n, self.expected) for n in (ended - begun, last - first)
-            ):
+            if is_glitch and not (self._complete(left) and self._complete(own)):
                 mended.append(merged[-1].stop)
                 merged[-1].stop = block.stop
                 merged[-1].cut |= block.cut
             else:
                 merged.append(block)
-                begun = first
-            ended = last
+            left = len(self._inside(merged[-1]))
         self.blocks = merged
         if mended:
             self.report.repair(
@@ -326,7 +351,7 @@ class _Finder:
                 "rotation_on",
                 f"rotation_on was off {counted(len(mended), 'time')} for less than "
                 f"{self.rules.max_off_glitch_s * 1e3:g} ms within a rotation: taken for on.",
-                mended,
+                np.sort(mended),
             )
 
     def _drop_blips(self) -> None:
@@ -395,7 +420,7 @@ class _Finder:
             ticks = self._inside(block)
             n = round(len(ticks) / self.expected)
             cuts = self._joints(ticks, n) if n > 1 else None
-            if cuts is None or not self._complete(len(ticks), n * self.expected):
+            if cuts is None or not self._complete(len(ticks), n):
                 parts.append(block)
                 continue
             parts.extend(self._split_at(block, ticks, cuts))
@@ -479,7 +504,7 @@ class _Finder:
         for low, high in zip(bounds[::2], bounds[1::2], strict=True):
             ticks = self.ticks[slice(*np.searchsorted(self.ticks, (low, high)))]
             for run in np.split(ticks, self._pauses(ticks) + 1):
-                if self._complete(len(run), self.expected):
+                if self._complete(len(run)):
                     added.append(self._block_of_ticks(run, low, high))
         if not added:
             return

@@ -32,7 +32,7 @@ def trace_of_ticks(events: Events, direction_sign: int = 1) -> AngleTrace:
         Within a rotation a monotone cubic through the ticks (see ``derotation/signals/motor.py``).
         Rotations of whole turns return to the angle from which they began, others add up. A
         rotation that is unusable, but has come around, counts as having turned as far as it should
-        have; after one that was lost the angle is not known.
+        have; after one that was lost the angle is not known, unless the movie shows it.
     """
     first = np.searchsorted(events.tick_rotation, np.arange(events.n_rotations + 1))
     chain = _Chain(events.n_rotations)
@@ -47,7 +47,13 @@ def trace_of_ticks(events: Events, direction_sign: int = 1) -> AngleTrace:
         lost = float(events.rotation_lost[k])
         if np.isfinite(lost):
             chain.add_lost(k, time, turned, base, sign, limits[0], lost)
-            return chain.trace()
+            seen = float(events.rotation_seen_to_turn[k])
+            if not np.isfinite(seen):
+                return chain.ended()
+            chain.add_unusable(k, np.array([chain.stop, limits[1]]), base + sign * seen)
+            base, stop = base + sign * seen, chain.stop
+            chain.end_at(base)
+            continue
         if events.rotation_usable[k]:
             knots = motor.knots(time, turned, total, *limits)
             inserted = np.isin(knots[0], time[events.tick_inserted[own]])
@@ -110,7 +116,6 @@ class _Chain:
         lost: float,
     ) -> None:
         """Add a rotation up to the tick after which nothing tells the angle any more."""
-        self.outside[1] = int(AngleFlag.UNUSABLE)
         if len(time) > 2:
             knots = motor.knots(time, turned, float(turned[-1]), earliest, lost)
             self.add(k, knots, base, sign, np.zeros(len(knots[0]), np.bool_))
@@ -142,6 +147,11 @@ class _Chain:
         self.slope.append(np.zeros(1))
         self.state.append(self.state[-1][-1:])
         self.rotation.append(self.rotation[-1][-1:])
+
+    def ended(self) -> AngleTrace:
+        """Put together what is known: after the last knot nothing is."""
+        self.outside[1] = int(AngleFlag.UNUSABLE)
+        return self.trace()
 
     def trace(self) -> AngleTrace:
         """Put everything together."""

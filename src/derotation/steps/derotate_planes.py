@@ -3,16 +3,41 @@
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.calibration.calibration import Calibration
+from derotation.io.files import write_json
+from derotation.plots.movie import plot_planes
+from derotation.quality.figures import Measured
+from derotation.quality.measure import measure_plane
 from derotation.steps import derotate_movie, interpolate_angles, parse_signals
+from derotation.steps import outputs as outputs_base
 from derotation.steps.channels import further_parts
-from derotation.steps.inputs import open_session_movie
+from derotation.steps.inputs import angles_as_used, open_session_movie, save_plot
 
-__all__ = ["run"]
+__all__ = ["Outputs", "run"]
 
 logger = logging.getLogger(__name__)
+
+KIND, VERSION = "derotation planes", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(outputs_base.Outputs):
+    """The files that the step writes."""
+
+    planes: Annotated[Path, "planes"]
+    """Gets a folder per plane, ``plane2`` for the second one, in which lies what the steps
+    ``parse_signals``, ``interpolate_angles`` and ``derotate_movie`` write into a session's folder.
+    What was there before is removed."""
+    summary: Annotated[Path, "planes.json"]
+    """How sharp each plane became, and what its frames see."""
+    plot: Annotated[Path, "plots/planes.png"]
 
 
 def run(
@@ -23,7 +48,7 @@ def run(
     protocol: Literal["full", "incremental", "free"],
     calibration: str | Path,
     config: Mapping[str, Any],
-    folder: str | Path,
+    outputs: Outputs,
     angle_table: str | Path | None = None,
     movement: str | Path | None = None,
     motion: str | Path | None = None,
@@ -46,9 +71,8 @@ def run(
     config : mapping
         The configuration: all that the steps ``parse_signals``, ``interpolate_angles`` and
         ``derotate_movie`` read, and the key ``movie.planes``.
-    folder : path
-        Gets a folder per plane, ``plane2`` for the second one, in which lies what these steps
-        write into a session's folder. What was there before is removed.
+    outputs : Outputs
+        Where files go.
 
     Returns
     -------
@@ -60,7 +84,9 @@ def run(
     DerotationError
         If a file cannot be read, or if the files hold no such plane.
     """
-    place = Path(folder)
+    found: dict[int, dict[str, Measured]] = {}
+    means: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    place, calibrated = outputs.planes, Calibration.load(calibration)
     with open_session_movie(movie, config) as first:
         planes = further_parts(first, "plane", config["movie"]["planes"])
         shutil.rmtree(place, ignore_errors=True)
@@ -85,10 +111,10 @@ def run(
                     config=config,
                     outputs=interpolate_angles.Outputs.within(own),
                 )
-                derotate_movie.run(
+                result = derotate_movie.run(
                     movie=opened,
                     angles=angles,
-                    calibration=calibration,
+                    calibration=calibrated,
                     config=config,
                     outputs=derotate_movie.Outputs.within(own),
                     movement=movement,
@@ -97,4 +123,28 @@ def run(
                     frames_per_chunk=frames_per_chunk,
                     threads=threads,
                 )
+            found[plane] = measure_plane(result.statistics, angles_as_used(angles, calibrated))
+            means[plane] = (result.raw_turned_mean, result.turned_mean)
+    _write_summary(outputs.summary, found)
+    save_plot(plot_planes(means), outputs.plot)
     return planes
+
+
+def _write_summary(path: Path, found: Mapping[int, Mapping[str, Measured]]) -> None:
+    """Write down what was measured of each plane, for programs and in plain words."""
+    said = [
+        f"Plane {plane}: {' '.join(figure.said for figure in figures.values())}"
+        for plane, figures in found.items()
+    ]
+    for sentence in said:
+        logger.info("%s", sentence)
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "statement": " ".join(said),
+        "planes": [
+            {"plane": plane, **{name: figure.value for name, figure in figures.items()}}
+            for plane, figures in found.items()
+        ],
+    }
+    write_json(path, content)

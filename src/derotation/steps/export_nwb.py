@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from derotation.calibration.calibration import Calibration
-from derotation.export.nwb import export_nwb
+from derotation.export.nwb import PlaneMovies, export_nwb
 from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
-from derotation.steps.channels import channel_files
+from derotation.steps.channels import channel_files, plane_folders
 from derotation.steps.inputs import angles_as_used, load_motion, open_session_movie
 
 __all__ = ["run"]
@@ -26,6 +26,7 @@ def run(
     output: str | Path,
     channels: str | Path | None = None,
     motion: str | Path | None = None,
+    planes: str | Path | None = None,
 ) -> None:
     """Write a session as an NWB file.
 
@@ -48,6 +49,8 @@ def run(
         The folder in which ``derotate_movie`` put the movies of further channels.
     motion : path, optional
         ``motion.npz``: how the sample moved.
+    planes : path, optional
+        The folder in which ``derotate_planes`` put further planes.
 
     Raises
     ------
@@ -61,15 +64,28 @@ def run(
         def derotated(path: str | Path) -> Movie:
             return stack.enter_context(open_movie(path, n_planes=1, n_channels=1))
 
+        def pairs(before: Movie, folder: str | Path | None) -> list[tuple[Movie, Movie]]:
+            return [
+                (stack.enter_context(before.part(channel=number)), derotated(files.movie))
+                for number, files in channel_files(folder).items()
+            ]
+
+        def plane_movies(number: int, folder: Path) -> PlaneMovies:
+            before = stack.enter_context(raw.part(plane=number))
+            return PlaneMovies(
+                recorded=before,
+                derotated=derotated(folder / "derotated.tif"),
+                angles=angles_as_used(Angles.load(folder / "angles.npz"), found),
+                further=pairs(before, None if channels is None else folder / "channels"),
+            )
+
         export_nwb(
             output,
             session=session,
             recorded=raw,
             derotated=derotated(movie),
-            further=[
-                (stack.enter_context(raw.part(channel=number)), derotated(files.movie))
-                for number, files in channel_files(channels).items()
-            ],
+            further=pairs(raw, channels),
+            planes=[plane_movies(*plane) for plane in plane_folders(planes).items()],
             angles=angles_as_used(Angles.load(angles), found),
             calibration=found,
             motion=load_motion(motion),

@@ -75,6 +75,7 @@ def open_session_movie(pattern: Movie | str | Path, config: Mapping[str, Any]) -
         n_planes=chosen["n_planes"],
         n_channels=chosen["n_channels"],
         dataset=chosen.get("dataset"),
+        undo=chosen.get("undo") or (),
     ) as movie:
         yield movie
 

@@ -13,6 +13,10 @@ from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
+from derotation.movie_angles.after_stall import find_angles_after_stalls
+from derotation.movie_angles.clock_choice import choose_clock_frames
+from derotation.movie_angles.delays import find_delays
+from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
@@ -55,13 +59,14 @@ def run(
     ----------
     movie : Movie or path
         The movie's TIFF, or a pattern for several; or the movie, opened. Only its size and its
-        metadata are read.
+        metadata are read, and some frames if the signals leave open which clock frames are the
+        movie's, or the angle after a stall.
     signals : path or None
         The analog signals; None if a table has an angle for each frame or line, and nothing else
         was recorded.
     stimulus : path or None
-        The table of speeds and directions; needed for the protocol full if the angle comes from
-        ticks.
+        The table of speeds and directions; without one, speeds are those measured, and directions
+        come from a channel, from ``angles.direction`` or, in the protocol full, from the movie.
     protocol : {"full", "incremental", "free"}
         What the motor did.
     config : mapping
@@ -94,6 +99,7 @@ def run(
         rows = read_rows(opened.shape[1], config["scan"].get("rows"))
         if recorded is None:
             found = _without_signals(opened, lines, rows, written, config)
+            found = find_delays(opened, found, protocol=protocol)
         else:
             found = parse_signals(
                 recorded,
@@ -115,6 +121,9 @@ def run(
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
             )
             found = _with_frame_rate_checked(found, opened)
+            found = find_directions(opened, found)
+            found = choose_clock_frames(opened, found, protocol=protocol)
+            found = find_angles_after_stalls(opened, found, protocol=protocol)
     found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
     save_plot(figure, outputs.plot)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.errors import InputError
+from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.images.choosing import reference_frames
 from derotation.images.offset import lit_frames
 from derotation.io.movie import Movie
@@ -23,6 +25,18 @@ logger = logging.getLogger(__name__)
 MAX_REST_FRAMES = 60
 REST_AT_ONCE = 8
 MAX_BYTES = 64e6
+# Parts of the session for which the phase of the scan is told.
+PHASE_PARTS = 6
+
+
+class ScanPhase(NamedTuple):
+    """The phase of the scan in successive parts of a session; NaN where it cannot be told."""
+
+    frames: NDArray[np.int64]
+    """First and last frame of each part, (part, 2)."""
+    px: NDArray[np.float64]
+    """By how much odd lines lie further right than even ones, (part,)."""
+    sd_px: NDArray[np.float64]
 
 
 class Rest(NamedTuple):
@@ -35,6 +49,7 @@ class Rest(NamedTuple):
     derotated: NDArray[np.float64]
     """As the derotated movie shows it."""
     n_frames: int
+    phase: ScanPhase
 
 
 def average_rest(
@@ -49,7 +64,7 @@ def average_rest(
     if not len(numbers):
         logger.warning("No frame has known angles: there is nothing to compare with")
         nothing = np.full(movie.shape[1:], np.nan)
-        return Rest(nothing, nothing, nothing, 0)
+        return Rest(nothing, nothing, nothing, 0, _phase_along(numbers, np.empty((0, 0, 0))))
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     chosen = thinned(numbers, min(MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1)))
     frames = movie.read(chosen)
@@ -65,10 +80,28 @@ def average_rest(
     within = line_maps.without_movement()
     own = _mean_derotated(frames, chosen, within, threads)
     own = np.where(np.isfinite(own), own, raw)
+    phase = _phase_along(chosen, frames)
     if gain is None and line_maps.movement is None:
-        return Rest(raw, own, own, len(chosen))
+        return Rest(raw, own, own, len(chosen), phase)
     even = frames if gain is None else evenly_lit(frames, gain, offset)
-    return Rest(raw, own, _mean_derotated(even, chosen, line_maps, threads), len(chosen))
+    derotated = _mean_derotated(even, chosen, line_maps, threads)
+    return Rest(raw, own, derotated, len(chosen), phase)
+
+
+def _phase_along(numbers: NDArray[np.int64], frames: NDArray[Any]) -> ScanPhase:
+    """Tell the phase of the scan in each part of the session from frames at one angle."""
+    shares = np.array_split(np.arange(len(numbers)), PHASE_PARTS)
+    parts = [share for share in shares if len(share)]
+    phase, sd = np.full(len(parts), np.nan), np.full(len(parts), np.nan)
+    for k, part in enumerate(parts):
+        try:
+            found = estimate_bidi_phase(np.mean(frames[part], axis=0, dtype=np.float64))
+        except InputError:  # the picture is too small
+            continue
+        if found.trusted:
+            phase[k], sd[k] = found.phase_px, found.sd_px
+    ends = [[numbers[part[0]], numbers[part[-1]]] for part in parts]
+    return ScanPhase(np.array(ends, np.int64).reshape(-1, 2), phase, sd)
 
 
 def _mean_derotated(

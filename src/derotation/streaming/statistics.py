@@ -13,12 +13,28 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.images.offset import lit_frames
 from derotation.io.files import save_npz
+from derotation.io.results import check_arrays
 from derotation.signals.events import open_result
 
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 3
+_VERSION = 4
+_SCALARS = (
+    "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
+)  # fmt: skip
+_AXES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("coverage", "brightness", "correlation", "raw_correlation"), ("frame",)),
+    **dict.fromkeys(("angle", "n_frames"), ("bin",)),
+    **dict.fromkeys(("mean", "raw_mean", "seen"), ("bin", "y", "x")),
+    **dict.fromkeys(("turned_mean", "raw_turned_mean", "rest", "raw_rest", "own_rest"), ("y", "x")),
+    **dict.fromkeys(("phase_px", "phase_sd_px"), ("part",)),
+    "phase_frames": ("part", "first and last"),
+    "kept": ("kept frame",),
+    "kept_frames": ("kept frame", "y", "x"),
+    "segment_mean": ("segment", "row", "column"),
+    **dict.fromkeys(_SCALARS, ()),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +77,13 @@ class Statistics:
     pixels that none of them saw are as in `raw_rest`."""
     n_rest: int
     """Frames at rest that were averaged to it, 0 if there were none."""
+    phase_frames: NDArray[np.int64]
+    """First and last of these frames in successive parts of the session, shape (part, 2)."""
+    phase_px: NDArray[np.float64]
+    """What odd lines of these parts, as recorded, lie further right than even ones, pixels, shape
+    (part,); NaN where that cannot be told."""
+    phase_sd_px: NDArray[np.float64]
+    """Its standard uncertainty."""
     kept: NDArray[np.int64]
     """Numbers of some turned frames, spread over angles, directions and the session, (n,)."""
     kept_frames: NDArray[Any]
@@ -92,12 +115,12 @@ class Statistics:
         Raises
         ------
         InputError
-            If the file holds something else.
+            If the file holds something else, or something is missing.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        for item in fields(cls):
-            if item.type in (int, float):
-                values[item.name] = values[item.name].item()
+        check_arrays(path, values, _AXES, ("n_rest", "offset"))
+        for name in _SCALARS:
+            values[name] = values[name].item()
         return cls(**values)
 
     @property

@@ -11,6 +11,7 @@ from derotation.export import run_suite2p
 from derotation.export.frames import FilledFrames, fill_image
 from derotation.export.nwb import export_nwb
 from derotation.export.suite2p import export_suite2p
+from derotation.export.suite2p_settings import make_ops, make_settings
 from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels
 
@@ -136,3 +137,25 @@ def test_nwb_holds_both(session, second, tmp_path, movies):
                 np.testing.assert_array_equal(series.data[:].transpose(0, 2, 1), expected)
         else:
             assert list(module["derotated_ch2"].external_file) == ["second.tif"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 0.65),
+        ({"detection": {"cellpose_chan2": True}}, 0.25),
+        ({"detection": {"cellpose_chan2": True, "chan2_threshold": 0.5}}, 0.5),
+    ],
+)
+def test_an_roi_as_bright_as_its_surroundings_is_not_marked(session, given, expected):
+    settings = make_settings(session.facts(channels=(1, 2)), given)
+    assert settings["detection"]["chan2_threshold"] == expected
+
+
+@pytest.mark.parametrize(
+    ("channels", "n_planes", "expected"), [((1,), 1, True), ((1,), 2, False), ((1, 2), 2, True)]
+)
+def test_planes_of_one_channel_are_not_put_side_by_side(session, channels, n_planes, expected):
+    facts = session.facts(channels=channels, n_planes=n_planes)
+    assert make_ops(facts, {}, {})["combined"] is expected
+    assert make_ops(facts, {}, {"combined": True})["combined"] is True

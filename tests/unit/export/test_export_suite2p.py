@@ -436,7 +436,7 @@ def test_users_own_settings(session, tmp_path):
     assert read_dict(tmp_path, "settings.npy")["detection"]["max_overlap"] == 0.75
     assert read_dict(tmp_path, "ops.npy")["nonrigid"] is False
     with pytest.raises(
-        ConfigError, match=r"settings\.detection\.treshold_scaling.*Did you mean thre"
+        ConfigError, match=r"settings\.detection\.treshold_scaling.*did you mean \"thre"
     ):
         make_settings(session.facts(), {"detection": {"treshold_scaling": 1}})
     with pytest.raises(ConfigError, match=r"settings\.detection: found 3, expected settings"):

@@ -40,6 +40,15 @@ def test_phase_is_found_at_low_light(photons, tolerance):
     assert 0.4 < np.sqrt(np.mean((errors / sd) ** 2)) < 2.0
 
 
+def test_the_uncertainty_holds_in_the_dark():
+    scaled = []
+    for seed in range(24):
+        phase = -2 + seed / 6
+        found = estimate_bidi_phase(rest_image(phase, 0.3, seed))
+        scaled.append((found.phase_px - phase) / found.sd_px)
+    assert 0.7 < np.sqrt(np.mean(np.square(scaled))) < 1.25
+
+
 @pytest.mark.parametrize("phase", [0.3, -0.5, 4.25])
 def test_phase_has_no_bias_without_noise(phase):
     plan = plan_recording(
@@ -94,6 +103,16 @@ def test_turning_frames_tell_the_directions(bidirectional, phase):
     found = tell_directions(frames, maps, 0.9)
     assert found.bidirectional is bidirectional
     assert abs(found.backward - bidirectional) < 4 * found.sd
+
+
+def test_angles_of_the_wrong_sign_tell_no_direction():
+    plan = plan_recording(shape=(128, 128), bidirectional=True, photons_per_pixel=20.0, seed=5)
+    turning = np.flatnonzero(np.ptp(plan.line_angles, axis=1) > 5)[:48]
+    frames = np.stack([plan.frame(int(f)) for f in turning])
+    maps = transforms.line_maps(-plan.line_angles[turning], plan.center)
+    found = tell_directions(frames, maps, 0.9)
+    assert found.backward < -0.5
+    assert found.bidirectional is None
 
 
 def test_directions_stay_open_where_nothing_turns_or_is_seen():

@@ -64,9 +64,55 @@ def test_what_is_given_is_not_measured(tmp_path):
     recording = simulated(bidi_phase=1.5)
     assert scan_of(recording, tmp_path, asked=0).phase_px == 0
     assert scan_of(recording, tmp_path, asked=1.25).phase_px == 1.25
-    silent = scan_of(recording, tmp_path, bidirectional=None)
-    assert (silent.bidirectional, silent.verdicts[0].code) == (False, "assumed")
-    assert scan_of(recording, tmp_path, bidirectional=False).verdicts[0].code == "one_way"
+    implied = scan_of(recording, tmp_path, bidirectional=None, asked=1.25)
+    assert (implied.bidirectional, implied.phase_px) == (True, 1.25)
+    one_way = scan_of(recording, tmp_path, bidirectional=False)
+    assert (one_way.verdicts[0].code, one_way.trusted) == ("one_way", True)
+    ignored = scan_of(recording, tmp_path, bidirectional=False, asked=1.25)
+    assert (ignored.phase_px, ignored.trusted) == (0, False)
+    assert "The phase of 1.25 px that was given (scan.bidi_phase) is not corrected" in (
+        ignored.statement
+    )
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.5])
+def test_a_silent_movie_shows_two_directions(tmp_path, phase):
+    scan = scan_of(simulated(bidi_phase=phase), tmp_path, bidirectional=None)
+    assert scan.bidirectional
+    assert scan.told
+    assert scan.trusted
+    assert scan.verdicts[0].code == "seen_both"
+    assert "and is processed so" in scan.statement
+    assert scan.phase_px == pytest.approx(phase, abs=0.06)
+
+
+def test_a_silent_movie_shows_one_direction(tmp_path):
+    recording = simulated(bidirectional=False)
+    scan = scan_of(recording, tmp_path, bidirectional=None)
+    assert (scan.bidirectional, scan.phase_px, scan.told) == (False, 0, True)
+    assert scan.verdicts[0].code == "seen_one"
+
+
+def test_a_comb_at_rest_tells_two_directions(tmp_path):
+    """Nothing turns, so nothing else can."""
+    recording = simulated(bidi_phase=1.5, rest_before_s=4.0)
+    n = int(np.flatnonzero(np.ptp(recording.line_angles, axis=1))[0])
+    told = true_angles(recording)
+    arrays = ("line_angles", "line_start", "line_usable", "frame_start")
+    still = dataclasses.replace(told, **{name: getattr(told, name)[:n] for name in arrays})
+    movie = save_movie(dataclasses.replace(recording, movie=recording.movie[:n]), tmp_path)
+    with open_movie(movie) as opened:
+        scan = estimate_scan(opened, still, bidirectional=None)
+    assert scan.verdicts[0].code == "seen_both"
+    assert scan.phase_px == pytest.approx(1.5, abs=0.06)
+
+
+def test_what_a_silent_movie_does_not_show_is_assumed_and_said(tmp_path, caplog):
+    recording = simulated(photons_per_pixel=0.1)
+    scan = scan_of(recording, tmp_path, bidirectional=None)
+    assert (scan.bidirectional, scan.told, scan.trusted) == (False, False, False)
+    assert "one direction is assumed. Set scan.bidirectional" in caplog.text
+    assert not with_scan(true_angles(recording), scan).scan_told
 
 
 def test_a_phase_that_changes_is_said(tmp_path):

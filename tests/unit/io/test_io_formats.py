@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
-from derotation.errors import MovieError
+from derotation.errors import ConfigError, MovieError
+from derotation.io import isolated
 from derotation.io.movie import movie_files, open_movie, recording_metadata
 from derotation.simulate.formats import MoviePlan, write_movie
 
@@ -245,3 +247,118 @@ def test_a_folder_that_is_no_recording(tmp_path):
     (tmp_path / "notes.xml").write_text("<notes/>")
     with pytest.raises(MovieError, match=r"is a folder; give a TIFF file, or all TIFF files"):
         open_movie(tmp_path)
+
+
+REWRITTEN = {
+    "big endian": {"byteorder": ">"},
+    "BigTIFF": {"bigtiff": True},
+    "compressed": {"compression": "zlib", "predictor": True},
+    "tiles": {"tile": (16, 16)},
+    "strips": {"rowsperstrip": 1},
+}
+
+
+@pytest.mark.parametrize("options", REWRITTEN.values(), ids=REWRITTEN)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16"])
+@pytest.mark.parametrize("kind", ["prairie", "thor_tif"])
+def test_folders_with_tiffs_of_every_kind(tmp_path, kind, dtype, options):
+    path, data = written(tmp_path, kind, replace(PLAN, n_channels=2))
+    data = (data >> 8 if dtype == "uint8" else data.astype(np.int32) - 20000).astype(dtype)
+    files = sorted(path.glob("*.tif"))
+    channels = [re.search(r"Ch(?:an)?([AB12])_", file.name)[1] in "B2" for file in files]
+    for channel in (0, 1):
+        own = [file for file, second in zip(files, channels, strict=True) if second == channel]
+        for file, frame in zip(own, data[:, 0, channel], strict=True):
+            with tifffile.TiffFile(file) as tif:
+                text = tif.pages[0].description
+            tifffile.imwrite(file, frame, description=text, metadata=None, **options)
+    for channel in (1, 2):
+        with open_movie(path, channel=channel) as movie:
+            assert movie.dtype == np.dtype(dtype)
+            np.testing.assert_array_equal(everything(movie), data[:, 0, channel - 1])
+
+
+@pytest.mark.parametrize("kind", ["prairie", "thor_tif"])
+def test_a_missing_codec_shows_before_the_work(tmp_path, kind, monkeypatch):
+    path, data = written(tmp_path, kind, PLAN)
+    for file, frame in zip(sorted(path.glob("*.tif")), data[:, 0, 0], strict=True):
+        tifffile.imwrite(file, frame, metadata=None, compression="zlib")
+
+    def refuse(*_args, **_kwargs):
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(MovieError, match="pip install imagecodecs"):
+        open_movie(path)
+
+
+@pytest.mark.parametrize("kind", ["prairie", "thor_tif", "thor_raw"])
+def test_what_else_lies_in_the_folder_is_no_part_of_the_movie(tmp_path, kind):
+    path, data = written(tmp_path, kind, PLAN)
+    (path / "References").mkdir()
+    for name in ("References/ref.tif", "ChanA_Preview.tif", "AVG_movie.tif", "zz.tif"):
+        tifffile.imwrite(path / name, np.zeros((9, 9), np.uint8))
+    for name in ("ROIs.xaml", "rec.env", "Thumbs.db", "notes.txt", "empty.raw", "a.xml"):
+        (path / name).touch()
+    # What macOS leaves on other file systems.
+    for file in [*path.glob("*.tif"), *path.glob("*.raw"), *path.glob("*.xml")]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7" + bytes(3000))
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(everything(movie), data[:, 0, 0])
+
+
+@pytest.mark.parametrize("kind", ["prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"])
+def test_recordings_without_a_frame(tmp_path, kind):
+    path, _ = written(tmp_path, kind, PLAN)
+    if kind in ("thor_raw", "scanbox"):
+        file = next(path.glob("*.raw")) if kind == "thor_raw" else path
+        file.write_bytes(b"")
+    elif kind == "prairie":
+        (description,) = path.glob("*.xml")
+        text = re.sub(r"<Frame\b.*</Frame>", "", description.read_text(), flags=re.DOTALL)
+        description.write_text(text)
+    elif kind == "thor_tif":
+        for file in path.glob("*.tif"):
+            file.unlink()
+    else:
+        import h5py
+
+        name = {"h5": "", "nwb": "acquisition/"}[kind]
+        with h5py.File(path, "r+") as file:
+            found = []
+            file.visititems(
+                lambda at, item: found.append(at) if getattr(item, "ndim", 0) == 3 else None
+            )
+            (at,) = [each for each in found if each.startswith(name)]
+            shape, dtype = file[at].shape, file[at].dtype
+            del file[at]
+            file.create_dataset(at, (0, *shape[1:]), dtype)
+    with pytest.raises(MovieError) as error:
+        open_movie(path)
+    assert str(path.name) in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", ["<u1", ">i2", ">u4", "<i4", ">f4", "<f8", "f2"])
+@pytest.mark.parametrize("options", [{}, {"compression": "lzf"}, {"shuffle": True, "chunks": True}])
+def test_hdf5_of_every_type(tmp_path, dtype, options):
+    h5py = pytest.importorskip("h5py")
+    data = (volumes(PLAN)[:, 0, 0] // 300).astype(dtype)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("m", data=data, **options)
+    with open_movie(tmp_path / "m.h5") as movie:
+        assert movie.dtype.isnative
+        np.testing.assert_array_equal(everything(movie), data)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".nwb"])
+def test_a_library_that_is_not_installed_is_named(tmp_path, suffix, monkeypatch):
+    (tmp_path / f"m{suffix}").write_bytes(b"\x89HDF\r\n\x1a\n")
+    # The worker that reads such files looks for libraries where this process found them.
+    (tmp_path / "h5py.py").write_text("raise ImportError('none')")
+    monkeypatch.syspath_prepend(tmp_path)
+    isolated.stop_worker()
+    try:
+        with pytest.raises(ConfigError, match=r"m\.\w+ is read by h5py, .*pip install h5py"):
+            open_movie(tmp_path / f"m{suffix}")
+    finally:
+        isolated.stop_worker()

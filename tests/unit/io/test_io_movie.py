@@ -539,8 +539,27 @@ def test_scanimage_lost_frames_and_missing_files_are_counted_by_the_clock(write_
         np.testing.assert_array_equal(movie.clock_index, [0, 1, 4, 5, 9, 10, 11, 12, 13])
         assert movie.n_clock_frames == 14
         assert "2 frames are missing at 1 places (the first after frame 2)" in movie.notes[0]
-        assert "3 frames are missing before m_3.tif" in movie.notes[1]
+        assert (
+            "3 frames are missing before m_3.tif (it begins with frame 10; m_2.tif"
+            in (movie.notes[1])
+        )
         np.testing.assert_array_equal(everything(movie), data)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a_00001_00002.tif", "a_00001_00001.tif is not there"),
+        ("a_7.tif", "a_1.tif, a_2.tif, a_3.tif and 3 more are not there"),
+        ("a_1.tif", "frames 1 to 40 are missing. The"),
+        ("a.tif", "frames 1 to 40 are missing. The"),
+    ],
+)
+def test_scanimage_files_that_are_missing_at_the_beginning_are_named(write_pages, name, said):
+    path = write_pages(name, movie_data(3), software=header(), descriptions=frame_texts(3, 1, 41))
+    with open_movie(path) as movie:
+        assert f"{name} begins with frame 41 of the recording" in movie.notes[0]
+        assert said in movie.notes[0]
 
 
 def test_scanimage_recordings_in_a_row(write_pages):

@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from derotation.export.bad_frames import bad_frames
+from derotation.quality import causes, measure
 from derotation.signals.segments import Segments
 from unit.judged import judge, simulated
 from unit.sessions import true_angles
@@ -154,6 +155,30 @@ def test_zoom(recording, tmp_path, percent):
     assert quality["zoom_change_pct"].value == pytest.approx(abs(percent), rel=0.25)
 
 
+def test_one_rest_of_another_scale_is_no_zoom(recording, tmp_path):
+    """Activity may do that; a zoom lasts longer."""
+    quality, _ = judged(recording, tmp_path)
+    scale = np.array([0, 0.1, 0, 0, 2.0, 0, 0.1, 0, 0])
+    along = dataclasses.replace(quality.along, scale_pct=scale, scale_sd_pct=np.full(9, 0.2))
+    assert causes.zoom_change(along).value == 0
+    scale[6] = 2.1
+    assert causes.zoom_change(along).value == pytest.approx(2, abs=0.15)
+
+
+def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, tmp_path):
+    quality, statistics = judged(recording, tmp_path)
+    turned = angles_of(recording).turned
+    likeness, correlation = quality.along.likeness.copy(), quality.along.correlation.copy()
+    likeness[3] = 0.5
+    noisy = dataclasses.replace(quality.along, likeness=likeness)
+    assert measure._rotating_correlation(statistics, turned, noisy).value > 0.9
+    correlation[3] = 0.6
+    wrong = dataclasses.replace(noisy, correlation=correlation)
+    found = measure._rotating_correlation(statistics, turned, wrong)
+    assert found.value == 0.5
+    assert "The worst is rotation 2" in found.said
+
+
 def test_rotations_the_wrong_way(recording, tmp_path):
     angles = angles_of(recording)
     lines = angles.line_angles.copy()
@@ -184,6 +209,108 @@ def test_other_pictures(recording, tmp_path, change, sign):
     # Put right, they turn as they did when they were recorded.
     assert ("turned the other way" in quality.advice[0]) == (sign == -1)
     assert not any("lag_ms" in sentence for sentence in quality.advice)
+
+
+@pytest.fixture(scope="module")
+def two_ways():
+    return simulated(stimulus=STIMULUS, bidirectional=True)
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("scanned", ["both", "one"])
+def test_directions_of_the_scan(recording, two_ways, tmp_path, used, scanned):
+    one = two_ways if scanned == "both" else recording
+    angles = dataclasses.replace(angles_of(one), bidirectional=used)
+    quality, _ = judged(one, tmp_path, angles=angles)
+    figure = quality["scan_directions_px"]
+    if used == (scanned == "both"):
+        assert (figure.value, figure.flag) == (0, "ok")
+        return
+    # What half a line's turn, at 150 degrees per second, displaces at the edge, twice.
+    per_line = np.deg2rad(150) * (one.line_start[0, 1] - one.line_start[0, 0])
+    assert figure.value == pytest.approx(angles.line_duty * per_line * 48, rel=0.1)
+    assert figure.flag == "look"
+    assert "shows the opposite" in quality.advice[0]
+    assert "Set scan.bidirectional" in quality.advice[0]
+
+
+def test_directions_that_nothing_tells(tmp_path):
+    dark = simulated(stimulus=STIMULUS, photons_per_pixel=0.3)
+    angles = angles_of(dark)
+    for told in (True, False):
+        asked = dataclasses.replace(angles, scan_told=told)
+        quality, _ = judged(dark, tmp_path, angles=asked)
+        figure = quality["scan_directions_px"]
+        assert "does not tell" in figure.sentence
+        assert (figure.flag == "ok") == told
+        assert ("one direction is assumed" in figure.sentence) != told
+
+
+def test_a_phase_that_changes(two_ways, tmp_path):
+    at = half_of(two_ways)
+    movie = two_ways.movie.copy()
+    movie[at:, 1::2] = ndimage.shift(
+        movie[at:, 1::2].astype(float), (0, 0, 1.3), order=1, mode="nearest"
+    )
+    quality, _ = judged(two_ways, tmp_path, movie)
+    figure = quality["bidi_phase_change_px"]
+    assert figure.value == pytest.approx(1.3, abs=0.15)
+    # The pictures of later rests lie further right by half of it, since their odd lines do.
+    assert quality["sample_moved_px"].explained_by == "bidi_phase_change_px"
+    assert "The phase of the scan changes within the session" in figure.sentence
+    assert quality.advice == [figure.sentence]
+    first = int(re.search(r"frames (\d+) to", figure.sentence).group(1))
+    assert first >= at - 1
+    along = quality.along
+    wrong = np.array(["bidi_phase_change_px" in what for what in along.what])
+    assert not wrong[along.last < at].any()
+    assert wrong[along.first > first].all()
+
+
+def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
+    quality, statistics = judged(recording, tmp_path)
+    phase, sd = np.array([0.3, -0.31, 0.82, 0.0]), np.array([0.24, 0.149, 1.06, 0.05])
+    dark = dataclasses.replace(
+        statistics,
+        phase_px=phase,
+        phase_sd_px=sd,
+        phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
+    )
+    arguments = angles_of(recording), quality.along, causes.sample_moved(quality.along)
+    assert causes.bidi_phase_change(dark, *arguments).value is None
+    known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))
+    assert causes.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)
+
+
+def test_a_phase_that_changes_explains_no_larger_movement(two_ways, tmp_path):
+    at = half_of(two_ways)
+    movie = two_ways.movie.copy()
+    movie[at:] = np.roll(movie[at:], 9, axis=2)
+    movie[at:, 1::2] = np.roll(movie[at:, 1::2], 1, axis=2)
+    quality, _ = judged(two_ways, tmp_path, movie)
+    assert quality["bidi_phase_change_px"].value == pytest.approx(1, abs=0.1)
+    assert quality["sample_moved_px"].explained_by is None
+    assert any("the sample or the objective moved" in said for said in quality.advice)
+
+
+def test_the_least_coverage_counts(recording, tmp_path):
+    """One rotation is recorded half: its lower half has no angles."""
+    angles = angles_of(recording)
+    segments = Segments.of(angles)
+    usable = angles.line_usable.copy()
+    usable[segments.frames(5), 30:] = False
+    lines = np.where(usable, angles.line_angles, np.nan)
+    quality, _ = judged(
+        recording,
+        tmp_path,
+        angles=dataclasses.replace(angles, line_angles=lines, line_usable=usable),
+    )
+    figure = quality["coverage"]
+    assert figure.value < 0.4
+    assert figure.flag == "bad"
+    assert "least is seen in rotation 3" in figure.sentence
+    assert "coverage" in quality.along.what[5]
+    assert quality.along.bad[5]
 
 
 def test_saturated(recording, tmp_path):

@@ -47,6 +47,7 @@ OTHERS = {
     ("npy", "bin", "h5", "wavesurfer", "tdms", "mat", "csv"),
     ("h5", "wavesurfer", "tdms", "mat", "csv"),
     ("tif", "prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"),
+    ("signals", "stimulus", "neither"),  # what a file holds
     ("full", "incremental"),  # each has a pipeline class
     ("auto", "first", "last", "skip"),  # of a setting that may also be numbers
 }

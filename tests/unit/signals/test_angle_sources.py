@@ -54,7 +54,7 @@ MOTIONS = {
 }
 
 
-def recorded(motion, more, n_frames=90, source="quadrature", own=None, **given):
+def recorded(motion, more, n_frames=90, source="quadrature", own=None, protocol="free", **given):
     """Signals with clocks and further channels; the events and angles, and the true angles."""
     pulses, line_start, end = clock_pulses(
         ClockOptions(), n_frames=n_frames, n_lines=N_LINES, frame_period=FRAME, line_period=LINE,
@@ -68,8 +68,8 @@ def recorded(motion, more, n_frames=90, source="quadrature", own=None, **given):
         {r: k for k, r in enumerate(channels)},
     )
     events = parse_signals(
-        signals, n_frames=n_frames, lines_per_frame=N_LINES, sampling_rate=RATE, protocol="free",
-        angles={"source": source} | ({source: own} if own else {}), **given,
+        signals, n_frames=n_frames, lines_per_frame=N_LINES, sampling_rate=RATE,
+        protocol=protocol, angles={"source": source} | ({source: own} if own else {}), **given,
     )  # fmt: skip
     angles = interpolate_angles(events, protocol="free")
     return events, angles, motion.angle(line_start + DUTY * LINE / 2)
@@ -152,6 +152,12 @@ def test_missed_edges_are_counted_and_the_index_bounds_the_error():
 
     _, angles, true = recorded(motion, without, own=own)
     assert bounded < 0.6 * np.abs(off(angles, true)).max()
+    # Whole turns that are asked for bound it at each rest, too.
+    events, angles, true = recorded(motion, without, own=own, protocol="full")
+    assert np.abs(off(angles, true)).max() < 1.2 * bounded
+    still = np.ptp(true, axis=1) == 0
+    assert np.abs(off(angles, true)[still]).max() <= 360 / counts
+    assert "quadrature_rests" in [repair.code for repair in events.repairs]
     events, _, _ = recorded(motion, channels, own={"counts_per_turn": None})
     assert "quadrature_index" in [repair.code for repair in events.repairs]
 

@@ -431,7 +431,7 @@ def test_clock_index_selects_frames():
         ({"n_frames": 0}, "0 frames"),
         ({"n_clock_frames": 90}, "clock_index has to say"),
         ({"n_clock_frames": 90, "clock_index": [1, 2]}, r"clock_index has shape \(2,\)"),
-        ({"stimulus": None}, "needs a stimulus table"),
+        ({"stimulus": None, "angles": {"direction": "table"}}, "has no stimulus table"),
     ],
 )
 def test_arguments_that_make_no_sense(change, message):

@@ -297,9 +297,10 @@ def test_a_free_recording_that_begins_and_ends_within_a_rotation():
     assert angles.frame_angles[0] == pytest.approx(0, abs=1)
 
 
-def test_full_without_anything_that_tells_the_direction_is_refused():
-    with pytest.raises(Exception, match="stimulus table"):
-        parse(rig(), stimulus=None)
+def test_full_without_anything_that_tells_the_direction_is_an_anomaly():
+    events = parse(rig(), stimulus=None)
+    assert "directions_unknown" in codes(events)
+    assert (events.rotation_direction == -1).all()
 
 
 def test_no_ticks_channel_is_refused():
@@ -370,4 +371,5 @@ def test_nothing_makes_finding_rotations_slow(kind):
             stimulus=as_stimulus([(150, 1)] * 24), report=Report(sampling_rate=rate),
             n_samples=n,
         )  # fmt: skip
-    assert time.process_time() - begin < 20
+    # A minute per hour of recording, and the time of compiling.
+    assert time.process_time() - begin < 6

@@ -14,6 +14,7 @@ from derotation.steps import (
     derotate_movie,
     derotate_planes,
     estimate_center,
+    export_nwb,
     export_suite2p,
     interpolate_angles,
     parse_signals,
@@ -74,14 +75,15 @@ def session(raw, tmp_path_factory):
         **about, angles=folder / "angles.npz", calibration=calibration,
         outputs=derotate_movie.Outputs.within(folder),
     )  # fmt: skip
-    assert derotate(raw, folder, folder / "planes", config) == (1, 3)
+    assert derotate(raw, folder, folder, config) == (1, 3)
     return folder
 
 
 def derotate(raw, session, folder, config):
     return derotate_planes.run(
         movie=raw["movie"], signals=raw["signals"], stimulus=raw["stimulus"], protocol="full",
-        calibration=session / "calibration.json", config=config, folder=folder,
+        calibration=session / "calibration.json", config=config,
+        outputs=derotate_planes.Outputs.within(folder),
     )  # fmt: skip
 
 
@@ -113,6 +115,28 @@ def test_all_planes_and_channels_stand_still(raw, session):
             mean = tifffile.imread(place / file)[turned].mean(axis=0)
             assert np.corrcoef(mean[inside], rest[inside])[0, 1] > 0.96
         assert [path.name for path in place.glob("*.tif")] == ["derotated.tif"]
+
+
+def test_what_each_plane_became_is_told(raw, session):
+    told = json.loads((session / "planes.json").read_text())
+    truth = np.load(raw["truth"])
+    for row in told["planes"]:
+        place = places(session)[row["plane"]]
+        turned = np.abs(truth["line_angles"][row["plane"] - 1 :: 3]).max(axis=1) > 1
+        coverage = np.loadtxt(place / "coverage.csv", delimiter=",", skiprows=1)[:, 1]
+        assert row["coverage"] == pytest.approx(np.median(coverage[turned]), abs=0.02)
+        assert row["sharpness_gain"] > 1.5
+        assert f"Plane {row['plane']}: The mean of all turned frames is" in told["statement"]
+    assert [row["plane"] for row in told["planes"]] == [1, 3]
+    assert (session / "plots" / "planes.png").exists()
+
+
+def test_a_session_without_further_planes_in_a_cohort_that_has_some(raw, session, tmp_path):
+    assert derotate(raw, session, tmp_path, settings()) == ()
+    told = json.loads((tmp_path / "planes.json").read_text())
+    assert (told["planes"], told["statement"]) == ([], "")
+    assert (tmp_path / "plots" / "planes.png").exists()
+    assert not list((tmp_path / "planes").iterdir())
 
 
 def export(session, folder, **movie):
@@ -159,11 +183,44 @@ def test_suite2p_gets_a_folder_per_plane(session, tmp_path, monkeypatch):
         run_suite2p.planes()
 
 
+@pytest.mark.filterwarnings("ignore")  # of the packages behind pynwb
+def test_nwb_holds_every_plane_and_channel(raw, session, tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    config = settings(channels="all", planes="all") | {"export": {"nwb": "inside"}}
+    export_nwb.run(
+        movie=session / "derotated.tif", recorded=raw["movie"], angles=session / "angles.npz",
+        calibration=session / "calibration.json", session="s", config=config,
+        output=tmp_path / "s.nwb", channels=session / "channels", planes=session / "planes",
+    )  # fmt: skip
+    found = pynwb.validate(path=str(tmp_path / "s.nwb"))
+    assert not (found[0] if isinstance(found, tuple) else found)
+    recorded = tifffile.imread(raw["movie"]).reshape(-1, 3, 2, *SHAPE)
+    with pynwb.NWBHDF5IO(str(tmp_path / "s.nwb"), "r") as io:
+        file = io.read()
+        module = file.processing["derotation"]
+        for plane, place in places(session).items():
+            suffix = "" if plane == 2 else f"_plane{plane}"
+            angles = Angles.load(place / "angles.npz")
+            told = module[f"line_angle{suffix}"].data[:]
+            np.testing.assert_array_equal(told, angles.line_angles.ravel())
+            for channel, name in ((1, "derotated.tif"), (2, "channels/derotated_ch2.tif")):
+                part = suffix + ("_ch2" if channel == 2 else "")
+                before, after = file.acquisition[f"raw{part}"], module[f"derotated{part}"]
+                expected = recorded[:, plane - 1, channel - 1]
+                np.testing.assert_array_equal(before.data[:].transpose(0, 2, 1), expected)
+                np.testing.assert_array_equal(
+                    after.data[:].transpose(0, 2, 1), tifffile.imread(place / name)
+                )
+                assert after.imaging_plane.name == f"ImagingPlane{suffix}"
+                times = angles.frame_start / angles.sampling_rate
+                np.testing.assert_allclose(after.timestamps[:], times)
+
+
 def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
     with pytest.raises(
         MovieError, match=r"movie\.planes asks for plane 4, but the files hold plane 1, 2, 3"
     ):
-        derotate(raw, session, tmp_path / "planes", settings(planes=[2, 4]))
+        derotate(raw, session, tmp_path, settings(planes=[2, 4]))
     assert not (tmp_path / "planes").exists()
     assert plane_folders(None) == {}
     given = {"signals": {"sampling_rate": 10000}, "movie": {"planes": [1, 2]}}
@@ -174,6 +231,6 @@ def test_planes_that_are_not_there_are_refused(raw, session, tmp_path):
 
 def test_a_plane_that_is_not_wanted_any_more_goes(raw, session, tmp_path):
     (tmp_path / "planes" / "plane3").mkdir(parents=True)
-    assert derotate(raw, session, tmp_path / "planes", settings(planes=[1, 2])) == (1,)
+    assert derotate(raw, session, tmp_path, settings(planes=[1, 2])) == (1,)
     assert list(plane_folders(tmp_path / "planes")) == [1]
     assert not (tmp_path / "planes" / "plane1" / "channels").exists()

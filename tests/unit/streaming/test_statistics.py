@@ -178,6 +178,24 @@ def test_saved_and_loaded(recording, tmp_path):
         Statistics.load(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kept_frames": None}, "lacks kept_frames"),
+        ({"rest": np.zeros(3)}, "rest has shape"),
+        ({"phase_px": np.zeros(9)}, "phase_sd_px has shape"),
+        ({"offset": np.float64(np.nan)}, "offset holds values that are no finite numbers"),
+    ],
+)
+def test_damaged_files_are_named(recording, tmp_path, change, message):
+    derotate(recording, tmp_path)[0].save(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as file:
+        values = {**file, **change}
+    np.savez(tmp_path / "s.npz", **{k: v for k, v in values.items() if v is not None})
+    with pytest.raises(InputError, match=message):
+        Statistics.load(tmp_path / "s.npz")
+
+
 def test_lit_frames():
     np.testing.assert_array_equal(
         lit_frames(np.array([1.0, 0.9, 0.02, np.nan, 0.5])), [True, True, False, False, True]

@@ -2,22 +2,23 @@
 
 import numpy as np
 
+from derotation.maps.kernels.blending import blend_four, blend_two
 from derotation.maps.kernels.compiling import FUSED, compiled
 from derotation.maps.kernels.pixels import (
+    MORE,
     bend_cells,
-    cubic_along_line,
     edge_of,
     keys_weights,
     note_seen,
     pad_frame,
-    store_row,
+    store_rows,
 )
 from derotation.maps.kernels.solve import (
-    columns_of_row,
+    BLOCK,
+    begin_rows,
     is_smooth,
-    places_of_row,
+    places_of_rows,
     prepare_lines,
-    whole_row,
 )
 
 
@@ -31,7 +32,7 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
     zero, edge, x_last, y_last = kind(0.0), edge_of(u), kind(width - 1), kind(height - 1)
     x_end, y_end = x_last + edge, y_last + edge
     slope, late = kind(slope), kind(offset - slope * 0.5 * (width - 1))
-    pitch = np.int32(width + 3)
+    pitch, first = np.int32(width + MORE), np.int32(width + MORE + 1)
     n_inside = np.int32(0)
     for i in range(index.shape[0]):
         column = x[i]
@@ -40,51 +41,44 @@ def _locate(u, x, slope, offset, height, width, index, wx, wy):
         column, line = column if inside else zero, line if inside else zero
         left, top = np.int32(column), np.int32(line)
         wx[i], wy[i] = column - kind(left), line - kind(top)
-        place = (top + np.int32(1)) * pitch + left + np.int32(1)
+        # Numba adds 32 bits and 32 bits to 64: half as many at once.
+        place = np.int32(np.int32(top * pitch + left) + first)
         index[i] = place if inside else np.int32(-1)
-        n_inside += np.int32(inside)
+        n_inside = np.int32(n_inside + np.int32(inside))
     return n_inside
 
 
 @compiled(fastmath=FUSED)
 def _sample_linear(frame, pitch, index, wx, wy, values):
     """Interpolate bilinearly; frame is flat, its lines `pitch` samples apart."""
-    right, below = np.uint32(1), np.uint32(pitch)
+    pitch, one = np.uint32(pitch), wx.dtype.type(1.0)
     for i in range(index.shape[0]):
         # What is read for a pixel outside the picture is not used.
         k = np.uint32(max(index[i], np.int32(0)))
-        top = frame[k] + wx[i] * (frame[k + right] - frame[k])
-        k += below
-        bottom = frame[k] + wx[i] * (frame[k + right] - frame[k])
-        values[i] = top + wy[i] * (bottom - top)
+        left, right = blend_two(frame, k, pitch, (one - wy[i], wy[i]))
+        values[i] = left + wx[i] * (right - left)
 
 
 @compiled(fastmath=FUSED)
 def _sample_quadratic(frame, bend_x, bend_y, pitch, index, wx, wy, values):
     """Interpolate by parabolas in x and y, see :func:`bend_cells`; all arrays are flat."""
-    right, below = np.uint32(1), np.uint32(pitch)
+    pitch, one = np.uint32(pitch), wx.dtype.type(1.0)
     for i in range(index.shape[0]):
         k, x, y = np.uint32(max(index[i], np.int32(0))), wx[i], wy[i]
+        at_left, at_right = blend_two(frame, k, pitch, (one - y, y))
         bend = (x - x * x) * bend_x[k] + (y - y * y) * bend_y[k]
-        top = frame[k] + x * (frame[k + right] - frame[k])
-        k += below
-        bottom = frame[k] + x * (frame[k + right] - frame[k])
-        values[i] = top + y * (bottom - top) + bend
+        values[i] = at_left + x * (at_right - at_left) + bend
 
 
 @compiled(fastmath=FUSED)
 def _sample_cubic(frame, pitch, index, wx, wy, values):
     """Interpolate by cubic convolution in 4 x 4 samples; frame is flat."""
-    pitch = np.uint32(pitch)
+    kind, before, pitch = wx.dtype.type, np.int32(pitch + 1), np.uint32(pitch)
     for i in range(index.shape[0]):
-        if index[i] >= 0:
-            k = np.uint32(index[i]) - pitch
-            in_x, in_y = keys_weights(wx[i]), keys_weights(wy[i])
-            total = in_y[0] * cubic_along_line(frame, k, in_x)
-            total += in_y[1] * cubic_along_line(frame, k + pitch, in_x)
-            total += in_y[2] * cubic_along_line(frame, k + pitch + pitch, in_x)
-            total += in_y[3] * cubic_along_line(frame, k + pitch + pitch + pitch, in_x)
-            values[i] = total
+        k = np.uint32(max(index[i], before) - before)
+        a, b, c, d = keys_weights(wx[i], kind)
+        p, q, r, s = blend_four(frame, k, pitch, keys_weights(wy[i], kind))
+        values[i] = a * p + b * q + c * r + d * s
 
 
 @compiled
@@ -135,18 +129,22 @@ def inverse_frames(
     """Resample the frames `which`, scanned in one direction, by the inverse maps of their lines.
 
     frames (n, H, W); inverse (n, H, 2, 3), output to recorded positions; order: 1 linear, 2
-    quadratic, 3 cubic; missing: the samples may be NaN; work (H + 3, W + 3), a float buffer as
-    precise as the samples need; low, high: the range of an `integer` output; out (n, Hout, Wout);
-    counts (n,) of the pixels that were seen; seen, a mask shaped like out, or of shape (0, 0, 0) if
-    nobody wants it.
+    quadratic, 3 cubic; missing: the samples may be NaN; work, a float buffer for a padded frame
+    (:func:`padded_shape`), as precise as the samples need; low, high: the range of an `integer`
+    output; out (n, Hout, Wout); counts (n,) of the pixels that were seen; seen, a mask shaped like
+    out, or of shape (0, 0, 0) if nobody wants it.
     """
     n_lines, width = frames.shape[1:]
-    n_columns, kind, single = out.shape[2], work.dtype, work.itemsize == 4
-    forms, at = np.empty((3, 4, n_lines), kind), np.empty((4, n_lines), kind)
-    all_x, all_u = np.empty(whole_row(n_columns), kind), np.empty(whole_row(n_columns), kind)
-    index, values = np.empty(n_columns, np.int32), np.zeros(n_columns, kind)
-    wx, wy = np.empty(n_columns, kind), np.empty(n_columns, kind)
-    flat, pitch = work.reshape(-1), width + 3
+    n_rows, n_columns = out.shape[1:]
+    kind, single = work.dtype, work.itemsize == 4
+    forms, block = np.empty((3, 4, n_lines), kind), (BLOCK, n_columns)
+    all_u, all_x, all_index = (
+        np.empty(block, kind),
+        np.empty(block, kind),
+        np.empty(block, np.int32),
+    )
+    all_wx, all_wy, all_values = np.empty(block, kind), np.empty(block, kind), np.zeros(block, kind)
+    flat, pitch = work.reshape(-1), work.shape[1]
     bends = np.zeros((2, work.shape[0], work.shape[1]) if order == 2 else (2, 0, 0), kind)
     bend_x, bend_y = bends[0].reshape(-1), bends[1].reshape(-1)
     for f in which:
@@ -154,51 +152,17 @@ def inverse_frames(
         if order == 2:
             bend_cells(work, bends)
         prepare_lines(inverse[f], slope, offset, 0.5 * (width - 1), n_columns, forms)
-        smooth = is_smooth(inverse[f], width, single)
-        columns = columns_of_row(n_columns, smooth, work)
-        n = columns.shape[0]
-        segment, following = np.empty(n, np.int32), np.empty(n, np.int32)
-        t, x, u, u_above = (
-            np.empty(n, kind),
-            np.empty(n, kind),
-            np.empty(n, kind),
-            np.empty(n, kind),
-        )
+        rows = begin_rows(forms, n_rows, n_columns, is_smooth(inverse[f], width, single))
         count = 0
-        for y_out in range(out.shape[1]):
-            if y_out % 2 == 0:
-                places_of_row(
-                    forms,
-                    at,
-                    y_out,
-                    smooth,
-                    columns,
-                    segment,
-                    following,
-                    t,
-                    x,
-                    u,
-                    u_above,
-                    all_x,
-                    all_u,
-                )
-            else:
-                places_of_row(
-                    forms,
-                    at,
-                    y_out,
-                    smooth,
-                    columns,
-                    following,
-                    segment,
-                    t,
-                    x,
-                    u_above,
-                    u,
-                    all_x,
-                    all_u,
-                )
-            count += _locate(all_u, all_x, slope, offset, n_lines, width, index, wx, wy)
+        for y_out in range(0, n_rows, BLOCK):
+            # The last block may be lower. What is done pixel by pixel needs no rows.
+            n = min(BLOCK, n_rows - y_out)
+            u, x, wx, wy = all_u[:n], all_x[:n], all_wx[:n].reshape(-1), all_wy[:n].reshape(-1)
+            index, values = all_index[:n].reshape(-1), all_values[:n].reshape(-1)
+            places_of_rows(forms, y_out, rows, u, x)
+            count += _locate(
+                u.reshape(-1), x.reshape(-1), slope, offset, n_lines, width, index, wx, wy
+            )
             if order == 3:
                 _sample_cubic(flat, pitch, index, wx, wy, values)
             elif order == 2:
@@ -207,7 +171,7 @@ def inverse_frames(
                 _sample_linear(flat, pitch, index, wx, wy, values)
             if missing:
                 count -= _mend_missing(flat, pitch, index, wx, wy, values)
-            store_row(values, index, low, high, integer, blank, out, f, y_out)
+            store_rows(all_values[:n], all_index[:n], low, high, integer, blank, out, f, y_out)
             if seen.shape[0] > 0:
-                note_seen(index, seen[f, y_out])
+                note_seen(all_index[:n], seen, f, y_out)
         counts[f] = count

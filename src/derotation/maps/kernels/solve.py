@@ -1,35 +1,123 @@
-"""When an output pixel was seen: the equation of its time, solved for a row of pixels."""
+"""When an output pixel was seen: the equation of its time, solved for rows of pixels."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from derotation.maps.kernels.compiling import FUSED, compiled
 
+# Rows are worked on in blocks: what is handed from loop to loop stays in the processor's nearest
+# caches, and what a call costs (references to arrays are counted: 30 % of the time, when each row
+# was handed over alone) is shared by some.
+BLOCK = 16
 # A solution may lie outside its segment by this much (lines) before it is solved again: far less
 # than the maps of neighboring segments differ in.
 OVERSHOOT = 0.01
 MAX_SEGMENT_CHANGES = 16
-# In single precision only each fourth pixel of a row is solved, and places between them are
-# interpolated, if the maps of a frame bend by less than this from line to line (px in a corner,
-# third difference); it errs by less than half of it then, as the largest errors of angles do.
+# In single precision only each fourth pixel of each fourth row is solved, and places between them
+# are interpolated, if the maps of a frame bend by less than this from line to line (px in a corner,
+# third difference); it errs by less than that where it is worst, and by a fifteenth of it (rms).
+# Angles that are told by ticks bend by up to 0.09 px, since the moment of a tick is known to a
+# sample of the signals. A motor does not: measured against true angles, places between which is
+# interpolated are nearer to the truth than those that follow each bend.
 STRIDE = 4
-MAX_BEND = 0.02
-# ... and if no place moves further than this from line to line (px).
-MAX_STEP = 0.6
+MAX_BEND = 0.1
+# ... and if no place moves further than this from line to line (px; it errs by 0.005 px then).
+MAX_STEP = 0.75
+# Cubic interpolation between nodes at -1, 0, 1, 2, for places at 0, 1/4, 1/2, 3/4.
+WEIGHTS = np.array(
+    [[0, 128, 0, 0], [-7, 105, 35, -5], [-8, 72, 72, -8], [-5, 35, 105, -7]], np.float32
+) / np.float32(128)
+
+
+class Rows(NamedTuple):
+    """What solving the rows of a frame, from top to bottom, needs and remembers."""
+
+    smooth: Any
+    """Whether only nodes are solved, each fourth column of each fourth row."""
+    columns: Any
+    """The columns that are solved, counted from the middle, (n,)."""
+    segment: Any
+    """The segment between two lines that is predicted for each of them in the next row, (n,)."""
+    above: Any
+    """When the row above was seen, (n,)."""
+    at: Any
+    """Scratch: the lines' forms at a row, (4, lines)."""
+    t: Any
+    """Scratch: times within segments, (n,)."""
+    nodes_u: Any
+    """When nodes were seen, (rows, n), from one row of them before the first row of the frame."""
+    nodes_x: Any
+    """At which recorded column."""
 
 
 @compiled
-def columns_of_row(n_columns, smooth, kind_of):
-    """Give the columns that are solved, counted from the middle, as precise as the array `kind_of`.
+def begin_rows(forms, n_rows, n_columns, smooth):
+    """Prepare what :func:`places_of_rows` needs to go through the rows of a frame.
 
-    All of them; or, for smooth maps, each fourth, with one before and two behind the row.
+    forms, see :func:`prepare_lines`, which also says how precise all is.
     """
+    kind = forms.dtype
     step = STRIDE if smooth else 1
+    # One node before and two behind.
     n = (n_columns - 1) // STRIDE + 4 if smooth else n_columns
+    n_nodes = (n_rows - 1) // STRIDE + 4 if smooth else 0
+    columns, above, t = np.empty(n, kind), np.empty(n, kind), np.empty(n, kind)
     start = -0.5 * (n_columns - 1) - (STRIDE if smooth else 0)
-    columns = np.empty(n, kind_of.dtype)
     for i in range(n):
         columns[i] = start + step * i
-    return columns
+    segment, at = np.empty(n, np.int32), np.empty((4, forms.shape[2]), kind)
+    nodes_u, nodes_x = np.empty((n_nodes, n), kind), np.empty((n_nodes, n), kind)
+    rows = Rows(smooth, columns, segment, above, at, t, nodes_u, nodes_x)
+    _first_row(forms, -STRIDE if smooth else 0, rows)
+    if smooth:
+        _solve_rows(forms, -STRIDE, STRIDE, rows, nodes_u, nodes_x)
+    return rows
+
+
+@compiled
+def places_of_rows(forms, y_out, rows, u, x):
+    """Find when each pixel of the next rows was seen (u), and at which recorded column (x).
+
+    y_out: the first of them; rows, see :func:`begin_rows`; u and x (rows, columns).
+    """
+    if rows.smooth:
+        _between_nodes(rows.nodes_u, y_out, rows.t, u)
+        _between_nodes(rows.nodes_x, y_out, rows.t, x)
+    else:
+        _solve_rows(forms, y_out, 1, rows, u, x)
+
+
+@compiled(fastmath=FUSED)
+def _between_nodes(nodes, y_out, along, out):
+    """Interpolate rows by the cubics through 4 x 4 nodes; exact at these. along is scratch."""
+    n, width = nodes.shape[1], out.shape[1]
+    a, b, c, d = WEIGHTS[1]
+    e, f = WEIGHTS[2, 0], WEIGHTS[2, 1]
+    for r in range(out.shape[0]):
+        row, part = (y_out + r) // STRIDE, (y_out + r) % STRIDE
+        before, here, following, behind = WEIGHTS[part]
+        for i in range(n):
+            along[i] = (
+                before * nodes[row, i]
+                + here * nodes[row + 1, i]
+                + following * nodes[row + 2, i]
+                + behind * nodes[row + 3, i]
+            )
+        for k in range(width // STRIDE):
+            i, p, q, s, t = STRIDE * k, along[k], along[k + 1], along[k + 2], along[k + 3]
+            out[r, i] = q
+            out[r, i + 1] = a * p + b * q + c * s + d * t
+            out[r, i + 2] = e * (p + t) + f * (q + s)
+            out[r, i + 3] = d * p + c * q + b * s + a * t
+        for i in range(width - width % STRIDE, width):
+            k, (before, here, following, behind) = i // STRIDE, WEIGHTS[i % STRIDE]
+            out[r, i] = (
+                before * along[k]
+                + here * along[k + 1]
+                + following * along[k + 2]
+                + behind * along[k + 3]
+            )
 
 
 @compiled
@@ -62,20 +150,6 @@ def is_smooth(inverse, width, single):
         if not abs(middle) + 0.5 * (abs(a) * (width - 1) + abs(b) * (n_lines - 1)) <= MAX_STEP:
             return False
     return True
-
-
-@compiled(fastmath=FUSED)
-def between_columns(nodes, out):
-    """Interpolate by the cubic through four of each fourth column's values; exact at these."""
-    kind = out.dtype.type
-    far, near, half = kind(-7 / 128), kind(105 / 128), kind(9 / 16)
-    beyond, other, outside = kind(-5 / 128), kind(35 / 128), kind(-1 / 16)
-    for b in range(out.shape[0] // STRIDE):
-        before, left, right, behind = nodes[b], nodes[b + 1], nodes[b + 2], nodes[b + 3]
-        out[STRIDE * b] = left
-        out[STRIDE * b + 1] = far * before + near * left + other * right + beyond * behind
-        out[STRIDE * b + 2] = outside * (before + behind) + half * (left + right)
-        out[STRIDE * b + 3] = beyond * before + other * left + near * right + far * behind
 
 
 @compiled
@@ -116,7 +190,7 @@ def _at_row(forms, y_out, at):
 
 
 @compiled(error_model="numpy", fastmath=FUSED)
-def _solve_row(forms, at, columns, segment, t, x):
+def _solve_row(forms, at, columns, segment, t, r, x):
     """Solve each pixel of a row within the segment that is given for it."""
     for i in range(t.shape[0]):
         j = np.uint32(segment[i])
@@ -124,32 +198,39 @@ def _solve_row(forms, at, columns, segment, t, x):
         when = (forms[0, 2, j] * column + at[2, j]) / (at[3, j] - forms[0, 3, j] * column)
         t[i] = when
         change = forms[0, 1, j] * column + at[1, j]
-        x[i] = forms[0, 0, j] * column + at[0, j] + when * change
+        x[r, i] = forms[0, 0, j] * column + at[0, j] + when * change
 
 
 @compiled
-def _advance(segment, t, u_above, last_segment, u, following):
+def _count_outside(segment, t, last_segment):
+    """Count the pixels that were solved outside their segment."""
+    kind = t.dtype.type
+    zero, low, high, last = kind(0.0), kind(-OVERSHOOT), kind(1.0 + OVERSHOOT), kind(last_segment)
+    n_outside = np.int32(0)
+    for i in range(t.shape[0]):
+        here = kind(segment[i])
+        outside = ((t[i] < low) & (here > zero)) | ((t[i] > high) & (here < last))
+        n_outside = np.int32(n_outside + np.int32(outside))
+    return n_outside
+
+
+@compiled
+def _advance(segment, t, above, last_segment, r, u):
     """Turn positions within segments into times, and predict the segments of the row below.
 
-    The times of this row and the one above are extrapolated. Returns how many pixels were solved
-    outside their segment, so that the row has to be done again.
+    The times of this row and the one above are extrapolated.
     """
     kind = t.dtype.type
-    zero, two, low, high = kind(0.0), kind(2.0), kind(-OVERSHOOT), kind(1.0 + OVERSHOOT)
-    last = kind(last_segment)
-    n_outside = np.int32(0)
-    for i in range(u.shape[0]):
-        here = kind(segment[i])
-        time = here + t[i]
-        outside = ((t[i] < low) & (here > zero)) | ((t[i] > high) & (here < last))
-        n_outside += np.int32(outside)
-        predicted = two * time - u_above[i]
+    zero, two, last = kind(0.0), kind(2.0), kind(last_segment)
+    for i in range(t.shape[0]):
+        time = kind(segment[i]) + t[i]
+        predicted = two * time - above[i]
         # In this form NaN becomes 0.
         predicted = predicted if predicted > zero else zero
         predicted = predicted if predicted < last else last
-        following[i] = np.int32(predicted)
-        u[i] = time
-    return n_outside
+        segment[i] = np.int32(predicted)
+        above[i] = time
+        u[r, i] = time
 
 
 @compiled(error_model="numpy")
@@ -186,62 +267,41 @@ def _search_segment(forms, at, column, last_segment):
 
 
 @compiled
-def _first_segments(forms, at, columns, last_segment, segment):
+def _first_row(forms, y_out, rows):
     """Find the segments of the first row of pixels, each from its neighbor on the left."""
+    at, columns, segment, last_segment = rows.at, rows.columns, rows.segment, forms.shape[2] - 2
+    _at_row(forms, y_out, at)
     segment[0] = _search_segment(forms, at, columns[0], last_segment)
     for i in range(1, segment.shape[0]):
         segment[i] = _walk_to_segment(forms, at, columns[i], segment[i - 1], last_segment)
-
-
-@compiled
-def _correct_segments(forms, at, columns, t, last_segment, segment):
     for i in range(segment.shape[0]):
+        rows.above[i] = segment[i] + _within_segment(forms, at, columns[i], segment[i])
+
+
+@compiled(error_model="numpy")
+def _correct_row(forms, at, columns, last_segment, segment, t, r, x):
+    """Find the right segments of the pixels that were solved outside theirs."""
+    for i in range(t.shape[0]):
         if not 0.0 <= t[i] <= 1.0:
-            segment[i] = _walk_to_segment(forms, at, columns[i], segment[i], last_segment)
+            j = _walk_to_segment(forms, at, columns[i], segment[i], last_segment)
+            when = _within_segment(forms, at, columns[i], j)
+            segment[i], t[i] = j, when
+            change = forms[0, 1, j] * columns[i] + at[1, j]
+            x[r, i] = forms[0, 0, j] * columns[i] + at[0, j] + when * change
 
 
 @compiled
-def times_of_row(forms, at, y_out, columns, segment, following, t, x, u, u_above):
-    """Solve an output row: when each of the columns was seen (u), and at which recorded column (x).
+def _solve_rows(forms, y_out, step, rows, u, x):
+    """Solve the output rows y_out, y_out + step, ...: when each of the columns was seen, and where.
 
-    forms, see :func:`prepare_lines`; at (4, lines) and t are scratch; segment holds the
-    prediction for this row, and `following` gets that for the next one; u_above: the row above.
-
-    Rows are handed over one by one, not as parts of larger arrays: to make such a view takes as
-    long as ten pixels, since its references are counted.
+    The loops over a row take whole arrays, not views of a row: to make such a view takes as long
+    as ten pixels, since its references are counted.
     """
+    at, columns, segment, t = rows.at, rows.columns, rows.segment, rows.t
     last_segment = forms.shape[2] - 2
-    _at_row(forms, y_out, at)
-    if y_out == 0:
-        _first_segments(forms, at, columns, last_segment, segment)
-    _solve_row(forms, at, columns, segment, t, x)
-    if y_out == 0:
-        for i in range(t.shape[0]):
-            u_above[i] = segment[i] + t[i]
-    if _advance(segment, t, u_above, last_segment, u, following) > 0:
-        _correct_segments(forms, at, columns, t, last_segment, segment)
-        _solve_row(forms, at, columns, segment, t, x)
-        _advance(segment, t, u_above, last_segment, u, following)
-
-
-@compiled
-def places_of_row(
-    forms, at, y_out, smooth, columns, segment, following, t, x, u, u_above, all_x, all_u
-):
-    """Do what :func:`times_of_row` does for all columns, of which only some may be solved.
-
-    all_x and all_u are as long as the row, up to the next multiple of four.
-    """
-    times_of_row(forms, at, y_out, columns, segment, following, t, x, u, u_above)
-    if smooth:
-        between_columns(u, all_u)
-        between_columns(x, all_x)
-    else:
-        for i in range(u.shape[0]):
-            all_u[i], all_x[i] = u[i], x[i]
-
-
-@compiled
-def whole_row(n_columns):
-    """Give the length of a row up to the next multiple of four."""
-    return (n_columns + STRIDE - 1) // STRIDE * STRIDE
+    for r in range(u.shape[0]):
+        _at_row(forms, y_out + r * step, at)
+        _solve_row(forms, at, columns, segment, t, r, x)
+        if _count_outside(segment, t, last_segment) > 0:
+            _correct_row(forms, at, columns, last_segment, segment, t, r, x)
+        _advance(segment, t, rows.above, last_segment, r, u)

@@ -1,0 +1,1 @@
+"""What the movie itself says about angles that the signals leave open."""
