@@ -149,6 +149,15 @@ def test_illumination(tmp_path):
     assert all(row["nrmse_corrected"] < row["nrmse_recorded"] for row in uneven)
 
 
+def test_motion(tmp_path):
+    figures = run("motion", tmp_path, "--quick")
+    still, living = figures["rows"]
+    assert not still["corrected"]
+    assert living["corrected"]
+    assert living["turning_px"] < 0.25
+    assert all(row["trusted"] for row in figures["rows"])
+
+
 def test_mosaic(tmp_path):
     figures = run("mosaic", tmp_path, "--quick")
     places = {row["case"]: row for row in figures["accuracy"]}

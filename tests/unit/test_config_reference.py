@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from derotation.settings.schema import config_schema
-from derotation.simulate import Faults, RecordingParameters
+from derotation.simulate import Faults, RecordingParameters, SampleMotion
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,3 +28,5 @@ def test_every_simulation_key_is_a_parameter_of_the_simulator():
     assert set(session["properties"]) <= {field.name for field in fields(RecordingParameters)}
     faults = session["properties"]["faults"]["properties"]
     assert set(faults) <= {field.name for field in fields(Faults)}
+    motion = session["properties"]["sample_motion"]["properties"]
+    assert set(motion) == {field.name for field in fields(SampleMotion)}

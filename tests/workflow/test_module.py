@@ -33,6 +33,7 @@ def test_one_step_is_replaced_and_only_what_follows_runs_again(finished):
         "estimate_center": 1,
         "estimate_plane": 1,
         "estimate_illumination": 2,
+        "estimate_motion": 2,
         "derotate_movie": 2,
         "measure_quality": 2,
         "export_suite2p": 2,

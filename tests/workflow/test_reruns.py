@@ -15,10 +15,16 @@ ESTIMATES = {"estimate_center", "estimate_plane"}
 AFTER = {
     "simulate_session": {"parse_signals"},
     "parse_signals": {"interpolate_angles", "measure_quality"},
-    "interpolate_angles": {"estimate_center", "estimate_illumination", "derotate_movie"},
+    "interpolate_angles": {
+        "estimate_center",
+        "estimate_illumination",
+        "estimate_motion",
+        "derotate_movie",
+    },
     "estimate_center": {"estimate_plane"},
-    "estimate_plane": {"estimate_illumination", "derotate_movie"},
+    "estimate_plane": {"estimate_illumination", "estimate_motion", "derotate_movie"},
     "estimate_illumination": {"derotate_movie"},
+    "estimate_motion": {"derotate_movie"},
     "derotate_movie": {"measure_quality", "export_suite2p", "animate_session"},
     "derotate_planes": {"export_suite2p"},
     "measure_quality": {"export_suite2p"},
@@ -195,6 +201,8 @@ ROWS = [
     Row("a key of `wobble`", key("wobble", max_order=2), "estimate_plane", OWN),
     Row("`illumination.correct`", key("illumination", correct="never"), "derotate_movie"),
     Row("`illumination.n_frames`", key("illumination", n_frames=50), "estimate_illumination"),
+    Row("`motion_correction.correct`", key("motion_correction", correct="never"), "derotate_movie"),
+    Row("`motion_correction.n_frames`", key("motion_correction", n_frames=50), "estimate_motion"),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
     Row("a key of `quality`", key("quality", ptd_px={"look": 2}), "measure_quality"),
     Row("a key of `movement`, without a reference", key("movement", max_scale=1.5), None),
@@ -220,7 +228,7 @@ ROWS = [
         "derotate_movie",
         B,
         also=frozenset(
-            ("b", step) for step in ("estimate_center", "estimate_plane", "estimate_illumination")
+            ("b", f"estimate_{what}") for what in ("center", "plane", "illumination", "motion")
         ),
     ),
     Row("a session's `stimulus` names another file", other_stimulus, "parse_signals", B),

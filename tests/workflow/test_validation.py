@@ -24,6 +24,7 @@ def test_dry_run(cohort):
         "estimate_center": 1,
         "estimate_plane": 1,
         "estimate_illumination": 2,
+        "estimate_motion": 2,
         "derotate_movie": 2,
         "measure_quality": 2,
         "animate_session": 2,

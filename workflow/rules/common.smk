@@ -282,9 +282,16 @@ def carried_files(wildcards):
     return files | points_file(f"{own}_calibration")
 
 
+def motion_file(wildcards):
+    """The sample's motion during a session, if it is to be looked for."""
+    if COHORT.config["motion_correction"]["correct"] == "never":
+        return {}
+    return {"motion": f"<results>/{wildcards.session}/motion.npz"}
+
+
 def corrections(wildcards):
     """What derotate_movie corrects besides the rotation: files that not every session has."""
-    files = {}
+    files = motion_file(wildcards)
     if COHORT.config["illumination"]["correct"] == "auto":
         files["illumination"] = f"<results>/{wildcards.session}/illumination.npz"
     if wildcards.session in aligned():

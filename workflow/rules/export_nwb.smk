@@ -3,6 +3,7 @@
 
 rule export_nwb:
     input:
+        unpack(motion_file),
         **derotated_channels(),
         **derotated_planes(),
         movie="<results>/{session}/derotated.tif",

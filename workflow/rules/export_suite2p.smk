@@ -4,6 +4,7 @@
 rule export_suite2p:
     input:
         unpack(exported),
+        unpack(motion_file),
         **derotated_planes(),
         statistics="<results>/{session}/statistics.npz",
         segments="<results>/{session}/quality.csv",

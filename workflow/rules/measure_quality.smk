@@ -3,6 +3,7 @@
 
 rule measure_quality:
     input:
+        unpack(motion_file),
         statistics="<results>/{session}/statistics.npz",
         events="<results>/{session}/events.npz",
         angles="<results>/{session}/angles.npz",

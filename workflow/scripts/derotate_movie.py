@@ -23,6 +23,7 @@ with job_log(snakemake.log[0]):
         config=config,
         outputs=outputs,
         movement=snakemake.input.get("movement"),
+        motion=snakemake.input.get("motion"),
         illumination=snakemake.input.get("illumination"),
         # Not among the parameters: it changes memory, never the result.
         frames_per_chunk=snakemake.resources.frames_per_chunk or None,

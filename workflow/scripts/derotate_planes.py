@@ -20,6 +20,7 @@ with job_log(snakemake.log[0]):
         config=snakemake.params.config,
         outputs=derotate_planes.Outputs.of(**dict(snakemake.output.items())),
         movement=snakemake.input.get("movement"),
+        motion=snakemake.input.get("motion"),
         illumination=snakemake.input.get("illumination"),
         frames_per_chunk=snakemake.resources.frames_per_chunk or None,
         threads=snakemake.threads,

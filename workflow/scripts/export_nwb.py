@@ -17,6 +17,7 @@ with job_log(snakemake.log[0]):
         planes=snakemake.input.get("planes"),
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
+        motion=snakemake.input.get("motion"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         output=snakemake.output[0],

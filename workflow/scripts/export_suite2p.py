@@ -17,6 +17,7 @@ with job_log(snakemake.log[0]):
         statistics=snakemake.input.statistics,
         segments=snakemake.input.segments,
         planes=snakemake.input.get("planes"),
+        motion=snakemake.input.get("motion"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         folder=Path(snakemake.output.summary).parent,

@@ -19,5 +19,6 @@ with job_log(snakemake.log[0]):
         protocol=snakemake.params.protocol,
         config=snakemake.params.config,
         outputs=measure_quality.Outputs.of(**dict(snakemake.output.items())),
+        motion=snakemake.input.get("motion"),
         threads=snakemake.threads,
     )

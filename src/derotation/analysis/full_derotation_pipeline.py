@@ -34,6 +34,7 @@ from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.light.illumination import IlluminationEstimate
+from derotation.motion_correction.estimate import MotionEstimate
 from derotation.quality import Quality
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -42,6 +43,7 @@ from derotation.steps import (
     derotate_movie,
     estimate_center,
     estimate_illumination,
+    estimate_motion,
     estimate_plane,
     interpolate_angles,
     measure_quality,
@@ -127,7 +129,7 @@ class FullPipeline:
             random and how many chosen trials.
         lag_ms : number or "auto"
             Delay of the motor's signals, milliseconds (0); auto: found from the movie.
-        movie, scan, plane, wobble, illumination, derotate, quality
+        movie, scan, plane, wobble, illumination, motion_correction, derotate, quality
             As in the workflow's configuration.
     threads : int, optional
         Threads that share the work on frames; by default as many as there are cores to use.
@@ -154,6 +156,8 @@ class FullPipeline:
         (x, y) in pixels.
     illumination : IlluminationEstimate
         The microscope's light, and the brightness at each angle.
+    motion : MotionEstimate or None
+        How the sample moved in its own plane; None if ``motion_correction.correct`` is never.
     result : DerotationResult
         Mean images, coverage and examples.
     quality : Quality
@@ -231,6 +235,7 @@ class FullPipeline:
             self.save_center(self.calibration)
 
             self.illumination = self.estimate_illumination(movie, self.angles, self.calibration)
+            self.motion = self.estimate_motion(movie, self.angles, self.calibration)
             self.result = self.derotate(movie, self.angles, self.calibration)
             self.derotated = self.settings.derotated
         self.quality = self.measure_quality(self.result, self.events, self.angles, self.calibration)
@@ -465,6 +470,39 @@ class FullPipeline:
             threads=self.threads,
         )
 
+    def estimate_motion(
+        self, movie: Movie, angles: Angles, calibration: Calibration
+    ) -> MotionEstimate | None:
+        """Estimate how the sample moved in its own plane.
+
+        Parameters
+        ----------
+        movie : Movie
+            The recorded movie.
+        angles : Angles
+        calibration : Calibration
+
+        Returns
+        -------
+        MotionEstimate or None
+            None if ``motion_correction.correct`` is never.
+        """
+        sections = self.settings.sections
+        outputs = self._outputs(estimate_motion.Outputs)
+        if sections["motion_correction"]["correct"] == "never":
+            # None of an earlier run may be applied.
+            outputs.motion.unlink(missing_ok=True)
+            return None
+        return estimate_motion.run(
+            movie=movie,
+            angles=angles,
+            calibration=calibration,
+            config=sections,
+            outputs=outputs,
+            frames_per_chunk=sections["movie"]["frames_per_chunk"],
+            threads=self.threads,
+        )
+
     def derotate(self, movie: Movie, angles: Angles, calibration: Calibration) -> DerotationResult:
         """Put every line back in its place and write the movie that stands still.
 
@@ -486,6 +524,7 @@ class FullPipeline:
             angles=angles,
             calibration=calibration,
             config=sections,
+            motion=self._motion(),
             illumination=files / "illumination.npz" if lit else None,
             outputs=self._outputs(derotate_movie.Outputs, movie=self.settings.derotated),
             frames_per_chunk=sections["movie"]["frames_per_chunk"],
@@ -517,9 +556,15 @@ class FullPipeline:
             session=self.settings.name,
             protocol=self.protocol,
             config=self.settings.sections,
+            motion=self._motion(),
             outputs=self._outputs(measure_quality.Outputs),
             threads=self.threads,
         )
+
+    def _motion(self) -> Path | None:
+        """Give the file with the sample's motion, if it was looked for."""
+        path = self._outputs(estimate_motion.Outputs).motion
+        return path if path.exists() else None
 
     @contextmanager
     def _plots_if_wanted(self) -> Iterator[None]:

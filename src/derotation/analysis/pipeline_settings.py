@@ -39,7 +39,16 @@ ALIASES = {
     "PI_rotticks": "rotation_ticks",
 }
 # The workflow's sections that are the same here, key by key.
-SECTIONS = ("movie", "scan", "plane", "wobble", "illumination", "derotate", "quality")
+SECTIONS = (
+    "movie",
+    "scan",
+    "plane",
+    "wobble",
+    "illumination",
+    "motion_correction",
+    "derotate",
+    "quality",
+)
 # Keys of the pipelines, and the workflow's keys that they stand for.
 KEYS = {
     "rotation_increment": "signals.rotation_increment",

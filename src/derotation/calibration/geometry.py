@@ -27,7 +27,7 @@ from derotation.images.sample import Lines, Sample
 from derotation.maps import transforms
 from derotation.maps.corrections import composed, registered
 from derotation.maps.line_maps import LineMaps
-from derotation.numerics.robust import Fit, contiguous_blocks, fit
+from derotation.numerics.robust import Fit, Wandering, contiguous_blocks, fit
 
 __all__ = [
     "Geometry",
@@ -258,6 +258,9 @@ def refine(
     """Fit some groups of parameters, once for each smoothing (px), by Gauss-Newton steps."""
     sample = registration.sample
     blocks = contiguous_blocks(sample.time_s)
+    # The sample may move in its own plane, by itself and with the motor's speed.
+    speeds = sample.speeds / max(float(np.abs(sample.speeds).max()), 1e-9)
+    follows = speeds[:, np.newaxis]
     refined: Refined | None = None
     for smoothing in smoothings:
         affine = registration.affine(geometry, smoothing=smoothing, iterations=iterations)
@@ -277,12 +280,32 @@ def refine(
             blocks=blocks,
             common=6,
             reference=affine.reference,
+            wandering=Wandering(
+                time_s=sample.time_s, follows=follows, shear=_shear(sample, geometry)
+            ),
         )
         moved = geometry.moved(groups, result.parameters[: own.shape[2]])
         refined = Refined(geometry=moved, fit=result, affine=affine, before=geometry)
         geometry = moved
     assert refined is not None
     return refined
+
+
+def _shear(sample: Sample, geometry: Geometry) -> NDFloat:
+    """Tell what a velocity (px/s) of the sample does to the affine values of frames: (n, 6, 2).
+
+    Lines that were recorded later are displaced further, along the direction in which the lines of
+    a derotated frame follow upon each other.
+    """
+    height = sample.shape[0]
+    middle = sample.lines.columns(np.array([height // 2]))
+    back = transforms.invert(LineMaps.of(middle, geometry)()[:, 0])
+    times = sample.lines.line_times_s
+    period = np.median(np.diff(times, axis=1)) if height > 1 else 0.0
+    along = np.nan_to_num(back[:, 1, :2]) * (radius(sample.shape) * period)
+    shear = np.zeros((len(along), 6, 2))
+    shear[:, 2:4, 0] = shear[:, 4:6, 1] = along
+    return shear
 
 
 def coarse_center(

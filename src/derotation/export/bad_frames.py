@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
+from derotation.motion_correction.motion import Motion
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.segments import Segments
@@ -46,6 +47,7 @@ def bad_frames(
     config: Mapping[str, Any] | None = None,
     *,
     segments: str | os.PathLike[str] | None = None,
+    motion: Motion | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """Say which frames are bad, and why.
 
@@ -60,6 +62,8 @@ def bad_frames(
         which is the default) and ``segments`` (whether bad ones count; the default).
     segments : path, optional
         ``quality.csv``, which says which rests and rotations are bad.
+    motion : Motion, optional
+        How the sample moved, with the frames that no shift can mend.
 
     Returns
     -------
@@ -83,6 +87,8 @@ def bad_frames(
         found["in rests or rotations that quality.csv calls bad"] = in_bad_segments(
             segments, angles
         )
+    if motion is not None:
+        found["unlike the others wherever they are shifted to (motion.csv)"] = motion.lost
     return found
 
 

@@ -18,6 +18,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import PYNWB_MISSING, InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
+from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def export_nwb(
     derotated: Movie,
     angles: Angles,
     calibration: Calibration,
+    motion: Motion | None = None,
     movies: Where = "external",
     further: Sequence[tuple[Movie, Movie]] = (),
     planes: Sequence[PlaneMovies] = (),
@@ -71,6 +73,8 @@ def export_nwb(
         Angles of all lines, shifted by the calibration's lag.
     calibration : Calibration
         What the movie was derotated with.
+    motion : Motion, optional
+        How the sample moved during the session.
     movies : {"external", "inside"}
         external: the file names the TIFFs, relative to its own folder; inside: it holds the pixels,
         as NWB wants them: (frame, column, row).
@@ -109,6 +113,8 @@ def export_nwb(
         _add_plane(file, first, "", movies, target.parent)
         for part in planes:
             _add_plane(file, part, f"_plane{part.recorded.plane}", movies, target.parent)
+        if motion is not None:
+            _module(file).add(_motion_correction(motion, file))
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
         with whole_file(target) as temporary, NWBHDF5IO(str(temporary), "w") as io:
@@ -265,6 +271,44 @@ def _add_angles(module: Any, angles: Angles, suffix: str) -> None:
             comments=f"{angles.line_angles.shape[1]} lines per frame",
         )
     )
+
+
+def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
+    """Tell the displacement over time, with the movie before and after."""
+    from pynwb import TimeSeries
+    from pynwb.image import ImageSeries
+    from pynwb.ophys import CorrectedImageStack, MotionCorrection
+
+    derotated = _module(file)["derotated"]
+    # The same pixels under the name that the format asks for.
+    if derotated.external_file is None:
+        content: dict[str, Any] = {"data": derotated}
+    else:
+        names = ("external_file", "starting_frame", "format")
+        content = {name: getattr(derotated, name) for name in names}
+
+    applied = "it was undone" if motion.corrected else "too little to be undone"
+    moved = TimeSeries(
+        name="xy_translation",
+        description=f"Displacement (x, y) of the sample in its own plane; {applied}",
+        data=np.stack([motion.x, motion.y], axis=1),
+        unit="px",
+        timestamps=motion.time_s,
+    )
+    corrected = ImageSeries(
+        name="corrected",
+        description="The derotated movie",
+        unit=derotated.unit,
+        timestamps=derotated,
+        dimension=derotated.dimension,
+        **content,
+    )
+    stack = CorrectedImageStack(
+        corrected=corrected,
+        original=file.acquisition["raw"],
+        xy_translation=moved,
+    )
+    return MotionCorrection(corrected_image_stacks=[stack])
 
 
 def _calibration_table(calibration: Calibration) -> Any:

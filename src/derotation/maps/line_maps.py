@@ -2,15 +2,15 @@
 
 A recorded sample at p = (x, y) of a line with the angle a, recorded at the time t, belongs at
 
-    movement( sample corrections( P R(a) P^-1 (microscope corrections(p) - c) + c ) )
+    movement( sample corrections( P R(a) P^-1 (microscope corrections(p) - c) + c ) - d(t) )
 
 with R(a) = [[cos a, sin a], [-sin a, cos a]] on (x, y), a in degrees and positive if the sample
-had turned clockwise on a screen whose y axis points down, c the center in pixels, and P the
-foreshortening of a tilted plane. The angle is the one that the motor's signals tell a lag after the
-line was recorded.
+had turned clockwise on a screen whose y axis points down, c the center in pixels, P the
+foreshortening of a tilted plane, and d(t) the displacement of the sample within its own plane. The
+angle is the one that the motor's signals tell a lag after the line was recorded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -20,7 +20,7 @@ from derotation.maps import transforms
 from derotation.maps.resample import Derotated, derotate_frames
 from derotation.maps.timing import LineTiming
 
-__all__ = ["LineAngles", "LineMaps", "Placement"]
+__all__ = ["Displaced", "LineAngles", "LineMaps", "Placement"]
 
 Maps = NDArray[np.float64]
 NDFloat = NDArray[np.float64]
@@ -64,6 +64,17 @@ class LineAngles(Protocol):
         """Tell when the samples within a line were recorded."""
 
 
+class Displaced(Protocol):
+    """Where the sample was (:class:`derotation.motion_correction.motion.Motion`)."""
+
+    @property
+    def corrected(self) -> bool:
+        """Whether that matters."""
+
+    def displacement(self, times_s: ArrayLike) -> NDFloat:
+        """Give the displacement (x, y) in the sample's own frame at some times (s): (..., 2)."""
+
+
 class Placement(Protocol):
     """What puts lines in their place once their angle is known (a calibration, or a guess)."""
 
@@ -96,6 +107,8 @@ class LineMaps:
     """When the samples within a line are recorded."""
     movement: Maps | None = None
     """Map (2, 3) from this session's field of view to that of its reference."""
+    motion: Displaced | None = None
+    """Displacement of the sample over time; None if there is none that matters."""
 
     @classmethod
     def of(
@@ -105,6 +118,7 @@ class LineMaps:
         *,
         timing: LineTiming | None = None,
         movement: ArrayLike | None = None,
+        motion: Displaced | None = None,
     ) -> "LineMaps":
         """Put together what is known about the lines of a movie.
 
@@ -119,6 +133,8 @@ class LineMaps:
             When the samples within a line are recorded; by default as `angles` says.
         movement : array_like of shape (2, 3) or (3, 3), optional
             Map (x, y) from this session's field of view to that of its reference.
+        motion : Motion, optional
+            How the sample moved during the session; without effect unless it is to be corrected.
 
         Returns
         -------
@@ -130,11 +146,12 @@ class LineMaps:
             placement=placement,
             timing=timing or angles.timing(),
             movement=None if movement is None else np.asarray(movement, np.float64)[:2],
+            motion=motion if motion is not None and motion.corrected else None,
         )
 
     def without_movement(self) -> "LineMaps":
         """Give the maps within the session's own field of view."""
-        return LineMaps(angles=self.angles, placement=self.placement, timing=self.timing)
+        return replace(self, movement=None)
 
     def __call__(self, frames: Frames = slice(None)) -> Maps:
         """Make the maps of all lines of some frames.
@@ -153,7 +170,10 @@ class LineMaps:
 
     def at(self, angles: ArrayLike, times_s: ArrayLike) -> Maps:
         """Make the maps of lines with these angles (degrees) at these times (s): (..., 2, 3)."""
-        maps = self.placement.maps(np.asarray(angles, np.float64), np.asarray(times_s, np.float64))
+        times = np.asarray(times_s, np.float64)
+        maps = self.placement.maps(np.asarray(angles, np.float64), times)
+        if self.motion is not None:
+            maps[..., 2] -= self.motion.displacement(times)
         return maps if self.movement is None else transforms.compose(self.movement, maps)
 
     def derotate(self, raw: ArrayLike, frames: Frames, **how: Any) -> Derotated:

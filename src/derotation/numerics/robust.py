@@ -5,6 +5,14 @@ are not white: neighboring frames share the same active cells, and all frames sh
 the reference. Therefore the scatter of the frames is learned from their residuals, and the
 uncertainty comes from leaving out contiguous blocks of frames (block jackknife) and from what each
 part of the reference adds.
+
+What is measured may itself wander: the first two numbers of a frame are a shift, and a sample that
+lives moves along a smooth path (:mod:`derotation.numerics.paths`). How smooth is learned from the
+frames; the path and the parameters are then fitted together, so that neighboring frames count as
+correlated (generalized least squares, [1]_).
+
+.. [1] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press
+   (2006), section 2.7.
 """
 
 from dataclasses import dataclass
@@ -13,7 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["Fit", "contiguous_blocks", "fit", "significance", "solve", "widening"]
+from derotation.numerics.paths import covariance as path_covariance
+from derotation.numerics.paths import smooth
+
+__all__ = ["Fit", "Wandering", "contiguous_blocks", "fit", "significance", "solve", "widening"]
 
 NDFloat = NDArray[np.float64]
 
@@ -22,6 +33,26 @@ TUKEY = 4.685
 BLOCK_S = 1.5
 MIN_BLOCKS, MAX_BLOCKS = 8, 24
 LEAST_DISTANCE_ROUNDS, ROUNDS = 10, 25
+# Shifts wander if the logarithm of the likelihood rises by so much, and by more than this (px).
+MIN_GAIN, MIN_WANDER = 15.0, 0.05
+# What the path has on average, and what follows the motor, is of this size (px) before it is known.
+MOST_WANDER = 3.0
+# Parts of the path whose variance is below this part of a frame's noise are left out.
+LEAST_PART = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wandering:
+    """What is known of a path along which the shifts that are measured may wander."""
+
+    time_s: NDFloat
+    """When each frame was recorded, ascending, s, shape (n,)."""
+    follows: NDFloat
+    """What the path may be proportional to (the speed of the motor), in units of its typical
+    largest value, shape (n, k)."""
+    shear: NDFloat | None = None
+    """A frame takes a while: what the path's velocity (px/s) along x and along y adds to all that a
+    frame measures beyond the shift, shape (n, m, 2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +77,8 @@ class Fit:
     """What is known of the parameters beforehand, shape (p, p)."""
     blocks: NDArray[np.int64]
     """Block of each frame, shape (n,)."""
+    path: NDFloat
+    """What the path along which shifts wander adds to what each frame measured, shape (n, m)."""
 
     @property
     def sd(self) -> NDFloat:
@@ -89,6 +122,7 @@ def fit(
     common: int = 0,
     reference: NDFloat | None = None,
     learn_scatter: bool = True,
+    wandering: Wandering | None = None,
 ) -> Fit:
     """Fit parameters to what frames measured, robustly.
 
@@ -109,6 +143,8 @@ def fit(
         What each part of the reference, taken alone, would add to what was measured.
     learn_scatter : bool
         Frames scatter by more than noise; learn from the residuals by how much.
+    wandering : Wandering, optional
+        Allow for a smooth path that is added to the first two values, if there is one beyond doubt.
 
     Returns
     -------
@@ -131,11 +167,19 @@ def fit(
     precision: NDFloat = np.asarray(np.linalg.inv(noise))
     weights: NDFloat = known.astype(np.float64)
     usual = np.sqrt(special.chdtri(m, 0.5) / m)
+    path, root = np.zeros_like(values), None
     for turn in range(ROUNDS):
         prior = _prior(precision[known], p, common)
-        normal, moment = _equations(design, values, precision, weights)
-        parameters = solve(normal.sum(axis=0) + prior, moment.sum(axis=0))
-        residuals = values - design @ parameters
+        normal, moment = _equations(design, values - path, precision, weights)
+        if root is None:
+            parameters = solve(normal.sum(axis=0) + prior, moment.sum(axis=0))
+        else:
+            assert wandering is not None
+            effects = _effects(wandering, *values.shape)
+            parameters, path, along = _with_path(
+                design, values, precision, weights, prior, root, effects
+            )
+        residuals = values - path - design @ parameters
         length = np.sqrt(np.einsum("ni,nij,nj->n", residuals, precision, residuals) / m)
         scale = max(float(np.median(length[known])) / usual, 1e-12)
         if turn < LEAST_DISTANCE_ROUNDS:
@@ -144,10 +188,16 @@ def fit(
             inside = np.clip(length / (TUKEY * scale), 0, 1)
             weights = np.asarray(np.where(known, (1 - inside**2) ** 2, 0.0))
         if learn_scatter and turn in (LEAST_DISTANCE_ROUNDS - 1, 15, 20):
+            if wandering is not None and turn < 20:
+                root = _root_of_path(wandering, residuals[:, :2] + path[:, :2], noise, known)
+                if root is None:
+                    path = np.zeros_like(path)
             near = known & (length < TUKEY * scale)
             precision = np.asarray(np.linalg.inv(noise + _excess(residuals[near], noise[near])))
-    normal, moment = _equations(design, values, precision, weights)
+    normal, moment = _equations(design, values - path, precision, weights)
     covariance = _jackknife(normal, moment, prior, blocks)
+    if root is not None:
+        covariance += along
     if reference is not None and reference.shape[1] > 1:
         covariance += _reference_covariance(design, reference, precision, weights, normal, prior)
     return Fit(
@@ -160,7 +210,102 @@ def fit(
         moment=moment,
         prior=prior,
         blocks=blocks,
+        path=path,
     )
+
+
+def _root_of_path(
+    wandering: Wandering, shifts: NDFloat, noise: NDFloat, known: NDArray[np.bool_]
+) -> NDFloat | None:
+    """Learn how far and how fast shifts wander: a root of the path's covariance, (n, 2, q).
+
+    Of its displacement and its velocity.
+    None if they do not, or hardly.
+    """
+    variances = np.einsum("nii->ni", noise[:, :2, :2])
+    told = np.where(known[:, np.newaxis], shifts, np.nan)
+    weight = np.where(known, 1 / variances.mean(axis=1), 0.0)[:, np.newaxis]
+    regressors = np.concatenate([np.ones((len(shifts), 1)), wandering.follows], axis=1)
+    pull, *_ = np.linalg.lstsq(
+        np.sqrt(weight) * regressors, np.sqrt(weight) * np.nan_to_num(told), rcond=None
+    )
+    found = smooth(
+        wandering.time_s, told - regressors @ pull, variances, np.arange(len(told)), jumps=False
+    )
+    size = float(np.sqrt(np.mean((found.places + regressors[:, 1:] @ pull[1:]) ** 2)))
+    followed = float(np.sum(weight * (regressors[:, 1:] @ pull[1:]) ** 2))
+    certain = found.gain > MIN_GAIN or followed / found.roughness.scale > 2 * MIN_GAIN
+    if not certain or size < MIN_WANDER:
+        return None
+    n = len(told)
+    spread = np.zeros((2 * n, 2 * n))
+    if found.gain > 0:
+        spread = path_covariance(wandering.time_s, found.roughness)
+    spread[:n, :n] += MOST_WANDER**2 * (regressors @ regressors.T)
+    sizes, axes = np.linalg.eigh(spread)
+    # Velocities count as the displacements that they lead to within a tenth of a second or so.
+    kept = sizes > LEAST_PART * float(np.median(variances[known]))
+    root = axes[:, kept] * np.sqrt(sizes[kept])
+    return np.asarray(np.stack([root[:n], root[n:]], axis=1))
+
+
+def _effects(wandering: Wandering, n: int, m: int) -> NDFloat:
+    """Tell what displacement and velocity (last axis) along x and y do to values: (n, m, 2, 2)."""
+    effects = np.zeros((n, m, 2, 2))
+    effects[:, 0, 0, 0] = effects[:, 1, 1, 0] = 1
+    if wandering.shear is not None:
+        effects[..., 1] = wandering.shear
+    return effects
+
+
+def _with_path(
+    design: NDFloat,
+    values: NDFloat,
+    precision: NDFloat,
+    weights: NDFloat,
+    prior: NDFloat,
+    root: NDFloat,
+    effects: NDFloat,
+) -> tuple[NDFloat, NDFloat, NDFloat]:
+    """Fit parameters and a path at once.
+
+    Returns
+    -------
+    parameters : ndarray of shape (p,)
+    path : ndarray of shape (n, m)
+        What the path adds to the values of each frame.
+    covariance : ndarray of shape (p, p)
+        What the path, which has to be told from the parameters, adds to their uncertainty.
+    """
+    q = root.shape[2]
+    p = design.shape[2]
+    normal, moment = _equations(design, values, precision, weights)
+    pulled = np.einsum("nmak,nml->nakl", effects, precision * weights[:, np.newaxis, np.newaxis])
+    # The path is root @ z, with z (q, 2) of variance 1.
+    own = np.einsum("nakm,nmbl->nakbl", pulled, effects)
+    blocks = np.zeros((q, 2, q, 2))
+    for a, k, b, j in np.ndindex(2, 2, 2, 2):
+        weighted = own[:, a, k, b, j, np.newaxis] * root[:, j]
+        if weighted.any():
+            blocks[:, a, :, b] += root[:, k].T @ weighted
+    inner = blocks.reshape(2 * q, 2 * q)
+    cross, right = np.zeros((q, 2, p)), np.zeros((q, 2))
+    for a, k in np.ndindex(2, 2):
+        cross[:, a] += root[:, k].T @ (pulled[:, a, k, np.newaxis] @ design)[:, 0]
+        right[:, a] += root[:, k].T @ np.einsum("nm,nm->n", pulled[:, a, k], values)
+    inner[np.diag_indices(2 * q)] += 1
+    crossed = cross.reshape(2 * q, p)
+    eliminated = np.linalg.solve(inner, np.column_stack([crossed, right.ravel()]))
+    total = normal.sum(axis=0) + prior
+    left = total - crossed.T @ eliminated[:, :p]
+    parameters = solve(left, moment.sum(axis=0) - crossed.T @ eliminated[:, p])
+    z = (eliminated[:, p] - eliminated[:, :p] @ parameters).reshape(q, 2)
+    path = np.einsum("nmak,nka->nm", effects, root @ z)
+    both, alone = (
+        np.stack([solve(matrix, column) for column in np.eye(p)], axis=1)
+        for matrix in (left, total)
+    )
+    return parameters, path, both - alone
 
 
 def significance(values: NDFloat, covariance: NDFloat, n_blocks: int) -> float:

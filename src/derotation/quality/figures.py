@@ -142,6 +142,36 @@ SPECIFICATIONS = (
         ),
     ),
     Specification(
+        name="motion_left_px",
+        title="Motion of the sample left",
+        unit="px",
+        worse="high",
+        meaning="Root mean square of the sample's displacement in its own plane that is not "
+        "corrected, beyond noise; before: of all its displacement.",
+        advice="Set motion_correction.correct: auto if that is never; else frames say other things "
+        "than the path through them (plots/motion.png): too little light, or no motion of the "
+        "sample as a whole.",
+        explains=("rotating_correlation", "ptd_px", "sharpness_gain"),
+    ),
+    Specification(
+        name="motion_speed_px",
+        title="Speed of the sample's motion",
+        unit="px",
+        worse="high",
+        meaning="How far the sample moves in the time of one frame, at its fastest.",
+        advice="Lines of one frame are torn apart, and only in part put back: fix the animal's "
+        "head better, or record faster; plots/motion.png shows when.",
+    ),
+    Specification(
+        name="lost_frames_pct",
+        title="Frames that no shift can mend",
+        unit="%",
+        worse="high",
+        meaning="Frames that look unlike the others wherever they are shifted to.",
+        advice="The sample left the plane, or jumped within the frame; motion.csv lists these "
+        "frames, and the export for Suite2p calls them bad.",
+    ),
+    Specification(
         name="bidi_phase_change_px",
         title="Change of the phase of the scan",
         unit="px",

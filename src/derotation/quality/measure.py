@@ -27,10 +27,12 @@ from derotation.images.ptd import (
 )
 from derotation.io.files import write_json
 from derotation.maps.line_maps import LineMaps
+from derotation.motion_correction.motion import Motion
 from derotation.numerics.binning import binned
 from derotation.quality import causes
 from derotation.quality.along import Along, measure_along
 from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
+from derotation.quality.motion import apparent_center_error, motion_figures
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
     ResidualCalibration,
@@ -161,6 +163,7 @@ def measure_quality(
     protocol: Protocol,
     config: Mapping[str, Mapping[str, float | None]] | None = None,
     degrees_per_rotation: float | None = 360.0,
+    motion: Motion | None = None,
     threads: int = 1,
 ) -> Quality:
     """Measure all figures of a session and judge them.
@@ -184,6 +187,8 @@ def measure_quality(
     degrees_per_rotation : float, optional
         What one rotation, or the whole turn of the protocol incremental, was asked to turn; None
         if that is not known.
+    motion : Motion, optional
+        How the sample moved during the session; None if that was not looked for.
     threads : int
         Threads that share the images.
 
@@ -196,7 +201,7 @@ def measure_quality(
     ConfigError
         If there is no such figure, or a threshold is no number.
     """
-    line_maps = LineMaps.of(angles, calibration)
+    line_maps = LineMaps.of(angles, calibration, motion=motion)
     lines = line_maps.angles
     assert isinstance(lines, Angles)
     thresholds = complete("quality", config)
@@ -213,6 +218,7 @@ def measure_quality(
         "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
         "bidi_phase_px": causes.bidi_phase(statistics, angles),
         "saturated_pct": causes.saturated(statistics),
+        **motion_figures(motion, lines),
         "sample_moved_px": moved,
         "bidi_phase_change_px": causes.bidi_phase_change(statistics, angles, along, moved),
         "zoom_change_pct": causes.zoom_change(along),
@@ -234,6 +240,10 @@ def measure_quality(
         "coverage": _coverage(statistics, turned, along),
         "calibration_doubts": _calibration_doubts(calibration),
     }
+    seeming = apparent_center_error(motion, lines)
+    center_found = measured["center_error_px"].value
+    if seeming is not None and (center_found is None or center_found < (seeming.value or 0)):
+        measured["center_error_px"] = seeming
     figures = _weighed(
         [_judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS],
         measured,

@@ -23,6 +23,7 @@ PLOTS: Mapping[str, str] = {
     "movement_failed": "Movement against the reference session that was not found",
     "movement": "Movement against the reference session",
     "illumination": "Illumination",
+    "motion": "Motion of the sample in its own plane",
     "dark_angles": "Brightness by angle",
     "before_after": "Mean image before and after",
     "channels": "Mean image of each channel",

@@ -273,13 +273,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    scan, illumination, movement, planes = (
-        _read(folder / f"{name}.json") for name in ("scan", "illumination", "movement", "planes")
+    names = ("scan", "illumination", "motion", "movement", "planes")
+    scan, illumination, motion, movement, planes = (
+        _read(folder / f"{name}.json") for name in names
     )
     said = {
         "Scan": scan.get("statement"),
         "Illumination": illumination.get("statement"),
         "Brightness by angle": illumination.get("dark_angles", {}).get("statement"),
+        "Motion": motion.get("statement"),
         "Movement": movement.get("statement"),
         "Further planes": planes.get("statement"),
     }

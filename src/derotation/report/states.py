@@ -20,6 +20,7 @@ STEPS = (
     "estimate_center",
     "estimate_plane",
     "estimate_illumination",
+    "estimate_motion",
     "average_rest",
     "align_session",
     "carry_calibration",

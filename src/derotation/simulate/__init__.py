@@ -11,6 +11,7 @@ from derotation.simulate.recording import (
     plan_recording,
     simulate_recording,
 )
+from derotation.simulate.sample_motion import SampleMotion
 from derotation.simulate.scene import Scene, random_scene
 from derotation.simulate.signals import (
     BIN_CHANNELS,
@@ -37,6 +38,7 @@ __all__ = [
     "Recording",
     "RecordingParameters",
     "RecordingPlan",
+    "SampleMotion",
     "Scene",
     "Sinusoid",
     "Stalled",

@@ -25,6 +25,7 @@ from derotation.settings.spelling import did_you_mean
 from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import Motion, crossings, motion_of
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
+from derotation.simulate.sample_motion import SampleMotion
 from derotation.simulate.scene import Scene, random_scene
 from derotation.simulate.signals import NPY_CHANNELS, AnalogPlan, Pulses
 from derotation.simulate.window import View
@@ -125,6 +126,8 @@ class RecordingParameters:
         What has moved. ``sample``: the sample lies differently on its stage, the axis of rotation
         is where it was in the picture. ``scanner``: the picture moved against stage and sample, so
         that the center, the plane's orientation and the wobble move with it.
+    sample_motion : SampleMotion or mapping
+        How the sample moves in its own plane, leaves the focus and bleaches during the recording.
     n_cells : int
         Cells whose center is in the picture at rest.
     scene : Scene, optional
@@ -212,6 +215,7 @@ class RecordingParameters:
     movement_shift: tuple[float, float] = (0.0, 0.0)
     movement_rotation: float = 0.0
     movement_what: Literal["sample", "scanner"] = "sample"
+    sample_motion: SampleMotion | Mapping[str, Any] = field(default_factory=SampleMotion)
     n_cells: int = 60
     scene: Scene | None = None
     view: View | Mapping[str, Any] | None = None
@@ -296,6 +300,10 @@ class RecordingParameters:
         if not isinstance(self.faults, Faults):
             _check_names("faults", self.faults, [f.name for f in fields(Faults)])
             object.__setattr__(self, "faults", Faults(**self.faults))
+        if not isinstance(self.sample_motion, SampleMotion):
+            known = [f.name for f in fields(SampleMotion)]
+            _check_names("sample_motion", self.sample_motion, known)
+            object.__setattr__(self, "sample_motion", SampleMotion(**self.sample_motion))
         if self.view is not None and not isinstance(self.view, View):
             _check_names("view", self.view, [f.name for f in fields(View)])
             object.__setattr__(self, "view", View(**self.view))
@@ -325,7 +333,9 @@ class RecordingPlan:
     scene : Scene
         The sample.
     activity : ndarray of shape (n_frames, n_cells)
-        Factor on each cell's amplitude during each frame; 1 is the baseline.
+        Factor on each cell's amplitude during each frame; 1 is the baseline. The focus is in it.
+    light : ndarray of shape (n_frames,)
+        Factor on all light in each frame: 1, and less once the sample has bleached.
     illumination : ndarray of shape (height, width)
         Factor on the brightness at each raw pixel.
     motor : Motor or Motion
@@ -370,6 +380,7 @@ class RecordingPlan:
     n_frames: int
     scene: Scene
     activity: NDArray[np.float64]
+    light: NDArray[np.float64]
     illumination: NDArray[np.float64]
     motor: Motor | Motion
     center: tuple[float, float]
@@ -414,7 +425,25 @@ class RecordingPlan:
 
     def resting_frame(self, frame: int) -> NDArray[np.float64]:
         """Compute the counts that a frame would have had at angle 0 without noise, evenly lit."""
-        return self._counts(self._resting_scene(self.activity[frame]))
+        return self._counts(self._resting_scene(self.activity[frame]) * self.light[frame])
+
+    @property
+    def displacement(self) -> NDArray[np.float64]:
+        """Displacement (x, y) of the sample in its own frame in the middle of each line, pixels.
+
+        Shape (n_frames, height, 2); see `derotation.simulate.sample_motion.SampleMotion`.
+        """
+        return self.displacement_at(self.line_start + self.line_duration / 2)
+
+    def displacement_at(self, time: ArrayLike) -> NDArray[np.float64]:
+        """Displacement (x, y) of the sample in its own frame at given times (s): (..., 2)."""
+        first = float(self.line_start[0, 0])
+        return self.sample_motion.displacement(time, self.motor.angle, first)
+
+    @property
+    def sample_motion(self) -> SampleMotion:
+        """How the sample moves and changes."""
+        return _sample_motion(self.parameters)
 
     def _resting_scene(self, activity: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         rows, columns = np.mgrid[: self.parameters.shape[0], : self.parameters.shape[1]]
@@ -521,7 +550,22 @@ class RecordingPlan:
             x, y = self.place_in_sample(columns, rows, angle)
         else:  # not even rounding may move the sample at rest
             x, y = columns.astype(np.float64), rows.astype(np.float64)
-        return self._scene_at(x, y, self.activity[frame]) * self.illumination
+        if self.sample_motion.moves:
+            moved = self._pixel_displacement(frame)
+            x, y = x - moved[..., 0], y - moved[..., 1]
+        light = self.illumination * self.light[frame]
+        return np.asarray(self._scene_at(x, y, self.activity[frame]) * light)
+
+    def _pixel_displacement(self, frame: int) -> NDArray[np.float64]:
+        """Displacement (x, y) at each pixel's own time; (height, width, 2).
+
+        Linear between the ends of each line, which is right to a millionth of a pixel (a jump
+        takes a line).
+        """
+        begin = self.line_start[frame][:, None]
+        ends = self.displacement_at(begin + np.array([0.0, self.line_duration]))
+        along = ((self.pixel_times(frame) - begin) / self.line_duration)[..., None]
+        return np.asarray((1 - along) * ends[:, :1] + along * ends[:, 1:])
 
     def frame(self, frame: int) -> NDArray[Any]:
         """Render one frame of channel 1 in the movie's dtype; shape (height, width)."""
@@ -683,7 +727,8 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
         parameters=p,
         n_frames=n_frames,
         scene=scene,
-        activity=_plan_activity(p, scene.n_cells, n_frames),
+        activity=_plan_brightness(p, scene.n_cells, n_frames),
+        light=_sample_motion(p).light(np.linspace(0, 1, n_frames)),
         illumination=_plan_illumination(p),
         motor=motion,
         center=_carried(movement, center) if scanner else center,
@@ -721,7 +766,7 @@ def _plan_layer(
         scene_seed=None if p.scene_seed is None else _other_seed(p.scene_seed, number),
     )
     scene = _plan_scene(own, center)
-    return scene, _plan_activity(own, scene.n_cells, n_frames)
+    return scene, _plan_brightness(own, scene.n_cells, n_frames)
 
 
 def _other_seed(seed: int, number: int) -> int:
@@ -732,6 +777,12 @@ def _other_seed(seed: int, number: int) -> int:
 def _faults(p: RecordingParameters) -> Faults:
     """Faults of the parameters, which accept a mapping but always hold the dataclass."""
     return p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
+
+
+def _sample_motion(p: RecordingParameters) -> SampleMotion:
+    """Motion of the parameters, which accept a mapping but always hold the dataclass."""
+    given = p.sample_motion
+    return given if isinstance(given, SampleMotion) else SampleMotion(**given)
 
 
 def _plan_motion(
@@ -853,6 +904,12 @@ def _plan_scene(p: RecordingParameters, center: tuple[float, float]) -> Scene:
         center=center,
         **options,
     )
+
+
+def _plan_brightness(p: RecordingParameters, n_cells: int, n_frames: int) -> NDArray[np.float64]:
+    """Calcium traces, which a change of focus makes brighter and darker."""
+    time = p.lead_s + np.arange(n_frames) / p.frame_rate
+    return _plan_activity(p, n_cells, n_frames) * _sample_motion(p).focus_factors(time, n_cells)
 
 
 def _plan_activity(p: RecordingParameters, n_cells: int, n_frames: int) -> NDArray[np.float64]:

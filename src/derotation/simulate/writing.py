@@ -203,6 +203,8 @@ def _write_truth(path: Path, plan: RecordingPlan) -> None:
         "rotation_direction": plan.rotation_direction,
         "rotation_speed": plan.rotation_speed,
         "activity": plan.activity,
+        "displacement": plan.displacement,
+        "light": plan.light,
         "cell_centers": plan.cell_centers,
         "cell_radii": plan.scene.radii,
         "rest_image": plan.rest_image,
@@ -216,7 +218,11 @@ def _write_truth(path: Path, plan: RecordingPlan) -> None:
 def _summary(plan: RecordingPlan) -> dict[str, Any]:
     """Describe the truth for people, and for programs that need only a few numbers of it."""
     p = plan.parameters
-    names = [name for name in p.__dataclass_fields__ if name not in ("scene", "faults", "view")]
+    names = [
+        name
+        for name in p.__dataclass_fields__
+        if name not in ("scene", "faults", "view", "sample_motion")
+    ]
     faults = p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
     scene = "random" if p.scene is None else "given"
     return {
@@ -224,6 +230,7 @@ def _summary(plan: RecordingPlan) -> dict[str, Any]:
             **{name: _plain(getattr(p, name)) for name in names},
             "faults": asdict(faults),
             "view": asdict(p.view) if isinstance(p.view, View) else None,
+            "sample_motion": asdict(plan.sample_motion),
             "scene": scene,
         },
         "n_frames": plan.n_frames,

@@ -15,6 +15,7 @@ from derotation.errors import InputError
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.tiff_writer import TiffStackWriter
+from derotation.motion_correction.motion import Motion
 from derotation.plots.movie import plot_before_after, plot_channels, plot_contact_sheet
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base
@@ -23,6 +24,7 @@ from derotation.steps.inputs import (
     angles_as_used,
     load_angles,
     load_calibration,
+    load_motion,
     open_session_movie,
     read_gain,
     read_movement,
@@ -68,6 +70,7 @@ def run(
     config: Mapping[str, Any],
     outputs: Outputs,
     movement: str | Path | None = None,
+    motion: Motion | str | Path | None = None,
     illumination: str | Path | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
@@ -89,6 +92,8 @@ def run(
         Where files go.
     movement : path, optional
         The movement against the session's reference, to whose field of view it is aligned.
+    motion : Motion or path, optional
+        How the sample moved during the session; applied if it matters.
     illumination : path, optional
         The illumination to be corrected.
     frames_per_chunk : int, optional
@@ -127,6 +132,7 @@ def run(
             outputs.movie,
             seen_output=outputs.seen,
             movement=moved,
+            motion=load_motion(motion),
             **({} if illumination is None else read_gain(illumination)),
             further=further,
             config=config["derotate"],

@@ -51,6 +51,7 @@ def run(
     outputs: Outputs,
     angle_table: str | Path | None = None,
     movement: str | Path | None = None,
+    motion: str | Path | None = None,
     illumination: str | Path | None = None,
     frames_per_chunk: int | None = None,
     threads: int = 1,
@@ -64,7 +65,7 @@ def run(
     ----------
     movie, signals, stimulus, protocol, angle_table
         As for :func:`derotation.steps.parse_signals.run`.
-    calibration, movement, illumination, frames_per_chunk, threads
+    calibration, movement, motion, illumination, frames_per_chunk, threads
         As for :func:`derotation.steps.derotate_movie.run`; estimated from the plane that
         calibrates.
     config : mapping
@@ -117,6 +118,7 @@ def run(
                     config=config,
                     outputs=derotate_movie.Outputs.within(own),
                     movement=movement,
+                    motion=motion,
                     illumination=illumination,
                     frames_per_chunk=frames_per_chunk,
                     threads=threads,

@@ -10,7 +10,7 @@ from derotation.export.nwb import PlaneMovies, export_nwb
 from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
 from derotation.steps.channels import channel_files, plane_folders
-from derotation.steps.inputs import angles_as_used, open_session_movie
+from derotation.steps.inputs import angles_as_used, load_motion, open_session_movie
 
 __all__ = ["run"]
 
@@ -25,6 +25,7 @@ def run(
     config: Mapping[str, Any],
     output: str | Path,
     channels: str | Path | None = None,
+    motion: str | Path | None = None,
     planes: str | Path | None = None,
 ) -> None:
     """Write a session as an NWB file.
@@ -46,6 +47,8 @@ def run(
         The NWB file.
     channels : path, optional
         The folder in which ``derotate_movie`` put the movies of further channels.
+    motion : path, optional
+        ``motion.npz``: how the sample moved.
     planes : path, optional
         The folder in which ``derotate_planes`` put further planes.
 
@@ -85,6 +88,7 @@ def run(
             planes=[plane_movies(*plane) for plane in plane_folders(planes).items()],
             angles=angles_as_used(Angles.load(angles), found),
             calibration=found,
+            motion=load_motion(motion),
             movies=config["export"]["nwb"],
             settings=config,
         )

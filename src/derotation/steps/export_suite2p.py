@@ -13,6 +13,7 @@ from derotation.export.suite2p import Suite2pExport, export_suite2p
 from derotation.export.suite2p_settings import PlaneFacts
 from derotation.steps.channels import plane_folders
 from derotation.steps.exporting import DerotatedFiles, derotated_session
+from derotation.steps.inputs import load_motion
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["run"]
@@ -29,6 +30,7 @@ def run(
     folder: str | Path,
     planes: str | Path | None = None,
     segments: str | Path | None = None,
+    motion: str | Path | None = None,
     frames_per_chunk: int | None = None,
 ) -> Suite2pExport:
     """Write what Suite2p needs to start at once.
@@ -50,6 +52,8 @@ def run(
         The folder in which ``derotate_planes`` put further planes.
     segments : path, optional
         ``quality.csv``: frames of bad segments are bad, see ``export.bad_frames.segments``.
+    motion : path, optional
+        ``motion.npz``: frames that no shift can mend are bad.
     frames_per_chunk : int, optional
         Frames held in memory at a time.
 
@@ -77,7 +81,7 @@ def run(
         for number, place in plane_folders(planes).items()
     }
     calibrating = config["movie"]["plane"] or 1
-    places[calibrating] = _PlaneFiles(files, statistics, segments)
+    places[calibrating] = _PlaneFiles(files, statistics, segments, motion)
     numbers = sorted(places)
     bad_elsewhere: NDArray[np.bool_] | None = None
     # The first plane comes last: what lies beside the planes' folders is about all of them.
@@ -108,6 +112,8 @@ class _PlaneFiles(NamedTuple):
     statistics: str | Path
     segments: str | Path | None = None
     """Of the plane that calibrates only: quality is measured there."""
+    motion: str | Path | None = None
+    """Of that plane, too."""
 
 
 def _export_plane(
@@ -141,7 +147,13 @@ def _export_plane(
             n_planes=len(numbers),
         )
         learned = Statistics.load(files.statistics)
-        reasons = bad_frames(opened.angles, learned, export["bad_frames"], segments=files.segments)
+        reasons = bad_frames(
+            opened.angles,
+            learned,
+            export["bad_frames"],
+            segments=files.segments,
+            motion=load_motion(files.motion),
+        )
         if bad_elsewhere is not None:
             # Suite2p knows one list of bad frames for all planes.
             reasons["bad in another plane"] = bad_elsewhere

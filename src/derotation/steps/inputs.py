@@ -17,6 +17,7 @@ from derotation.io.files import whole_file
 from derotation.io.movie import Movie, open_movie
 from derotation.io.results import read_npz
 from derotation.maps.line_maps import LineMaps
+from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ def read_movement(path: str | Path) -> NDArray[np.float64]:
         msg = f'{path}, key "matrix": found {matrix.tolist()}, expected 3 x 3 finite numbers'
         raise InputError(msg)
     return matrix
+
+
+def load_motion(motion: Motion | str | Path | None) -> Motion | None:
+    """Load the sample's motion, or take the one given; None if it was not looked for."""
+    return motion if motion is None or isinstance(motion, Motion) else Motion.load(motion)
 
 
 def read_gain(path: str | Path) -> dict[str, Any]:

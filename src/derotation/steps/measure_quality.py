@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from derotation.calibration.calibration import Calibration
+from derotation.motion_correction.motion import Motion
 from derotation.plots.quality import (
     plot_blob,
     plot_coverage_over_time,
@@ -17,7 +18,13 @@ from derotation.quality.measure import Quality, measure_quality
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.steps import outputs as outputs_base
-from derotation.steps.inputs import angles_as_used, load_angles, load_calibration, save_plot
+from derotation.steps.inputs import (
+    angles_as_used,
+    load_angles,
+    load_calibration,
+    load_motion,
+    save_plot,
+)
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["Outputs", "run"]
@@ -47,6 +54,7 @@ def run(
     protocol: Literal["full", "incremental", "free"],
     config: Mapping[str, Any],
     outputs: Outputs,
+    motion: Motion | str | Path | None = None,
     threads: int = 1,
 ) -> Quality:
     """Judge a session by figures that need no truth; the movie is not read again.
@@ -68,6 +76,8 @@ def run(
         ``signals.degrees_per_rotation``.
     outputs : Outputs
         Where files go.
+    motion : Motion or path, optional
+        How the sample moved during the session, if that was looked for.
     threads : int
         Threads that share the images.
 
@@ -92,6 +102,7 @@ def run(
         protocol=protocol,
         config=config["quality"],
         degrees_per_rotation=config["signals"]["degrees_per_rotation"],
+        motion=load_motion(motion),
         threads=threads,
     )
     save_plot(plot_residual_shift(result), outputs.residual_shift)

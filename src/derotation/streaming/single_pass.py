@@ -15,7 +15,7 @@ from derotation.images.offset import estimate_pmt_offset
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.discs import disc
-from derotation.maps.line_maps import LineAngles, LineMaps
+from derotation.maps.line_maps import Displaced, LineAngles, LineMaps
 from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
 from derotation.numerics.prefetch import ahead
@@ -79,6 +79,7 @@ def derotate_movie(
     seen_output: str | os.PathLike[str] | None = None,
     timing: LineTiming | None = None,
     movement: ArrayLike | None = None,
+    motion: Displaced | None = None,
     gain: NDArray[np.float32] | None = None,
     offset: float = 0.0,
     further: Sequence[FurtherChannel] = (),
@@ -110,6 +111,8 @@ def derotate_movie(
     movement : array_like of shape (2, 3) or (3, 3), optional
         Map (x, y) from this session's field of view to that of the session to which it is
         aligned. The movie is drawn there, still in one resampling.
+    motion : Motion, optional
+        How the sample moved during the session; corrected in the same resampling if it matters.
     gain : ndarray of shape (y, x), optional
         Factor that makes up for uneven illumination; it belongs to the microscope's field of view,
         so it is applied to what was recorded before it is resampled:
@@ -141,7 +144,7 @@ def derotate_movie(
         If the gain has not the shape of a frame.
     """
     settings = complete("derotate", config)
-    line_maps = LineMaps.of(angles, calibration, timing=timing, movement=movement)
+    line_maps = LineMaps.of(angles, calibration, timing=timing, movement=movement, motion=motion)
     _check_together(movie, angles, calibration, gain)
     for channel in further:
         _check_alike(movie, channel.movie)

@@ -184,6 +184,9 @@ def test_full_session_writes_what_is_documented(full_run):
         "illumination.json",
         "illumination.npz",
         "images",
+        "motion.csv",
+        "motion.json",
+        "motion.npz",
         "quality.csv",
         "quality.json",
         "scan.json",
@@ -200,6 +203,7 @@ def test_full_session_writes_what_is_documented(full_run):
         "dark_angles.png",
         "illumination.png",
         "mean_by_angle.png",
+        "motion.png",
         "optimal_center_of_rotation.txt",
         "plane.png",
         "quality_over_time.png",
@@ -302,8 +306,12 @@ class GivenCenter(FullPipeline):
 
 
 def test_a_step_is_replaced_by_overriding_its_method(full_files, tmp_path):
-    pipeline = GivenCenter(lab_config(full_files, tmp_path), threads=1)
+    # The correction of motion would make up for a wrong center, too.
+    config = lab_config(full_files, tmp_path, motion_correction={"correct": "never"})
+    pipeline = GivenCenter(config, threads=1)
     pipeline()
+    assert pipeline.motion is None
+    assert not (tmp_path / "out" / "derotated" / "motion.npz").exists()
     assert pipeline.center_of_rotation == (20.25, 30.5)
     saved = Calibration.load(tmp_path / "out" / "derotated_calibration.json")
     assert (saved.center, saved.method, saved.image_shape) == ((20.25, 30.5), "custom", SHAPE)

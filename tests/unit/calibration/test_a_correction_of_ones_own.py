@@ -76,6 +76,8 @@ def derotated(files, folder, **changes):
             "paths_write": {"derotated_tiff_folder": str(folder), "saving_name": "s"},
             "frame_rate": 10,
             "debugging_plots": True,
+            # Which would make up for a drift, too.
+            "motion_correction": {"correct": "never"},
             **changes,
         },
         threads=1,

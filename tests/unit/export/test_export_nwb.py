@@ -11,6 +11,7 @@ from derotation.errors import PYNWB_MISSING, InputError
 from derotation.export import nwb
 from derotation.export.nwb import export_nwb
 from derotation.io.movie import open_movie
+from derotation.motion_correction.motion import Motion
 
 # .ci/run installs pynwb with the extra "test", so that nothing is skipped there.
 pynwb = pytest.importorskip("pynwb", reason=PYNWB_MISSING)
@@ -105,3 +106,20 @@ def test_without_pynwb_the_remedy_is_named(session, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'derotation-workflow\[nwb\]'"):
         write(session, tmp_path / "s.nwb")
     assert not (tmp_path / "s.nwb").exists()
+
+
+@pytest.mark.parametrize("movies", ["external", "inside"])
+def test_the_sample_that_moved_is_told(session, tmp_path, movies):
+    path = tmp_path / "s.nwb"
+    motion = Motion(
+        time_s=np.arange(5.0), x=np.linspace(0, 1, 5), y=np.linspace(0, -2, 5), sd=np.ones(5),
+        lost=np.zeros(24, bool), left_px=0.1, corrected=True,
+    )  # fmt: skip
+    write(session, path, motion=motion, movies=movies)
+    assert not problems(path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        (stack,) = file.processing["derotation"]["MotionCorrection"].corrected_image_stacks.values()
+        np.testing.assert_allclose(stack.xy_translation.data[:], np.stack([motion.x, motion.y], 1))
+        assert stack.original.name == "raw"
+        assert "undone" in stack.xy_translation.description

@@ -28,6 +28,7 @@ from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels, SeenWriter
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import LineTiming, derotate_frames
+from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import AngleFlag, Angles
 
 HEIGHT, WIDTH, RATE = 20, 28, 10.0
@@ -581,3 +582,16 @@ def test_script_says_what_is_wrong(session, tmp_path):
     done = run_exported(script, tmp_path / "nothing", tmp_path)
     assert done.returncode != 0
     assert "cannot import Suite2p" in done.stderr
+
+
+def test_frames_that_no_shift_can_mend_are_bad(tmp_path):
+    session = Session(tmp_path)
+    lost = np.zeros(24, bool)
+    lost[7] = True
+    motion = Motion(
+        time_s=np.arange(2.0), x=np.zeros(2), y=np.zeros(2), sd=np.ones(2), lost=lost,
+        left_px=0.0, corrected=False,
+    )  # fmt: skip
+    found = bad_frames(session.angles, session.learned(), motion=motion)
+    (reason,) = [name for name in found if "motion.csv" in name]
+    assert np.flatnonzero(found[reason]).tolist() == [7]

@@ -1,0 +1,366 @@
+"""Find how the sample moved in its own plane during a session."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from derotation.calibration.calibration import Calibration
+from derotation.calibration.judge import LIMITS
+from derotation.estimates import Estimate, Verdict
+from derotation.images.choosing import reference_frames
+from derotation.images.offset import estimate_pmt_offset, lit_frames
+from derotation.io.movie import Movie
+from derotation.maps.line_maps import LineMaps
+from derotation.maps.timing import LineTiming
+from derotation.motion_correction.measure import (
+    BANDS,
+    Measured,
+    derotated,
+    in_blocks,
+    measure,
+    side_by_side,
+    small_by,
+)
+from derotation.motion_correction.motion import Motion, center_error
+from derotation.motion_correction.reference import build_reference, sample_frames
+from derotation.numerics.paths import Path, smooth
+from derotation.numerics.prefetch import ahead
+from derotation.numerics.thinning import thinned
+from derotation.settings.defaults import complete
+from derotation.signals.angles import Angles
+
+__all__ = ["MotionEstimate", "estimate_motion"]
+
+logger = logging.getLogger(__name__)
+
+NDFloat = NDArray[np.float64]
+
+CHUNK_BYTES = 16e6
+# By so much the logarithm of the likelihood has to rise if motion is allowed for. By chance 7.1 is
+# passed 1 in 370 times (3 sigma); but cells that are active for a second pull at frames, too.
+MIN_GAIN = 15.0
+# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
+MIN_ERRORS = 2.0
+# This part of all lines is displaced by less than what is said.
+MOST = 0.95
+# Frames that correlate with the reference less than this part of the usual, and by so many standard
+# deviations, cannot be mended by a shift.
+LOST, LOST_SD = 0.6, 6.0
+# With fewer measured frames than this part of all, nothing is corrected.
+MIN_MEASURED = 0.5
+MIN_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MotionEstimate(Estimate):
+    """The sample's motion, and what it was found from."""
+
+    motion: Motion
+    """Where the sample was at any time."""
+    frame_places: NDFloat
+    """Displacement (x, y) in the middle of each frame, px, shape (frame, 2)."""
+    measured: NDFloat
+    """What was measured in each frame by itself, (frame, 2); NaN where that was not possible."""
+    correlation: NDFloat
+    """Correlation of each frame with the mean of all, once it is shifted, (frame,)."""
+    jumps: NDArray[np.int64]
+    """Frames at which the sample jumped."""
+    frame_times_s: NDFloat
+    """The middle of each frame, s, (frame,)."""
+    frame_sd: NDFloat
+    """Standard uncertainty of the displacement in the middle of each frame, px, (frame,)."""
+
+
+def estimate_motion(
+    movie: Movie,
+    angles: Angles,
+    calibration: Calibration,
+    config: Mapping[str, Any] | None = None,
+    *,
+    timing: LineTiming | None = None,
+    frames_per_chunk: int | None = None,
+    threads: int = 1,
+) -> MotionEstimate:
+    """Find the displacement of the sample, in its own frame, at any time of a session.
+
+    Parameters
+    ----------
+    movie : Movie
+        The recorded movie; all of it is read once, in bounded memory.
+    angles : Angles
+        Angles of all lines, as the signals tell them.
+    calibration : Calibration
+        Of this session or of another one.
+    config : mapping, optional
+        Section ``motion_correction``: ``n_frames`` that make up what frames are compared with.
+        (``correct`` says whether motion is looked for at all, and is not read here.)
+    timing : LineTiming, optional
+        When the samples within a line are recorded; by default as `angles` says.
+    frames_per_chunk : int, optional
+        Frames held in memory at a time.
+    threads : int
+        Threads that share the frames.
+
+    Returns
+    -------
+    MotionEstimate
+        ``motion.corrected`` says whether it is significant and matters.
+
+    Raises
+    ------
+    ConfigError
+        If an option is not allowed.
+    InputError
+        If movie and calibration do not belong together.
+
+    Notes
+    -----
+    Each frame is derotated and compared with the mean of derotated frames in four bands of lines
+    (:mod:`derotation.motion_correction.measure`); the path through what was measured is as smooth
+    as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is
+    wrong moves derotated frames, too, so that this makes up for small errors of the calibration.
+    """
+    settings = complete("motion_correction", config)
+    calibration.check_shape(movie.shape, str(movie.paths[0]))
+    line_maps = LineMaps.of(angles, calibration, timing=timing)
+    usable = np.flatnonzero(line_maps.angles.line_usable.all(axis=1))
+    if len(usable) < MIN_FRAMES:
+        return _nothing(movie, line_maps, "only {n} of its frames have a known angle", len(usable))
+    offset = estimate_pmt_offset(movie)
+    chosen = _lit(movie, thinned(usable, int(settings["n_frames"])), offset)
+    if len(chosen) < MIN_FRAMES:
+        return _nothing(movie, line_maps, "only {n} of the frames looked at are lit", len(chosen))
+    sample = sample_frames(movie.read, chosen, line_maps, threads)
+    reference = build_reference(sample, offset, small_by(movie.shape), threads)
+    del sample
+
+    def look(block: tuple[int, NDArray[Any]]) -> Measured:
+        first, raw = block
+        numbers = slice(first, first + len(raw))
+        return measure(derotated(raw, numbers, line_maps), reference)
+
+    frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
+    per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
+    parts: list[Measured] = []
+    with tqdm(total=len(movie), desc="motion", unit="frame", disable=None) as bar:
+        for first, raw in ahead(movie.chunks(per_chunk)):
+            blocks = [(first + part.start, raw[part]) for part in in_blocks(len(raw))]
+            parts += side_by_side(look, blocks, threads)
+            bar.update(len(raw))
+    return _conclude(Measured.joined(parts), movie, line_maps)
+
+
+def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.int64]:
+    """Leave out frames that were recorded without light."""
+    brightness = [
+        np.nanmean(movie.read(numbers[part]), axis=(1, 2), dtype=np.float64)
+        for part in in_blocks(len(numbers))
+    ]
+    lit = lit_frames(np.concatenate(brightness) - offset)
+    return numbers[lit] if lit.any() else numbers
+
+
+def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstimate:
+    """Draw a path through what was measured, and decide whether it is corrected."""
+    times = _band_times(line_maps)
+    n = len(times)
+    lost = _lost(found)
+    variances = np.full((*found.shifts.shape[:2], 2), np.inf)
+    told = found.information[..., 0, 0] > 0
+    covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
+    variances[told] = np.einsum("nii->ni", covariance[told])
+    variances[lost | ~np.isfinite(found.correlation)] = np.inf
+    frame = np.repeat(np.arange(n), BANDS)
+    path = smooth(times.ravel(), found.shifts.reshape(-1, 2), variances.reshape(-1, 2), frame)
+    measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
+    # Noise of what is measured in whole frames.
+    total = np.sum(1 / variances, axis=1)
+    noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return _judged(path, measured, noise, found.correlation, lost, times, line_maps)
+
+
+def _band_times(line_maps: LineMaps) -> NDFloat:
+    """Give the middle of each band of lines, s, shape (frame, band)."""
+    lines = line_maps.angles.line_times_s
+    height = lines.shape[1]
+    # What a line shows was recorded around the middle of its samples.
+    period = float(np.median(np.diff(lines, axis=1))) if height > 1 else 0.0
+    late = line_maps.timing.offset * period
+    at = (np.arange(BANDS) + 0.5) / BANDS * height - 0.5
+    low = np.floor(at).astype(int)
+    part = at - low
+    ends = lines[:, low], lines[:, np.minimum(low + 1, height - 1)]
+    return np.asarray(ends[0] * (1 - part) + ends[1] * part + late)
+
+
+def _lost(found: Measured) -> NDArray[np.bool_]:
+    """Tell frames that are not like the others wherever they are shifted to."""
+    values = found.correlation
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros(len(values), np.bool_)
+    usual = float(np.median(values[known]))
+    spread = 1.4826 * float(np.median(np.abs(values[known] - usual)))
+    limit = min(LOST * usual, usual - LOST_SD * spread)
+    return np.asarray(known & (values < limit))
+
+
+def _judged(
+    path: Path,
+    measured: NDFloat,
+    noise: NDFloat,
+    correlation: NDFloat,
+    lost: NDArray[np.bool_],
+    times: NDFloat,
+    line_maps: LineMaps,
+) -> MotionEstimate:
+    places = path.places.reshape(*times.shape, 2)
+    rest = reference_frames(line_maps.angles)
+    known = np.asarray(np.isfinite(measured).all(axis=1))
+    own = rest[known[rest]]
+    zero = places[own if len(own) else known].mean(axis=(0, 1)) if known.any() else np.zeros(2)
+    places = places - zero
+    measured = measured - zero
+    sd = np.sqrt(np.mean(path.sd**2, axis=1))
+    of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
+    size = np.hypot(*places.reshape(-1, 2).T)
+    step = np.hypot(*np.diff(places.reshape(-1, 2), axis=0).T) / np.diff(times.ravel())
+    away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
+    figures = {
+        "rms": float(np.sqrt(np.mean(size**2))),
+        "most": float(np.quantile(size, MOST)),
+        "largest": float(size.max()),
+        "fastest": float(np.quantile(step, 0.999)) if len(step) else 0.0,
+        "left": float(np.sqrt(max(np.mean(away), 0.0))) if len(away) else float("nan"),
+        "sd": float(np.sqrt(np.mean(sd[np.isfinite(sd)] ** 2))) if np.isfinite(sd).any() else 0.0,
+        "time_constant": path.roughness.constant_s,
+        "gain": path.gain,
+        "limit": LIMITS.min_effect_px,
+        "share": 100 * float(np.mean(known)),
+        "n_lost": int(lost.sum()),
+        "n_jumps": len(path.jumps),
+    }
+    verdicts = (*_decision(figures), *_about_center(of_frame, known, line_maps))
+    corrected = verdicts[0].code == "corrected"
+    for verdict in verdicts:
+        logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
+    motion = Motion(
+        time_s=times.ravel(),
+        x=places[..., 0].ravel(),
+        y=places[..., 1].ravel(),
+        sd=sd,
+        lost=lost,
+        left_px=float(figures["left"]),
+        corrected=corrected,
+    )
+    return MotionEstimate(
+        name="motion",
+        value={name: figures[name] for name in ("rms", "most", "largest", "fastest", "left")},
+        sd={"rms": figures["sd"]},
+        found_from={
+            "frame": np.arange(len(times)),
+            "time_s": times.mean(axis=1),
+            "measured_x": measured[:, 0],
+            "measured_y": measured[:, 1],
+            "used": known & ~lost,
+        },
+        corrected=corrected,
+        verdicts=verdicts,
+        motion=motion,
+        frame_places=of_frame,
+        measured=measured,
+        correlation=correlation,
+        jumps=path.jumps,
+        frame_times_s=times.mean(axis=1),
+        frame_sd=frame_sd,
+    )
+
+
+def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
+    """Decide whether the motion is significant and matters, and say what there was beside it."""
+    if figures["share"] < 100 * MIN_MEASURED:
+        code, doubt = "untold", True
+        says = (
+            "The sample's motion cannot be told: only {share:.0f} % of the frames could be "
+            "compared with the mean of all. It is not corrected."
+        )
+    elif figures["gain"] < MIN_GAIN or figures["rms"] <= max(
+        LIMITS.min_effect_px, MIN_ERRORS * figures["sd"]
+    ):
+        code, doubt = "none", False
+        says = (
+            "The sample held still: what moves is {rms:.2f} px (rms) ± {sd:.2f} px, which is not "
+            "corrected (limit {limit:.2f} px)."
+        )
+    else:
+        code, doubt = "corrected", False
+        says = (
+            "The sample moved by {rms:.2f} px (rms) in its own plane, at most by {largest:.1f} px "
+            "and {fastest:.1f} px/s; it is corrected, known to {sd:.2f} px."
+        )
+    verdicts = [Verdict(topic="motion", code=code, says=says, figures=figures, doubt=doubt)]
+    if figures["n_jumps"]:
+        says = "It jumped {n_jumps} times; what came before and after is laid upon each other."
+        verdicts.append(Verdict(topic="motion", code="jumped", says=says, figures=figures))
+    if figures["n_lost"]:
+        says = (
+            "{n_lost} frames look unlike the others wherever they are shifted to (the sample left "
+            "the plane, or moved within the frame); they are among the bad frames."
+        )
+        verdicts.append(Verdict(topic="motion", code="lost", says=says, figures=figures))
+    return tuple(verdicts)
+
+
+def _about_center(
+    places: NDFloat, known: NDArray[np.bool_], line_maps: LineMaps
+) -> tuple[Verdict, ...]:
+    """Say if what moves repeats with the angle as if about a center that is wrong."""
+    told = np.where(known, line_maps.angles.middle, np.nan)
+    away, share = center_error(places, told)
+    if away == 0:
+        return ()
+    says = (
+        "{share:.0f} % of what moves while the sample is turned repeats with the angle, as if the "
+        "center were wrong by {away:.1f} px: that is rather the calibration than the sample."
+    )
+    figures = {"share": 100 * share, "away": away}
+    return (Verdict(topic="motion", code="center", says=says, figures=figures),)
+
+
+def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstimate:
+    """Answer where the sample's motion cannot be told."""
+    verdict = Verdict(
+        topic="motion",
+        code="untold",
+        says=f"The sample's motion cannot be told: {why}. It is not corrected.",
+        figures={"n": n},
+        doubt=True,
+    )
+    logger.warning("%s", verdict.sentence)
+    times = _band_times(line_maps)
+    n_frames = len(movie)
+    none = np.zeros(times.size)
+    nan = np.full(n_frames, np.nan)
+    motion = Motion(
+        time_s=times.ravel(), x=none, y=none, sd=np.full(times.size, np.inf),
+        lost=np.zeros(n_frames, np.bool_), left_px=float("nan"), corrected=False,
+    )  # fmt: skip
+    return MotionEstimate(
+        name="motion",
+        value={},
+        sd=None,
+        found_from={"frame": np.arange(n_frames), "used": np.zeros(n_frames, np.bool_)},
+        verdicts=(verdict,),
+        motion=motion,
+        frame_places=np.zeros((n_frames, 2)),
+        measured=np.full((n_frames, 2), np.nan),
+        correlation=nan,
+        jumps=np.empty(0, np.int64),
+        frame_times_s=times.mean(axis=1),
+        frame_sd=nan,
+    )

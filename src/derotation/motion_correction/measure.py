@@ -1,0 +1,340 @@
+"""How far single frames are displaced in the sample's own frame.
+
+Frames are averaged over squares of two pixels (which is enough for a displacement, and four times
+faster), derotated by the calibration, smoothed, and explained by the reference and its slopes
+(weighted least squares [1]_): only where both were seen, with noise that grows with the brightness,
+with a brightness of its own for each small part of the picture, and with little regard to pixels
+that differ much, since cells become active and leave the focus. A frame's lines are
+divided into bands, each with a displacement of its own, since a frame takes a while.
+
+.. [1] B. D. Lucas, T. Kanade, "An iterative image registration technique with an application to
+   stereo vision", Proc. 7th IJCAI, 674-679 (1981).
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from derotation.maps import transforms
+from derotation.maps.line_maps import LineMaps
+from derotation.maps.resample import derotate_frames
+from derotation.maps.timing import LineTiming
+from derotation.numerics.binning import binned
+
+__all__ = [
+    "BANDS",
+    "Frames",
+    "Measured",
+    "Reference",
+    "bandpassed",
+    "derotated",
+    "in_blocks",
+    "measure",
+    "peaks",
+    "side_by_side",
+    "small_by",
+]
+
+NDFloat = NDArray[np.float64]
+Images = NDArray[np.float32]
+
+# Frames are averaged over squares of this side, if they are as large as this (px).
+BINNING, BIN_ABOVE = 2, 96
+SMOOTHING, TAPS = 1.0, 3
+# Smoothed pixels are alike: only each second one in x and y is compared.
+STRIDE = 2
+BORDER = 3
+# Side of the parts of the picture whose brightness may change by itself (small pixels): about
+# two cells.
+PART = 12
+BANDS = 4
+ROUNDS = 3
+# Displacements up to this (small pixels) are found without looking for the peak first.
+NEAR = 1.0
+# What is as large as this or larger (in coarse pixels, each second one) is no cell.
+COARSE, LARGEST = 2, 9
+# The noise of pixels darker than this part of the mean counts like that.
+DARKEST = 0.2
+FRAMES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """Derotated frames, small and smoothed."""
+
+    images: Images
+    """Shape (n, y, x); pixels that were not seen hold the mean."""
+    usable: NDArray[np.bool_]
+    """Where they can be compared, (n, y, x)."""
+    lines: Images
+    """By which part of the frame's lines each pixel was seen, 0 to 1, (n, y, x)."""
+
+
+def small_by(shape: tuple[int, ...]) -> int:
+    """Tell the side of the squares that frames of a shape (..., y, x) are averaged over."""
+    return BINNING if min(shape[-2:]) >= BIN_ABOVE else 1
+
+
+def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: LineMaps) -> Frames:
+    """Derotate frames by what is known without motion, and smooth them.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (n, y, x)
+        Frames as recorded.
+    numbers : slice or ndarray
+        Their numbers in the movie.
+    line_maps : LineMaps
+        Where lines belong; pixels are those of the full size.
+
+    Returns
+    -------
+    Frames
+    """
+    from derotation.motion_correction import kernels
+
+    factor = small_by(raw.shape)
+    maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
+    images = binned(raw.astype(np.float32, copy=False), factor)
+    n, height, width = images.shape
+    found = derotate_frames(
+        images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
+    )
+    assert found.seen is not None
+    ramp = np.broadcast_to(
+        ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, np.newaxis], (height, width)
+    )
+    turned = np.flatnonzero(np.any(maps != np.eye(2, 3), axis=(1, 2, 3)))
+    lines = np.repeat(ramp[np.newaxis], n, axis=0)
+    if len(turned):
+        lines[turned] = derotate_frames(
+            np.repeat(ramp[np.newaxis], len(turned), axis=0), maps[turned], timing=timing,
+            interpolation="linear", dtype=np.float32,
+        ).frames  # fmt: skip
+    usable = found.seen & np.isfinite(found.frames)
+    smooth = np.empty_like(found.frames)
+    reach = int(np.ceil(2 * SMOOTHING))
+    taps = np.exp(-0.5 * (np.arange(-TAPS, TAPS + 1) / SMOOTHING) ** 2).astype(np.float32)
+    taps /= taps.sum()
+    work = np.empty((height, width + 2 * TAPS), np.float32)
+    for k in range(n):
+        there = usable[k]
+        if there.all():
+            filled = found.frames[k]
+        else:
+            usual = np.float32(found.frames[k][there].mean() if there.any() else 0)
+            filled = np.where(there, found.frames[k], usual)
+            usable[k] = ndimage.minimum_filter(there, 2 * reach + 1, mode="constant")
+        kernels.smooth_frame(filled, taps, work, smooth[k])
+    return Frames(smooth, usable, lines)
+
+
+def _small_maps(
+    line_maps: LineMaps, numbers: slice | NDArray[np.int64], factor: int, width: int
+) -> tuple[NDFloat, LineTiming]:
+    """Give maps and timing of lines that are averages of so many."""
+    maps, timing = line_maps(numbers), line_maps.timing
+    if factor == 1:
+        return maps, timing
+    n_lines = maps.shape[1] // factor * factor
+    own = maps[:, :n_lines].reshape(len(maps), -1, factor, 2, 3)
+    mean = own.mean(axis=2)
+    # Not even rounding may move frames at rest.
+    same = np.all(own == own[:, :, :1], axis=(2, 3, 4))
+    mean[same] = own[:, :, 0][same]
+    if timing.bidirectional:
+        # Half of the lines lie further right; those of both directions share the mean time.
+        if timing.phase_px:
+            shift = transforms.translations(np.array([-timing.phase_px / 2, 0.0]))
+            mean = transforms.compose(mean, shift)
+        return transforms.binned(mean, factor), LineTiming()
+    slower = LineTiming(line_duty=timing.line_duty / factor, line_reference=timing.line_reference)
+    return transforms.binned(mean, factor), slower
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What frames are compared with."""
+
+    image: Images
+    """Small and smoothed, (y, x); NaN where the sample was not seen."""
+    places: NDArray[np.int64]
+    """Pixels (y, x) that are compared, those of each part of the picture together, (k, 2)."""
+    parts: NDArray[np.int64]
+    """Where each part begins among them, and where the last one ends, shape (p + 1,)."""
+    images: NDFloat
+    """What stands at these pixels, and its slopes along x and y, shape (k, 3)."""
+    variance: NDFloat
+    """How large the noise is there in comparison, shape (k,)."""
+    factor: int
+    """Side of the squares of pixels that were averaged."""
+
+    @classmethod
+    def of(cls, image: Images, offset: float, factor: int) -> "Reference":
+        """Prepare an image (y, x), NaN where it is not known; `offset`: the level without light."""
+        known = np.isfinite(image)
+        filled = np.where(known, image, image[known].mean() if known.any() else 0)
+        slope_y, slope_x = (np.gradient(filled.astype(np.float64), axis=axis) for axis in (0, 1))
+        inside = ndimage.minimum_filter(known, 3, mode="constant")
+        inside[:BORDER] = inside[-BORDER:] = False
+        inside[:, :BORDER] = inside[:, -BORDER:] = False
+        grid = np.zeros_like(inside)
+        grid[::STRIDE, ::STRIDE] = True
+        y, x = np.nonzero(inside & grid)
+        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
+        order = np.argsort(part, kind="stable")
+        y, x, part = y[order], x[order], part[order]
+        starts = np.flatnonzero(np.diff(part, prepend=-1))
+        light = np.asarray(filled[y, x], np.float64) - offset
+        usual = max(float(np.mean(light)) if len(light) else 1.0, 1e-6)
+        return cls(
+            image,
+            np.stack([y, x], axis=1).astype(np.int64),
+            np.append(starts, len(part)).astype(np.int64),
+            np.stack([light, slope_x[y, x], slope_y[y, x]], axis=1),
+            np.maximum(light / usual, DARKEST),
+            factor,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Displacements of frames, in pixels of the full size."""
+
+    shifts: NDFloat
+    """Displacement (x, y) in each band of lines, shape (n, band, 2); NaN where not measured."""
+    information: NDFloat
+    """Inverse covariance of these, 1/px², shape (n, band, 2, 2)."""
+    gain: NDFloat
+    """Brightness in units of the reference, (n,)."""
+    correlation: NDFloat
+    """Correlation with the reference at that displacement, (n,)."""
+    share: NDFloat
+    """Part of the pixels of the reference that were compared, (n,)."""
+
+    def whole(self) -> NDFloat:
+        """Average over the bands, shape (n, 2); NaN where not measured."""
+        weight = np.einsum("nbii->nbi", self.information)
+        total = weight.sum(axis=1)
+        mean = np.full(total.shape, np.nan)
+        pull = (weight * np.nan_to_num(self.shifts)).sum(axis=1)
+        np.divide(pull, total, out=mean, where=total > 0)
+        return mean
+
+    @classmethod
+    def joined(cls, parts: "list[Measured]") -> "Measured":
+        """Put those of several blocks of frames one behind the other."""
+        names = ("shifts", "information", "gain", "correlation", "share")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def measure(
+    frames: Frames,
+    reference: Reference,
+    *,
+    starts: NDFloat | None = None,
+    bands: int = BANDS,
+    rounds: int = ROUNDS,
+) -> Measured:
+    """Measure by how much frames are displaced against the reference.
+
+    Parameters
+    ----------
+    frames : Frames
+        n of them.
+    reference : Reference
+    starts : ndarray of shape (n, 2), optional
+        Where to begin, px of the full size; by default at the peak of the correlation.
+    bands : int
+        Bands of lines, each with a displacement of its own.
+    rounds : int
+        Steps of Gauss and Newton, the last of them for the bands.
+
+    Returns
+    -------
+    Measured
+    """
+    from derotation.motion_correction import kernels
+
+    if starts is None:
+        return _from_both(frames, reference, bands, rounds)
+    n = len(frames.images)
+    begin = np.ascontiguousarray(starts, np.float64) / reference.factor
+    out, information = np.empty((n, bands, 2)), np.empty((n, bands, 2, 2))
+    gain, correlation, share = np.empty(n), np.empty(n), np.empty(n)
+    kernels.measure_frames(
+        frames.images, frames.usable, frames.lines, reference.places, reference.parts,
+        reference.images, reference.variance, begin, bands, rounds, out, information, gain,
+        correlation, share,
+    )  # fmt: skip
+    # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
+    alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
+    return Measured(
+        out * reference.factor,
+        information / (alike * reference.factor**2),
+        gain,
+        correlation,
+        share,
+    )
+
+
+def _from_both(frames: Frames, reference: Reference, bands: int, rounds: int) -> Measured:
+    """Begin at no displacement, and at the peak of the correlation where that is far away."""
+    near = measure(
+        frames, reference, starts=np.zeros((len(frames.images), 2)), bands=bands, rounds=rounds
+    )
+    begin = peaks(frames, reference)
+    far = np.flatnonzero(np.abs(begin).max(axis=1) > NEAR)
+    if not len(far):
+        return near
+    own = Frames(frames.images[far], frames.usable[far], frames.lines[far])
+    starts = begin[far] * reference.factor
+    other = measure(own, reference, starts=starts, bands=bands, rounds=rounds)
+    before = np.nan_to_num(near.correlation[far], nan=-1.0)
+    better = np.nan_to_num(other.correlation, nan=-1.0) > before
+    for name in ("shifts", "information", "gain", "correlation", "share"):
+        getattr(near, name)[far[better]] = getattr(other, name)[better]
+    return near
+
+
+def bandpassed(images: Images, usable: NDArray[np.bool_]) -> Images:
+    """Keep each second pixel of images (n, y, x), without what is larger than cells.
+
+    Where an image cannot be compared it is 0.
+    """
+    coarse = images[:, ::COARSE, ::COARSE]
+    there = usable[:, ::COARSE, ::COARSE]
+    return (coarse - ndimage.uniform_filter(coarse, (1, LARGEST, LARGEST))) * there
+
+
+def peaks(frames: Frames, reference: Reference) -> NDFloat:
+    """Find coarse displacements (small pixels) from the peak of the correlation, shape (n, 2)."""
+    known = np.isfinite(reference.image)[np.newaxis]
+    usual = np.float32(reference.image[known[0]].mean() if known.any() else 0)
+    wanted = bandpassed(np.where(known, reference.image, usual), known)
+    spectrum = np.conj(fft.rfft2(wanted))
+    height, width = wanted.shape[1:]
+    reach = min(height, width) // 4
+    own = fft.rfft2(bandpassed(frames.images, frames.usable))
+    correlation = fft.irfft2(own * spectrum, s=(height, width))
+    near = np.roll(correlation, (reach, reach), (1, 2))[:, : 2 * reach + 1, : 2 * reach + 1]
+    highest = np.argmax(near.reshape(len(near), -1), axis=1)
+    y, x = np.unravel_index(highest, near.shape[1:])
+    return np.stack([x - reach, y - reach], axis=1) * float(COARSE)
+
+
+def in_blocks(n: int) -> list[slice]:
+    """Divide n frames into blocks that are worked on at once."""
+    return [slice(first, min(first + FRAMES_AT_ONCE, n)) for first in range(0, n, FRAMES_AT_ONCE)]
+
+
+def side_by_side(work: Any, items: list[Any], threads: int) -> list[Any]:
+    """Do some work on each item, in so many threads; results in the items' order."""
+    if threads <= 1 or len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))

@@ -1,0 +1,282 @@
+"""A path through noisy places, as smooth as the places themselves say that it is.
+
+The displacement along x and along y is a smooth random process with a time constant (Matern with
+3/2) plus a random walk; both are Markov processes of few variables, so that Kalman's filter and a
+smoother find the path that is most likely, and how well it is known, in one pass there and back
+[1]_. How far and how fast the sample moves, and by how much single places are worse than they say,
+is chosen by the highest likelihood.
+
+.. [1] S. Särkkä, A. Solin, "Applied Stochastic Differential Equations", Cambridge University Press
+   (2019), chapter 12.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Path", "Roughness", "covariance", "smooth"]
+
+NDFloat = NDArray[np.float64]
+
+# A jump is looked for in medians over so many frames before and after, and is at least so large
+# (px, and in units of what such differences usually are). Then the path may go anywhere.
+JUMP_FRAMES, MIN_JUMP_PX, MIN_JUMP_SD = 5, 1.5, 8.0
+# ... and so much of it happens within two frames.
+MIN_SUDDEN = 0.6
+JUMPED_PX2 = 1e3
+# A place further from the path than this (standard deviations) counts for less, and is looked for
+# so many times.
+OUTLIER_SD, OUTLIER_ROUNDS = 4.0, 2
+# The likelihood is that of at most so many places: of evenly spread stretches.
+MAX_PLACES, STRETCHES = 1600, 4
+SHORTEST_S, LONGEST_S = 0.05, 5.0
+SMALLEST_PX, LARGEST_PX = 1e-3, 30.0
+SMALLEST_WALK, LARGEST_WALK = 1e-7, 30.0
+SCALES = (0.5, 30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roughness:
+    """How the sample moves."""
+
+    size_px: float
+    """Root mean square of the quick part, along x and along y."""
+    constant_s: float
+    """Its time constant."""
+    walk_px2: float
+    """Variance that the slow part gains per second."""
+    scale: float
+    """By so much the variance of measured places is larger than they say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Path:
+    """A path through places."""
+
+    places: NDFloat
+    """Displacement (x, y) at each time, px, shape (n, 2)."""
+    sd: NDFloat
+    """Its standard uncertainty, shape (n, 2)."""
+    roughness: Roughness
+    """How smooth the path was taken to be."""
+    gain: float
+    """By how much the logarithm of the likelihood is higher than if nothing moved."""
+    jumps: NDArray[np.int64]
+    """Numbers of the frames before which the sample jumped."""
+
+
+def covariance(time_s: NDFloat, found: Roughness) -> NDFloat:
+    """Give the covariance of a path along x (or y) between some times (s).
+
+    Returns
+    -------
+    ndarray of shape (2 n, 2 n)
+        Of the displacement (px) at each time, and then of the velocity (px/s) at each time.
+    """
+    later = time_s[:, np.newaxis] - time_s
+    apart, rate = np.abs(later), np.sqrt(3) / found.constant_s
+    decay = found.size_px**2 * np.exp(-rate * apart)
+    # A random walk has no beginning: it is told from its mean over the times.
+    walk = -found.walk_px2 * apart / 2
+    walk = walk - walk.mean(axis=0) - walk.mean(axis=1, keepdims=True) + walk.mean()
+    places = decay * (1 + rate * apart) + walk
+    across = rate**2 * later * decay
+    velocities = rate**2 * (1 - rate * apart) * decay
+    return np.block([[places, across], [across.T, velocities]])
+
+
+def smooth(
+    time_s: NDFloat,
+    places: NDFloat,
+    variances: NDFloat,
+    frame: NDArray[np.int64],
+    *,
+    jumps: bool = True,
+) -> Path:
+    """Find the path through measured places.
+
+    Parameters
+    ----------
+    time_s : ndarray of shape (n,)
+        When they were measured, ascending, s.
+    places : ndarray of shape (n, 2)
+        Displacement (x, y), px; NaN where nothing could be measured.
+    variances : ndarray of shape (n, 2)
+        Of x and y, px²; infinite where nothing could be measured.
+    frame : ndarray of shape (n,)
+        The frame that each belongs to, ascending.
+    jumps : bool
+        Look for jumps between frames that follow upon each other.
+
+    Returns
+    -------
+    Path
+        Known at all times; where nothing was measured its uncertainty grows.
+    """
+    known = np.asarray(np.isfinite(places).all(axis=1) & np.isfinite(variances).all(axis=1))
+    values = np.where(known[:, np.newaxis], places, 0.0)
+    spread = np.where(known[:, np.newaxis], variances, np.inf)
+    jumped = _jumps(values, spread, frame) if jumps else np.empty(0, np.int64)
+    # It may have jumped at any time within these two frames.
+    loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
+    if known.sum() < 4:
+        nothing = Roughness(size_px=0.0, constant_s=1.0, walk_px2=0.0, scale=1.0)
+        return Path(
+            places=np.zeros_like(values), sd=np.full_like(values, np.inf), roughness=nothing,
+            gain=0.0, jumps=jumped,
+        )  # fmt: skip
+    parts = _stretches(len(time_s))
+    worse = _strays(values, known, frame)
+    found, gain = _most_likely(time_s, values, spread * worse, loose, parts)
+    for again in range(OUTLIER_ROUNDS + 1):
+        if again:
+            found, gain = _most_likely(time_s, values, spread * worse, loose, parts, found)
+        path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
+        if again < OUTLIER_ROUNDS:
+            with np.errstate(invalid="ignore"):
+                away = np.abs(values - path) / np.sqrt(found.scale * spread)
+            away = np.where(known[:, np.newaxis], away, 0.0).max(axis=1, keepdims=True)
+            worse = np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, values.shape)
+    return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
+
+
+def _frame_means(
+    values: NDFloat, spread: NDFloat, frame: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDFloat]:
+    """Average the places of each frame in which something was measured."""
+    numbers, first = np.unique(frame, return_index=True)
+    weight = np.where(np.isfinite(spread), 1 / np.where(np.isfinite(spread), spread, 1.0), 0.0)
+    total = np.add.reduceat(weight, first)
+    lit = np.flatnonzero(total.min(axis=1) > 0)
+    return numbers[lit], np.add.reduceat(weight * values, first)[lit] / total[lit]
+
+
+def _jumps(values: NDFloat, spread: NDFloat, frame: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the frames in which or before which the sample jumped, and stayed there."""
+    numbers, mean = _frame_means(values, spread, frame)
+    if len(numbers) < 4 * JUMP_FRAMES:
+        return np.empty(0, np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(mean, JUMP_FRAMES, axis=0)
+    middle = np.median(windows, axis=-1)
+    steps = np.hypot(*(middle[JUMP_FRAMES:] - middle[:-JUMP_FRAMES]).T)
+    # A jump happens within a frame or between two; a slope takes longer.
+    within = np.hypot(*(mean[2:] - mean[:-2]).T)[JUMP_FRAMES - 2 : 1 - JUMP_FRAMES]
+    limit = max(MIN_JUMP_PX, MIN_JUMP_SD * float(np.median(steps)))
+    large = (steps > limit) & (within > MIN_SUDDEN * steps)
+    groups = np.split(np.flatnonzero(large), np.flatnonzero(np.diff(np.flatnonzero(large)) > 1) + 1)
+    sudden = np.hypot(*np.diff(mean, axis=0).T)[JUMP_FRAMES - 1 :]
+    best = [int(group[np.argmax(sudden[group])]) for group in groups if len(group)]
+    return np.asarray(numbers[np.array(best, np.int64) + JUMP_FRAMES], np.int64)
+
+
+def _strays(values: NDFloat, known: NDArray[np.bool_], frame: NDArray[np.int64]) -> NDFloat:
+    """Tell by how much places count for less that lie far from those of the frames around."""
+    from scipy import ndimage
+
+    worse = np.ones_like(values)
+    if known.sum() < 4 * JUMP_FRAMES:
+        return worse
+    numbers, mean = _frame_means(values, np.where(known[:, np.newaxis], 1.0, np.inf), frame)
+    usual = ndimage.median_filter(mean, (JUMP_FRAMES, 1), mode="nearest")
+    at = np.clip(np.searchsorted(numbers, frame), 0, len(numbers) - 1)
+    away = np.abs(values - usual[at])
+    spread = 1.4826 * np.median(away[known], axis=0)
+    far = away / np.maximum(2 * OUTLIER_SD * spread, 1e-12)
+    return np.where(known[:, np.newaxis], np.maximum(far.max(axis=1, keepdims=True), 1.0) ** 2, 1.0)
+
+
+def _stretches(n: int) -> list[slice]:
+    if n <= MAX_PLACES:
+        return [slice(0, n)]
+    each = MAX_PLACES // STRETCHES
+    return [slice(s, s + each) for s in np.linspace(0, n - each, STRETCHES).astype(int).tolist()]
+
+
+def _most_likely(
+    time_s: NDFloat,
+    values: NDFloat,
+    spread: NDFloat,
+    loose: NDFloat,
+    parts: list[slice],
+    near: Roughness | None = None,
+) -> tuple[Roughness, float]:
+    """Choose the parameters by which the places are most likely, near some that are known."""
+    from scipy import optimize
+
+    low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
+    high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
+
+    def unlikely(logs: NDFloat) -> float:
+        inside = np.clip(logs, low, high)
+        found = _roughness(inside)
+        total = sum(
+            _likelihood(time_s[p], values[p], found.scale * spread[p], loose[p], found)
+            for p in parts
+        )
+        return -total + float(np.sum((logs - inside) ** 2)) * 100
+
+    def still(log_scale: float) -> float:
+        return unlikely(np.array([low[0], 0.0, low[2], log_scale]))
+
+    usual = min(max(float(np.sqrt(np.median(np.var(values, axis=0)))), 2e-3), 5.0)
+    starts = [np.log([usual, constant, 1e-3, 1.0]) for constant in (0.2, 1.0)]
+    if near is not None:
+        starts = [np.log([near.size_px, near.constant_s, near.walk_px2, near.scale])]
+    tried = [
+        optimize.minimize(
+            unlikely,
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 0.03, "fatol": 0.05, "maxfev": 150},
+        )
+        for start in starts
+    ]
+    best = min(tried, key=lambda result: float(result.fun))
+    at_rest = optimize.minimize_scalar(still, bounds=(low[3], high[3]), method="bounded")
+    gain = float(at_rest.fun) - float(best.fun)
+    if gain <= 0:
+        still_logs = np.array([low[0], 0.0, low[2], float(at_rest.x)])
+        return _roughness(still_logs), 0.0
+    return _roughness(np.clip(best.x, low, high)), gain
+
+
+def _roughness(logs: NDFloat) -> Roughness:
+    size, constant, walk, scale = np.exp(logs).tolist()
+    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale)
+
+
+def _likelihood(
+    time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, found: Roughness
+) -> float:
+    return sum(_filtered(time_s, values[:, k], spread[:, k], loose, found)[0] for k in (0, 1))
+
+
+def _filtered(
+    time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
+) -> tuple[float, NDFloat, NDFloat, NDFloat]:
+    from derotation.numerics import path_kernels
+
+    n = len(time_s)
+    ahead, spread, seen = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
+    likelihood = path_kernels.filter_path(
+        time_s, np.ascontiguousarray(value), np.ascontiguousarray(variance), loose,
+        found.size_px, found.constant_s, found.walk_px2, ahead, spread, seen,
+    )  # fmt: skip
+    return float(likelihood), ahead, spread, seen
+
+
+def _path(
+    time_s: NDFloat, values: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
+) -> tuple[NDFloat, NDFloat]:
+    from derotation.numerics import path_kernels
+
+    places, uncertain = np.empty_like(values), np.empty_like(values)
+    for k in (0, 1):
+        _, ahead, spread, seen = _filtered(time_s, values[:, k], variance[:, k], loose, found)
+        place, own = np.empty(len(time_s)), np.empty(len(time_s))
+        path_kernels.smooth_path(
+            time_s, variance[:, k], found.constant_s, ahead, spread, seen, place, own
+        )
+        places[:, k], uncertain[:, k] = place, own
+    return places, np.sqrt(uncertain)

@@ -1,0 +1,78 @@
+"""Picture of the sample's motion during a session."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from derotation.export.bad_frames import frame_speeds
+from derotation.motion_correction.estimate import MotionEstimate
+from derotation.signals.angles import Angles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_motion"]
+
+BLUE, ORANGE, GRAY, RED = "#0072B2", "#E69F00", "#777777", "#D55E00"
+
+
+def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
+    """Show the displacement over time, with the rotations shaded, and against the speed.
+
+    Parameters
+    ----------
+    estimate : MotionEstimate
+    angles : Angles
+        As they were used, with the lag.
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(4, 1))
+    motion, middle = estimate.motion, estimate.frame_times_s
+    speeds = np.nan_to_num(frame_speeds(angles))
+    turning = speeds > 0.01 * max(float(speeds.max(initial=0.0)), 1e-9)
+    steps = np.diff(turning.astype(int), prepend=0, append=0)
+    period = 1 / angles.frame_rate
+    spans = list(zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True))
+    for row, (name, places) in enumerate((("right", motion.x), ("down", motion.y))):
+        axes = figure.add_subplot(grid[row, 0])
+        for first, last in spans:
+            axes.axvspan(
+                middle[first] - period / 2, middle[last - 1] + period / 2, color="0.92", lw=0
+            )
+        axes.plot(middle, estimate.measured[:, row], ".", ms=3, color=GRAY, label="single frames")
+        band = np.minimum(1.96 * motion.sd, 10.0)
+        axes.fill_between(motion.time_s, places - band, places + band, color=BLUE, alpha=0.3, lw=0)
+        axes.plot(motion.time_s, places, color=BLUE, lw=1, label="path, with its 95 % interval")
+        lost = motion.lost
+        if lost.any():
+            axes.plot(middle[lost], estimate.frame_places[lost, row], "x", color=RED,
+                      label="lost frames")  # fmt: skip
+        axes.set_ylabel(f"displacement to the {name} (px)" if row == 0 else f"{name} (px)")
+        if row == 0:
+            axes.set_title(
+                "Motion of the sample in its own plane; rotations are shaded\n"
+                + ("corrected" if estimate.corrected else "not corrected")
+            )
+            axes.legend(fontsize=8, loc="upper right")
+        else:
+            axes.set_xlabel("time (s)")
+        against = figure.add_subplot(grid[row, 1], sharey=axes)
+        direction = np.sign(np.nan_to_num(_turned(angles)))
+        against.plot(speeds * direction, estimate.frame_places[:, row], ".", ms=3, color=ORANGE)
+        if row == 0:
+            against.set_title("against velocity")
+        else:
+            against.set_xlabel("degrees per second")
+    return figure
+
+
+def _turned(angles: Angles) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Tell to which side each frame's lines turn; a whole turn's end counts for nothing."""
+    change = np.nan_to_num(np.diff(angles.line_angles, axis=1))
+    return np.asarray(np.median(change, axis=1), np.float64)

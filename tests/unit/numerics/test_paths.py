@@ -1,0 +1,90 @@
+"""The smoother against the closed form of Gaussian processes, and its choice of smoothness."""
+
+import numpy as np
+import pytest
+
+from derotation.numerics import paths
+from derotation.numerics.paths import Roughness, smooth
+
+
+def matern(time, size, constant):
+    u = np.sqrt(3) * np.abs(time[:, None] - time) / constant
+    return size**2 * (1 + u) * np.exp(-u)
+
+
+def drawn(rng, time, size, constant):
+    root = np.linalg.cholesky(matern(time, size, constant) + 1e-10 * np.eye(len(time)))
+    return root @ rng.standard_normal((len(time), 2))
+
+
+def test_the_path_is_the_mean_of_the_gaussian_process():
+    """Mean and variance given all places, by matrices of all times at once."""
+    rng = np.random.default_rng(1)
+    time = np.sort(rng.uniform(0, 10, 40))
+    places = rng.standard_normal((40, 2))
+    variance = rng.uniform(0.1, 0.5, (40, 2))
+    variance[7] = np.inf
+    found = Roughness(size_px=0.8, constant_s=0.6, walk_px2=0.05, scale=1.0)
+    path, sd = paths._path(time, places, variance, np.zeros(40), found)
+    walk = 1e4 + 0.05 * np.minimum(time[:, None] - time[0], time - time[0])
+    prior = matern(time, 0.8, 0.6) + walk
+    told = np.flatnonzero(np.arange(40) != 7)
+    for k in (0, 1):
+        total = prior[np.ix_(told, told)] + np.diag(variance[told, k])
+        expected = prior[:, told] @ np.linalg.solve(total, places[told, k])
+        left = prior - prior[:, told] @ np.linalg.solve(total, prior[told])
+        np.testing.assert_allclose(path[:, k], expected, atol=1e-5)
+        np.testing.assert_allclose(sd[:, k], np.sqrt(np.diag(left)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.15, 0.4, 2.0])
+def test_the_smoothness_is_told_by_the_places(constant):
+    """Nearly as good as with the true smoothness, and the interval holds."""
+    rng = np.random.default_rng(2)
+    time = np.arange(600) * 0.0375
+    truth = drawn(rng, time, 0.6, constant)
+    places = truth + rng.normal(0, 0.15, truth.shape)
+    frame = np.arange(600) // 4
+    found = smooth(time, places, np.full(truth.shape, 0.15**2), frame)
+    given = Roughness(size_px=0.6, constant_s=constant, walk_px2=1e-7, scale=1.0)
+    best, _ = paths._path(time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given)
+    error = found.places - truth
+    assert np.sqrt(np.mean(error**2)) < 1.1 * np.sqrt(np.mean((best - truth) ** 2))
+    assert 0.9 < np.mean(np.abs(error) < 1.96 * found.sd) < 0.99
+
+
+def test_what_is_noisier_than_it_says_is_noticed():
+    rng = np.random.default_rng(3)
+    time = np.arange(800) * 0.04
+    places = rng.normal(0, 0.3, (800, 2))
+    found = smooth(time, places, np.full((800, 2), 0.1**2), np.arange(800) // 4)
+    assert found.roughness.scale == pytest.approx(9, rel=0.2)
+    assert np.sqrt(np.mean(found.places**2)) < 0.05
+
+
+def test_a_jump_is_found_and_kept_sharp():
+    rng = np.random.default_rng(4)
+    time = np.arange(800) * 0.04
+    truth = 0.3 * np.sin(time)[:, None] * [1, -1] + np.where(time > 16.01, 5.0, 0.0)[:, None]
+    places = truth + rng.normal(0, 0.1, truth.shape)
+    found = smooth(time, places, np.full(truth.shape, 0.01), np.arange(800) // 4)
+    assert found.jumps.tolist() == [100]
+    assert np.abs(found.places - truth).max() < 0.3
+
+
+def test_single_places_that_are_wrong_do_not_pull():
+    rng = np.random.default_rng(5)
+    time = np.arange(400) * 0.15
+    truth = 0.5 * np.sin(time / 3)[:, None] * [1, 1]
+    places = truth + rng.normal(0, 0.05, truth.shape)
+    places[100] += 8
+    places[200] = np.nan
+    found = smooth(time, places, np.full(truth.shape, 0.05**2), np.arange(400))
+    assert np.abs(found.places - truth).max() < 0.25
+
+
+def test_nothing_measured_is_nothing_known():
+    nan = np.full((10, 2), np.nan)
+    found = smooth(np.arange(10.0), nan, nan, np.arange(10))
+    assert not found.places.any()
+    assert np.isinf(found.sd).all()
