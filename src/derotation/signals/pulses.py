@@ -161,8 +161,9 @@ def _levels(
         logger.warning("%s shows one level only, %.3g V: it has no pulses.", role, middle)
         return _flat_levels(middle)
     asked = "" if threshold is None else f", never on both sides of the threshold {threshold:g} V"
+    nothing = NOTHING_FOUND.get(role, "no pulses")
     raise SignalError(
-        f"{signals.path}: {NOTHING_FOUND[role]}: channel {role} shows one level only, "
+        f"{signals.path}: {nothing}: channel {role} shows one level only, "
         f"{middle:.3g} V ({occupied[0]:.3g} to {occupied[-1]:.3g} V){asked}. Expected are pulses "
         "between two levels. Check signals.channel_order and signals.channel_names, the cable, "
         f"and signals.thresholds.{role}."

@@ -12,6 +12,10 @@ __all__ = ["table_angle"]
 
 NDFloat = NDArray[np.float64]
 
+# An interval so many times the usual one, in which the angle changes by so many times the largest
+# step there is elsewhere, and by so many degrees, is a hole.
+HOLE, HOLE_STEPS, HOLE_DEG = 10.0, 3.0, 1.0
+
 
 def table_angle(
     table: AngleTable,
@@ -49,6 +53,7 @@ def table_angle(
     n_frames, n_lines = line_start.shape
     middle = (line_start[:, 0] + line_start[:, -1] + line_duration) / 2
     if table.time is not None:
+        _check_clock(table, line_start / sampling_rate)
         time, angle = table.time * sampling_rate, table.angle
     elif table.angle.ndim == 1 and len(table.angle) == n_frames:
         time, angle = middle, table.angle
@@ -65,13 +70,41 @@ def table_angle(
     if np.count_nonzero(known) < 2:
         raise InputError(f"{table.path} holds fewer than two angles.")
     index = np.flatnonzero(known)
-    angle = angle[index]
+    time, angle = time[index].astype(np.float64), angle[index]
+    turned = np.unwrap(angle, period=360) if wraps else angle
     return MeasuredAngle(
-        time=time[index].astype(np.float64),
-        angle=np.unwrap(angle, period=360) if wraps else angle,
-        known=np.diff(index) == 1,
+        time=time,
+        angle=turned,
+        known=(np.diff(index) == 1) & ~_holes(time, turned),
         resolution=0.0,
     )
+
+
+def _check_clock(table: AngleTable, line_start_s: NDFloat) -> None:
+    """Refuse a table whose times are not those of the recording."""
+    assert table.time is not None
+    first, last = float(np.nanmin(table.time)), float(np.nanmax(table.time))
+    begin, end = float(line_start_s.min()), float(line_start_s.max())
+    if last >= begin and first <= end:
+        return
+    raise InputError(
+        f"{table.path}: its times ({first:.6g} to {last:.6g} s) do not meet those of the movie's "
+        f"frames ({begin:.6g} to {end:.6g} s). Expected are seconds since the first sample of the "
+        "signals: are these milliseconds, or the time of another clock?"
+    )
+
+
+def _holes(time: NDFloat, angle: NDFloat) -> NDArray[np.bool_]:
+    """Tell the intervals in which a table says nothing although the sample turned.
+
+    (A table that has a row for each change of the angle only has long intervals, too, but without
+    much of a change.)
+    """
+    long, far = np.diff(time), np.abs(np.diff(angle))
+    if not len(long):
+        return np.zeros(0, np.bool_)
+    usual = long <= HOLE * np.median(long)
+    return ~usual & (far > max(HOLE_STEPS * float(far[usual].max()), HOLE_DEG))
 
 
 def _until_the_ends(

@@ -43,6 +43,8 @@ class Outputs(outputs_base.Outputs):
 
 # Frame rates in a file's metadata are often rounded; a wrong sampling rate is far off.
 _RATE_TOLERANCE = 0.02
+# A last frame that is not whole is usual where a recording is stopped by hand.
+_MISSING_FRAMES = 2
 
 
 def run(
@@ -134,6 +136,7 @@ def run(
             found = find_directions(opened, found)
             found = choose_clock_frames(opened, found, protocol=protocol)
             found = find_angles_after_stalls(opened, found, protocol=protocol)
+    found = _with_missing_end_said(found, opened)
     found.save(outputs.events, outputs.summary)
     figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
     save_plot(figure, outputs.plot)
@@ -226,6 +229,24 @@ def _as_used(signals: AnalogSignals, events: Events) -> tuple[AnalogSignals, Eve
     line, frame = (events.levels[role] for role in ("line_clock", "frame_clock"))
     levels = events.levels | {"line_clock": frame, "frame_clock": line}
     return signals.swapped("line_clock", "frame_clock"), replace(events, levels=levels)
+
+
+def _with_missing_end_said(events: Events, movie: Movie) -> Events:
+    """Say that the movie lacks the end of what was recorded, as its files tell."""
+    if len(movie.clock_index) < 2:
+        return events
+    per_frame = int(np.median(np.diff(movie.clock_index)))
+    missing = (movie.n_clock_frames - 1 - int(movie.clock_index[-1])) // per_frame
+    if missing < _MISSING_FRAMES:
+        return events
+    n = movie.shape[0]
+    text = (
+        f"The movie's files hold {n} frames, but {n + missing} were recorded: the last {missing} "
+        "are missing. Was the recording interrupted, or the movie not copied whole? Copy it again."
+    )
+    logger.warning(text)
+    odd = Repair(code="frames_missing", channel="frame_clock", count=missing, text=text)
+    return replace(events, anomalies=(odd, *events.anomalies))
 
 
 def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:

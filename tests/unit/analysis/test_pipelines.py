@@ -82,6 +82,7 @@ def lab_config(files, folder, **changes):
         "adjust_increment": True,
         "rot_deg": 360,
         "debugging_plots": False,
+        "motion_correction": {"correct": "auto"},
         "frame_rate": 10,
         "analog_signals_processing": {
             "find_rotation_ticks_peaks": {"height": 2.5, "distance": 20},

@@ -15,6 +15,7 @@ from derotation.signals.events import Events, parse_signals
 from derotation.signals.pulses import find_pulses
 from derotation.signals.quadrature import count_quadrature
 from derotation.signals.rows import Rows
+from derotation.signals.table_angle import table_angle
 from derotation.signals.trace import find_segments, trace_of_knots
 from derotation.signals.without_signals import events_without_signals
 from derotation.simulate import full_protocol
@@ -289,6 +290,13 @@ def test_a_voltage_with_nan_is_refused():
         recorded(motion, more, source="voltage", own={"degrees_per_volt": 20})
 
 
+@pytest.mark.parametrize("role", ["quadrature_a", "quadrature_b"])
+def test_a_channel_of_the_encoder_that_is_dead_is_named(role):
+    signals = AnalogSignals(Path("s.npy"), np.zeros((1, 5000)), {role: 0})
+    with pytest.raises(SignalError, match=f"channel {role} shows one level only"):
+        find_pulses(signals, (role,), {}, RATE)
+
+
 # Table
 
 
@@ -314,6 +322,38 @@ def test_a_table_with_gaps_leaves_their_lines_out():
     assert (angles.flags[gone] & np.uint8(AngleFlag.UNUSABLE)).all()
     assert np.isfinite(angles.line_angles[(time < 3.9) | (time > 4.6)]).all()
     assert rms(off(angles, true)) <= 0.02
+
+
+def test_rows_that_are_missing_leave_their_lines_out():
+    motion = MOTIONS["sinusoid"]
+    seconds = np.arange(0, 10, 0.005)
+    seconds = seconds[(seconds < 4) | (seconds > 5)]
+    table = AngleTable(time=seconds, angle=motion.angle(seconds), path=Path("t.csv"))
+    _, angles, true = recorded(motion, lambda n: {}, source="table", table=table)
+    time = angles.line_start / RATE
+    assert np.isnan(angles.line_angles[(time > 4.05) & (time < 4.95)]).all()
+    assert np.isfinite(angles.line_angles[(time < 3.9) | (time > 5.1)]).all()
+    assert rms(off(angles, true)) <= 0.02
+
+
+def test_a_table_with_a_row_for_each_change_is_known_at_rest():
+    time = np.concatenate([np.linspace(0, 3, 301), np.linspace(8, 11, 301)])
+    angle = np.concatenate([np.linspace(0, 90, 301), np.linspace(90.3, 180, 301)])
+    line_start = RATE * np.linspace(0, 10.9, 40).reshape(10, 4)
+    for moved, known in ((0.0, True), (20.0, False)):
+        table = AngleTable(time=time, angle=angle + moved * (time > 5), path=Path("t.csv"))
+        found = table_angle(table, line_start, 10.0, RATE)
+        assert found.known[300] == known
+        assert np.delete(found.known, 300).all()
+
+
+@pytest.mark.parametrize("times", [1000.0, 1.0])
+def test_times_of_another_clock_are_refused(times):
+    seconds = np.arange(0.5, 10, 0.005)
+    begin = 0.0 if times > 1 else 1.7e9
+    table = AngleTable(time=begin + times * seconds, angle=0 * seconds, path=Path("t.csv"))
+    with pytest.raises(InputError, match=r"t\.csv: its times .* do not meet those of the movie"):
+        recorded(MOTIONS["sinusoid"], lambda n: {}, source="table", table=table)
 
 
 def test_a_gap_at_rest_is_not_known_either():
