@@ -162,9 +162,9 @@ def find_rotations(
         report.anomaly(
             "one_direction_assumed",
             "rotation_ticks",
-            "Ticks count degrees, but do not tell in which direction; all were taken to go the same "
-            "way. A sample that turns back and forth needs a channel named direction; for one that "
-            "does not, say so by angles.direction (1 or -1).",
+            "Ticks count degrees, but do not tell in which direction; all were taken to go the "
+            "same way. A sample that turns back and forth needs a channel named direction; for one "
+            "that does not, say so by angles.direction (1 or -1).",
             count=1,
         )
     finder = _Finder(on, ticks, rules, stimulus, report, n_samples, direction)

@@ -5,6 +5,7 @@ the mean of its first ones. A frame that is still turned was recorded at another
 rotation that the encoder missed, or a stall. The whole circle is searched, if need be.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ __all__ = ["AngleCheck", "check_angles"]
 NDFloat = NDArray[np.float64]
 
 # Frames that are looked at, at most, and the time between them (s) if there are fewer.
-MAX_FRAMES, EVERY_S = 120, 1.0
+MAX_FRAMES, EVERY_S = 60, 1.0
 # The first frames, which the others are compared with: this part of them, so many at most.
 FIRST_PART, MAX_FIRST = 0.1, 16
 MIN_FIRST = 4
@@ -37,6 +38,9 @@ CIRCLE_TRIAL = 4.0
 SMOOTHINGS = (3.0, 1.5, 1.5)
 # Turned by less than this (degrees) gradients find the way.
 NEAR = 5.0
+# A frame that is turned by less than this (degrees) and nearly as alike as the first ones needs no
+# further look.
+GOOD, GOOD_LIKENESS = 0.5, 0.9
 FRAMES_AT_ONCE = 8
 
 
@@ -133,6 +137,9 @@ class _Look:
         """Give by how much a frame is still turned, degrees, and how well that is known."""
         turned, shift = 0.0, np.zeros(2)
         usual = float(np.median(self._usual)) if self._usual else 0.0
+        found = self._refined(number, frame, turned, shift, SMOOTHINGS[-1:])
+        if found is not None and abs(found[0]) < GOOD and found[2] > GOOD_LIKENESS * usual > 0:
+            return found[:2]
         found = self._refined(number, frame, turned, shift)
         if found is None or found[2] < MIN_LIKENESS * usual or abs(found[0]) > NEAR:
             start = self._search(number, frame)
@@ -144,10 +151,15 @@ class _Look:
         return float(wrapped(found[0])), found[1]
 
     def _refined(
-        self, number: int, frame: NDArray[Any], turned: float, shift: NDFloat
+        self,
+        number: int,
+        frame: NDArray[Any],
+        turned: float,
+        shift: NDFloat,
+        smoothings: Sequence[float] = SMOOTHINGS,
     ) -> tuple[float, float, float] | None:
         sd = correlation = np.nan
-        for smoothing in SMOOTHINGS:
+        for smoothing in smoothings:
             one = self._place(number, frame, turned, shift)
             said = self._compare(one, smoothing)
             if said is None:
