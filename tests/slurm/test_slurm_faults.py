@@ -98,7 +98,8 @@ def test_a_job_that_slurm_refuses_has_its_words_as_the_reason(recorded):
 
 
 def test_what_happens_to_one_session_happens_to_it_alone(recorded):
-    record(recorded, "crash", "kill", "memory", "gone", "future", "good")
+    """What does not concern SLURM is tried in tests/workflow/test_faulty_sessions.py."""
+    record(recorded, "crash", "memory", "future", "good")
     later = time.time() + 1e5
     os.utime(recorded.folder / "future_movie.tif", (later, later))
     code, said = recorded.run()
@@ -108,9 +109,7 @@ def test_what_happens_to_one_session_happens_to_it_alone(recorded):
     assert "\nReport: results/report.html" in said
     words = {
         "crash": "a library crashed (Segmentation fault)",
-        "kill": "it was killed (SIGKILL)",
         "memory": "MemoryError",
-        "gone": "gone_movie.tif",
         "future": "future_movie.tif was changed at ",
     }
     for name, reason in words.items():

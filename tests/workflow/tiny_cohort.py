@@ -26,6 +26,7 @@ TINY = {
     "calcium": False,
 }
 CONFIG = {
+    "motion_correction": {"correct": "auto"},
     "sessions": "sessions.tsv",
     "signals": {"sampling_rate": 10000},
     "center": {"n_frames": 20},

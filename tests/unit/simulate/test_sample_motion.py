@@ -125,5 +125,5 @@ def test_what_cannot_be_is_refused(wrong):
 
 
 def test_a_name_that_is_mistyped_is_told():
-    with pytest.raises(InputError, match="did you mean 'jitter'"):
+    with pytest.raises(InputError, match='did you mean "jitter"'):
         plan_recording(**SMALL, sample_motion={"jiter": 1})
