@@ -16,7 +16,7 @@ from derotation.maps.line_maps import LineMaps
 from derotation.numerics.means import mean_of_known
 from derotation.numerics.thinning import thinned
 
-__all__ = ["Rest", "average_rest"]
+__all__ = ["Rest", "ScanPhase", "average_rest"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class ScanPhase(NamedTuple):
     px: NDArray[np.float64]
     """By how much odd lines lie further right than even ones, (part,)."""
     sd_px: NDArray[np.float64]
+    """Its standard uncertainty, (part,)."""
 
 
 class Rest(NamedTuple):
