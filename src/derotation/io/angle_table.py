@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
+from derotation.io.text_rows import check_cells
 
 __all__ = ["AngleTable", "read_angle_table"]
 
@@ -71,17 +72,20 @@ def read_angle_table(path: str | os.PathLike[str]) -> AngleTable:
 def _read_csv(path: Path) -> tuple[NDArray[Any] | None, NDArray[Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if any(cell.strip() for cell in row)]
+            reader = csv.reader(stream)
+            lines = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a .csv table ({error}).") from error
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
     angle, time = _column(header, _ANGLE), _column(header, _TIME)
     if angle is None:
         raise InputError(
             f"{path} has the columns {', '.join(header) or 'none'}; one named angle is needed "
             "(degrees), and one named time (s) unless there is a row per frame."
         )
-    values = [_numbers(path, rows[1:], column) for column in (time, angle) if column is not None]
+    for number, row in lines[1:]:
+        check_cells(path, number, row, header)
+    values = [_numbers(path, lines[1:], column) for column in (time, angle) if column is not None]
     return (values[0] if time is not None else None), values[-1]
 
 
@@ -89,14 +93,14 @@ def _column(header: list[str], names: tuple[str, ...]) -> int | None:
     return next((header.index(name) for name in names if name in header), None)
 
 
-def _numbers(path: Path, rows: list[list[str]], column: int) -> NDArray[np.float64]:
-    values = np.empty(len(rows))
-    for k, row in enumerate(rows):
+def _numbers(path: Path, lines: list[tuple[int, list[str]]], column: int) -> NDArray[np.float64]:
+    values = np.empty(len(lines))
+    for k, (number, row) in enumerate(lines):
         cell = row[column].strip() if column < len(row) else ""
         try:
             values[k] = float(cell) if cell else np.nan
         except ValueError as error:
-            raise InputError(f"{path}, line {k + 2}: '{cell}' is no number.") from error
+            raise InputError(f"{path}, line {number}: '{cell}' is no number.") from error
     return values
 
 

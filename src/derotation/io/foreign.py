@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from derotation.errors import ConfigError, InputError
 from derotation.io.text import text_encoding
+from derotation.io.text_rows import check_cells
 
 __all__ = ["KINDS", "TABLE", "Column", "Listing", "list_columns", "unpack_columns"]
 
@@ -536,6 +537,8 @@ class _Text:
         cells = [cell.strip().strip('"') for cell in first[0].split(",")] if first else []
         if not any(cells):
             raise InputError(f"{path} is empty, or its first line is.")
+        if len(first) > 1:
+            check_cells(path, 2, first[1].split(","), cells)
         self._is_named = not all(map(_is_number, cells))
         self._names = cells if self._is_named else [None] * len(cells)
         self._n_values = sum(len(block) for block in self._blocks(_TEXT_ROWS))

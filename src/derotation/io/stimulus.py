@@ -16,6 +16,7 @@ from derotation.errors import InputError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS, TABLE
 from derotation.io.text import decode_text
+from derotation.io.text_rows import check_cells
 
 __all__ = ["Stimulus", "read_stimulus", "stimulus_options"]
 
@@ -127,6 +128,7 @@ def _read_csv(path: Path, wanted: Mapping[str, str | int]) -> Stimulus:
     speed, direction = [], []
     for number, row in lines[1:]:
         where = f"{path}, line {number}"
+        check_cells(path, number, row, header)
         if len(row) <= max(columns):
             raise InputError(f"{where}: {len(row)} cells, where the header has {len(header)}.")
         speed.append(_checked_speed(where, _number(where, "speed", row[columns[0]])))
