@@ -135,7 +135,10 @@ def _read_mat(path: Path) -> tuple[NDArray[Any] | None, NDArray[Any]]:
 
 
 def _checked(path: Path, what: str, values: NDArray[Any]) -> NDArray[np.float64]:
-    numbers = np.asarray(values, np.float64)
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {what} holds no numbers ({error}).") from error
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise InputError(f"{path}: {what} has the shape {numbers.shape}; a column is expected.")
     if np.isinf(numbers).any() or np.isnan(numbers).all():

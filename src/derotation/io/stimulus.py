@@ -229,7 +229,7 @@ def _from_columns(
             there = _listed([name for name in names if name]) or f"{len(names)} without names"
             raise InputError(
                 f"{path}: the column '{wanted[column]}' is missing; found {there}. Say which "
-                f"column holds the {column} with stimulus.columns.{column} (its name, or its "
+                f"column holds the {column} with signals.stimulus.{column} (its name, or its "
                 "number from 1)."
             )
         found.append(index)

@@ -12,6 +12,8 @@ __all__ = ["table_angle"]
 
 NDFloat = NDArray[np.float64]
 
+# A table that is so many times as long as the movie is not in seconds.
+LONGEST = 200.0
 # An interval so many times the usual one, in which the angle changes by so many times the largest
 # step there is elsewhere, and by so many degrees, is a hole.
 HOLE, HOLE_STEPS, HOLE_DEG = 10.0, 3.0, 1.0
@@ -85,10 +87,10 @@ def _check_clock(table: AngleTable, line_start_s: NDFloat) -> None:
     assert table.time is not None
     first, last = float(np.nanmin(table.time)), float(np.nanmax(table.time))
     begin, end = float(line_start_s.min()), float(line_start_s.max())
-    if last >= begin and first <= end:
+    if last >= begin and first <= end and last - first <= LONGEST * (end - begin):
         return
     raise InputError(
-        f"{table.path}: its times ({first:.6g} to {last:.6g} s) do not meet those of the movie's "
+        f"{table.path}: its times ({first:.6g} to {last:.6g} s) are not those of the movie's "
         f"frames ({begin:.6g} to {end:.6g} s). Expected are seconds since the first sample of the "
         "signals: are these milliseconds, or the time of another clock?"
     )

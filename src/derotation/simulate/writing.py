@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -257,4 +257,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"kind": type(value).__name__, **_plain(asdict(value))}
+    return value if value is None or isinstance(value, str | int | float) else repr(value)

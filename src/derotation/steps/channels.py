@@ -101,7 +101,8 @@ def channel_files(
     dict of int to ChannelFiles
         By the channels' numbers, in rising order.
     """
-    if channels is None:
+    # (A further plane of a session with a single channel has no such folder.)
+    if channels is None or not Path(channels).is_dir():
         return {}
     names = (_MOVIE.fullmatch(path.name) for path in Path(channels).iterdir())
     numbers = sorted(int(name[1]) for name in names if name)

@@ -1,12 +1,14 @@
 """Angles as any function of time, and the clocks of rigs: their own closed forms."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derotation.errors import InputError
-from derotation.simulate import FreeTurning, Sinusoid, Stalled
+from derotation.simulate import FreeTurning, Sinusoid, Stalled, simulate_session
 from derotation.simulate.free_motion import crossings
 from derotation.simulate.rig_signals import (
     ClockOptions,
@@ -120,3 +122,12 @@ def test_options_that_make_no_sense():
                      line_period=1)  # fmt: skip
     with pytest.raises(InputError, match="above 0"):
         FreeTurning(duration=0)
+
+
+def test_a_session_that_turns_freely_is_written(tmp_path):
+    files = simulate_session(
+        tmp_path, protocol="free", motion=Sinusoid(amplitude=80, frequency=0.1), n_frames=3,
+        shape=(16, 16), n_cells=3,
+    )  # fmt: skip
+    told = json.loads(files["summary"].read_text())["parameters"]["motion"]
+    assert (told["kind"], told["amplitude"], told["frequency"]) == ("Sinusoid", 80, 0.1)

@@ -211,3 +211,8 @@ def test_all_channels_of_a_file_that_holds_one(raw, session, tmp_path):
     np.testing.assert_array_equal(
         tifffile.imread(place / "derotated.tif"), tifffile.imread(session / "derotated.tif")
     )
+
+
+def test_a_plane_without_a_folder_of_channels_has_none(tmp_path):
+    assert channel_files(tmp_path / "channels") == {}
+    assert channel_files(None) == {}
