@@ -144,13 +144,17 @@ def in_export_order(
     Returns
     -------
     list of one or two ChannelFiles
-        The functional channel, and the one that calibrates, or else the next one.
+        The functional channel, and the one that calibrates, or else the next one; the only one
+        there is, whatever `functional` says.
 
     Raises
     ------
     InputError
         If the functional channel was not derotated.
     """
+    if not further:
+        # A cohort may have sessions of one channel beside those of several.
+        return [calibrating]
     there: dict[Any, ChannelFiles] = {calibrating.number: calibrating, **further}
     first = calibrating.number if functional is None else functional
     if first not in there:

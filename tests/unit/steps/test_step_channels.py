@@ -16,7 +16,7 @@ from derotation.steps import (
     parse_signals,
     simulate_session,
 )
-from derotation.steps.channels import channel_files
+from derotation.steps.channels import ChannelFiles, channel_files, in_export_order
 from derotation.steps.exporting import DerotatedFiles
 from unit.sessions import disc
 
@@ -216,3 +216,8 @@ def test_all_channels_of_a_file_that_holds_one(raw, session, tmp_path):
 def test_a_plane_without_a_folder_of_channels_has_none(tmp_path):
     assert channel_files(tmp_path / "channels") == {}
     assert channel_files(None) == {}
+
+
+def test_a_session_with_one_channel_needs_no_functional_one(tmp_path):
+    only = ChannelFiles(number=1, movie=tmp_path / "m.tif", mean=tmp_path / "mean.tif")
+    assert in_export_order(only, {}, 2) == [only]
