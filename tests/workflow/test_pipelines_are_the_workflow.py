@@ -19,7 +19,7 @@ SESSIONS = {
     "steps": INCREMENTAL | STEPS | TILT,
     "tilted": TINY | TILT | {"seed": 3},
 }
-SAME = ("angles.npz", "calibration.json", "quality.json", "seen.npz")
+SAME = ("angles.npz", "calibration.json", "motion.npz", "quality.json", "seen.npz")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ def run_pipeline(cohort, name):
             "sampling_rate": 10000,
             "degrees_per_step": 30,
             "lag_ms": "auto",
+            "motion_correction": {"correct": "auto"},
             "debugging_plots": False,
         },
         threads=1,
