@@ -124,10 +124,11 @@ def parse_keys(wildcards):
     """What parse_signals reads: the size of a step only matters if there are steps."""
     steps = ["angles.degrees_per_step"] if protocol(wildcards) == "incremental" else []
     source = configuration(wildcards.session)["angles"]["source"]
-    no_keys = {"ticks": ["angles.direction"], "table": [], "movie": []}
-    own = no_keys.get(source, [f"angles.{source}"])
-    if source == "movie":
-        own = ["angles.line_reference", *SCAN_KEYS]
+    own = {
+        "ticks": ["angles.direction"],
+        "table": [],
+        "movie": ["angles.line_reference", *SCAN_KEYS],
+    }.get(source, [f"angles.{source}"])
     scan = [
         "scan.lines_per_frame",
         "scan.rows",

@@ -24,7 +24,6 @@ from derotation.errors import InputError
 __all__ = [
     "BidiPhase",
     "ScanDirections",
-    "bidi_phase_along",
     "estimate_bidi_phase",
     "odd_lines_are_reversed",
     "tell_directions",
@@ -128,26 +127,6 @@ def estimate_bidi_phase(images: ArrayLike) -> BidiPhase:
     """
     odd, between = _odd_and_between(images)
     return _phase(odd, between)
-
-
-def bidi_phase_along(images: ArrayLike) -> list[BidiPhase]:
-    """Estimate the phase in each of several pictures, such as the rests of a session.
-
-    Parameters
-    ----------
-    images : array_like of shape (n, y, x)
-        As for :func:`estimate_bidi_phase`.
-
-    Returns
-    -------
-    list of BidiPhase
-        One for each picture.
-    """
-    pictures = np.asarray(images)
-    if pictures.ndim != 3:
-        msg = f"images have the shape {pictures.shape}; expected (picture, y, x)"
-        raise InputError(msg)
-    return [estimate_bidi_phase(picture) for picture in pictures]
 
 
 def odd_lines_are_reversed(images: ArrayLike) -> bool:

@@ -5,7 +5,6 @@ import pytest
 
 from derotation.errors import InputError
 from derotation.images.bidi_phase import (
-    bidi_phase_along,
     estimate_bidi_phase,
     odd_lines_are_reversed,
     tell_directions,
@@ -68,7 +67,7 @@ def test_unknown_pixels_do_not_matter():
 
 def test_phase_that_changes_is_followed():
     images = np.stack([rest_image(phase, 10.0, 1) for phase in (0.0, 0.0, 0.8)])
-    found = bidi_phase_along(images)
+    found = [estimate_bidi_phase(image) for image in images]
     np.testing.assert_allclose([one.phase_px for one in found], [0, 0, 0.8], atol=0.06)
     together = estimate_bidi_phase(images[:2])
     assert together.phase_px == pytest.approx(0, abs=0.04)
@@ -127,8 +126,6 @@ def test_directions_stay_open_where_nothing_turns_or_is_seen():
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(InputError, match="at least 16 x 16"):
         estimate_bidi_phase(np.zeros((12, 30)))
-    with pytest.raises(InputError, match=r"expected \(picture, y, x\)"):
-        bidi_phase_along(np.zeros((30, 30)))
     with pytest.raises(InputError, match="at least 4 turning frames"):
         tell_directions(np.zeros((2, 32, 32)), np.zeros((2, 32, 2, 3)), 0.9)
     with pytest.raises(InputError, match="line_maps have the shape"):
