@@ -26,6 +26,7 @@ rule all:
         "<results>/report.html",
         [final_files(session) for session in COHORT.sheet],
         [mosaic_files(group) for group in MOSAICS],
+        matched_files(),
 
 
 include: "workflow/rules/simulate_session.smk"
@@ -45,6 +46,8 @@ include: "workflow/rules/export_suite2p.smk"
 include: "workflow/rules/export_tiff.smk"
 include: "workflow/rules/export_nwb.smk"
 include: "workflow/rules/run_suite2p.smk"
+include: "workflow/rules/measure_cells.smk"
+include: "workflow/rules/match_cells.smk"
 include: "workflow/rules/animate_session.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/build_mosaic.smk"

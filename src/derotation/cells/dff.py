@@ -65,7 +65,7 @@ def sliding_baseline(
     if not known.any():
         return np.full(len(trace), np.nan)
     smooth = _smoothed(trace, known, SMOOTH_S * frame_rate)
-    window = max(int(round(window_s * frame_rate)), 3)
+    window = max(round(window_s * frame_rate), 3)
     if method == "maximin":
         lowest = ndimage.minimum_filter1d(smooth, window)
         return np.asarray(ndimage.maximum_filter1d(lowest, window))
@@ -78,7 +78,7 @@ def sliding_baseline(
         if len(own):
             levels[k] = np.percentile(own, percentile)
     told = np.isfinite(levels)
-    return np.interp(np.arange(len(trace)), nodes[told], levels[told])
+    return np.asarray(np.interp(np.arange(len(trace)), nodes[told], levels[told]))
 
 
 def _smoothed(trace: NDFloat, known: NDArray[np.bool_], sigma: float) -> NDFloat:
@@ -131,7 +131,7 @@ def delta_f_over_f(
     known = np.isfinite(fluorescence)
     typical = float(np.median(fluorescence[known])) if known.any() else np.nan
     usable = (base > 0) & (base >= LEAST_SHARE * typical)
-    return np.divide(change, base, out=np.full(len(change), np.nan), where=usable)
+    return np.asarray(np.divide(change, base, out=np.full(len(change), np.nan), where=usable))
 
 
 def brightness_by_angle(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,9 +118,7 @@ class SampleClock:
             velocity = turned / (after[1] - before[1])
         return time, angle, velocity
 
-    def _angle_near(
-        self, time: NDFloat, frames: slice, sign: int
-    ) -> tuple[NDFloat, NDFloat]:
+    def _angle_near(self, time: NDFloat, frames: slice, sign: int) -> tuple[NDFloat, NDFloat]:
         """Give the angle half a window before or after, and the time to which it belongs."""
         lines = self._angles
         first, stop, _ = frames.indices(len(lines.line_start))
@@ -183,8 +182,8 @@ def extract(
     Notes
     -----
     Where a part of a region was not seen, what was seen is compared with the mean of the very same
-    pixels, ``F = sum(w f) / sum(w m) * sum_all(w m)``, so that a bright or dark part that is missing
-    makes no activity. The time is that of the weighted middle of the seen pixels.
+    pixels, ``F = sum(w f) / sum(w m) * sum_all(w m)``, so that a part that is missing makes no
+    activity. The time is that of the weighted middle of the seen pixels.
     """
     n_frames, height, width = movie.shape
     if movie.shape != seen.shape or rois.shape != (height, width) or rings.shape != rois.shape:
@@ -257,7 +256,7 @@ class _Region:
             )  # fmt: skip
 
         edges = np.linspace(0, len(frames), threads + 1).astype(int)
-        list(pool.map(work, [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]))
+        list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
         weight, mean = sums[..., WEIGHT], sums[..., EXPECTED]
         with np.errstate(invalid="ignore", divide="ignore"):
             # Where all was seen, or where nothing is known of what to expect: the mean itself.

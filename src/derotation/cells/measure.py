@@ -220,9 +220,7 @@ def measure_cells(
         )  # fmt: skip
     starts = rotations.start_s if whole_turns else rotations.start_s[:0]
     frame_s = angles.frame_start / angles.sampling_rate
-    blocks = blocks_of(
-        n_frames, angles.frame_rate, np.interp(starts, frame_s, np.arange(n_frames))
-    )
+    blocks = blocks_of(n_frames, angles.frame_rate, np.interp(starts, frame_s, np.arange(n_frames)))
     if not whole_turns and len(rotations):
         # One turn in steps: it cannot be compared with others.
         blocks = Blocks(edges=np.array([0, n_frames], np.int64))
@@ -295,7 +293,8 @@ def _write(
         own = slice(part.start, part.start + part.time_s.shape[1])
         fluorescence, neuropil = part.fluorescence, part.neuropil
         if given is not None:
-            fluorescence, neuropil = given.fluorescence[:, own], given.neuropil[:, own]
+            fluorescence = given.fluorescence[:, own].astype(np.float64)
+            neuropil = given.neuropil[:, own].astype(np.float64)
         told = np.isfinite(part.time_s) & np.isfinite(part.angle)
         values = {
             "time_s": part.time_s,

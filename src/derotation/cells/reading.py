@@ -212,7 +212,8 @@ def _pixels_of(roi: Any, shape: tuple[int, int]) -> NDArray[np.int64]:
         )
         points = np.stack([x[part].ravel(), y[part].ravel()], axis=1)
         if len(points):
-            inside[part] ^= points_in_poly(points, outline).reshape(inside[part].shape)
+            within = points_in_poly(points, outline)  # type: ignore[no-untyped-call]
+            inside[part] ^= within.reshape(inside[part].shape)
     return np.stack(np.nonzero(inside))
 
 

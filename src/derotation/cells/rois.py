@@ -136,7 +136,7 @@ class Rois:
             start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             row=np.concatenate(nothing + rows),
             column=np.concatenate(nothing + columns),
-            weight=np.concatenate([np.empty(0)] + shares),
+            weight=np.concatenate([np.empty(0), *shares]),
             shape=(int(shape[0]), int(shape[1])),
         )
 

@@ -1,6 +1,7 @@
 """Traces of many ROIs over many frames in files, so that memory does not grow with either."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 import zipfile
@@ -83,8 +84,8 @@ class TraceFiles:
         content = file.read(self.shape[1] * kind.itemsize)
         return np.frombuffer(content, kind).astype(np.float64)
 
-    def save(self, path: str | Path, arrays: Mapping[str, ArrayLike]) -> None:
-        """Write an uncompressed ``.npz`` with these traces and further arrays, whole or not at all."""
+    def save(self, path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
+        """Write an uncompressed ``.npz`` with these traces and further arrays, whole or not."""
         with (
             whole_file(path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,

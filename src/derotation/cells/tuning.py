@@ -34,6 +34,11 @@ BLOCK_S = 60.0
 # What is explained has to lose so much of its size to have been brightness.
 EXPLAINED = 0.25
 MIN_SAMPLES = 50
+# A cell that was not seen at so large a part of the session's angles says nothing about them.
+MIN_ANGLES = 0.6
+# Waves of a curve are held back by so much times the square of their number per turn: what is seen
+# of some angles only would make any wave at the others.
+SMOOTHNESS = 0.01
 N_FOLDS = 5
 
 
@@ -199,8 +204,10 @@ def tuning_of(
 
     found = {}
     for name, design, other in (("angle", turns, any_speed), ("velocity", speeds, turns)):
-        p, size = _test(value, design, np.concatenate([ones, other], axis=1), blocks, shifts)
-        p_left, left = _test(own, design, np.concatenate([extra, other], axis=1), blocks, shifts)
+        others = np.concatenate([ones, other], axis=1)
+        p, size = _test(value, known, design, others, blocks, shifts)
+        others = np.concatenate([extra, other], axis=1)
+        p_left, left = _test(own, known, design, others, blocks, shifts)
         found[name] = (p, bool(p_left > 0.05 or left < EXPLAINED * size))
     everything = np.concatenate([ones, turns, speeds], axis=1)
     n_turns = turns.shape[1]
@@ -212,10 +219,13 @@ def tuning_of(
     weights = moments.fit(np.arange(len(blocks)), np.ones_like(is_turn))
     curve = harmonics((np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES, ORDER) @ weights[is_turn]
     curve = curve + float(value[known].mean())
+    there, told = _angle_bins(angle[np.isfinite(angle)]), _angle_bins(angle[known])
+    curve[~told] = np.nan
+    enough = told.sum() >= MIN_ANGLES * there.sum()
     signed, unsigned = weights[is_speed]
     return Tuning(
         n_samples=int(known.sum()),
-        angle_p=found["angle"][0],
+        angle_p=found["angle"][0] if enough else np.nan,
         angle_variance=moments.held_out(is_turn),
         velocity_p=found["velocity"][0],
         velocity_variance=moments.held_out(is_speed),
@@ -225,8 +235,14 @@ def tuning_of(
         velocity_brightness=found["velocity"][1],
         angle_curve=curve,
         velocity_curve=_binned(value[known], velocity[known], edges),
-        **_shape_of(weights[is_turn]),
+        **_shape_of(weights[is_turn] if enough else np.full(n_turns, np.nan)),
     )
+
+
+def _angle_bins(angle: NDFloat) -> NDArray[np.bool_]:
+    """Tell which of the 36 bins of angles hold something."""
+    bins = (np.mod(angle, 360) // (360 / N_ANGLES)).astype(int) % N_ANGLES
+    return np.bincount(bins, minlength=N_ANGLES) > 0
 
 
 def _pairs(blocks: Blocks) -> Iterator[tuple[int, int]]:
@@ -293,27 +309,43 @@ def _orthonormal(design: NDFloat) -> NDFloat:
 
 
 def _test(
-    value: NDFloat, design: NDFloat, other: NDFloat, blocks: Blocks, shifts: NDArray[np.int64]
+    value: NDFloat,
+    known: NDArray[np.bool_],
+    design: NDFloat,
+    other: NDFloat,
+    blocks: Blocks,
+    shifts: NDArray[np.int64],
 ) -> tuple[float, float]:
     """Tell how likely chance explains as much as a design does beyond others, and how much."""
     others = _orthonormal(other)
-    left = value - others @ (others.T @ value)
+    left = np.where(known, value - others @ (others.T @ value), 0.0)
     own = _orthonormal(design - others @ (others.T @ design))
-    projected = own.T @ left
-    size = float(projected @ projected)
-    sums = np.zeros((shifts.shape[1], own.shape[1]))
+    # Samples that are missing move with a shifted trace: what is explained is told relative to what
+    # there is where the design knows something.
+    columns = np.concatenate([own, known[:, np.newaxis]], axis=1)
+    moved = np.stack([left, left**2], axis=1)
+    which = np.append(np.zeros(own.shape[1], np.int64), 1)
+    sums = np.zeros((shifts.shape[1], columns.shape[1]))
     for part, shift in zip(blocks.slices(), shifts, strict=True):
         # Of all circular shifts at once.
         n = part.stop - part.start
-        product = fft.rfft(own[part], axis=0) * np.conj(fft.rfft(left[part]))[:, np.newaxis]
-        sums += fft.irfft(product, n, axis=0)[shift]
-    by_chance = np.einsum("sk,sk->s", sums, sums)
-    p = (1 + np.count_nonzero(by_chance >= size * (1 - 1e-9))) / (1 + len(by_chance))
+        seen = np.conj(fft.rfft(moved[part], axis=0))[:, which]
+        sums += fft.irfft(fft.rfft(columns[part], axis=0) * seen, n, axis=0)[shift]
+    projected = own.T @ left
+    size, energy = float(projected @ projected), float(left @ left)
+    if not energy > 0:
+        return 1.0, 0.0
+    by_chance = np.einsum("sk,sk->s", sums[:, :-1], sums[:, :-1])
+    by_chance /= np.maximum(sums[:, -1], 1e-12 * energy)
+    p = (1 + np.count_nonzero(by_chance >= size / energy * (1 - 1e-9))) / (1 + len(by_chance))
     return float(p), size
 
 
 class _Moments:
-    """Sums of products per block, from which any fit without some blocks is made."""
+    """Sums of products per block, from which any fit without some blocks is made.
+
+    Columns: a constant, waves of the angle, and others.
+    """
 
     def __init__(
         self, design: NDFloat, value: NDFloat, known: NDArray[np.bool_], blocks: Blocks
@@ -325,12 +357,14 @@ class _Moments:
         self._sum = np.array([value[part].sum() for part in parts])
         self._n = np.array([known[part].sum() for part in parts])
         self._blocks = blocks
+        wave = np.tile(np.arange(1, ORDER + 1), 2)
+        n_others = design.shape[1] - 1 - len(wave)
+        self._held_back = SMOOTHNESS * np.concatenate([[0.0], wave**2, np.zeros(n_others)])
 
     def fit(self, numbers: NDArray[np.int64], which: NDArray[np.bool_]) -> NDFloat:
         """Fit some columns in some blocks; a weight for all columns, 0 for the others."""
         gram = self._gram[numbers].sum(axis=0)[np.ix_(which, which)]
-        # As much as a thousandth of a column's size keeps apart what can hardly be told apart.
-        gram = gram + 1e-3 * np.diag(np.diag(gram)) + 1e-12 * np.eye(len(gram))
+        gram = gram + np.diag(self._held_back[which] * np.diag(gram)) + 1e-12 * np.eye(len(gram))
         weights = np.zeros(len(which))
         weights[which] = np.linalg.solve(gram, self._with[numbers].sum(axis=0)[which])
         return weights
@@ -357,6 +391,9 @@ class _Moments:
 
 def _shape_of(weights: NDFloat) -> dict[str, float]:
     """Describe a curve of angles by its mean vector, its peak and its width."""
+    names = ("preferred_angle", "vector_length", "peak_angle", "peak", "width")
+    if not np.isfinite(weights).all():
+        return dict.fromkeys(names, np.nan)
     angles = np.arange(360.0)
     curve = harmonics(angles, ORDER) @ weights
     above = curve - curve.min()
@@ -386,7 +423,7 @@ def _binned(values: NDFloat, at: NDFloat, edges: NDFloat) -> NDFloat:
     inside = (bins >= 0) & (bins < len(edges) - 1)
     n = np.bincount(bins[inside], minlength=len(edges) - 1)
     total = np.bincount(bins[inside], values[inside], minlength=len(edges) - 1)
-    return np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+    return np.asarray(np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0))
 
 
 def false_discovery_rate(p: NDFloat) -> NDFloat:
