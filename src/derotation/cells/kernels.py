@@ -54,3 +54,31 @@ def between_lines(values, frame, when, period, out):
             if period > 0:
                 step -= period * np.round(step / period)
             out[f, i] = row[j] + (u - j) * step
+
+
+# Sums may be taken in any order (vector instructions); nothing here is NaN.
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def add_shifted(columns, moved, edges, shifts, sums):
+    """Sum up products of columns and a trace whose blocks are shifted circularly.
+
+    columns (samples, n), moved (samples); edges (blocks + 1): first samples of blocks; shifts
+    (blocks, m). sums (m, n) is added to.
+    """
+    n = columns.shape[1]
+    longest = 0
+    for b in range(len(edges) - 1):
+        longest = max(longest, edges[b + 1] - edges[b])
+    table = np.zeros((longest, n))
+    for b in range(len(edges) - 1):
+        first, length = edges[b], edges[b + 1] - edges[b]
+        table[:length] = 0.0
+        for s in range(length):
+            for i in range(length):
+                k = i - s if i >= s else i - s + length
+                value = moved[first + k]
+                for c in range(n):
+                    table[s, c] += columns[first + i, c] * value
+        for m in range(shifts.shape[1]):
+            s = shifts[b, m]
+            for c in range(n):
+                sums[m, c] += table[s, c]

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from derotation.cells.blocks import Blocks, blocks_of, split_blocks
+from derotation.cells.chance import false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.extract import Extracted, extract
 from derotation.cells.rois import Rois, neuropil_rings
 from derotation.cells.rotations import Rotations, aligned, mean_by_kind
 from derotation.cells.traces import TraceFiles
 from derotation.cells.tuning import (
+    LEVEL,
     N_ANGLES,
-    Blocks,
     Tuning,
-    blocks_of,
-    false_discovery_rate,
     tuning_of,
     velocity_edges,
 )
@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 NDFloat = NDArray[np.float64]
 
 KIND, VERSION = "derotation cells", 1
-# False discovery rate at which cells are called tuned.
-LEVEL = 0.05
 # Frames that are written together.
 FRAMES_AT_ONCE = 512
 
@@ -218,12 +216,8 @@ def measure_cells(
             "away from them",
             n_alone, len(rois),
         )  # fmt: skip
-    starts = rotations.start_s if whole_turns else rotations.start_s[:0]
     frame_s = angles.frame_start / angles.sampling_rate
-    blocks = blocks_of(n_frames, angles.frame_rate, np.interp(starts, frame_s, np.arange(n_frames)))
-    if not whole_turns and len(rotations):
-        # One turn in steps: it cannot be compared with others.
-        blocks = Blocks(edges=np.array([0, n_frames], np.int64))
+    blocks, pieces = _blocks(rotations, frame_s, angles.frame_rate, whole_turns)
     with TraceFiles(Path(output).parent, TRACES, len(rois), n_frames) as traces:
         parts = extract(
             movie, seen, line_maps, rois, rings, mean=mean, offset=offset, threads=threads
@@ -235,6 +229,7 @@ def measure_cells(
             frame_rate=angles.frame_rate,
             frame_s=frame_s,
             blocks=blocks,
+            pieces=pieces,
             edges=edges,
             decay_s=decay_s,
             rotations=rotations,
@@ -274,6 +269,23 @@ def measure_cells(
         )
     logger.info("%s", table.statement)
     return table
+
+
+def _blocks(
+    rotations: Rotations, frame_s: NDFloat, frame_rate: float, whole_turns: bool
+) -> tuple[Blocks, Blocks]:
+    """Cut a recording into rotations; also where these begin and end."""
+    n_frames = len(frame_s)
+    if not whole_turns and len(rotations):
+        # One turn in steps: it cannot be compared with others.
+        one = Blocks(edges=np.array([0, n_frames], np.int64))
+        return one, one
+    starts, ends = (
+        np.interp(times, frame_s, np.arange(n_frames))
+        for times in (rotations.start_s, rotations.end_s)
+    )
+    blocks = blocks_of(n_frames, frame_rate, starts)
+    return blocks, split_blocks(blocks, starts, ends)
 
 
 def _write(
@@ -325,6 +337,7 @@ class _Study:
     frame_rate: float
     frame_s: NDFloat
     blocks: Blocks
+    pieces: Blocks
     edges: NDFloat
     decay_s: float
     rotations: Rotations
@@ -383,6 +396,7 @@ class _Study:
             row["velocity_deg_per_s"],
             frame_rate=self.frame_rate,
             blocks=self.blocks,
+            parts=self.pieces,
             edges=self.edges,
             decay_s=self.decay_s,
             nuisance=self._nuisance(row),

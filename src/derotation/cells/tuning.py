@@ -7,30 +7,33 @@ that answers to any turning is silent at the angle of rest, and would otherwise 
 all other angles.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, signal
+from scipy import signal
 
+from derotation.cells.blocks import Blocks
+from derotation.cells.chance import Chance, draw_shifts
 from derotation.cells.dff import harmonics
 
-__all__ = ["Blocks", "Tuning", "blocks_of", "false_discovery_rate", "tuning_of"]
+__all__ = ["Tuning", "tuning_of", "velocity_edges"]
 
 NDFloat = NDArray[np.float64]
 
 ORDER = 4
 # Degrees per second by which velocities are divided, so that all columns are of one size.
 UNIT = 100.0
-N_SHIFTS = 1000
+# Answers to turning may decay so many times as fast or slowly as the indicator.
+OTHER_DECAYS = (0.0, 0.5, 2.0)
 # Curves are drawn at so many angles and velocities.
 N_ANGLES = 36
 N_VELOCITIES = 11
 # Below, the sample rests (degrees per second).
 REST = 1.0
-# Without rotations the recording is cut into blocks of about this length.
-BLOCK_S = 60.0
+# What is no more likely by chance is looked at further, and called tuned if it is among many.
+LEVEL = 0.05
 # What is explained has to lose so much of its size to have been brightness.
 EXPLAINED = 0.25
 MIN_SAMPLES = 50
@@ -39,58 +42,6 @@ MIN_ANGLES = 0.6
 # Waves of a curve are held back by so much times the square of their number per turn: what is seen
 # of some angles only would make any wave at the others.
 SMOOTHNESS = 0.01
-N_FOLDS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Blocks:
-    """Stretches of a recording that are shifted and left out as a whole."""
-
-    edges: NDArray[np.int64]
-    """Their first frames, and the end of the last one, shape (n + 1,)."""
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
-
-    def slices(self) -> list[slice]:
-        """Give the frames of each."""
-        return [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
-
-    def folds(self) -> list[NDArray[np.int64]]:
-        """Group blocks into up to five that are left out in turn: numbers of blocks."""
-        n = min(len(self), N_FOLDS)
-        return [np.arange(k, len(self), n) for k in range(n)]
-
-
-def blocks_of(
-    n_frames: int, frame_rate: float, rotation_frames: Sequence[float] | NDFloat = ()
-) -> Blocks:
-    """Cut a recording into blocks.
-
-    Parameters
-    ----------
-    n_frames : int
-        Length of the recording.
-    frame_rate : float
-        Frames per second, Hz.
-    rotation_frames : sequence of float
-        The frame in which each rotation by a full turn begins; without at least two of them, blocks
-        have about a minute.
-
-    Returns
-    -------
-    Blocks
-        Each from the middle of the rest before its rotation (at most 2 s) to the next one.
-    """
-    starts = np.asarray(rotation_frames, np.float64)
-    if len(starts) >= 2:
-        before = min(2 * frame_rate, 0.1 * float(np.min(np.diff(starts))))
-        inner = np.rint(starts[1:] - before).astype(np.int64)
-    else:
-        n = max(int(n_frames / (BLOCK_S * frame_rate)), 1)
-        inner = np.linspace(0, n_frames, n + 1).astype(np.int64)[1:-1]
-    inner = np.unique(inner[(inner > 0) & (inner < n_frames)])
-    return Blocks(edges=np.concatenate([[0], inner, [n_frames]]).astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,6 +100,7 @@ def tuning_of(
     *,
     frame_rate: float,
     blocks: Blocks,
+    parts: Blocks | None = None,
     edges: NDFloat,
     decay_s: float = 1.0,
     nuisance: NDFloat | None = None,
@@ -168,6 +120,9 @@ def tuning_of(
         Frames per second, Hz.
     blocks : Blocks
         The rotations, see :func:`blocks_of`.
+    parts : Blocks, optional
+        The same, cut where rotations begin and end, see :func:`split_blocks`; as `blocks` by
+        default.
     edges : ndarray of shape (12,)
         Edges of the bins of velocities.
     decay_s : float
@@ -185,40 +140,46 @@ def tuning_of(
     Notes
     -----
     A p-value compares what is explained with 1000 traces whose blocks were shifted circularly, each
-    by its own random time: within blocks, so that rotations that are all alike are no obstacle. Of
-    a single turn nothing can be told: a slow change would do as well, and p is near 1.
+    by its own random time: within blocks, so that rotations that are all alike are no obstacle. For
+    the angle, rests and rotations are shifted each within themselves: a cell that is only noisier
+    while the sample turns must not pass for tuned. Of a single turn nothing can be told: a slow
+    change would do as well, and p is near 1.
     """
     known = np.isfinite(trace) & np.isfinite(angle) & np.isfinite(velocity)
     known &= np.isfinite(corrected)
     if known.sum() < MIN_SAMPLES or np.ptp(trace[known]) == 0:
         return _nothing(int(known.sum()))
     turns, speeds, moving = _regressors(angle, velocity, known, decay_s * frame_rate)
-    # An answer to turning that is not in proportion to the speed is none to the angle.
-    any_speed = np.concatenate([speeds, moving], axis=1)
+    value, own = trace[known], corrected[known]
+    shown, cuts = blocks.among(known), (parts or blocks).among(known)
+    ones = np.ones((len(value), 1))
+    extra = ones if nuisance is None else np.concatenate([ones, _clean(nuisance[known])], axis=1)
     rng = np.random.default_rng(seed)
-    shifts = np.stack([rng.integers(0, b - a, N_SHIFTS) for a, b in _pairs(blocks)])
-    ones = known[:, np.newaxis].astype(np.float64)
-    value = np.where(known, trace, 0.0)
-    own = np.where(known, corrected, 0.0)
-    extra = ones if nuisance is None else np.concatenate([ones, _clean(nuisance, known)], axis=1)
-
+    # An answer to turning that is not in proportion to the speed is none to the angle, and one
+    # rotation may be answered more strongly than another.
+    answer = np.concatenate([ones, moving[:, :1]], axis=1)
+    by_angle = partial(Chance, blocks=cuts, shifts=draw_shifts(cuts, rng), single=(shown, answer))
+    by_velocity = partial(Chance, blocks=shown, shifts=draw_shifts(shown, rng))
     found = {}
-    for name, design, other in (("angle", turns, any_speed), ("velocity", speeds, turns)):
-        others = np.concatenate([ones, other], axis=1)
-        p, size = _test(value, known, design, others, blocks, shifts)
-        others = np.concatenate([extra, other], axis=1)
-        p_left, left = _test(own, known, design, others, blocks, shifts)
-        found[name] = (p, bool(p_left > 0.05 or left < EXPLAINED * size))
+    for name, chance, design, other in (
+        ("angle", by_angle, turns, np.concatenate([speeds, moving], axis=1)),
+        ("velocity", by_velocity, speeds, turns),
+    ):
+        p, size = chance(design, np.concatenate([ones, other], axis=1)).test(value)
+        p_left, left = 1.0, 0.0
+        if p <= LEVEL:
+            p_left, left = chance(design, np.concatenate([extra, other], axis=1)).test(own)
+        found[name] = (p, bool(p <= LEVEL and (p_left > LEVEL or left < EXPLAINED * size)))
     everything = np.concatenate([ones, turns, speeds], axis=1)
     n_turns = turns.shape[1]
     is_turn = np.zeros(everything.shape[1], np.bool_)
     is_turn[1 : 1 + n_turns] = True
     is_speed = np.zeros_like(is_turn)
     is_speed[1 + n_turns :] = True
-    moments = _Moments(everything, value, known, blocks)
-    weights = moments.fit(np.arange(len(blocks)), np.ones_like(is_turn))
+    moments = _Moments(everything, value, shown)
+    weights = moments.fit(np.arange(len(shown)), np.ones_like(is_turn))
     curve = harmonics((np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES, ORDER) @ weights[is_turn]
-    curve = curve + float(value[known].mean())
+    curve = curve + float(value.mean())
     there, told = _angle_bins(angle[np.isfinite(angle)]), _angle_bins(angle[known])
     curve[~told] = np.nan
     enough = told.sum() >= MIN_ANGLES * there.sum()
@@ -234,7 +195,7 @@ def tuning_of(
         angle_brightness=found["angle"][1],
         velocity_brightness=found["velocity"][1],
         angle_curve=curve,
-        velocity_curve=_binned(value[known], velocity[known], edges),
+        velocity_curve=_binned(value, velocity[known], edges),
         **_shape_of(weights[is_turn] if enough else np.full(n_turns, np.nan)),
     )
 
@@ -243,10 +204,6 @@ def _angle_bins(angle: NDFloat) -> NDArray[np.bool_]:
     """Tell which of the 36 bins of angles hold something."""
     bins = (np.mod(angle, 360) // (360 / N_ANGLES)).astype(int) % N_ANGLES
     return np.bincount(bins, minlength=N_ANGLES) > 0
-
-
-def _pairs(blocks: Blocks) -> Iterator[tuple[int, int]]:
-    return zip(blocks.edges[:-1].tolist(), blocks.edges[1:].tolist(), strict=True)
 
 
 def _nothing(n: int) -> Tuning:
@@ -267,7 +224,7 @@ def _nothing(n: int) -> Tuning:
 def _regressors(
     angle: NDFloat, velocity: NDFloat, known: NDArray[np.bool_], decay: float
 ) -> tuple[NDFloat, NDFloat, NDFloat]:
-    """Give functions of angle, velocity and turning as the indicator shows them; 0 if not known."""
+    """Give functions of angle, velocity and turning as the indicator shows them, where known."""
     frames = np.arange(len(angle))
     told = np.isfinite(angle) & np.isfinite(velocity)
     # Over gaps the last known values go on: the indicator remembers them.
@@ -277,68 +234,34 @@ def _regressors(
     speeds = np.stack([speed, np.abs(speed)], axis=1)
     turning = np.abs(speed) > REST / UNIT
     moving = np.stack([turning, turning * np.sign(speed)], axis=1).astype(np.float64)
-    found = (turns, speeds, moving)
-    if decay > 0:
-        kept = float(np.exp(-1 / decay))
-        found = (_decaying(turns, kept), _decaying(speeds, kept), _decaying(moving, kept))
-    for one in found:
-        one[~known] = 0
-        one[known] -= one[known].mean(axis=0)
-    return found
+    every = np.concatenate([speeds, moving], axis=1)
+    # Rotations begin at one angle, where an answer to turning that rises sooner or falls later than
+    # the indicator should would pass for one to that angle.
+    other = [_decaying(every, decay * factor) for factor in OTHER_DECAYS]
+    found = (
+        _decaying(turns, decay),
+        _decaying(speeds, decay),
+        np.concatenate([_decaying(every[:, 2:], decay), *other], axis=1),
+    )
+    turns, speeds, moving = (one[known] - one[known].mean(axis=0) for one in found)
+    return turns, speeds, moving
 
 
-def _decaying(columns: NDFloat, kept: float) -> NDFloat:
-    """Let each sample decay exponentially; a constant stays what it is."""
+def _decaying(columns: NDFloat, decay: float) -> NDFloat:
+    """Let each sample decay exponentially (frames; 0: at once); a constant stays what it is."""
+    if decay <= 0:
+        return columns.copy()
+    kept = float(np.exp(-1 / decay))
     state = signal.lfilter_zi([1 - kept], [1, -kept])[:, np.newaxis] * columns[:1]
     filtered, _ = signal.lfilter([1 - kept], [1, -kept], columns, axis=0, zi=state)
     return np.array(filtered)
 
 
-def _clean(nuisance: NDFloat, known: NDArray[np.bool_]) -> NDFloat:
+def _clean(nuisance: NDFloat) -> NDFloat:
     """Center columns, and leave out those that do not change."""
-    columns = np.where(known[:, np.newaxis], np.nan_to_num(nuisance), 0.0)
-    columns[known] -= columns[known].mean(axis=0)
-    return columns[:, np.abs(columns).max(axis=0) > 1e-9]
-
-
-def _orthonormal(design: NDFloat) -> NDFloat:
-    """Give an orthonormal basis of the space of columns."""
-    vectors, sizes, _ = np.linalg.svd(design.T @ design)
-    kept = sizes > 1e-9 * max(float(sizes[0]), 1e-300)
-    return np.asarray(design @ (vectors[:, kept] / np.sqrt(sizes[kept])))
-
-
-def _test(
-    value: NDFloat,
-    known: NDArray[np.bool_],
-    design: NDFloat,
-    other: NDFloat,
-    blocks: Blocks,
-    shifts: NDArray[np.int64],
-) -> tuple[float, float]:
-    """Tell how likely chance explains as much as a design does beyond others, and how much."""
-    others = _orthonormal(other)
-    left = np.where(known, value - others @ (others.T @ value), 0.0)
-    own = _orthonormal(design - others @ (others.T @ design))
-    # Samples that are missing move with a shifted trace: what is explained is told relative to what
-    # there is where the design knows something.
-    columns = np.concatenate([own, known[:, np.newaxis]], axis=1)
-    moved = np.stack([left, left**2], axis=1)
-    which = np.append(np.zeros(own.shape[1], np.int64), 1)
-    sums = np.zeros((shifts.shape[1], columns.shape[1]))
-    for part, shift in zip(blocks.slices(), shifts, strict=True):
-        # Of all circular shifts at once.
-        n = part.stop - part.start
-        seen = np.conj(fft.rfft(moved[part], axis=0))[:, which]
-        sums += fft.irfft(fft.rfft(columns[part], axis=0) * seen, n, axis=0)[shift]
-    projected = own.T @ left
-    size, energy = float(projected @ projected), float(left @ left)
-    if not energy > 0:
-        return 1.0, 0.0
-    by_chance = np.einsum("sk,sk->s", sums[:, :-1], sums[:, :-1])
-    by_chance /= np.maximum(sums[:, -1], 1e-12 * energy)
-    p = (1 + np.count_nonzero(by_chance >= size / energy * (1 - 1e-9))) / (1 + len(by_chance))
-    return float(p), size
+    columns = np.nan_to_num(nuisance)
+    columns = columns - columns.mean(axis=0)
+    return np.asarray(columns[:, np.abs(columns).max(axis=0) > 1e-9])
 
 
 class _Moments:
@@ -347,15 +270,13 @@ class _Moments:
     Columns: a constant, waves of the angle, and others.
     """
 
-    def __init__(
-        self, design: NDFloat, value: NDFloat, known: NDArray[np.bool_], blocks: Blocks
-    ) -> None:
+    def __init__(self, design: NDFloat, value: NDFloat, blocks: Blocks) -> None:
         parts = blocks.slices()
         self._gram = np.stack([design[part].T @ design[part] for part in parts])
         self._with = np.stack([design[part].T @ value[part] for part in parts])
         self._square = np.array([value[part] @ value[part] for part in parts])
         self._sum = np.array([value[part].sum() for part in parts])
-        self._n = np.array([known[part].sum() for part in parts])
+        self._n = np.diff(blocks.edges)
         self._blocks = blocks
         wave = np.tile(np.arange(1, ORDER + 1), 2)
         n_others = design.shape[1] - 1 - len(wave)
@@ -424,31 +345,3 @@ def _binned(values: NDFloat, at: NDFloat, edges: NDFloat) -> NDFloat:
     n = np.bincount(bins[inside], minlength=len(edges) - 1)
     total = np.bincount(bins[inside], values[inside], minlength=len(edges) - 1)
     return np.asarray(np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0))
-
-
-def false_discovery_rate(p: NDFloat) -> NDFloat:
-    """Turn p-values into the false discovery rate at which each would be called.
-
-    Parameters
-    ----------
-    p : ndarray of shape (n,)
-        NaN for what was not tested.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Benjamini and Hochberg's adjusted values [1]_, NaN where `p` is.
-
-    References
-    ----------
-    .. [1] Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B
-       57, 289-300 (1995), doi:10.1111/j.2517-6161.1995.tb02031.x
-    """
-    q = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    n = len(order)
-    if n:
-        scaled = p[order] * n / np.arange(1, n + 1)
-        q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q

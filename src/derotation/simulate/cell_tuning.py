@@ -97,7 +97,8 @@ class TunedCells:
         start = float(time[0]) - 5 * self.tuning.decay_s - 2 / RATE
         fine = np.arange(start, float(time[-1]) + 2 / RATE, 1 / RATE)
         angles = np.asarray(angle(fine), np.float64)
-        velocity = np.gradient(angles, fine)
+        # After a whole turn the angle begins anew.
+        velocity = np.gradient(np.unwrap(angles, period=360), fine)
         for cell in tuned:
             if self.kind[cell] == 1:
                 drive = self.tuning.size * self._bump(angles - self.preferred_angle[cell])
