@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "blocks_of", "split_blocks"]
+__all__ = ["Blocks", "blocks_of"]
 
 NDFloat = NDArray[np.float64]
 
@@ -69,13 +69,3 @@ def blocks_of(
         inner = np.linspace(0, n_frames, n + 1).astype(np.int64)[1:-1]
     inner = np.unique(inner[(inner > 0) & (inner < n_frames)])
     return Blocks(edges=np.concatenate([[0], inner, [n_frames]]).astype(np.int64))
-
-
-def split_blocks(
-    blocks: Blocks, starts: Sequence[float] | NDFloat, ends: Sequence[float] | NDFloat
-) -> Blocks:
-    """Cut blocks further where rotations begin and end (frames)."""
-    cuts = np.rint(np.concatenate([starts, ends])).astype(np.int64)
-    first, last = blocks.edges[0], blocks.edges[-1]
-    inner = cuts[(cuts > first) & (cuts < last)]
-    return Blocks(edges=np.unique(np.concatenate([blocks.edges, inner])))

@@ -1,4 +1,4 @@
-"""How much chance would explain: traces whose blocks are shifted circularly."""
+"""How much chance would explain: blocks of a trace that are shifted, or turned upside down."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ __all__ = ["Chance", "draw_shifts", "false_discovery_rate"]
 NDFloat = NDArray[np.float64]
 
 N_SHIFTS = 1000
+# With fewer blocks there are too few signs to tell anything.
+MIN_BLOCKS = 8
 # Samples of a block from which on Fourier transforms are sooner.
 LONG_BLOCK = 400
 
@@ -25,59 +27,49 @@ def draw_shifts(blocks: Blocks, rng: np.random.Generator) -> NDArray[np.int64]:
 class Chance:
     """Tells what a design explains of a trace beyond other columns, and how likely chance does so.
 
+    Two kinds of chance are tried, and the likelier one counts: blocks are shifted circularly, each
+    by its own random time, which tells what a trace that changes slowly explains; and what each
+    block says gets a random sign, which tells what blocks that differ from each other explain.
+
     Parameters
     ----------
     design, other : ndarray of shape (n, k), (n, m)
         Columns that explain, and those that are explained before.
     blocks : Blocks
         What is shifted within itself.
-    shifts : ndarray of shape (blocks, s)
-        See :func:`draw_shifts`.
-    single : tuple of Blocks and ndarray of shape (n, j), optional
-        Columns that have a weight of their own in each of these blocks, explained before all.
+    rng : numpy.random.Generator
+        Source of randomness.
     """
 
     def __init__(
-        self,
-        design: NDFloat,
-        other: NDFloat,
-        blocks: Blocks,
-        shifts: NDArray[np.int64],
-        single: tuple[Blocks, NDFloat] | None = None,
+        self, design: NDFloat, other: NDFloat, blocks: Blocks, rng: np.random.Generator
     ) -> None:
-        self._blocks, self._shifts, self._single = blocks, shifts, single
-        self._others = orthonormal(self._without_own_of_blocks(other))
-        self._own = orthonormal(self._left_of(design))
+        self._blocks = blocks
+        self._shifts = draw_shifts(blocks, rng)
+        self._signs = rng.choice([-1.0, 1.0], (N_SHIFTS, len(blocks)))
+        self._others = orthonormal(other)
+        self._own = orthonormal(design - self._others @ (self._others.T @ design))
 
     def test(self, value: NDFloat) -> tuple[float, float]:
         """Tell the p-value of a trace (n,), and how much is explained (sum of squares)."""
-        left = self._left_of(value[:, np.newaxis])[:, 0]
-        projected = self._own.T @ left
-        size = float(projected @ projected)
-        sums = np.zeros((self._shifts.shape[1], self._own.shape[1]))
+        left = value - self._others @ (self._others.T @ value)
+        sums = np.zeros((N_SHIFTS, self._own.shape[1]))
         if int(np.diff(self._blocks.edges).max()) <= LONG_BLOCK:
             add_shifted(self._own, left, self._blocks.edges, self._shifts, sums)
         else:
             add_by_transforms(self._own, left, self._blocks, self._shifts, sums)
-        by_chance = np.einsum("sk,sk->s", sums, sums)
-        as_much = np.count_nonzero(by_chance >= size * (1 - 1e-9))
-        return float((1 + as_much) / (1 + len(by_chance))), size
+        said = np.stack([self._own[part].T @ left[part] for part in self._blocks.slices()])
+        size = float(np.sum(said.sum(axis=0) ** 2))
+        chances = [sums]
+        if len(said) >= MIN_BLOCKS:
+            chances.append(self._signs @ said)
+        return max(_share_above(size, one) for one in chances), size
 
-    def _left_of(self, values: NDFloat) -> NDFloat:
-        """Take away what is explained before."""
-        left = self._without_own_of_blocks(values)
-        return np.asarray(left - self._others @ (self._others.T @ left))
 
-    def _without_own_of_blocks(self, values: NDFloat) -> NDFloat:
-        if self._single is None:
-            return values
-        blocks, columns = self._single
-        left = values.copy()
-        for part in blocks.slices():
-            own = columns[part]
-            gram = np.linalg.pinv(own.T @ own, rcond=1e-9, hermitian=True)
-            left[part] -= own @ (gram @ (own.T @ values[part]))
-        return left
+def _share_above(size: float, sums: NDFloat) -> float:
+    """Tell how often chance explains as much."""
+    by_chance = np.einsum("sk,sk->s", sums, sums)
+    return float((1 + np.count_nonzero(by_chance >= size * (1 - 1e-9))) / (1 + len(by_chance)))
 
 
 def orthonormal(design: NDFloat) -> NDFloat:

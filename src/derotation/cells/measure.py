@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.cells.blocks import Blocks, blocks_of, split_blocks
+from derotation.cells.blocks import Blocks, blocks_of
 from derotation.cells.chance import false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.extract import Extracted, extract
@@ -217,7 +217,7 @@ def measure_cells(
             n_alone, len(rois),
         )  # fmt: skip
     frame_s = angles.frame_start / angles.sampling_rate
-    blocks, pieces = _blocks(rotations, frame_s, angles.frame_rate, whole_turns)
+    blocks = _blocks(rotations, frame_s, angles.frame_rate, whole_turns)
     with TraceFiles(Path(output).parent, TRACES, len(rois), n_frames) as traces:
         parts = extract(
             movie, seen, line_maps, rois, rings, mean=mean, offset=offset, threads=threads
@@ -229,7 +229,6 @@ def measure_cells(
             frame_rate=angles.frame_rate,
             frame_s=frame_s,
             blocks=blocks,
-            pieces=pieces,
             edges=edges,
             decay_s=decay_s,
             rotations=rotations,
@@ -271,21 +270,14 @@ def measure_cells(
     return table
 
 
-def _blocks(
-    rotations: Rotations, frame_s: NDFloat, frame_rate: float, whole_turns: bool
-) -> tuple[Blocks, Blocks]:
-    """Cut a recording into rotations; also where these begin and end."""
+def _blocks(rotations: Rotations, frame_s: NDFloat, frame_rate: float, whole_turns: bool) -> Blocks:
+    """Cut a recording into rotations."""
     n_frames = len(frame_s)
     if not whole_turns and len(rotations):
         # One turn in steps: it cannot be compared with others.
-        one = Blocks(edges=np.array([0, n_frames], np.int64))
-        return one, one
-    starts, ends = (
-        np.interp(times, frame_s, np.arange(n_frames))
-        for times in (rotations.start_s, rotations.end_s)
-    )
-    blocks = blocks_of(n_frames, frame_rate, starts)
-    return blocks, split_blocks(blocks, starts, ends)
+        return Blocks(edges=np.array([0, n_frames], np.int64))
+    starts = np.interp(rotations.start_s, frame_s, np.arange(n_frames))
+    return blocks_of(n_frames, frame_rate, starts)
 
 
 def _write(
@@ -337,7 +329,6 @@ class _Study:
     frame_rate: float
     frame_s: NDFloat
     blocks: Blocks
-    pieces: Blocks
     edges: NDFloat
     decay_s: float
     rotations: Rotations
@@ -396,7 +387,6 @@ class _Study:
             row["velocity_deg_per_s"],
             frame_rate=self.frame_rate,
             blocks=self.blocks,
-            parts=self.pieces,
             edges=self.edges,
             decay_s=self.decay_s,
             nuisance=self._nuisance(row),

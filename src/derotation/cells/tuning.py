@@ -8,14 +8,13 @@ all other angles.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
 from derotation.cells.blocks import Blocks
-from derotation.cells.chance import Chance, draw_shifts
+from derotation.cells.chance import Chance
 from derotation.cells.dff import harmonics
 
 __all__ = ["Tuning", "tuning_of", "velocity_edges"]
@@ -100,7 +99,6 @@ def tuning_of(
     *,
     frame_rate: float,
     blocks: Blocks,
-    parts: Blocks | None = None,
     edges: NDFloat,
     decay_s: float = 1.0,
     nuisance: NDFloat | None = None,
@@ -120,9 +118,6 @@ def tuning_of(
         Frames per second, Hz.
     blocks : Blocks
         The rotations, see :func:`blocks_of`.
-    parts : Blocks, optional
-        The same, cut where rotations begin and end, see :func:`split_blocks`; as `blocks` by
-        default.
     edges : ndarray of shape (12,)
         Edges of the bins of velocities.
     decay_s : float
@@ -140,35 +135,31 @@ def tuning_of(
     Notes
     -----
     A p-value compares what is explained with 1000 traces whose blocks were shifted circularly, each
-    by its own random time: within blocks, so that rotations that are all alike are no obstacle. For
-    the angle, rests and rotations are shifted each within themselves: a cell that is only noisier
-    while the sample turns must not pass for tuned. Of a single turn nothing can be told: a slow
-    change would do as well, and p is near 1.
+    by its own random time: within blocks, so that rotations that are all alike are no obstacle; and
+    with 1000 random signs of what each block says, so that answers that differ from rotation to
+    rotation do not pass for tuning. The higher one is told. Of a single turn nothing can be told: a
+    slow change would do as well, and p is near 1.
     """
     known = np.isfinite(trace) & np.isfinite(angle) & np.isfinite(velocity)
     known &= np.isfinite(corrected)
     if known.sum() < MIN_SAMPLES or np.ptp(trace[known]) == 0:
         return _nothing(int(known.sum()))
     turns, speeds, moving = _regressors(angle, velocity, known, decay_s * frame_rate)
-    value, own = trace[known], corrected[known]
-    shown, cuts = blocks.among(known), (parts or blocks).among(known)
+    value, own, shown = trace[known], corrected[known], blocks.among(known)
     ones = np.ones((len(value), 1))
     extra = ones if nuisance is None else np.concatenate([ones, _clean(nuisance[known])], axis=1)
     rng = np.random.default_rng(seed)
-    # An answer to turning that is not in proportion to the speed is none to the angle, and one
-    # rotation may be answered more strongly than another.
-    answer = np.concatenate([ones, moving[:, :1]], axis=1)
-    by_angle = partial(Chance, blocks=cuts, shifts=draw_shifts(cuts, rng), single=(shown, answer))
-    by_velocity = partial(Chance, blocks=shown, shifts=draw_shifts(shown, rng))
     found = {}
-    for name, chance, design, other in (
-        ("angle", by_angle, turns, np.concatenate([speeds, moving], axis=1)),
-        ("velocity", by_velocity, speeds, turns),
+    for name, design, other in (
+        # An answer to turning that is not in proportion to the speed is none to the angle.
+        ("angle", turns, np.concatenate([speeds, moving], axis=1)),
+        ("velocity", speeds, turns),
     ):
-        p, size = chance(design, np.concatenate([ones, other], axis=1)).test(value)
+        p, size = Chance(design, np.concatenate([ones, other], axis=1), shown, rng).test(value)
         p_left, left = 1.0, 0.0
         if p <= LEVEL:
-            p_left, left = chance(design, np.concatenate([extra, other], axis=1)).test(own)
+            chance = Chance(design, np.concatenate([extra, other], axis=1), shown, rng)
+            p_left, left = chance.test(own)
         found[name] = (p, bool(p <= LEVEL and (p_left > LEVEL or left < EXPLAINED * size)))
     everything = np.concatenate([ones, turns, speeds], axis=1)
     n_turns = turns.shape[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from derotation.cells.blocks import blocks_of, split_blocks
+from derotation.cells.blocks import blocks_of
 from derotation.cells.chance import add_by_transforms, draw_shifts, false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.kernels import add_shifted
@@ -16,21 +16,19 @@ RATE = 6.74
 def protocol(n_rotations=16, seed=0):
     """Angles, velocities and the first frames of rotations at several speeds."""
     rng = np.random.default_rng(seed)
-    angle, velocity, starts, ends = [], [], [], []
+    angle, velocity, starts = [], [], []
     for k in range(n_rotations):
         speed, sign = (60, 100, 150, 200)[k % 4], rng.choice([-1, 1])
         n = int(360 / speed * RATE)
         angle += [0.0] * 27 + list(sign * speed * np.arange(n) / RATE)
         velocity += [0.0] * 27 + [float(sign * speed)] * n
         starts.append(len(angle) - n)
-        ends.append(len(angle))
-    return np.array(angle), np.array(velocity), np.array(starts, float), np.array(ends, float)
+    return np.array(angle), np.array(velocity), np.array(starts, float)
 
 
-ANGLE, VELOCITY, STARTS, ENDS = protocol()
+ANGLE, VELOCITY, STARTS = protocol()
 N = len(ANGLE)
 BLOCKS = blocks_of(N, RATE, STARTS)
-PARTS = split_blocks(BLOCKS, STARTS, ENDS)
 
 
 def decayed(drive, tau=0.8):
@@ -60,7 +58,7 @@ def tuned(trace, corrected=None, *, angle=ANGLE, **more):
         trace if corrected is None else corrected,
         angle,
         VELOCITY,
-        **{"frame_rate": RATE, "blocks": BLOCKS, "parts": PARTS, "edges": velocity_edges(VELOCITY),
+        **{"frame_rate": RATE, "blocks": BLOCKS, "edges": velocity_edges(VELOCITY),
            "decay_s": 0.8} | more,
     )  # fmt: skip
 
