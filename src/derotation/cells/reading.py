@@ -9,16 +9,15 @@ import numpy as np
 import tifffile
 from numpy.typing import ArrayLike, NDArray
 
+from derotation.cells import ROI_FILES
 from derotation.cells.rois import Rois
-from derotation.errors import InputError
+from derotation.errors import ROIFILE_MISSING, InputError
 from derotation.images.blob_detection import detect_blobs
 
 __all__ = ["Suite2pCells", "read_rois", "read_suite2p", "rois_of_blobs"]
 
 logger = logging.getLogger(__name__)
 
-ROIFILE_MISSING = "the package roifile is not installed: pip install 'derotation-workflow[rois]'"
-KINDS = (".tif", ".tiff", ".npy", ".zip", ".roi")
 # A blob's scale times this is its radius.
 RADIUS = 2**0.5
 
@@ -133,8 +132,8 @@ def read_rois(path: str | Path, shape: tuple[int, int]) -> Rois:
     """
     file = Path(path)
     kind = file.suffix.lower()
-    if kind not in KINDS:
-        msg = f"{file}: ROIs can be read from {', '.join(KINDS)}, not from {kind or 'this'}"
+    if kind not in ROI_FILES:
+        msg = f"{file}: ROIs can be read from {', '.join(ROI_FILES)}, not from {kind or 'this'}"
         raise InputError(msg)
     if not file.is_file():
         msg = f"{file} is missing; it should hold the session's ROIs (cells.rois)"

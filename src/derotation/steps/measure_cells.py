@@ -16,7 +16,7 @@ from derotation.cells.measure import CellTable, GivenTraces, measure_cells
 from derotation.cells.reading import Suite2pCells, read_rois, read_suite2p, rois_of_blobs
 from derotation.cells.rois import Rois, without_overlap
 from derotation.cells.rotations import Rotations
-from derotation.errors import ConfigError, InputError
+from derotation.errors import InputError
 from derotation.io.files import write_json
 from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels
@@ -198,9 +198,6 @@ def _regions(
 ) -> tuple[Rois, Suite2pCells | None]:
     """Read the ROIs; also the traces of Suite2p, if these are wanted."""
     wanted = cells["rois"]
-    if cells["traces"] == "suite2p" and wanted != "suite2p":
-        msg = f"cells.traces is suite2p, but cells.rois is {wanted!r}; it has to be suite2p, too"
-        raise ConfigError(msg)
     if wanted == "blobs":
         return rois_of_blobs(mean, coverage > 0), None
     if wanted == "suite2p":
