@@ -1,6 +1,7 @@
 """Pictures of cells show what was found, and say so where nothing was."""
 
 import numpy as np
+from matplotlib.text import Text
 
 from derotation.cells.matching import match_cells
 from derotation.cells.measure import COLUMNS, CellTable
@@ -35,7 +36,7 @@ def table(n, *, tuned=True, n_kinds=2):
 
 def texts(figure):
     figure.canvas.draw()
-    found = [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
+    found = [text.get_text() for text in figure.findobj(Text)]
     return " ".join(found)
 
 
