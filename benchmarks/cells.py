@@ -56,11 +56,11 @@ def main() -> None:
     add_quick(parser)
     given = parser.parse_args()
     pictures = pictures_of(quick=given.quick)
+    print_table("Pictures", ("figure", "value"), [*pictures.items()])
     tuning = tuning_found(1 if given.quick else 5, repeats=1 if given.quick else 4)
+    print_table("Tuning", ("figure", "value"), [*tuning.items()])
     matched = [matching(seed) for seed in range(2 if given.quick else 10)]
     cost = costs(quick=given.quick)
-    print_table("Pictures", ("figure", "value"), [*pictures.items()])
-    print_table("Tuning", ("figure", "value"), [*tuning.items()])
     print_table("Cost", ("figure", "value"), [*cost.items()])
     verdicts = print_verdicts([
         ("time of samples (ms rms)", pictures["time_ms"], "<=", 1.0),
@@ -427,7 +427,8 @@ def measure_long(n_frames: int, n_rois: int, side: int) -> dict[str, float]:
     for first in range(0, n_frames, 500):
         part = line_start[first : first + 500] / 5000.0
         since = part - starts[np.clip(np.searchsorted(starts, part) - 1, 0, None)]
-        line_angles[first : first + 500] = np.where((since > 0) & (since < 3.6), -100 * since, 0)
+        way = np.where(np.searchsorted(starts, part) % 2, 100, -100)
+        line_angles[first : first + 500] = np.where((since > 0) & (since < 3.6), way * since, 0)
     angles = angles_of(line_angles, line_start, 5000.0, 6.74, 0.9)
     calibration = Calibration(
         center=((side - 1) / 2,) * 2, image_shape=(side, side), method="truth"
@@ -435,7 +436,10 @@ def measure_long(n_frames: int, n_rois: int, side: int) -> dict[str, float]:
     movie: Any = Repeated(n_frames, side)
     n = len(starts)
     rotations = Rotations(
-        start_s=starts, end_s=starts + 3.6, speed=np.full(n, 100.0), direction=np.ones(n)
+        start_s=starts,
+        end_s=starts + 3.6,
+        speed=np.full(n, 100.0),
+        direction=(-1.0) ** np.arange(n),
     )
     with tempfile.TemporaryDirectory() as place:
         taken = cpu(

@@ -71,7 +71,7 @@ class Tuning:
     slope: float
     """Change with signed velocity, per 100 degrees/s; positive if it grows with growing angles."""
     speed_slope: float
-    """Change with unsigned velocity, per 100 degrees/s."""
+    """Change with unsigned velocity, per 100 degrees/s; NaN if all rotations go one way."""
     angle_brightness: bool
     """Whether what the angle explains is brightness: of the light, of the neuropil, of movement."""
     velocity_brightness: bool
@@ -174,7 +174,7 @@ def tuning_of(
     there, told = _angle_bins(angle[np.isfinite(angle)]), _angle_bins(angle[known])
     curve[~told] = np.nan
     enough = told.sum() >= MIN_ANGLES * there.sum()
-    signed, unsigned = weights[is_speed]
+    signed, *unsigned = weights[is_speed]
     return Tuning(
         n_samples=int(known.sum()),
         angle_p=found["angle"][0] if enough else np.nan,
@@ -182,7 +182,7 @@ def tuning_of(
         velocity_p=found["velocity"][0],
         velocity_variance=moments.held_out(is_speed),
         slope=float(signed),
-        speed_slope=float(unsigned),
+        speed_slope=float(unsigned[0]) if unsigned else np.nan,
         angle_brightness=found["angle"][1],
         velocity_brightness=found["velocity"][1],
         angle_curve=curve,
@@ -234,8 +234,17 @@ def _regressors(
         _decaying(speeds, decay),
         np.concatenate([_decaying(every[:, 2:], decay), *other], axis=1),
     )
+    if _are_one(speeds[known]):
+        # All rotations go one way: which sign means nothing.
+        found = (found[0], found[1][:, :1], found[2])
     turns, speeds, moving = (one[known] - one[known].mean(axis=0) for one in found)
     return turns, speeds, moving
+
+
+def _are_one(columns: NDFloat) -> bool:
+    """Tell whether two columns are the same but for a factor."""
+    gram = columns.T @ columns
+    return bool(gram[0, 1] ** 2 > 0.9999 * gram[0, 0] * gram[1, 1])
 
 
 def _decaying(columns: NDFloat, decay: float) -> NDFloat:
@@ -276,7 +285,9 @@ class _Moments:
     def fit(self, numbers: NDArray[np.int64], which: NDArray[np.bool_]) -> NDFloat:
         """Fit some columns in some blocks; a weight for all columns, 0 for the others."""
         gram = self._gram[numbers].sum(axis=0)[np.ix_(which, which)]
-        gram = gram + np.diag(self._held_back[which] * np.diag(gram)) + 1e-12 * np.eye(len(gram))
+        # Beside that as little as keeps apart what can hardly be told apart.
+        held_back = (self._held_back[which] + 1e-6) * np.diag(gram)
+        gram = gram + np.diag(held_back) + 1e-12 * np.eye(len(gram))
         weights = np.zeros(len(which))
         weights[which] = np.linalg.solve(gram, self._with[numbers].sum(axis=0)[which])
         return weights

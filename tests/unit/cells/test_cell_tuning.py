@@ -134,6 +134,18 @@ def test_equal_rotations_are_no_obstacle():
     assert found.angle_p < 0.002
 
 
+def test_one_direction_has_one_slope():
+    rng = np.random.default_rng(10)
+    trace = decayed(0.5 * np.abs(VELOCITY) / 100) + rng.normal(0, 0.1, N)
+    found = tuning_of(
+        trace, trace, -np.abs(ANGLE), -np.abs(VELOCITY), frame_rate=RATE, blocks=BLOCKS,
+        edges=velocity_edges(VELOCITY), decay_s=0.8,
+    )  # fmt: skip
+    assert found.slope == pytest.approx(-0.5, abs=0.1)
+    assert np.isnan(found.speed_slope)
+    assert found.velocity_p < 0.002
+
+
 def test_of_a_single_turn_nothing_can_be_told():
     angle = np.linspace(0, 359, 400)
     rng = np.random.default_rng(6)
