@@ -66,6 +66,7 @@ def main() -> None:
         ("time of samples (ms rms)", pictures["time_ms"], "<=", 1.0),
         ("dF/F against calcium (median r)", pictures["dff_r"], ">=", 0.95),
         ("static while turning, linear (bias)", pictures["bias"], "<=", 0.01),
+        ("static while turning, quadratic, the default (bias)", pictures["bias_default"], "<=", 0.01),
         ("static, uneven light, auto (bias)", pictures["bias_uneven"], "<=", 0.02),
         ("tuned cells found", tuning["found"], ">=", 0.9),
         ("untuned called tuned", tuning["untuned"], "<=", 0.05),
@@ -154,12 +155,14 @@ def pictures_of(*, quick: bool) -> dict[str, float]:
         folder = Path(place)
         plan, cells = measured(folder / "a", photons_per_pixel=10.0, **common)
         _, static = measured(folder / "b", **common, **quiet)
+        _, default = measured(folder / "d", interpolation="quadratic", **common, **quiet)
         _, uneven = measured(folder / "c", correct=True, illumination="uneven", **common, **quiet)
     return {
         "cells": float(len(cells["roi"])),
         "time_ms": time_error_ms(plan, cells),
         "dff_r": float(np.nanmedian(correlations(plan, cells))),
         "bias": turning_bias(static),
+        "bias_default": turning_bias(default),
         "bias_uneven": turning_bias(uneven),
     }
 

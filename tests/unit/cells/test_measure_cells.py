@@ -35,7 +35,7 @@ def active(tmp_path_factory):
         shape=(96, 96),
         n_cells=16,
         stimulus=[(200, 1), (100, -1), (150, -1), (100, 1), (200, -1), (150, 1)],
-        tuning={"angle": 5, "velocity": 4, "decay_s": 0.8, "slope": 0.45},
+        tuning={"angle": 5, "velocity": 4},
         photons_per_pixel=20,
         seed=7,
     )
