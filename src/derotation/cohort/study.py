@@ -106,11 +106,11 @@ def write_study(folder: str | Path, keys: Mapping[str, Any] | None = None) -> li
         kept = f"profiles/{name}/config.yaml"
         contents[kept] = (profile_folder(name) / "config.yaml").read_text(encoding="utf-8")
     link = folder / "slurm"
-    there = [str(file) for file in (*map(folder.joinpath, contents), link) if os.path.lexists(file)]
+    there = [name for name in (*contents, link.name) if os.path.lexists(folder / name)]
     if there:
         raise ConfigError(
             f"{folder} holds a study or something else already ({', '.join(there)}); nothing was "
-            "written. Name a new folder, or remove these first."
+            "written. Name another folder."
         )
     written: list[Path] = []
     for name, text in contents.items():

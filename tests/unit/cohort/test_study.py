@@ -123,7 +123,7 @@ def test_nothing_is_overwritten(tmp_path, there):
     file.parent.mkdir(exist_ok=True)
     file.write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigError, match=f"{re.escape(str(file))}.*nothing was written"):
+    with pytest.raises(ConfigError, match=f"{re.escape(there)}.*nothing was written"):
         write_study(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     assert file.read_text() == "mine"
