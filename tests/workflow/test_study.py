@@ -91,6 +91,7 @@ def test_the_report_of_what_there_is_computes_nothing(study):
     said = derotation("report", folder=study)
     assert said.returncode == 0, said.stdout
     assert "1 session: 1 not processed" in said.stdout
+    assert "Report: results/report.html" in said.stdout
     assert "The last run did not reach its end" in (study / "results/report.html").read_text()
     assert not (study / "results/day_1").exists()
     # The run that follows makes it anew.

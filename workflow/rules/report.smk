@@ -56,7 +56,6 @@ rule report_now:
         runtime=60,
     params:
         inputs=lambda wildcards: report_inputs(),
-        page="<results>/report.html",
     message:
         "Writing the report of what there is"
     script:

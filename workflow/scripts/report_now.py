@@ -17,4 +17,4 @@ with job_log(snakemake.log[0]):
     wanted = [*inputs["final_files"].values(), *inputs["mosaics"].values()]
     done = all(Path(file).exists() for files in wanted for file in files)
     cohort = report.run(**inputs, jobs=None if done else RunJobs(), threads=snakemake.threads)
-    print(*summary_lines(cohort, snakemake.params.page), sep="\n")
+    print(*summary_lines(cohort, Path(inputs["results"], "report.html")), sep="\n")
