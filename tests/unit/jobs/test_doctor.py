@@ -85,7 +85,7 @@ def test_slurm_without_the_plugin(tmp_path, monkeypatch):
         program(tmp_path / "bin" / name, "")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    assert "derotation-workflow[slurm]" in said("cluster", config(tmp_path)).advice
+    assert "derotation-workflow[slurm]" in said("cluster", config(tmp_path)).found
     finding = said("extras", config(tmp_path))
     assert finding.found == "none (not installed: formats, nwb, zarr, slurm)"
 
