@@ -1,6 +1,7 @@
 """What the microscope's light does to the brightness of places as they turn."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,7 @@ def _robust(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit columns to the brightness, and give how near each comes to that, 0 to 1."""
     near = np.ones(len(columns))
-    solution = np.zeros(columns.shape[1])
+    solution: NDArray[Any] = np.zeros(columns.shape[1])
     for _ in range(ROUNDS):
         root = np.sqrt(places.weight * near)
         solution, *_ = np.linalg.lstsq(
