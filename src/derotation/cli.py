@@ -235,8 +235,12 @@ def _report(asked: argparse.Namespace) -> int:
     from derotation.jobs.snakemake_command import snakemake_command
 
     given = ["--configfile", *asked.configfile] if asked.configfile else []
-    words = ["report_now", "--cores", "2", "--quiet", "all", *given]
-    return subprocess.run(snakemake_command(words), check=False).returncode
+    command = snakemake_command(["report_now", "--cores", "2", *given])
+    # What Snakemake itself says is of interest only if something went wrong.
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+    return done.returncode
 
 
 def _doctor(asked: argparse.Namespace) -> int:
