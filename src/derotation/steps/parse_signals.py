@@ -125,6 +125,7 @@ def run(
                 rows=rows,
                 line_period_s=opened.metadata.line_period_s,
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
+                n_columns=opened.shape[2],
             )
             found = _with_frame_rate_checked(found, opened)
         if source == "movie":
@@ -212,6 +213,13 @@ def _lines_per_frame(movie: Movie, config: Mapping[str, Any]) -> int:
     height = movie.shape[1]
     configured: int | None = config["scan"]["lines_per_frame"]
     lines = settle("scan.lines_per_frame", configured, movie.metadata.lines_per_frame, height)
+    if lines == movie.shape[2] and lines < height and configured is None:
+        raise InputError(
+            f"{movie.paths[0]} has frames of {height} rows and {lines} columns, but its metadata "
+            f"speak of {lines} lines per frame: rows and columns were exchanged, or the pictures "
+            "turned by 90 degrees, when it was saved. Set movie.undo: [transpose]; if they were "
+            "turned rather than exchanged, flip_rows or flip_columns belongs after it."
+        )
     if lines < height:
         raise InputError(
             f"{movie.paths[0]} has frames of {height} rows, but only {lines} lines per frame are "
