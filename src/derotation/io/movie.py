@@ -904,7 +904,7 @@ def _clock_of(
     slot = np.full(len(times), plane - 1, dtype=np.int64)
     if found.both_ways and n_planes == found.file.shape[1]:
         slot[times % 2 == 1] = n_planes - plane
-    return (times - times[0]) * stride + slot
+    return np.asarray((times - times[0]) * stride + slot)
 
 
 def _channels(first: _File, asked: _Asked, notes: list[str]) -> tuple[int, ...]:
@@ -1059,8 +1059,8 @@ def _frame_numbers(
     n_counted = [
         max(n, file.table.n_recorded // n_channels) for n, file in zip(n_frames, files, strict=True)
     ]
-    lost = np.array([file.n_before // n_channels for file in files], np.int64)
-    begins = np.cumsum([0, *n_counted[:-1]]) + np.cumsum(lost)
+    before_each = np.array([file.n_before // n_channels for file in files], np.int64)
+    begins = np.cumsum([0, *n_counted[:-1]]) + np.cumsum(before_each)
     in_order = np.concatenate(
         [begin + np.arange(n, dtype=np.int64) for begin, n in zip(begins, n_frames, strict=True)]
     )

@@ -7,7 +7,7 @@ one, or to one of its files, says which is meant.
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -79,7 +79,7 @@ def recording_at(path: Path) -> Recording | None:
     if suffix == ".raw":
         thor = [found for found in _descriptions(path.parent) if found.program == "thor"]
         _refuse_several(path.parent, thor)
-        return Recording(program="thor", description=thor[0].description, raw=path) if thor else None
+        return replace(thor[0], raw=path) if thor else None
     match = _PRAIRIE_NAME.fullmatch(path.name)
     description = match and _of_stem(path.parent, match["stem"])
     if not match or not description:

@@ -1,4 +1,4 @@
-"""What the names of files say that were given as one movie: one series, several, or one with a hole.
+"""What the names of files say that were given as one movie: one series, several, or with a hole.
 
 Files of one series differ in the last number of their names alone.
 """
@@ -185,7 +185,7 @@ def _holes(members: Sequence[_Name]) -> dict[Path, int]:
     # Times of day and the like have holes everywhere.
     if len(steps) < 2 or (steps < 1).any() or 2 * np.count_nonzero(steps == 1) < len(steps):
         return {}
-    return {members[i + 1].path: int(steps[i]) - 1 for i in np.flatnonzero(steps > 1)}
+    return {members[i + 1].path: int(steps[i]) - 1 for i in np.flatnonzero(steps > 1).tolist()}
 
 
 def _listed(names: Sequence[str]) -> str:

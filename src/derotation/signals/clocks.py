@@ -164,9 +164,9 @@ def _exchanged_axes(line: Pulses, frame: Pulses, n_lines: int, n_columns: int | 
         return None
     return (
         f"most frames ({share:.0%}) have {n_columns} line pulses, which is how many columns the "
-        f"movie has, beside {n_lines} rows: rows and columns were exchanged, or the pictures turned "
-        "by 90 degrees, when the movie was saved. Set movie.undo: [transpose]; if they were turned "
-        "rather than exchanged, flip_rows or flip_columns belongs after it."
+        f"movie has, beside {n_lines} rows: rows and columns were exchanged, or the pictures "
+        "turned by 90 degrees, when the movie was saved. Set movie.undo: [transpose]; if they were "
+        "turned rather than exchanged, flip_rows or flip_columns belongs after it."
     )
 
 

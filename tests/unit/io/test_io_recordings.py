@@ -57,7 +57,8 @@ def test_two_recordings_of_prairie_view_in_one_folder(two_prairies):
         with open_movie(path, channel=2) as movie:
             np.testing.assert_array_equal(frames(movie), own[:, 0, 1])
         files = [file.name for file in movie_files(path)]
-        assert len(files) == 9 and all(file.split("_")[0].split(".")[0] == name for file in files)
+        assert len(files) == 9
+        assert all(file.split("_")[0].split(".")[0] == name for file in files)
         assert recording_metadata(path).frame_rate == pytest.approx(30)
 
 
@@ -243,7 +244,11 @@ def test_numbers_that_count_otherwise_are_no_holes(tmp_path, numbers):
 
 def test_a_stub_without_its_companion_and_with_a_hole(tmp_path):
     write(tmp_path / "rec", "prairie", 3, replace(PLAN, n_times=7))
-    for name in ("rec.xml", "rec_Cycle00001_Ch1_000001.ome.tif", "rec_Cycle00001_Ch1_000004.ome.tif"):
+    for name in (
+        "rec.xml",
+        "rec_Cycle00001_Ch1_000001.ome.tif",
+        "rec_Cycle00001_Ch1_000004.ome.tif",
+    ):
         (tmp_path / "rec" / name).unlink()
     with open_movie(tmp_path / "rec" / "*.tif") as movie:
         np.testing.assert_array_equal(movie.clock_index, [0, 1, 3, 4, 5])
