@@ -10,6 +10,7 @@ from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
 from derotation.quality.along import Along
+from derotation.quality.angle_faults import find_angle_fault
 from derotation.quality.figures import Measured
 from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
@@ -60,6 +61,8 @@ OF_THE_ANGLE = ("center_error_px", "tilt_left_px", "turn_left_deg")
 # clocks, nor of a sample that moved.
 STEADY = 0.2
 OF_THE_CLOCK = ("clock_shift_frames", "rotations_flipped_pct", "sample_moved_px")
+OF_THE_SIGN = ("direction_sign", "lost_frames_pct", "motion_left_px", "motion_speed_px",
+               "rotation_error_deg")  # fmt: skip
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -201,7 +204,9 @@ def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> 
     return Measured(value=worst, said=said)
 
 
-def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Measured:
+def angle_difference(
+    statistics: Statistics, angles: Angles, along: Along, events: Events
+) -> Measured:
     """Tell from when on the angle that the picture shows differs from the recorded one."""
     told = np.isfinite(statistics.angle_difference)
     frames = statistics.checked[told]
@@ -243,7 +248,24 @@ def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Me
         explains = OF_THE_ANGLE
         if np.ptp(size[first + 1 : last]) < STEADY * usual and last - first > MIN_CHECKED:
             explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
-    return Measured(value=value, said=said, explains=explains, along=every)
+    fault = find_angle_fault(
+        (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate,
+        angles.middle,
+        statistics.checked,
+        statistics.angle_difference,
+        events.angle_source,
+    )
+    if fault is None:
+        return Measured(value=value, said=said, explains=explains, along=every)
+    # A wrong sign is what the figure of that name is about.
+    others = () if fault.is_sign else OF_THE_SIGN
+    return Measured(
+        value=value,
+        said=f"{fault.said} {said}",
+        advice=fault.advice,
+        explains=(*OF_THE_ANGLE, *OF_THE_CLOCK, *others),
+        along=every,
+    )
 
 
 def saturated(statistics: Statistics) -> Measured:

@@ -5,7 +5,8 @@ stops or jumps. So it is cut there: each stretch of motion has its own spline, w
 without any slope.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ STILL_DEG = 0.05
 # An interval that turns by so many times what its neighbors do, and by so much more (degrees), is a
 # jump.
 JUMP_TIMES, JUMP_DEG = 3.0, 1.0
+# How a spline ends where the sample goes on turning, and where it rests.
+_END: Mapping[bool, Literal["not-a-knot", "clamped"]] = {False: "not-a-knot", True: "clamped"}
 # A cubic takes four knots.
 MIN_KNOTS = 4
 
@@ -63,11 +66,9 @@ def between_frames(
         at, turned = time[inside], angle[inside]
         if len(at) < MIN_KNOTS:
             continue
-        ends = (
-            "clamped" if first > 0 and still[first - 1] else "not-a-knot",
-            "clamped" if last < len(step) and still[last] else "not-a-knot",
-        )
-        spline = CubicSpline(at, turned, bc_type=ends)
+        from_rest = first > 0 and bool(still[first - 1])
+        to_rest = last < len(step) and bool(still[last])
+        spline = CubicSpline(at, turned, bc_type=(_END[from_rest], _END[to_rest]))
         slope = spline(at, 1)
         left[first:last], right[first:last] = slope[:-1], slope[1:]
         if first == 0:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from derotation.export.bad_frames import bad_frames
 from derotation.quality import causes, measure
 from derotation.signals.segments import Segments
-from unit.judged import judge, simulated
+from unit.judged import flawless_events, judge, simulated
 from unit.sessions import true_angles
 
 STIMULUS = ((100.0, 1), (150.0, -1), (150.0, 1), (100.0, -1))
@@ -113,6 +113,30 @@ def test_an_angle_that_is_wrong_from_some_time_on(recording, tmp_path):
     )  # fmt: skip
     assert re.search(r"From [\d.]+ s on the seen angle differs by 25\.\d deg", quality.advice[0])
     assert quality["angle_difference_deg"].value == pytest.approx(25, abs=1)
+
+
+def test_angles_by_a_wrong_scale_name_it(recording, tmp_path):
+    angles = angles_of(recording)
+    lines = np.unwrap(angles.line_angles.ravel(), period=360).reshape(angles.line_angles.shape)
+    wrong = dataclasses.replace(angles, line_angles=lines / 1.25)
+    events = flawless_events(angle_source="voltage")
+    quality, _ = judged(recording, tmp_path, angles=wrong, events=events)
+    assert "turns 1.25 times as far" in quality.advice[0]
+    assert "degrees_per_volt right? It is likely 1.25 times" in quality.advice[0]
+    assert quality["angle_difference_deg"].explained_by is None
+    assert not any("lag_ms" in sentence for sentence in quality.advice)
+
+
+def test_angles_that_stop_name_when(recording, tmp_path):
+    angles = angles_of(recording)
+    at = int(np.flatnonzero(angles.rotation == 2)[3])
+    lines = angles.line_angles.copy()
+    lines[at:] = lines[at, 0]
+    wrong = dataclasses.replace(angles, line_angles=lines)
+    events = flawless_events(angle_source="quadrature")
+    quality, _ = judged(recording, tmp_path, angles=wrong, events=events)
+    assert "the encoder does not count any more" in quality.advice[0]
+    assert f"(frame {at})" in quality.advice[0]
 
 
 def test_right_angles_are_seen_to_be_right(recording, tmp_path):
