@@ -122,7 +122,7 @@ def choose_clock_frames(
             continue
         # Views again: what is taken off is taken off the angles themselves.
         angles = _by_offset(every - level, n)
-        found = _by_picture(movie, events, angles, slow, np.setdiff1d(telling, slow), threads)
+        found = _by_picture(movie, events, angles, slow, telling, threads)
         if all(one.code != "clock_frames_untold" for one in found.anomalies):
             return found
     return _without_rest(movie, events, protocol, int(telling[0]), threads)
@@ -176,10 +176,11 @@ def _by_picture(
         Frames at angle 0, and those of which it matters.
     """
     n = angles.shape[1]
-    if not len(telling):
+    compared = np.setdiff1d(telling, rest)
+    if not len(compared):
         return _untold(events, "no frame turns enough")
     picture = mean_frame(movie, rest)
-    sign = sign_that_fits(movie, picture, angles, telling, threads)
+    sign = sign_that_fits(movie, picture, angles, compared, threads)
 
     center = image_center(picture.shape)
 
@@ -189,7 +190,7 @@ def _by_picture(
 
     # If the clocks count one frame too few, none was lost in the movie.
     too_few = any(one.code == "clock_frame_extrapolated" for one in events.repairs)
-    numbers = every_nth(telling, MOST_FRAMES)
+    numbers = every_nth(compared, MOST_FRAMES)
     found = correlate(numbers)
     offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise_of(found))
     # Once more about the center, which hardly depends on a few wrong angles.
@@ -213,7 +214,7 @@ def _by_picture(
     for k in np.flatnonzero(np.diff(offsets)):
         before, after = int(offsets[k]), int(offsets[k + 1])
         bounds = (int(numbers[k]), int(numbers[k + 1]))
-        first, last = _place_of_loss(correlate, telling, bounds, (before, after), noise)
+        first, last = _place_of_loss(correlate, compared, bounds, (before, after), noise)
         between = _within(telling, first, last)
         gap = np.abs(wrapped(angles[after, between] - angles[before, between])).max(axis=1)
         unknown[between[gap > TELLING]] = True
