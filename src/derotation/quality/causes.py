@@ -12,6 +12,7 @@ from derotation.numerics.binning import binned
 from derotation.quality.along import Along
 from derotation.quality.angle_faults import find_angle_fault
 from derotation.quality.figures import Measured
+from derotation.quality.jumps import find_jump
 from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -396,11 +397,14 @@ def _of_segments(
     return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
-def sample_moved(along: Along) -> Measured:
-    """Tell how rests are shifted against the first one: by a jump, or by a drift."""
+def sample_moved(along: Along, statistics: Statistics, angles: Angles) -> Measured:
+    """Tell how rests are shifted against the first one: by a jump, or by a drift.
+
+    Without two rests, single frames that were compared with the session's first ones tell a jump.
+    """
     rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
     if len(rests) < 2:
-        return Measured(said=NO_REST)
+        return _frames_moved(statistics, angles)
     shift = along.shift[rests] - along.shift[rests[0]]
     length = np.hypot(*shift.T)
     worst = int(np.argmax(length))
@@ -440,6 +444,25 @@ def sample_moved(along: Along) -> Measured:
             f"{_offset(*shift[worst])} than in the first rest."
         )
     return Measured(value=value, said=said, along=every)
+
+
+def _frames_moved(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell whether frames lie elsewhere from some time on."""
+    told = np.isfinite(statistics.checked_shift).all(axis=1)
+    told &= np.abs(statistics.angle_difference) < AGREE_DEG
+    frames = statistics.checked[told]
+    found = find_jump(statistics.checked_shift[told], angles.middle[frames])
+    if found is None:
+        return Measured(said=f"{NO_REST} Single frames show no jump.")
+    seconds = (angles.frame_start[frames] - angles.frame_start[0]) / angles.sampling_rate
+    value = float(np.hypot(*found.offset))
+    return Measured(
+        value=value,
+        said=f"The picture lies {_offset(*found.offset)} from {seconds[found.first]:.1f} s (frame "
+        f"{frames[found.first]}) on: the sample or the objective moved between "
+        f"{seconds[found.first - 1]:.1f} and {seconds[found.first]:.1f} s.",
+        explains=("calibration_doubts",),
+    )
 
 
 def zoom_change(along: Along) -> Measured:

@@ -210,7 +210,7 @@ def measure_quality(
     turned = lines.turned
     found = _of_the_fit(statistics, line_maps, calibration, threads)
     along = measure_along(statistics, lines, found.trials, threads=threads)
-    moved = causes.sample_moved(along)
+    moved = causes.sample_moved(along, statistics, angles)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,

@@ -94,6 +94,9 @@ class Statistics:
     """Seen minus recorded angle of these frames, degrees; NaN where nothing could be compared."""
     angle_difference_sd: NDArray[np.float64]
     """Its standard uncertainty, degrees."""
+    checked_shift: NDArray[np.float64]
+    """How much further right and down these frames, derotated, lie than the first ones of the
+    session, pixels, shape (m, 2); NaN where nothing could be compared."""
     segment_mean: NDArray[np.float32]
     """Mean of the derotated frames of each segment (:class:`derotation.signals.segments.Segments`),
     of squares of pixels, shape (segment, y', x'); NaN where less than half of a square was seen."""

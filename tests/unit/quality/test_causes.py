@@ -11,6 +11,7 @@ from scipy import ndimage
 from derotation.export.bad_frames import bad_frames
 from derotation.quality import causes, measure
 from derotation.signals.segments import Segments
+from derotation.simulate import Sinusoid
 from unit.judged import flawless_events, judge, simulated
 from unit.sessions import true_angles
 
@@ -137,6 +138,26 @@ def test_angles_that_stop_name_when(recording, tmp_path):
     quality, _ = judged(recording, tmp_path, angles=wrong, events=events)
     assert "the encoder does not count any more" in quality.advice[0]
     assert f"(frame {at})" in quality.advice[0]
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_sample_that_moves_and_never_rests(tmp_path, moves):
+    free = simulated(
+        protocol="free", motion=Sinusoid(amplitude=80, frequency=0.1), n_frames=160,
+        center_offset=(4.0, -3.0),
+    )  # fmt: skip
+    movie = free.movie.copy()
+    if moves:
+        movie[80:] = [ndimage.shift(f, (-4, 5), order=1, mode="nearest") for f in movie[80:]]
+    quality, _ = judged(free, tmp_path, movie, angles=true_angles(free))
+    figure = quality["sample_moved_px"]
+    if not moves:
+        assert figure.value is None
+        return
+    assert figure.flag == "bad"
+    begin, end = map(float, re.search(r"between ([\d.]+) and ([\d.]+) s", figure.sentence).groups())
+    assert begin - 0.5 <= 80 / 8 <= end + 0.5
+    assert not any("center.method" in sentence for sentence in quality.advice)
 
 
 def test_right_angles_are_seen_to_be_right(recording, tmp_path):
