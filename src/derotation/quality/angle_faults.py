@@ -47,6 +47,8 @@ def find_angle_fault(
     checked: NDArray[np.int64],
     difference: NDFloat,
     source: str,
+    *,
+    free: bool = True,
 ) -> AngleFault | None:
     """Find a cause by which seen angles differ from the recorded ones.
 
@@ -62,6 +64,9 @@ def find_angle_fault(
         Seen minus recorded angles, degrees, modulo whole turns.
     source : str
         What tells the angle (``angles.source``).
+    free : bool
+        Whether the sample may turn any way; else single rotations may be called by the wrong
+        direction, which is another figure's matter.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def find_angle_fault(
         _stuck(time_s, turned, checked, difference, source)
         or _clipped(time_s, own, checked, difference, source)
         or _ratio(own, difference, source)
-        or _directions(own, difference, source)
+        or (_directions(own, difference, source) if free else None)
     )
 
 

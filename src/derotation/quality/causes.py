@@ -198,7 +198,7 @@ def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> 
 
 
 def angle_difference(
-    statistics: Statistics, angles: Angles, along: Along, events: Events
+    statistics: Statistics, angles: Angles, along: Along, events: Events, *, free: bool
 ) -> Measured:
     """Tell from when on the angle that the picture shows differs from the recorded one."""
     told = np.isfinite(statistics.angle_difference)
@@ -247,6 +247,7 @@ def angle_difference(
         statistics.checked,
         statistics.angle_difference,
         events.angle_source,
+        free=free,
     )
     if fault is None:
         return Measured(value=value, said=said, explains=explains, along=every)

@@ -234,7 +234,9 @@ def measure_quality(
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
         "anomalies": _anomalies(events),
-        "angle_difference_deg": causes.angle_difference(statistics, angles, along, events),
+        "angle_difference_deg": causes.angle_difference(
+            statistics, angles, along, events, free=protocol == "free"
+        ),
         "residual_shift_px": _residual_shift(residual, along),
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
