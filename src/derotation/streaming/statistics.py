@@ -19,7 +19,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 5
+_VERSION = 6
 _SCALARS = (
     "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
 )  # fmt: skip
@@ -30,6 +30,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("turned_mean", "raw_turned_mean", "rest", "raw_rest", "own_rest"), ("y", "x")),
     **dict.fromkeys(("phase_px", "phase_sd_px"), ("part",)),
     "phase_frames": ("part", "first and last"),
+    **dict.fromkeys(("checked", "angle_difference", "angle_difference_sd"), ("checked frame",)),
+    "checked_shift": ("checked frame", "x and y"),
     "kept": ("kept frame",),
     "kept_frames": ("kept frame", "y", "x"),
     "segment_mean": ("segment", "row", "column"),

@@ -361,7 +361,9 @@ def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
         phase_sd_px=sd,
         phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
     )
-    arguments = angles_of(recording), quality.along, causes.sample_moved(quality.along)
+    angles = angles_of(recording)
+    moved = causes.sample_moved(quality.along, statistics, angles)
+    arguments = angles, quality.along, moved
     assert causes.bidi_phase_change(dark, *arguments).value is None
     known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))
     assert causes.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)
