@@ -86,7 +86,7 @@ class FullPipeline:
         paths_read
             ``path_to_tif``: the movie, one TIFF or a pattern for several; ``path_to_aux``: the
             analog signals, ``.npy`` or ``.bin``; ``path_to_randperm``: the stimulus table,
-            ``.csv`` or ``.mat``.
+            ``.csv`` or ``.mat`` (without one, the ticks tell speeds and the movie directions).
         paths_write
             ``derotated_tiff_folder`` and ``saving_name`` (needed); ``debug_plots_folder`` and
             ``logs_folder`` (by default ``debug_plots`` and ``logs`` within the first). Folders

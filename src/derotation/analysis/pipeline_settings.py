@@ -173,7 +173,7 @@ class PipelineSettings:
     signals: Path
     """The analog signals."""
     stimulus: Path | None
-    """The table of speeds and directions; None for the incremental protocol."""
+    """The table of speeds and directions; None for the incremental protocol, or without one."""
     folder: Path
     """Where the derotated movie goes."""
     plots_folder: Path
@@ -315,7 +315,7 @@ def settings_from(
         protocol=protocol,
         movie=str(_path(read["path_to_tif"])),
         signals=_path(read["path_to_aux"]),
-        stimulus=_path(randperm) if protocol == "full" else None,
+        stimulus=_path(randperm) if protocol == "full" and randperm else None,
         folder=folder,
         plots_folder=_path(write["debug_plots_folder"] or folder / "debug_plots"),
         logs_folder=_path(write["logs_folder"] or folder / "logs"),
@@ -336,9 +336,6 @@ def _path(text: str | Path) -> Path:
 
 def _contradictions(config: Config, protocol: Protocol) -> Iterator[Problem]:
     """Find values that are allowed by themselves, but not together or for this protocol."""
-    if protocol == "full" and not config["paths_read"]["path_to_randperm"]:
-        text = "is missing; the table with speed and direction of each rotation (.csv or .mat)."
-        yield Problem(path=("paths_read", "path_to_randperm"), text=text)
     name = config["paths_write"]["saving_name"]
     if Path(name).name != name or name in (".", "..", ".tif"):
         text = (
@@ -425,6 +422,11 @@ def _remarks(config: Config, protocol: Protocol) -> Iterator[str]:
         yield f"channel_names: not needed; the rows of a .npy file are {', '.join(ROLES)}."
     if protocol == "incremental" and config["paths_read"]["path_to_randperm"]:
         yield "paths_read.path_to_randperm: not needed by the incremental protocol; not read."
+    if protocol == "full" and not config["paths_read"]["path_to_randperm"]:
+        yield (
+            "paths_read.path_to_randperm: there is no stimulus table: rotations have the speeds "
+            "that the ticks tell, and the directions that the movie shows."
+        )
 
 
 def _sections(config: Config) -> Config:
