@@ -53,6 +53,7 @@ class Folder:
         command = [
             sys.executable,
             "-I",
+            "-S",
             "-c",
             f"import sys; sys.path.insert(0, {str(self.path)!r}); {code}",
         ]
