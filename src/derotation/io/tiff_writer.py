@@ -21,7 +21,7 @@ __all__ = ["TiffStackWriter"]
 _CLASSIC_LIMIT_BYTES = 3_900_000_000
 _PAGE_TABLE_BYTES = 512
 
-# What ImageJ itself opens with the right values; other types, and BigTIFFs, are described in OME-XML,
+# What ImageJ itself opens with the right values; other types, and BigTIFFs, are told in OME-XML,
 # which Fiji's Bio-Formats reads.
 _IMAGEJ_DTYPES = frozenset(map(np.dtype, ("u1", "u2", "i2", "i4", "u4", "f4")))
 _OME_DTYPES = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")))
