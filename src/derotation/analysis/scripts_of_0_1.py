@@ -110,9 +110,9 @@ ATTRIBUTES = {
     "metric": "quality, with the figure ptd",
     "all_ellipse_fits": "calibration",
     "mask_diameter": "settings.sections['derotate'], with the key mask_diameter",
-    "rotation_plane_angle": "calibration.plane_angle; in the configuration the section plane",
+    "rotation_plane_angle": "calibration.plane_angle; in the configuration plane, with correct: fixed",
     "rotation_plane_orientation": (
-        "calibration.plane_orientation; in the configuration the section plane"
+        "calibration.plane_orientation; in the configuration plane, with correct: fixed"
     ),
     "delta": "the key delta_center of the configuration",
     "init_points": "the key init_points of the configuration",
@@ -282,17 +282,17 @@ class ScriptsOf01:
 
     @_read_only("the section signals of the workflow's configuration")
     def rotation_ticks_peaks(self) -> NDArray[np.int64]:
-        """Times of the ticks after repairs, in samples of the analog signals."""
+        """Give the times of the ticks after repairs, in samples of the analog signals."""
         return np.rint(self.events.tick_time).astype(np.int64)
 
     @_read_only("derotate.blank_value in the configuration")
     def offset(self) -> float:
-        """What the detector gives without light: the value of pixels that no line saw."""
+        """Give the detector's value without light, which pixels have that no line saw."""
         return self.result.blank
 
     @_read_only("save_angles, which is overridden")
     def derotation_output_table(self) -> "pd.DataFrame":
-        """The table of angles, a row per frame, as it was written."""
+        """Read the table of angles, a row per frame, as it was written."""
         import pandas as pd
 
         return pd.read_csv(self.settings.table)

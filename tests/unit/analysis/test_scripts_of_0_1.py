@@ -69,7 +69,7 @@ def config_of(files, folder, **changes):
 def run(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     changes = {"biased_center": [17.5, 15.5], "center_method": "image_center",
-               "debugging_plots": False, "plane": {"method": "none"}}  # fmt: skip
+               "debugging_plots": False, "plane": {"correct": "never"}}  # fmt: skip
     pipeline = FullPipeline(config_of(files, folder, **changes), threads=1)
     lines, frames = [], []
     pipeline.hooks = {
@@ -85,7 +85,7 @@ def run(files, tmp_path_factory):
 def test_the_template_is_taken_as_it_is(files, tmp_path):
     settings = FullPipeline(config_of(files, tmp_path)).settings
     assert settings.name == "derotated_image_stack"
-    with pytest.raises(ConfigError, match="pipeline_type.*use FullPipeline"):
+    with pytest.raises(ConfigError, match=r"pipeline_type: .*use FullPipeline"):
         IncrementalPipeline(config_of(files, tmp_path))
     with pytest.raises(ConfigError, match="pipeline_type"):
         FullPipeline(config_of(files, tmp_path, pipeline_type="fast"))
