@@ -110,9 +110,11 @@ ATTRIBUTES = {
     "metric": "quality, with the figure ptd",
     "all_ellipse_fits": "calibration",
     "mask_diameter": "settings.sections['derotate'], with the key mask_diameter",
-    "rotation_plane_angle": "calibration.plane_angle; in the configuration plane, with correct: fixed",
+    "rotation_plane_angle": (
+        "calibration.plane_angle, and to set it plane in the configuration, with correct: fixed"
+    ),
     "rotation_plane_orientation": (
-        "calibration.plane_orientation; in the configuration plane, with correct: fixed"
+        "calibration.plane_orientation, and to set it plane in the configuration"
     ),
     "delta": "the key delta_center of the configuration",
     "init_points": "the key init_points of the configuration",

@@ -208,7 +208,7 @@ def _clipped(images: NDArray[Any], percentiles: Sequence[float]) -> NDArray[Any]
             "lower one first"
         )
     low, high = np.nanpercentile(images, percentiles, axis=(1, 2), keepdims=True)
-    return np.clip(images, low, high)
+    return np.asarray(np.clip(images, low, high))
 
 
 def _plot(images: NDArray[Any], blob: MostDetectedBlob, panels: Sequence[str]) -> "Figure":

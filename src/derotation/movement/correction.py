@@ -108,7 +108,7 @@ class MovementCorrection:
     @property
     def is_affine(self) -> bool:
         """Whether parallels stay parallel: not if the matrix is projective."""
-        return np.array_equal(self.matrix[2], [0, 0, 1])
+        return bool(np.array_equal(self.matrix[2], [0, 0, 1]))
 
     @property
     def translation(self) -> tuple[float, float]:
@@ -440,7 +440,7 @@ def _checked_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     if given[2, 2] == 0:
         msg = f"the matrix {given.tolist()} sends the first pixel to infinity"
         raise InputError(msg)
-    given = given / given[2, 2]
+    given = np.asarray(given / given[2, 2])
     if np.linalg.det(given) <= 1e-12:
         msg = f"the matrix {given.tolist()} turns the image over or makes a line or point of it"
         raise InputError(msg)
@@ -456,7 +456,7 @@ def _check_horizon(matrix: NDArray[np.float64], shape: tuple[int, int]) -> None:
 
 def _inverted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     if np.array_equal(matrix[2], [0, 0, 1]):
-        return np.vstack([transforms.invert(matrix[:2]), [0.0, 0.0, 1.0]])
+        return np.asarray(np.vstack([transforms.invert(matrix[:2]), [0.0, 0.0, 1.0]]))
     inverse = np.linalg.inv(matrix)
     return np.asarray(inverse / inverse[2, 2])
 

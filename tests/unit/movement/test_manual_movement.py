@@ -114,7 +114,7 @@ def test_pairs_are_suggested_and_taken_over(picker, pair):
     np.testing.assert_array_equal(picker.pairs()[0], [[1, 2], [30, 40]])
 
 
-def test_the_window_belongs_to_the_one_of_a_program(pair, tmp_path):
+def test_the_window_belongs_to_the_one_of_a_program(pair):
     class Tk:
         def transient(self, parent):
             self.parent = parent
@@ -133,4 +133,4 @@ def test_the_window_belongs_to_the_one_of_a_program(pair, tmp_path):
     with pytest.raises(InputError, match="no window of Qt or Tk"):
         _keep_in_front(None, "the program's")
     with pytest.raises(InputError, match="no window can be opened"):
-        manual_movement(*pair[:2], parent_window=Tk())
+        manual_movement(pair.ref, pair.moved, parent_window=Tk())
