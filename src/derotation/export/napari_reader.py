@@ -115,7 +115,7 @@ def _steps(movie: Path) -> tuple[float | None, float | None]:
 def _image(path: Path, mean: Path | None, how: dict[str, Any], name: str) -> Layer:
     import tifffile
 
-    pixels = tifffile.memmap(path, mode="r")
+    pixels: NDArray[Any] = tifffile.memmap(path, mode="r")
     if len(how["scale"]) == 3 and pixels.ndim == 2:
         pixels = pixels[np.newaxis]
     if len(how["scale"]) == 2 and pixels.ndim == 3:

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 __all__ = ["recording_start"]
@@ -49,8 +49,8 @@ def _of_text(text: str) -> datetime | None:
     if epoch:
         numbers = [float(number) for number in re.findall(r"[\d.]+", epoch[1])]
         year, month, day, hour, minute, second = numbers
-        whole = [int(number) for number in (year, month, day, hour, minute, second)]
-        return datetime(*whole[:6], int(second % 1 * 1e6))  # type: ignore[arg-type]
+        whole = datetime(int(year), int(month), int(day), int(hour), int(minute))
+        return whole + timedelta(seconds=second)
     ome = _OME.search(text)
     return datetime.fromisoformat(ome[1]) if ome else None
 
