@@ -34,7 +34,7 @@ def main() -> int:
     int
         Exit status.
     """
-    said = mixture()
+    said = mixture(search=True)
     if said is not None:
         print(said, file=sys.stderr)
         return 1

@@ -155,7 +155,7 @@ def test_a_copy_under_another_name_is_found_by_looking_through_all(folder):
 
 def test_theirs_before_an_editable_install_is_seen_by_the_command(tmp_path):
     source, packages = Folder(tmp_path / "src"), Folder(tmp_path / "packages")
-    source.install("whatever", "1", OURS)
+    ours(source)
     theirs(packages)
     ran = source.python(
         f"sys.path.insert(0, {str(packages.path)!r});"

@@ -36,7 +36,9 @@ def session(tmp_path):
 
 def test_a_session_is_opened_as_layers(session):
     for path in (session.folder, str(session.folder / "derotated.tif")):
-        layers = get_reader(path)(path)
+        read = get_reader(path)
+        assert read is read_session
+        layers = read(path)
         assert [kind for *_, kind in layers] == ["image", "image", "image", "points"]
         named = {keywords["name"]: (data, keywords) for data, keywords, _ in layers}
         movie, keywords = named["ses_a"]
