@@ -87,7 +87,7 @@ def test_slurm_without_the_plugin(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     assert "derotation-workflow[slurm]" in said("cluster", config(tmp_path)).found
     finding = said("extras", config(tmp_path))
-    assert finding.found == "none (not installed: formats, nwb, zarr, slurm)"
+    assert finding.found == "none (not installed: formats, napari, nwb, zarr, slurm)"
 
 
 def test_suite2p_is_looked_for_only_if_it_is_run(tmp_path):
