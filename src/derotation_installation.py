@@ -94,7 +94,7 @@ def mixture(folder: Path | None = None, *, search: bool = False) -> str | None:
             f"{_reinstall(folder)}"
         )
     imported = None if chosen else _place_imported()
-    if imported is not None and imported != folder / PACKAGE:
+    if imported is not None and imported != (folder / PACKAGE).resolve():
         return (
             f"{folder / PACKAGE}: 'import {PACKAGE}' gives the package in {imported} instead; if "
             f"that is another program's, mend it with: {_pip(f'uninstall -y {PACKAGE}')}"

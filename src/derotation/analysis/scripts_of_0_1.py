@@ -128,6 +128,10 @@ ATTRIBUTES = {
     "file_saving_path_with_name": "derotated, the path of the movie",
     "degrees_per_small_rotation": "the key degrees_per_step of the configuration",
 }
+#: The same for what one of the pipelines does have.
+ELSEWHERE = {
+    "mean_images": "result.mean, and by angle derotation.images.mean_images",
+}
 
 
 class OldNameError(DerotationError, AttributeError, TypeError):
@@ -177,7 +181,7 @@ class ScriptsOf01:
 
     def __getattr__(self, name: str) -> Any:
         # Asked only for what is not there.
-        instead = METHODS.get(name) or ATTRIBUTES.get(name)
+        instead = METHODS.get(name) or ATTRIBUTES.get(name) or ELSEWHERE.get(name)
         if isinstance(getattr(type(self), name, None), _ReadOnly):
             msg = f"{type(self).__name__}.{name} is there after the run"
             raise AttributeError(msg)

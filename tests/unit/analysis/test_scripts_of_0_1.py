@@ -174,6 +174,8 @@ def test_old_methods_and_attributes_that_are_asked_for_are_named(files, tmp_path
         with pytest.raises(AttributeError) as told:
             getattr(pipeline, name)
         assert ATTRIBUTES[name] in str(told.value)
+    with pytest.raises(OldNameError, match=r"no mean_images, .* result\.mean"):
+        _ = pipeline.mean_images
     with pytest.raises(AttributeError, match=r"FullPipeline\.offset is there after the run"):
         _ = pipeline.offset
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
