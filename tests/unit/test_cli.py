@@ -107,7 +107,7 @@ def spoil(folder, what):
     [
         ("no movie", "raw/day1/movie.tif"),
         ("channels", "raw/day1/signals.npy"),
-        ("short signals", "last 0.8 s, the movie 4.4 s, which is longer"),
+        ("short signals", "they last 0.8 s, the movie 4.4 s, which is longer"),
         ("stimulus", "raw/day1/stimulus.csv"),
         ("size", "those of day1, its calibration, 16 x 16"),
     ],

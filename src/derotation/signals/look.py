@@ -1,4 +1,4 @@
-"""A look at a signals file before anything runs: what is on each channel, and what the file suggests.
+"""A look at a signals file before anything runs: what its channels are, and what it suggests.
 
 Only the first 20 s and three further places are read, so that it takes a moment whatever the file's
 size, and nobody has to say what the channels are for.
@@ -264,17 +264,15 @@ def _look_at_motor(channels: Sequence[ChannelLook]) -> MotorLook | None:
     if step_ticks is not None:
         return replace(motor, protocol="incremental")
     n = motor.turn_ticks
-    if n is not None and n <= MOST_STEP_TICKS and len(whole) >= 4:
-        if np.ptp(intervals) <= 0.1 * np.median(intervals):
-            return replace(motor, protocol="incremental", step_ticks=n)
+    alike = len(whole) >= 4 and np.ptp(intervals) <= 0.1 * np.median(intervals)
+    if n is not None and n <= MOST_STEP_TICKS and alike:
+        return replace(motor, protocol="incremental", step_ticks=n)
     if gate is None and (n is None or len(whole) < 2):
         return replace(motor, protocol="free")
     return motor
 
 
-def _open_times(
-    gate: ChannelPulses, k: int, ticks: ChannelPulses
-) -> list[tuple[int, int]]:
+def _open_times(gate: ChannelPulses, k: int, ticks: ChannelPulses) -> list[tuple[int, int]]:
     """List the times of a stretch in which rotation-on says that the motor turns."""
     start, stop = gate.start[k], gate.stop[k]
     rises = ticks.rises(k)

@@ -47,6 +47,7 @@ KIND_WORDS: dict[Kind, str] = {
 ALIKE, LOCKED = 0.8, 0.8
 # A clock's intervals are as long as usual; those between frames also where blocks pause.
 CLOCK_STEADY, FRAME_STEADY = 0.85, 0.7
+# So few frames tell nothing (one less with a line clock), nor do so few ticks.
 MIN_FRAMES, MIN_TICKS = 4, 10
 # Pulses in a channel's high (or low) time, if it says when the motor turns.
 INSIDE = 0.9
@@ -116,10 +117,14 @@ def _find_clocks(
         for frame in left:
             n = _lines_per_frame(channels[line], channels[frame]) if line != frame else None
             if n is not None:
-                fits = n_rows is not None and n in (n_rows, n_rows // 2)
-                pairs.append((fits, channels[frame].n_pulses, n, line, frame))
+                pairs.append((line, frame, n))
+    fitting = [pair for pair in pairs if n_rows is not None and pair[2] in (n_rows, n_rows // 2)]
+    if not fitting:
+        melted = _find_melted(channels, left, kinds)
+        if melted is not None:
+            return melted
     if pairs:
-        _, _, n, line, frame = max(pairs)
+        line, frame, n = max(fitting or pairs, key=lambda pair: _pair_rank(channels, *pair))
         kinds[line], kinds[frame] = "line_clock", "frame_clock"
         return ClocksLook(
             line_interval=channels[line].interval,
@@ -135,15 +140,41 @@ def _find_clocks(
                 frame_interval=found[1],
                 lines_per_frame=found[0],
             )
+    return _frame_clock_alone(channels, left, kinds)
+
+
+def _pair_rank(
+    channels: Sequence[ChannelPulses], line: int, frame: int, n: int
+) -> tuple[int, bool, int]:
+    """Prefer more frames; of as many, a clock that is high while lines are scanned."""
+    interval = channels[frame].interval
+    return -round(50 * np.log(interval)), _inside(channels[frame], channels[line]) > INSIDE, n
+
+
+def _find_melted(
+    channels: Sequence[ChannelPulses], left: Sequence[int], kinds: list[Kind]
+) -> ClocksLook | None:
+    """Find a line clock whose gaps are too short to be seen, and the clock of its frames."""
     for k in left:
         interval = _frames_of_melted_lines(channels[k])
-        if interval is not None:
-            kinds[k] = "line_clock"
-            for other in left:
-                if other != k and abs(channels[other].interval / interval - 1) < 0.01:
-                    kinds[other] = "frame_clock"
+        if interval is None:
+            continue
+        kinds[k] = "line_clock"
+        alike = [
+            other for other in left
+            if other != k and abs(channels[other].interval / interval - 1) < 0.01
+        ]  # fmt: skip
+        if not alike:
             return ClocksLook(frame_interval=interval)
-    return _frame_clock_alone(channels, left, kinds)
+        frame = max(alike, key=lambda other: _inside(channels[other], channels[k]))
+        kinds[frame] = "frame_clock"
+        n = _lines_per_frame(channels[k], channels[frame])
+        return ClocksLook(
+            line_interval=channels[k].interval if n else None,
+            frame_interval=interval,
+            lines_per_frame=n,
+        )
+    return None
 
 
 def _frames_of_melted_lines(line: ChannelPulses) -> float | None:
@@ -166,7 +197,7 @@ def _frames_of_melted_lines(line: ChannelPulses) -> float | None:
 
 def _lines_per_frame(line: ChannelPulses, frame: ChannelPulses) -> int | None:
     """Count the pulses of one channel per pulse of another; None if they are not those clocks."""
-    if line.n_pulses < 2 * frame.n_pulses or frame.n_pulses < MIN_FRAMES:
+    if line.n_pulses < 2 * frame.n_pulses or frame.n_pulses < MIN_FRAMES - 1:
         return None
     usual, short = frame.interval, line.interval
     if frame.steady < FRAME_STEADY or line.steady < CLOCK_STEADY or not short < usual:
@@ -183,7 +214,7 @@ def _lines_per_frame(line: ChannelPulses, frame: ChannelPulses) -> int | None:
         at = lines[np.minimum(first[:-1], len(lines) - 1)]
         delays.append((at - frames[:-1])[whole])
     every = np.concatenate([np.empty(0), *counts])
-    if len(every) < MIN_FRAMES - 1:
+    if len(every) < MIN_FRAMES - 2:
         return None
     n = int(np.median(every))
     delay = np.concatenate(delays)
@@ -222,6 +253,7 @@ def _frame_clock_alone(
         k for k in left
         if channels[k].n_pulses >= MIN_FRAMES and channels[k].steady >= 0.95
         and not _pauses(channels[k]) and not any(_gates(channels[k], b) for b in bursts)
+        and not any(_gates(channels[other], channels[k]) for other in left if other != k)
     ]  # fmt: skip
     if not steady:
         return ClocksLook()
