@@ -1,7 +1,7 @@
 """A session's signals and movie looked at together, before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,7 @@ from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.io.channels import open_channels
 from derotation.io.signals import AnalogSignals, BinLayout, signal_options
 from derotation.signals.look import SignalsLook, look_at_signals
-from derotation.signals.look_layout import guess_layout, judge_layout, layout_is_coherent
+from derotation.signals.look_layout import coherent_channels, guess_layout, judge_layout
 from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ def look_at_session(
     """
     given, order = config["signals"], config["signals"]["channel_order"]
     layout: BinLayout = signal_options(given)["layout"]
-    if signals.path.suffix.lower() == ".bin" and not layout_is_coherent(
-        signals.path, len(order), layout
-    ):
+    is_bin = signals.path.suffix.lower() == ".bin"
+    if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
         wrong = _wrong_layout(signals.path, order, layout)
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
@@ -126,8 +125,8 @@ def look_at_session(
     own_names = any(name is not None for name in channels.names)
     said = _settings(signals, session, config, movie, speeds, own_names)
     mistakes = find_mistakes(look, said)
-    if signals.path.suffix.lower() == ".bin" and not _shows_clock(look):
-        # Integers of another type may look alike, but for their voltages.
+    if is_bin and (mistakes or not _shows_clock(look)):
+        # Integers of another type may look alike, but for some channels or for their voltages.
         wrong = _wrong_layout(signals.path, order, layout)
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
@@ -155,8 +154,11 @@ def advice_on_layout(path: str, given: Mapping[str, Any]) -> str:
 
 
 def _wrong_layout(path: Path, order: Sequence[str], layout: BinLayout) -> Mistake | None:
-    best = guess_layout(path, layout)
-    return layout_mistake(judge_layout(path, len(order), layout), best, order)
+    n = len(order)
+    # Of twice as many channels as there are, each would be seen twice.
+    own = coherent_channels(path, layout)
+    seen = judge_layout(path, own if own and n % own == 0 else n, layout)
+    return layout_mistake(replace(seen, n_channels=n), guess_layout(path, layout), order)
 
 
 def _shows_clock(look: SignalsLook) -> bool:

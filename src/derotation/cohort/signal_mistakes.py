@@ -287,11 +287,15 @@ def _speed_factor(motor: MotorLook | None, said: Settings) -> float | None:
 
     if fits(1.0):
         return None
-    if len(seen) == len(asked):
-        ratio = seen / asked
+    n = min(motor.n_first, len(asked))
+    if n:
+        # The first rotations are those of the table's first rows.
+        ratio = seen[:n] / asked[:n]
         usual = float(np.median(ratio))
-        if np.all(np.abs(ratio / usual - 1) < SPEED_ERROR) and abs(usual - 1) > WRONG_RATE:
-            return usual
+        known = [f for factor in FACTORS for f in (factor, 1 / factor)]
+        sure = n > 1 or any(abs(usual / f - 1) < SPEED_ERROR for f in known)
+        alike = np.all(np.abs(ratio / usual - 1) < SPEED_ERROR)
+        return usual if sure and alike and abs(usual - 1) > WRONG_RATE else None
     found = [f for factor in FACTORS for f in (factor, 1 / factor) if fits(f)]
     return found[0] if len(found) == 1 else None
 

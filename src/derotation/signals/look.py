@@ -30,7 +30,7 @@ __all__ = [
 FIRST_S, FURTHER_S = 20.0, 10.0
 # The rate that is assumed for that where none is known, and bounds for one that may be wrong.
 ASSUMED_RATE = 50_000.0
-LEAST_SAMPLES, MOST_SAMPLES = 2**18, 2**21
+LEAST_SAMPLES, MOST_SAMPLES = 2**20, 2**22
 # Values of all channels that are in memory at a time.
 MOST_VALUES = 2**25
 # A gap between ticks so many times as long as those beside it is a rest.
@@ -73,6 +73,8 @@ class MotorLook:
     """Ticks of each rotation-on that was seen whole."""
     whole_intervals: NDArray[np.float64]
     """Its usual time from tick to tick at its full speed, samples."""
+    n_first: int
+    """How many of these are the recording's first, none of which was missed."""
     step_ticks: int | None
     """Ticks of one step, if they come in equal steps with rests between them."""
     has_gate: bool
@@ -258,6 +260,7 @@ def _look_at_motor(channels: Sequence[ChannelLook]) -> MotorLook | None:
         protocol="full",
         whole_ticks=np.array([len(own) for own in whole], np.int64),
         whole_intervals=intervals,
+        n_first=_n_first(turns, stretches_end=ticks.stretches[0][1]),
         step_ticks=step_ticks,
         has_gate=gate is not None,
     )
@@ -270,6 +273,16 @@ def _look_at_motor(channels: Sequence[ChannelLook]) -> MotorLook | None:
     if gate is None and (n is None or len(whole) < 2):
         return replace(motor, protocol="free")
     return motor
+
+
+def _n_first(turns: Sequence[tuple[bool, NDArray[np.int64]]], stretches_end: int) -> int:
+    """Count the rotations at the begin of the file that were seen whole, one after the other."""
+    n = 0
+    for whole, own in turns:
+        if not whole or len(own) < 4 or own[0] >= stretches_end:
+            break
+        n += 1
+    return n
 
 
 def _open_times(gate: ChannelPulses, k: int, ticks: ChannelPulses) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from derotation.io.signals import BinLayout
 from derotation.signals.look_kinds import find_kinds
 from derotation.signals.look_pulses import look_at_pulses
 
-__all__ = ["BinGuess", "guess_layout", "layout_is_coherent"]
+__all__ = ["BinGuess", "coherent_channels", "guess_layout", "judge_layout"]
 
 # Types that are tried, the commonest first.
 DTYPES = ("int16", "uint16", "int32", "uint32", ">i2", ">u2", ">i4", "int8", "uint8")
@@ -81,7 +81,7 @@ def guess_layout(
     guesses = []
     for dtype in dtypes:
         layout = replace(given, dtype=dtype)
-        n = _n_channels(path, layout)
+        n = coherent_channels(path, layout)
         if n is not None:
             guesses.append(judge_layout(path, n, layout))
     best = max(guesses, key=lambda guess: guess.rank, default=None)
@@ -104,30 +104,32 @@ def judge_layout(path: str | os.PathLike[str], n_channels: int, layout: BinLayou
         and LOGIC_STEP[0] <= p.high - p.low <= LOGIC_STEP[1]
         and LOGIC_LOW[0] <= p.low <= LOGIC_LOW[1]
     ]  # fmt: skip
-    _, clocks = find_kinds(logic)
+    kinds, _ = find_kinds(logic)
     return BinGuess(
         n_channels=n_channels,
         layout=layout,
         n_logic=len(logic),
-        has_clocks=clocks.lines_per_frame is not None,
+        has_clocks={"line_clock", "frame_clock"} <= set(kinds),
     )
 
 
-def layout_is_coherent(path: str | os.PathLike[str], n_channels: int, layout: BinLayout) -> bool:
-    """Tell whether samples are like the one before them on their channel, and no nearer one is.
+def coherent_channels(path: str | os.PathLike[str], layout: BinLayout) -> int | None:
+    """Find after how many values a `.bin` is most alike, which is its number of channels.
 
-    True as well where the file is too quiet to tell.
+    Parameters
+    ----------
+    path
+        The file.
+    layout
+        Type of its integers.
+
+    Returns
+    -------
+    int or None
+        None if the file is too quiet to tell.
     """
-    n = _n_channels(Path(path), layout)
-    if n is None:
-        return True
-    return n == n_channels
-
-
-def _n_channels(path: Path, layout: BinLayout) -> int | None:
-    """Find after how many values a `.bin` is most alike; None if nothing tells it."""
     change = np.zeros(MOST_CHANNELS)
-    for values in _places(path, layout):
+    for values in _places(Path(path), layout):
         for lag in range(1, MOST_CHANNELS + 1):
             change[lag - 1] += np.abs(values[lag:] - values[:-lag]).mean()
     best, worst = change.min(), change.max()
