@@ -14,7 +14,8 @@ __all__ = ["main"]
 CONFIG = Path("config/config.yaml")
 
 EPILOG = """\
-Both commands read config/config.yaml of the folder in which they are started, as Snakemake does.
+discover and check read config/config.yaml of the folder in which they are started, as Snakemake
+does; signals needs none.
 Then "snakemake -n" lists what would be run, and "snakemake" runs it.
 """
 
@@ -84,6 +85,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
 
+    signals = commands.add_parser(
+        "signals",
+        help="look what is on the channels of a signals file",
+        description=(
+            "Read the first 20 s and three further places of a signals file, say what is on each "
+            "channel and what that suggests for the configuration, and draw a picture. Nothing has "
+            "to be configured; what is said about the file by options, or by its movie, is used."
+        ),
+    )
+    signals.add_argument("file", metavar="FILE", help="a .npy, .bin, .h5, .mat, .tdms or .csv")
+    options: dict[str, dict[str, Any]] = {
+        "--channels": {"type": int, "metavar": "N",
+                       "help": "number of channels (told from the data of a .bin)"},
+        "--dtype": {"metavar": "TYPE", "help": "type of a .bin's integers (told from the data)"},
+        "--header-bytes": {"type": int, "default": 0, "metavar": "N",
+                           "help": "bytes before the first sample of a .bin"},
+        "--range-v": {"type": float, "nargs": 2, "default": (-10.0, 10.0),
+                      "metavar": ("LOW", "HIGH"),
+                      "help": "volts of the lowest and the highest integer of a .bin"},
+        "--dataset": {"metavar": "NAME", "help": "where in the file the channels are"},
+        "--sampling-rate": {"type": float, "metavar": "HZ", "help": "samples per second"},
+        "--movie": {"metavar": "FILE",
+                    "help": "the movie recorded with them: its frame rate tells the sampling rate"},
+        "--frame-rate": {"type": float, "metavar": "HZ",
+                         "help": "frames per second, if the movie's file does not say it"},
+        "--output": {"metavar": "PNG",
+                     "help": "the picture (default: the file's name with .png, in this folder)"},
+    }  # fmt: skip
+    for option, arguments in options.items():
+        signals.add_argument(option, **arguments)
+    signals.set_defaults(run=_signals)
+
     for command in (discover, check):
         command.add_argument(
             "--configfile", nargs="+", default=[], metavar="FILE",
@@ -130,6 +163,43 @@ def _check(asked: argparse.Namespace) -> int:
     found = check_cohort(load_cohort(merge_files(files), files=files))
     print(format_table(found))
     return 1 if found.all_problems else 0
+
+
+def _signals(asked: argparse.Namespace) -> int:
+    from derotation.io.movie import open_movie
+    from derotation.io.signals import BinLayout
+    from derotation.plots.look import plot_look
+    from derotation.signals.look import look_at_file
+    from derotation.signals.look_words import format_look, suggestion
+    from derotation.steps.inputs import save_plot
+
+    frame_rate, n_rows = asked.frame_rate, None
+    if asked.movie:
+        with open_movie(asked.movie) as movie:
+            frame_rate = frame_rate or movie.metadata.frame_rate
+            n_rows = movie.shape[1]
+    layout = BinLayout(
+        dtype=asked.dtype or BinLayout.dtype,
+        header_bytes=asked.header_bytes,
+        range_v=tuple(asked.range_v),
+    )
+    look, channels = look_at_file(
+        asked.file,
+        n_channels=asked.channels,
+        layout=layout,
+        dtype_is_certain=asked.dtype is not None,
+        dataset=asked.dataset,
+        sampling_rate=asked.sampling_rate,
+        n_rows=n_rows,
+    )
+    rate = asked.sampling_rate or look.sampling_rate(frame_rate)
+    print(format_look(look, sampling_rate=rate, frame_rate=frame_rate, n_rows=n_rows))
+    print("\nLines for the configuration:\n")
+    print(suggestion(look, frame_rate, rate))
+    picture = Path(asked.output or f"{Path(asked.file).stem}.png")
+    save_plot(plot_look(look, channels, rate), picture)
+    print(f"Picture: {picture}")
+    return 0
 
 
 def _print_list(title: str, lines: Sequence[str]) -> None:

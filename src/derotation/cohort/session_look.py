@@ -207,7 +207,12 @@ def _directions(
     if n < LEAST_FRAMES:
         return (), (UNSTATED,)
     with open_movie_of(session, config) as opened:
-        picture = np.nanmean(opened.read(np.arange(n)).astype(np.float64), axis=0)
+        frames = opened.read(np.arange(n)).astype(np.float64)
+    # A pixel that is never a number stays none.
+    known = np.isfinite(frames)
+    n_known = known.sum(axis=0)
+    total = np.where(known, frames, 0).sum(axis=0)
+    picture = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
     try:
         found = estimate_bidi_phase(picture)
     except InputError:

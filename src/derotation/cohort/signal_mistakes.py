@@ -32,6 +32,8 @@ ROUND_STEPS = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 8.0, 9.0, 10.0, 12.0, 15.
                24.0, 30.0, 36.0, 40.0, 45.0, 60.0, 72.0, 90.0)  # fmt: skip
 # Signals that hold fewer of the movie's frames than this part are too short.
 SHORTEST = 0.98
+# Movies with so many times the frames of the clock may hold several channels or planes.
+SEVERAL = 1.8
 # Channels whose roles are told by their pulses, so that others cannot be meant.
 CERTAIN: tuple[Kind, ...] = (
     "line_clock", "frame_clock", "rotation_on", "rotation_ticks", "quadrature_a", "quadrature_b",
@@ -469,11 +471,18 @@ def _too_short(look: SignalsLook, said: Settings) -> Mistake | None:
             f" (they last {look.n_samples / said.sampling_rate:.1f} s, the movie "
             f"{wanted / said.frame_rate:.1f} s, which is longer)"
         )
+    if wanted / there > SEVERAL:
+        lasts += (
+            ". If its file holds several channels or planes in turns, write movie.n_channels or "
+            "movie.n_planes; else"
+        )
+    else:
+        lasts += "."
     return Mistake(
         key="signals",
         text=f"the signals ({look.path}) are too short: their {look.n_samples} samples hold at "
-        f"most {int(there) + 1} frames of the frame clock, but the movie has {wanted}{lasts}. The "
-        "recording of the signals was stopped early, the file is not copied whole, or it is of "
+        f"most {int(there) + 1} frames of the frame clock, but the movie has {wanted}{lasts} "
+        "the recording of the signals was stopped early, the file is not copied whole, or it is of "
         "another movie",
     )
 

@@ -4,6 +4,7 @@ Only the first 20 s and three further places are read, so that it takes a moment
 size, and nobody has to say what the channels are for.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,14 +14,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.io.channels import Channels, Stretch
+from derotation.errors import SignalError
+from derotation.io.channels import Channels, Stretch, open_channels
+from derotation.io.signals import BinLayout
 from derotation.signals.look_kinds import ClocksLook, Kind, find_kinds
+from derotation.signals.look_layout import guess_layout
 from derotation.signals.look_pulses import ChannelPulses, look_at_pulses
 
 __all__ = [
     "ChannelLook",
     "MotorLook",
     "SignalsLook",
+    "look_at_file",
     "look_at_signals",
     "places_to_look",
     "suggested_keys",
@@ -46,6 +51,8 @@ USUAL_TICKS = (
     12800, 16384, 18000, 20000, 25600, 36000, 51200,
 )  # fmt: skip
 NEAR = 0.012
+# Ticks over which a speed is measured.
+CRUISE_TICKS = 16
 FULL_TURN = 360.0
 
 
@@ -109,8 +116,8 @@ class SignalsLook:
     """Lines and frames."""
     motor: MotorLook | None
     """What turns, by the ticks; None if no ticks were seen."""
-    layout: Any = None
-    """How a `.bin` was read (:class:`derotation.io.signals.BinLayout`)."""
+    layout: BinLayout | None = None
+    """How a `.bin` was read."""
 
     def of_kind(self, kind: Kind) -> list[ChannelLook]:
         """List the channels of a kind."""
@@ -234,6 +241,55 @@ def look_at_signals(
     )
 
 
+def look_at_file(
+    path: str | os.PathLike[str],
+    *,
+    n_channels: int | None = None,
+    layout: BinLayout | None = None,
+    dtype_is_certain: bool = False,
+    dataset: str | None = None,
+    sampling_rate: float | None = None,
+    n_rows: int | None = None,
+) -> tuple[SignalsLook, Channels]:
+    """Look at a file about which as much is said as is known.
+
+    Parameters
+    ----------
+    path
+        A file as :func:`derotation.io.signals.open_signals` reads it.
+    n_channels, layout, dataset
+        See :func:`derotation.io.channels.open_channels`. What is not given of a `.bin` is told
+        from its data.
+    dtype_is_certain
+        Whether the type in `layout` is; else others are tried.
+    sampling_rate, n_rows
+        See :func:`look_at_signals`.
+
+    Returns
+    -------
+    look : SignalsLook
+    channels : Channels
+        The file as it was read.
+
+    Raises
+    ------
+    SignalError
+        If the file cannot be read, or if no number of channels makes those of a `.bin` coherent.
+    """
+    layout = layout or BinLayout()
+    if Path(path).suffix.lower() == ".bin" and n_channels is None and Path(path).is_file():
+        best = guess_layout(path, layout, fixed=dtype_is_certain)
+        if best is None:
+            raise SignalError(
+                f"{path}: no number of channels and no type of integers makes channels with pulses "
+                "of logic; give --channels and --dtype (signals.channel_order and signals.bin), "
+                "--header-bytes if the file begins with a header, and --range-v."
+            )
+        n_channels, layout = best.n_channels, best.layout
+    channels = open_channels(path, n_channels=n_channels, layout=layout, dataset=dataset)
+    return look_at_signals(channels, sampling_rate=sampling_rate, n_rows=n_rows), channels
+
+
 def _look_at_motor(channels: Sequence[ChannelLook]) -> MotorLook | None:
     """Tell from ticks and rotation-on what the motor does."""
     ticks = next((c.pulses for c in channels if c.kind == "rotation_ticks"), None)
@@ -319,7 +375,9 @@ def _alike(counts: Sequence[int], least: int) -> int | None:
 
 def _cruise(ticks: NDArray[np.int64]) -> float:
     """Time from tick to tick at full speed: of the inner half, which has no ramps."""
-    gaps = np.diff(ticks)
+    # Over several ticks, since few samples lie between two.
+    step = min(CRUISE_TICKS, len(ticks) - 1)
+    gaps = (ticks[step:] - ticks[:-step]) / step
     quarter = len(gaps) // 4
     return float(np.median(gaps[quarter : len(gaps) - quarter]))
 

@@ -75,7 +75,7 @@ class Rig:
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory):
-    """Plans and folders by frame rate, sampling rate, seed and protocol; made when first asked for."""
+    """Plans and folders by rates, seed and protocol, made when first asked for."""
     made: dict[Any, tuple[RecordingPlan, Path]] = {}
 
     def plan(frame_rate, rate, seed, protocol, **more):
