@@ -1,6 +1,7 @@
 """The command ``derotation``: from a folder to a cohort, and a look at it before anything runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from derotation.errors import ConfigError, DerotationError
 __all__ = ["main"]
 
 CONFIG = Path("config/config.yaml")
+# As a shell counts a program that ended since nobody reads its output.
+PIPE_CLOSED = 141
 
 EPILOG = """\
 discover and check read config/config.yaml of the folder in which they are started, as Snakemake
@@ -35,10 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     asked = _parser().parse_args(arguments)
     try:
-        return int(asked.run(asked))
+        code = int(asked.run(asked))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough ("derotation check | head"); what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except DerotationError as error:
         print(error, file=sys.stderr)
         return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -193,11 +202,11 @@ def _signals(asked: argparse.Namespace) -> int:
         n_rows=n_rows,
     )
     rate = asked.sampling_rate or look.sampling_rate(frame_rate)
+    picture = Path(asked.output or f"{Path(asked.file).stem}.png")
+    save_plot(plot_look(look, channels, rate), picture)
     print(format_look(look, sampling_rate=rate, frame_rate=frame_rate, n_rows=n_rows))
     print("\nLines for the configuration:\n")
     print(suggestion(look, frame_rate, rate))
-    picture = Path(asked.output or f"{Path(asked.file).stem}.png")
-    save_plot(plot_look(look, channels, rate), picture)
     print(f"Picture: {picture}")
     return 0
 

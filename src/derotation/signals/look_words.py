@@ -79,13 +79,17 @@ def _what_was_read(look: SignalsLook, rate: float | None) -> str:
 
 
 def _header(rate: float | None) -> tuple[str, ...]:
-    often = "pulses/s" if rate else "samples from pulse to pulse"
+    often = "pulses/s" if rate else "samples/pulse"
     return "channel", "name", "low (V)", "high (V)", often, "high for", "looks like"
 
 
 def _row(channel: ChannelLook, rate: float | None) -> tuple[str, ...]:
     p = channel.pulses
-    often = "" if np.isnan(p.interval) else f"{rate / p.interval if rate else p.interval:.4g}"
+    often = (
+        ""
+        if np.isnan(p.interval)
+        else (f"{rate / p.interval:.4g}" if rate else f"{p.interval:.0f}")
+    )
     bad = f" ({p.n_bad} samples are no numbers)" if p.n_bad else ""
     return (
         str(channel.number),
@@ -116,16 +120,16 @@ def _clocks(
     clocks = look.clocks
     if clocks.frame_interval is None:
         return ["Clocks: no line clock and no frame clock was found."]
-    often = (
-        f"{rate / clocks.frame_interval:.4g} frames per second"
-        if rate
-        else f"a frame every {clocks.frame_interval:g} samples"
-    )
     lines = f" of {clocks.lines_per_frame} lines" if clocks.lines_per_frame else ""
+    often = (
+        f"{rate / clocks.frame_interval:.4g} frames{lines} per second"
+        if rate
+        else f"a frame{lines} every {clocks.frame_interval:g} samples"
+    )
     said = [f"{frame_rate:.4g} frames per second" if frame_rate else "",
             f"{n_rows} rows" if n_rows else ""]  # fmt: skip
     movie = f" The movie: {', '.join(filter(None, said))}." if any(said) else ""
-    found = [f"Clocks: {often}{lines}.{movie}"]
+    found = [f"Clocks: {often}.{movie}"]
     implied = look.sampling_rate(frame_rate)
     if implied:
         found.append(
