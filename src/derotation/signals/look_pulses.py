@@ -14,6 +14,8 @@ __all__ = ["ChannelPulses", "look_at_pulses"]
 # A wave, other than pulses, spends this part of its time between its levels, and so many samples
 # at each crossing.
 WAVE_SHARE, WAVE_SAMPLES = 0.02, 12
+# Logic has less spread about a level than this part of the distance to the other.
+WAVE_SPREAD = 0.08
 # The middle between the levels, as a part of their distance from the lower one.
 MIDDLE = (0.15, 0.85)
 # From sample to sample a wave moves by less than this part of its range; noise by a tenth.
@@ -134,8 +136,12 @@ def look_at_pulses(
     at = [levels.low + part * (levels.high - levels.low) for part in MIDDLE]
     between = int(histogram.counts[(volts > at[0]) & (volts < at[1])].sum())
     n_edges = 2 * sum(map(len, starts)) + 1
-    is_wave = between > max(WAVE_SHARE * n_good, WAVE_SAMPLES * n_edges)
-    if is_wave and _is_smooth(blocks, greatest - least):
+    passes = between > max(WAVE_SHARE * n_good, WAVE_SAMPLES * n_edges)
+    # A wave that starts anew after a turn may jump over the middle; but its ends are no levels.
+    spreads = levels.noise > WAVE_SPREAD * (levels.high - levels.low)
+    if (passes and _is_smooth(blocks, greatest - least)) or (
+        spreads and _is_smooth(blocks, 4 * levels.noise)
+    ):
         return _flat(least, greatest, histogram.n_bad, stretches, is_wave=True)
     return ChannelPulses(
         low=levels.low,
