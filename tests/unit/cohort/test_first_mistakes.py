@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import yaml
 
 from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
 from derotation.simulate.recording import RecordingPlan, plan_recording
+from derotation.simulate.rig_signals import pulse_volts, quadrature_pulses, voltage_samples
 from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS, write_signals
 
 # Frames per second, samples per second, seed.
@@ -134,6 +136,44 @@ def test_good_sessions_give_no_word(rig, protocol, kind):
     order = ORDER if kind == "npy" else list(BIN_CHANNELS)
     found = rig(protocol).write(kind=kind).check(channel_order=order, sections=STEPS)
     assert (found.problems, found.notes) == ((), ())
+
+
+DEMO = yaml.safe_load((Path(__file__).parents[3] / "config/config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", DEMO["simulate"])
+def test_the_demo_cohort_gives_no_word(tmp_path, name):
+    parameters = dict(DEMO["simulate"][name])
+    if "incremental" in name:
+        parameters["protocol"] = "incremental"
+    made = Rig(plan_recording(**parameters, n_cells=2), tmp_path, tmp_path).write()
+    found = made.check(**DEMO["signals"])
+    assert (found.problems, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize("source", ["quadrature", "voltage", "movie"])
+def test_other_sources_of_angles_give_no_word(plans, tmp_path, source):
+    plan, _ = plans(7, 25_000, 2, "free")
+    made = Rig(plan, tmp_path, tmp_path).write()
+    n, rate, motion = plan.analog.n_samples, made.rate, plan.motor
+    further = {"line_clock": plan.analog.channel("line_clock"),
+               "frame_clock": plan.analog.channel("frame_clock")}  # fmt: skip
+    if source == "quadrature":
+        pulses = quadrature_pulses(motion, counts_per_turn=1600, duration=n / rate)
+        pulses.pop("quadrature_index", None)
+        further |= pulse_volts(pulses, n_samples=n, sampling_rate=rate)
+    elif source == "voltage":
+        further["angle_voltage"] = voltage_samples(
+            motion, degrees_per_volt=36.0, sampling_rate=rate, n_samples=n
+        )
+    made.change(lambda _: np.stack(list(further.values())))
+    found = made.check(channel_order=list(further), sections={"angles": {"source": source}})
+    assert (found.problems, found.notes) == ((), ())
+    if source != "movie":
+        # The third and fourth channel are taken for rotation-on and ticks.
+        made.change(lambda signals: np.vstack([signals, np.zeros((1, n))])[:4])
+        problem = only_problem(made.check())
+        assert f"angles.source: {source}" in problem
 
 
 @pytest.mark.parametrize("told", [True, False])
