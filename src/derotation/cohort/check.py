@@ -103,6 +103,8 @@ class CohortCheck:
     sessions: tuple[SessionCheck, ...]
     free_bytes: int
     problems: tuple[str, ...] = ()
+    sheet: str = ""
+    """How the sample sheet was read, if not as text with tabs."""
 
     @property
     def needed_bytes(self) -> int:
@@ -145,7 +147,12 @@ def check_cohort(cohort: Cohort) -> CohortCheck:
             f"{results}: the results will take about {needed / GIGA:.1f} GB, but only "
             f"{free / GIGA:.1f} GB are free; make room, or set pathvars.results to another disk."
         )
-    return CohortCheck(sessions=tuple(checks.values()), free_bytes=free, problems=tuple(problems))
+    return CohortCheck(
+        sessions=tuple(checks.values()),
+        free_bytes=free,
+        problems=tuple(problems),
+        sheet=cohort.sheet.how,
+    )
 
 
 def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
@@ -383,6 +390,8 @@ def format_table(check: CohortCheck) -> str:
     lines = ["  ".join(_cell(row[i], width, i) for i, width in zip(shown, widths, strict=True))
              .rstrip() for row in rows]  # fmt: skip
     lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
+    if check.sheet:
+        lines += ["", check.sheet]
     said = [f"{s.name}: {note}" for s in check.sessions for note in s.notes]
     if said:
         lines += ["", "Worth knowing:", *(f"  {text}" for text in said)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import derotation
-from derotation.cohort.sample_sheet import sheet_text
+from derotation.cohort.sheet_files import sheet_text
 from derotation.io.files import write_json, write_text
 
 __all__ = ["config_text", "software_versions", "write_record"]
