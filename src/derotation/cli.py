@@ -143,6 +143,7 @@ def _discover(asked: argparse.Namespace) -> int:
         asked.raw_folder,
         Patterns.from_config(config["discover"]),
         stimulus=stimulus_options(config["signals"]),
+        source=config["angles"]["source"],
     )
     for session in found.sessions:
         files = "1 file" if session.n_files == 1 else f"{session.n_files} files"
