@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from derotation.signals.look import ChannelLook, SignalsLook, rounded_rate, suggested_keys
+from derotation.signals.look import ChannelLook, SignalsLook, rounded_rate
 from derotation.signals.look_kinds import KIND_WORDS
 
-__all__ = ["format_keys", "format_look", "suggestion"]
+__all__ = ["format_keys", "format_look"]
 
 # Columns of the table that hold words: names, and what channels look like.
 WORDS = (1, 6)
@@ -173,11 +173,3 @@ def _motor(look: SignalsLook, rate: float | None) -> list[str]:
         found.append("Motor: ticks without whole rotations.")
     gate = "" if motor.has_gate else " (no channel says when it turns)"
     return [*found, f"Protocol: {motor.protocol}, by its looks{gate}."]
-
-
-def suggestion(look: SignalsLook, frame_rate: float | None, rate: float | None) -> str:
-    """Write the lines that a configuration would need for a file."""
-    keys = suggested_keys(look, frame_rate)
-    if rate and "sampling_rate" not in keys["signals"]:
-        keys["signals"] = {"sampling_rate": rounded_rate(rate), **keys["signals"]}
-    return format_keys(keys)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import yaml
 
 from derotation.errors import SignalError
 from derotation.io.channels import open_channels
@@ -19,7 +20,7 @@ from derotation.signals.look import (
 from derotation.signals.look_kinds import find_kinds
 from derotation.signals.look_layout import guess_layout
 from derotation.signals.look_pulses import look_at_pulses
-from derotation.signals.look_words import format_look, suggestion
+from derotation.signals.look_words import format_keys, format_look
 from derotation.simulate.formats import write_signals_as
 from derotation.simulate.free_motion import Sinusoid
 from derotation.simulate.recording import plan_recording
@@ -138,7 +139,8 @@ def test_what_is_suggested_is_a_configuration(plan, tmp_path):
         }
     }  # fmt: skip
     assert find_problems({"sessions": "sheet.tsv", **keys}, config_schema()) == []
-    assert "sampling_rate: not told" in suggestion(look, None, None)
+    assert yaml.safe_load(format_keys(keys)) == keys
+    assert "sampling_rate: not told" in format_keys(suggested_keys(look))
 
 
 @pytest.mark.parametrize("n_channels", [2, 3, 4, 6, 8])
