@@ -187,6 +187,7 @@ def _settings(
         rotation_increment=float(given["rotation_increment"]),
         degrees_per_rotation=given["degrees_per_rotation"],
         degrees_per_step=float(angles["degrees_per_step"]),
+        channel_order=tuple(given["channel_order"]),
         recognize_clocks=given["recognize_clocks"],
         has_own_names=own_names,
         speeds=speeds,

@@ -67,6 +67,7 @@ class Settings:
     rotation_increment: float
     degrees_per_rotation: float | None
     degrees_per_step: float
+    channel_order: Sequence[str] = ()
     recognize_clocks: bool = True
     has_own_names: bool = False
     """Whether the file names its channels."""
@@ -173,10 +174,12 @@ def _exchanged(look: SignalsLook, said: Settings) -> Mistake | None:
             meant[role] = others[0]
     if not meant:
         return None
+    role_of = {number: role for role, number in said.roles.items()}
+    numbers = sorted({*meant.values(), *(said.roles[role] for role in meant)})
     shown = "; ".join(
-        f"channel {said.roles[role]}, taken for {role}, looks like "
-        f"{KIND_WORDS[kind_of[said.roles[role]]]}, but channel {number} does"
-        for role, number in meant.items()
+        f"channel {number} looks like {KIND_WORDS[kind_of[number]]}, but is taken for "
+        f"{role_of.get(number, 'something else')}"
+        for number in numbers
     )
     mended = {**said.roles, **meant}
     if set(meant) == {"line_clock", "frame_clock"} and said.recognize_clocks:
@@ -204,9 +207,13 @@ def _order(look: SignalsLook, roles: Mapping[str, int], said: Settings) -> str:
         names = {c.number: c.name for c in look.channels}
         pairs = ", ".join(f"{role}: {names.get(n) or n}" for role, n in roles.items())
         return f"signals.channel_names: {{{pairs}}}"
-    of_number = {number: role for role, number in roles.items()}
-    names_ = [of_number.get(c.number, f"unused_{c.number}") for c in look.channels]
-    return f"signals.channel_order: [{', '.join(names_)}]"
+    # Each role keeps the name that it has.
+    given = dict(enumerate(said.channel_order, 1))
+    names_ = {number: given.get(said.roles[role], role) for role, number in roles.items()}
+    rest = {n: name for n, name in given.items() if name not in names_.values()}
+    listed = [names_.get(c.number) or rest.get(c.number) or f"unused_{c.number}"
+              for c in look.channels]  # fmt: skip
+    return f"signals.channel_order: [{', '.join(listed)}]"
 
 
 def _wrong_source(look: SignalsLook, said: Settings) -> Mistake | None:
@@ -219,12 +226,15 @@ def _wrong_source(look: SignalsLook, said: Settings) -> Mistake | None:
         return None
     numbers = [c.number for c in look.channels
                if c.kind in ("quadrature_a", "quadrature_b", "angle_voltage")]  # fmt: skip
+    one = len(numbers) == 1
+    channels = (
+        f"channel {numbers[0]} looks" if one else f"channels {numbers[0]} and {numbers[1]} look"
+    )
     what = "an encoder's pair" if look.source == "quadrature" else "an angle as a voltage"
     return Mistake(
         key="angles.source",
-        text="angles.source is ticks, but there are none; of the file's channels number "
-        f"{' and '.join(map(str, numbers))} looks like {what}. Write angles.source: {look.source}, "
-        "and name the channel in signals.channel_order",
+        text=f"angles.source is ticks, but there are none; {channels} like {what}. Write "
+        f"angles.source: {look.source}, and name the channel in signals.channel_order",
     )
 
 

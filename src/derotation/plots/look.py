@@ -22,6 +22,8 @@ N_PARTS = 1200
 FRAMES, LINES = 3.0, 8.0
 # Where no clock was found (samples).
 CLOSE = 2000
+# Ticks after which the motor runs.
+TICKS_BEFORE = 200
 COLORS = {
     "line_clock": BLUE,
     "frame_clock": BLUE,
@@ -60,7 +62,7 @@ def plot_look(look: SignalsLook, channels: Channels, rate: float | None) -> "Fig
     first = look.stretches[0]
     frames = _window(look, first, (look.clocks.frame_interval or CLOSE) * FRAMES)
     line = look.clocks.line_interval or (look.clocks.frame_interval or CLOSE) / 32
-    lines = _window(look, first, line * LINES)
+    lines = _window(look, first, line * LINES, n_before=TICKS_BEFORE)
     unit, scale = ("s", rate) if rate else ("samples", 1.0)
     closer, closer_scale = ("ms", rate / 1e3) if rate else ("samples", 1.0)
     whole, some, few = (
@@ -79,17 +81,17 @@ def plot_look(look: SignalsLook, channels: Channels, rate: float | None) -> "Fig
         _label(axes[row, 0], channel)
         for ax in axes[row]:
             _limits(ax, channel)
-    for window in (frames, lines):
+    for window, style in ((frames, ":"), (lines, "--")):
         for ax in axes[:, 0]:
-            ax.axvline(window[0] / scale, color="black", linewidth=0.6, linestyle=":")
-    start = f"{frames[0] / scale:.4g} {unit}"
+            ax.axvline(window[0] / scale, color="black", linewidth=0.7, linestyle=style)
+    starts = [f"{window[0] / scale:.4g} {unit}" for window in (frames, lines)]
     axes[0, 0].set_title(f"the first {(first[1] - first[0]) / scale:.3g} {unit}", fontsize=10)
-    axes[0, 1].set_title(f"{FRAMES:g} frames from {start} on (dotted line)", fontsize=10)
-    axes[0, 2].set_title(f"{LINES:g} lines from there on", fontsize=10)
+    axes[0, 1].set_title(f"{FRAMES:g} frames from {starts[0]} on (dotted)", fontsize=10)
+    axes[0, 2].set_title(f"{LINES:g} lines from {starts[1]} on (dashed)", fontsize=10)
     axes[-1, 0].set_xlabel(f"time ({unit})")
     axes[-1, 1].set_xlabel(f"time ({closer})")
     axes[-1, 2].set_xlabel(f"time ({closer})")
-    figure.suptitle(f"{look.path.name}: {look.stored}", fontsize=11)
+    figure.suptitle(f"{look.path.name}: {look.stored}; voltages in V", fontsize=11)
     return figure
 
 
@@ -109,11 +111,11 @@ def _limits(ax: "Axes", channel: ChannelLook) -> None:
     ax.set_ylim(low - margin, high + margin)
 
 
-def _window(look: SignalsLook, first: Stretch, length: float) -> Stretch:
-    """Choose where a closer look begins: where the sample begins to turn, within the stretch."""
+def _window(look: SignalsLook, first: Stretch, length: float, n_before: int = 0) -> Stretch:
+    """Choose where a closer look begins: where the sample turns, after so many ticks."""
     moving = [c.pulses.start[0] for c in look.channels
               if c.kind in ("rotation_ticks", "quadrature_a")]  # fmt: skip
-    begins = [int(start[0]) for start in moving if len(start)]
+    begins = [int(start[min(n_before, len(start) // 2)]) for start in moving if len(start)]
     frames = [c.pulses.start[0] for c in look.channels if c.kind == "frame_clock"]
     start = min(begins, default=first[0])
     if len(frames) == 1 and len(frames[0]):
