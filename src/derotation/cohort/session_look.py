@@ -121,7 +121,13 @@ def look_at_session(
     channels = open_channels(
         signals.path, n_channels=len(order), layout=layout, dataset=given["dataset"]
     )
-    look = look_at_signals(channels, sampling_rate=given["sampling_rate"], n_rows=movie.n_rows)
+    has_frames = "frame_clock" in signals.roles
+    look = look_at_signals(
+        channels,
+        sampling_rate=given["sampling_rate"],
+        n_rows=movie.n_rows,
+        frame_channel=signals.channel_number("frame_clock") if has_frames else None,
+    )
     own_names = any(name is not None for name in channels.names)
     said = _settings(signals, session, config, movie, speeds, own_names)
     mistakes = find_mistakes(look, said)

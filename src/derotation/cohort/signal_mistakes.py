@@ -6,12 +6,12 @@ true, and durations are wrong where the sampling rate is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from derotation.signals.look import MotorLook, SignalsLook, rounded_rate, usual_count
-from derotation.signals.look_kinds import KIND_WORDS, Kind
+from derotation.signals.look_kinds import KIND_WORDS, ClocksLook, Kind
 from derotation.signals.look_layout import BinGuess
 
 __all__ = ["Mistake", "Settings", "find_mistakes", "layout_mistake"]
@@ -100,8 +100,17 @@ def find_mistakes(look: SignalsLook, said: Settings) -> list[Mistake]:
     list of Mistake
         Causes before their consequences; empty if all fits, or if nothing can be told.
     """
+    exchanged = _exchanged(look, said)
+    clock = said.roles.get("frame_clock")
+    kind = next((c.kind for c in look.channels if c.number == clock), None)
+    if exchanged is None and kind not in (None, "frame_clock", "empty"):
+        # What counts frames is not understood, and something else was taken for it.
+        look = replace(look, clocks=ClocksLook())
+    if look.clocks.frame_interval is None:
+        # Without a clock that is understood, ticks may be something else.
+        look = replace(look, motor=None)
     found = [
-        _exchanged(look, said),
+        exchanged,
         _wrong_source(look, said),
         _wrong_rate(look, said),
         _wrong_protocol(look, said),
@@ -197,8 +206,10 @@ def _exchanged(look: SignalsLook, said: Settings) -> Mistake | None:
 
 
 def _alike(role: str, kind: str) -> bool:
-    pair = ("quadrature_a", "quadrature_b")
-    return role == kind or (role in pair and kind in pair)
+    # Which of an encoder's channels is which is a matter of the sign; and the direction may change
+    # whenever the motor turns, as rotation-on does.
+    pairs = (("quadrature_a", "quadrature_b"), ("rotation_on", "direction"))
+    return role == kind or any(role in pair and kind in pair for pair in pairs)
 
 
 def _order(look: SignalsLook, roles: Mapping[str, int], said: Settings) -> str:
@@ -243,6 +254,8 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
     interval = look.clocks.frame_interval
     rate = said.sampling_rate
     implied = look.sampling_rate(said.frame_rate)
+    if said.frame_rate and look.has_frame_interval(rate / said.frame_rate):
+        return None
     if implied is not None and interval:
         factor = rate / implied
         shown = (
@@ -375,7 +388,7 @@ def _is_turn(motor: MotorLook, said: Settings) -> bool:
 def _wrong_increment(look: SignalsLook, said: Settings) -> Mistake | None:
     """Say that the ticks of a rotation do not add up to its degrees."""
     motor = look.motor
-    if motor is None or said.source != "ticks" or said.protocol == "free":
+    if motor is None or said.source != "ticks" or said.protocol == "free" or not motor.is_even:
         return None
     step = motor.step_ticks
     n = motor.turn_ticks if motor.turn_ticks != step else None

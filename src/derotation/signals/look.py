@@ -20,6 +20,7 @@ from derotation.io.signals import BinLayout
 from derotation.signals.look_kinds import ClocksLook, Kind, find_kinds
 from derotation.signals.look_layout import guess_layout
 from derotation.signals.look_pulses import ChannelPulses, look_at_pulses
+from derotation.signals.rotation_table import unevenness
 
 __all__ = [
     "ChannelLook",
@@ -51,6 +52,8 @@ USUAL_TICKS = (
     12800, 16384, 18000, 20000, 25600, 36000, 51200,
 )  # fmt: skip
 NEAR = 0.012
+# More of the intervals than this differ from their neighbors if ticks are missing or doubled.
+UNEVEN = 0.05
 # Ticks over which a speed is measured.
 CRUISE_TICKS = 16
 FULL_TURN = 360.0
@@ -86,6 +89,8 @@ class MotorLook:
     """Ticks of one step, if they come in equal steps with rests between them."""
     has_gate: bool
     """Whether a channel says when the motor turns."""
+    is_even: bool
+    """Whether ticks follow each other evenly, so that none are missing or doubled."""
 
     @property
     def turn_ticks(self) -> int | None:
@@ -155,6 +160,11 @@ class SignalsLook:
         interval = self.clocks.frame_interval
         return frame_rate * interval if frame_rate and interval else None
 
+    def has_frame_interval(self, samples: float) -> bool:
+        """Tell whether some frames take so long, as where the scanner ran at other rates, too."""
+        found = [c.pulses.intervals() for c in self.of_kind("frame_clock")]
+        return any(np.mean(np.abs(own / samples - 1) < 0.02) > 0.1 for own in found if len(own))
+
     def n_frames(self) -> float | None:
         """About how many frames the clock counts in the whole file, if it never pauses."""
         interval = self.clocks.frame_interval
@@ -204,7 +214,11 @@ def places_to_look(
 
 
 def look_at_signals(
-    channels: Channels, *, sampling_rate: float | None = None, n_rows: int | None = None
+    channels: Channels,
+    *,
+    sampling_rate: float | None = None,
+    n_rows: int | None = None,
+    frame_channel: int | None = None,
 ) -> SignalsLook:
     """Look what is on the channels of a file.
 
@@ -216,6 +230,9 @@ def look_at_signals(
         Hz; only says how many samples are read.
     n_rows : int, optional
         Rows of the movie's frames.
+    frame_channel : int, optional
+        Number of the frame clock's channel, from 1, as somebody says; believed where its pulses
+        leave open what it is.
 
     Returns
     -------
@@ -224,7 +241,7 @@ def look_at_signals(
     stretches = places_to_look(channels.n_samples, len(channels), sampling_rate)
     blocks = channels.read(stretches)
     pulses = [look_at_pulses([b[k] for b in blocks], stretches) for k in range(len(channels))]
-    kinds, clocks = find_kinds(pulses, n_rows)
+    kinds, clocks = find_kinds(pulses, n_rows, frame_channel and frame_channel - 1)
     looks = tuple(
         ChannelLook(number=k + 1, name=name, kind=kind, pulses=own)
         for k, (name, kind, own) in enumerate(zip(channels.names, kinds, pulses, strict=True))
@@ -319,6 +336,7 @@ def _look_at_motor(channels: Sequence[ChannelLook]) -> MotorLook | None:
         n_first=_n_first(turns, stretches_end=ticks.stretches[0][1]),
         step_ticks=step_ticks,
         has_gate=gate is not None,
+        is_even=not whole or float(np.median([unevenness(own) for own in whole])) < UNEVEN,
     )
     if step_ticks is not None:
         return replace(motor, protocol="incremental")

@@ -45,8 +45,9 @@ KIND_WORDS: dict[Kind, str] = {
 
 # Frames that have the usual number of lines, and lines that come at the usual time in a frame.
 ALIKE, LOCKED = 0.8, 0.8
-# A clock's intervals are as long as usual; those between frames also where blocks pause.
-CLOCK_STEADY, FRAME_STEADY = 0.85, 0.7
+# A clock's intervals are as long as usual; of two that fit each other so many are enough, since the
+# scanner may have run at other rates before.
+CLOCK_STEADY, PAIR_STEADY = 0.85, 0.5
 # So few frames tell nothing (one less with a line clock), nor do so few ticks.
 MIN_FRAMES, MIN_TICKS = 4, 10
 # Pulses in a channel's high (or low) time, if it says when the motor turns.
@@ -74,7 +75,9 @@ class ClocksLook:
 
 
 def find_kinds(
-    channels: Sequence[ChannelPulses], n_rows: int | None = None
+    channels: Sequence[ChannelPulses],
+    n_rows: int | None = None,
+    frame_channel: int | None = None,
 ) -> tuple[list[Kind], ClocksLook]:
     """Tell what each channel is.
 
@@ -84,6 +87,8 @@ def find_kinds(
         In the file's order.
     n_rows : int, optional
         Rows of the movie's frames: which clock counts lines where several may.
+    frame_channel : int, optional
+        The channel, from 0, that is the frame clock if its pulses leave that open.
 
     Returns
     -------
@@ -98,7 +103,7 @@ def find_kinds(
         elif not channel.n_pulses:
             kinds[k] = "empty"
     left = [k for k, channel in enumerate(channels) if channel.n_pulses]
-    clocks = _find_clocks(channels, left, kinds, n_rows)
+    clocks = _find_clocks(channels, left, kinds, n_rows, frame_channel)
     left = [k for k in left if kinds[k] == "unknown"]
     pair = _find_quadrature(channels, left)
     if pair:
@@ -109,7 +114,11 @@ def find_kinds(
 
 
 def _find_clocks(
-    channels: Sequence[ChannelPulses], left: Sequence[int], kinds: list[Kind], n_rows: int | None
+    channels: Sequence[ChannelPulses],
+    left: Sequence[int],
+    kinds: list[Kind],
+    n_rows: int | None,
+    frame_channel: int | None,
 ) -> ClocksLook:
     """Find the line clock and the frame clock."""
     pairs = []
@@ -140,7 +149,7 @@ def _find_clocks(
                 frame_interval=found[1],
                 lines_per_frame=found[0],
             )
-    return _frame_clock_alone(channels, left, kinds)
+    return _frame_clock_alone(channels, left, kinds, frame_channel)
 
 
 def _pair_rank(
@@ -200,7 +209,7 @@ def _lines_per_frame(line: ChannelPulses, frame: ChannelPulses) -> int | None:
     if line.n_pulses < 2 * frame.n_pulses or frame.n_pulses < MIN_FRAMES - 1:
         return None
     usual, short = frame.interval, line.interval
-    if frame.steady < FRAME_STEADY or line.steady < CLOCK_STEADY or not short < usual:
+    if min(frame.steady, line.steady) < PAIR_STEADY or not short < usual:
         return None
     counts, delays = [], []
     for k in range(len(frame.stretches)):
@@ -245,7 +254,10 @@ def _lines_between_gaps(line: ChannelPulses) -> tuple[int, float] | None:
 
 
 def _frame_clock_alone(
-    channels: Sequence[ChannelPulses], left: Sequence[int], kinds: list[Kind]
+    channels: Sequence[ChannelPulses],
+    left: Sequence[int],
+    kinds: list[Kind],
+    frame_channel: int | None,
 ) -> ClocksLook:
     """Take the slowest steady channel that never pauses, and gates no ticks, for a frame clock."""
     bursts = [channels[k] for k in left if _pauses(channels[k])]
@@ -258,7 +270,8 @@ def _frame_clock_alone(
     if not steady:
         return ClocksLook()
     slowest = max(steady, key=lambda k: channels[k].interval)
-    interval = channels[slowest].interval
+    chosen = frame_channel if frame_channel in steady else slowest
+    interval = channels[chosen if chosen is not None else slowest].interval
     for k in steady:
         # The frame clock may be wired to several channels.
         if abs(channels[k].interval / interval - 1) < 0.01:

@@ -1,6 +1,7 @@
 """Rotations beside the stimulus table: which row each one is, and what their speeds say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ __all__ = [
     "increment_implied",
     "said_sampling_rate",
     "table_of_rotations",
+    "unevenness",
 ]
 
 SPEED_TOLERANCE = 0.05
@@ -116,7 +118,7 @@ def increment_implied(
     if usual < 3 or abs(usual / expected - 1) < WRONG_COUNT:
         return ""
     alike = np.abs(counts - usual) <= max(SAME_FACTOR * usual, 1)
-    if alike.mean() < MOST_ALIKE or np.median([_uneven(own) for own in ticks]) > MOST_UNEVEN:
+    if alike.mean() < MOST_ALIKE or np.median([unevenness(own) for own in ticks]) > MOST_UNEVEN:
         return ""
     n, what = round(usual), "steps" if steps else "rotations"
     key = "angles.degrees_per_step" if steps else "signals.degrees_per_rotation"
@@ -127,8 +129,8 @@ def increment_implied(
     )
 
 
-def _uneven(ticks: NDArray[np.float64]) -> float:
-    """Part of the intervals that differ much from the one before."""
+def unevenness(ticks: NDArray[Any]) -> float:
+    """Give the part of the intervals between ticks that differ much from the one before."""
     gaps = np.diff(ticks)
     if len(gaps) < 2:
         return 0.0

@@ -16,7 +16,13 @@ from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
 from derotation.simulate.recording import RecordingPlan, plan_recording
-from derotation.simulate.rig_signals import pulse_volts, quadrature_pulses, voltage_samples
+from derotation.simulate.rig_signals import (
+    ClockOptions,
+    clock_pulses,
+    pulse_volts,
+    quadrature_pulses,
+    voltage_samples,
+)
 from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS, write_signals
 
 # Frames per second, samples per second, seed.
@@ -148,6 +154,68 @@ def test_the_demo_cohort_gives_no_word(tmp_path, name):
         parameters["protocol"] = "incremental"
     made = Rig(plan_recording(**parameters, n_cells=2), tmp_path, tmp_path).write()
     found = made.check(**DEMO["signals"])
+    assert (found.problems, found.notes) == ((), ())
+
+
+FAULTS = [
+    {"dropped_ticks": 0.05}, {"dropped_ticks": 0.3}, {"duplicated_ticks": 0.1},
+    {"duplicated_ticks": 0.6}, {"stray_ticks": 8}, {"off_glitches": 3}, {"extra_clock_frames": 3},
+    {"truncated_last_frame": True}, {"starts_within_rotation": True},
+    {"ends_within_rotation": True}, {"line_clock_without_gaps": True},
+    {"frame_clock_without_gaps": True}, {"missing_line_pulses": 9}, {"stimulus_rows": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("faults", FAULTS, ids=str)
+@pytest.mark.parametrize("told", [True, False])
+def test_what_the_run_mends_is_no_mistake_of_the_rig(plans, tmp_path, faults, told):
+    plan, cache = plans(7, 25_000, 2, "full", faults=faults)
+    found = Rig(plan, tmp_path, cache).write(told=told).check()
+    assert (found.problems, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"focus_before": (30,), "focus_period": 0.5},
+        {"focus_before": (60, 20), "focus_after": (5,), "focus_period": 0.7},
+        {"lines_per_pulse": 2},
+        {"unpulsed_last": 1},
+        {"trigger_ms": 2.0},
+        {"missing": ("line_clock",)},
+        {"missing": ("frame_clock",)},
+        {"inverted": ("line_clock", "frame_clock")},
+        {"extra_before": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_clocks_of_all_kinds_are_no_mistakes(plans, tmp_path, options, told):
+    plan, _ = plans(7, 25_000, 2, "full")
+    p, made = plan.parameters, Rig(plan, tmp_path, tmp_path).write(told=told)
+    chosen = ClockOptions(**options)
+    clocks, lines, end = clock_pulses(
+        chosen,
+        n_frames=plan.n_frames,
+        n_lines=p.shape[0],
+        frame_period=1 / p.frame_rate,
+        line_period=plan.line_period,
+        lead_s=p.lead_s,
+    )
+    shift = round((lines[0, 0] - p.lead_s) * made.rate)
+    n = max(round((end + 1) * made.rate), shift + plan.analog.n_samples)
+    volts = pulse_volts(
+        clocks, n_samples=n, sampling_rate=made.rate, inverted=chosen.inverted,
+        missing=chosen.missing,
+    )  # fmt: skip
+
+    def with_clocks(signals):
+        motor = np.zeros((2, n), np.float32)
+        motor[:, shift : shift + signals.shape[1]] = signals[2:]
+        return np.vstack([volts["line_clock"], volts["frame_clock"], motor])
+
+    made.change(with_clocks)
+    found = made.check()
     assert (found.problems, found.notes) == ((), ())
 
 
