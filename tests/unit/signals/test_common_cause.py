@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from signal_factory import Rig, turns
+from unit.signal_factory import Rig, turns
 
 from derotation.errors import SignalError
 from derotation.signals.events import parse_signals

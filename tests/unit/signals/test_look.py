@@ -1,5 +1,7 @@
 """What a look at signals finds, against simulated rigs of which everything is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -143,9 +145,8 @@ def test_what_is_suggested_is_a_configuration(plan, tmp_path):
     assert "sampling_rate: not told" in format_keys(suggested_keys(look))
 
 
-@pytest.mark.parametrize("n_channels", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize(("n_channels", "noise"), [(2, 0.0), (3, 0.05), (4, 0.0), (6, 0.05), (8, 0.0)])
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", ">i2"])
-@pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_the_layout_of_a_bin(channels, tmp_path, n_channels, dtype, noise):
     rng = np.random.default_rng(n_channels)
     rows = [channels[name] for name in BIN_CHANNELS[1:]][: min(n_channels, 5)]
@@ -184,9 +185,12 @@ def test_a_long_file_is_read_at_a_few_places_only(tmp_path):
     np.lib.format.open_memmap(file, "w+", np.float32, (4, 30_000_000))
     read = []
     opened = open_channels(file)
-    reader = opened.reader
-    object.__setattr__(opened, "reader", lambda places: read.append(places) or reader(places))
-    look = look_at_signals(opened)
+
+    def reader(places):
+        read.append(places)
+        return opened.read(places)
+
+    look = look_at_signals(replace(opened, reader=reader))
     assert {c.kind for c in look.channels} == {"empty"}
     (places,) = read
     assert sum(stop - start for start, stop in places) < 0.1 * 30_000_000
