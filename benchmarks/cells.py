@@ -66,7 +66,7 @@ def main() -> None:
         ("time of samples (ms rms)", pictures["time_ms"], "<=", 1.0),
         ("dF/F against calcium (median r)", pictures["dff_r"], ">=", 0.95),
         ("static while turning, linear (bias)", pictures["bias"], "<=", 0.01),
-        ("static while turning, quadratic, the default (bias)", pictures["bias_default"], "<=", 0.01),
+        ("static while turning, quadratic (bias)", pictures["bias_default"], "<=", 0.01),
         ("static, uneven light, auto (bias)", pictures["bias_uneven"], "<=", 0.02),
         ("tuned cells found", tuning["found"], ">=", 0.9),
         ("untuned called tuned", tuning["untuned"], "<=", 0.05),

@@ -42,8 +42,8 @@ def run(
     session : str
         The session's name.
     config : mapping
-        The configuration; its section ``movie`` and the key ``export.nwb`` are read, and all that
-        it holds is written into the file.
+        The configuration; its sections ``movie`` and ``nwb`` and the key ``export.nwb`` are read,
+        and all that it holds is written into the file.
     output : path
         The NWB file.
     channels : path, optional
@@ -94,5 +94,6 @@ def run(
             motion=load_motion(motion),
             cells=None if cells is None else cells_of_file(cells),
             movies=config["export"]["nwb"],
+            about=config.get("nwb"),
             settings=config,
         )

@@ -39,6 +39,7 @@ OTHERS = {
     ("Display", "Original"),
     ("error", "skip"),
     ("channel", "plane"),
+    ("prairie", "thor"),
     ("mirror", "constant"),
     ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
     ("high", "low"),
@@ -50,6 +51,19 @@ OTHERS = {
     ("tif", "prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"),
     ("signals", "stimulus", "neither"),  # what a file holds
     ("full", "incremental"),  # each has a pipeline class
+    (
+        "line_clock",
+        "frame_clock",
+        "rotation_on",
+        "rotation_ticks",
+        "direction",
+        "quadrature_a",
+        "quadrature_b",
+        "angle_voltage",
+        "camera",
+        "empty",
+        "unknown",
+    ),  # what a channel looks like
     ("auto", "first", "last", "skip"),  # of a setting that may also be numbers
 }
 # Parameters of functions that can be used on their own, and the keys whose defaults they repeat.
@@ -105,7 +119,8 @@ def test_the_schemas_are_installed_with_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["derotation"]
     shipped = {file for pattern in patterns for file in SOURCE.glob(pattern)}
-    assert set(SOURCE.rglob("*.yaml")) == {f for f in shipped if f.suffix == ".yaml"} != set()
+    schemas = set(SOURCE.rglob("*.schema.yaml"))
+    assert schemas == {f for f in shipped if f.name.endswith(".schema.yaml")} != set()
 
 
 def test_no_module_holds_defaults_of_its_own():
