@@ -429,9 +429,7 @@ def cells_by_hand(wildcards):
         return []
     if COHORT.config["export"]["suite2p"]["run"]:
         return []
-    return [
-        file.stat().st_mtime_ns for file in suite2p_results(wildcards.session)
-    ]
+    return [file.stat().st_mtime_ns for file in suite2p_results(wildcards.session)]
 
 
 def exported_cells(wildcards):
