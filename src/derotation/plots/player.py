@@ -31,9 +31,9 @@ N_FRAMES = 110
 # Width of a frame and of the mean image in the page, pixels; a mask of what was seen is coarser.
 WIDTH, MEAN_WIDTH, SEEN_WIDTH, THUMBNAIL_WIDTH = 256, 512, 48, 72
 # Bytes of all frames, before they become text, which is a third longer.
-MAX_BYTES = 900_000
+MAX_BYTES = 750_000
 # WebP's quality, less until the frames are small enough, and then fewer pixels.
-QUALITIES = (75, 55, 35, 20)
+QUALITIES = (75, 65, 55, 45, 35, 25)
 # Points of the curve of the angle.
 N_POINTS = 2000
 

@@ -14,7 +14,7 @@ from derotation.io.results import read_npz
 __all__ = ["cells_for_page"]
 
 # Samples of all cells together; four bytes each, and a third more as text.
-MAX_SAMPLES = 120_000
+MAX_SAMPLES = 80_000
 ARRAYS = ("roi", "x_px", "y_px", "time_s", "seen", "angle_deg", "velocity_deg_per_s")
 # What is shown of a cell, the first one that is there.
 VALUES = {"dff": "dF/F", "fluorescence": "fluorescence, gray values"}

@@ -13,7 +13,7 @@ __all__ = ["Chart", "Dot", "charts"]
 # Columns of the sample sheet that tell when a session was recorded, the first one that is there.
 WHEN = ("date", "day", "recorded", "time")
 # In units of the chart's viewBox, within its margins.
-WIDTH, HEIGHT = 300.0, 90.0
+WIDTH, HEIGHT = 220.0, 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

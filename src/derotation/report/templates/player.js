@@ -147,6 +147,7 @@ const Player = (function () {
       if (!this.raw) return;
       const wiping = this.wiping();
       this.find("wipe").hidden = !wiping;
+      this.section.classList.toggle("wiping", wiping);
       const panel = { width: PANEL, height: Math.round((PANEL * this.data.height) / this.data.width) };
       this.canvas.width = wiping ? panel.width : 2 * panel.width + GAP;
       this.canvas.height = panel.height + 20;
@@ -180,9 +181,11 @@ const Player = (function () {
     title(text, x, side) {
       const pen = this.canvas.getContext("2d");
       pen.fillStyle = "#fff";
-      pen.font = "14px system-ui, sans-serif";
+      // As large on a narrow screen, where the canvas is shown smaller than it is.
+      const smaller = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
+      pen.font = Math.min(14 * Math.max(smaller, 1), 20) + "px system-ui, sans-serif";
       pen.textAlign = side;
-      pen.fillText(text, x, 15);
+      pen.fillText(text, x, 16);
     }
 
     // Draw the frame of a sheet at `left`, of it what lies between two places, and the mark that
@@ -215,6 +218,7 @@ const Player = (function () {
       const { path, rotations, time_s } = this.data;
       const drawn = Plots.draw(this.find("angle"), {
         height: 150, xLabel: "time (s); blue: rotations", yLabel: "angle (°)", x: this.seen.x,
+        ySteps: [1, 5, 10, 45, 90, 180, 360, 720],
         bands: rotations, cursor: time_s[this.k],
         series: [{ x: path.time_s, y: path.angle_deg, color: Plots.COLORS.ink }],
       });

@@ -49,7 +49,7 @@ const Plots = (function () {
   }
 
   // Draw `series` over an axis. What is drawn: {height, xLabel, yLabel, x: [low, high], steps,
-  // bands: [[from, to]], series: [{x, y, color, dots}], rug: [x], cursor: x}. Returns what turns
+  // ySteps, bands: [[from, to]], series: [{x, y, color, dots}], rug: [x], cursor: x}. Returns what turns
   // a place in the canvas into a value of x, and back.
   function draw(canvas, content) {
     const { pen, width, height } = prepare(canvas, content.height);
@@ -143,7 +143,8 @@ const Plots = (function () {
     }
     pen.fillText(content.xLabel, (box.left + box.right) / 2, box.bottom + 29);
     pen.textAlign = "right";
-    const alongY = ticks(scale.y0, scale.y1, Math.max(Math.floor((box.bottom - box.top) / 40), 2));
+    const high = Math.max(Math.floor((box.bottom - box.top) / 30), 2);
+    const alongY = ticks(scale.y0, scale.y1, high, content.ySteps);
     const stepY = alongY.length > 1 ? alongY[1] - alongY[0] : 1;
     for (const y of alongY) pen.fillText(written(y, stepY), box.left - 5, scale.toY(y) + 4);
     pen.save();

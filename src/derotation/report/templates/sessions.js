@@ -73,7 +73,7 @@
   window.addEventListener("beforeprint", function () {
     folded = Array.from(document.querySelectorAll("details.session:not([open]):not([hidden])"));
     for (const session of folded) session.open = true;
-    for (const picture of document.images) {
+    for (const picture of document.querySelectorAll("details[open] img, main.session img")) {
       picture.loading = "eager";
       picture.decoding = "sync";
     }
