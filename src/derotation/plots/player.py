@@ -127,7 +127,7 @@ def _as_json(content: PlayerFrames, angles: Angles) -> dict[str, Any]:
             "scale": content.seen_scale,
             "width": seen.shape[2],
             "height": seen.shape[1],
-            "bits": base64.b64encode(np.packbits(seen.ravel())).decode("ascii"),
+            "bits": base64.b64encode(np.packbits(seen.ravel()).tobytes()).decode("ascii"),
         },
         "path": {
             "time_s": _numbers(angles.frame_start[every] / angles.sampling_rate, 3),
@@ -142,10 +142,8 @@ def _as_json(content: PlayerFrames, angles: Angles) -> dict[str, Any]:
     }
 
 
-def _sheets(
-    shown: SideBySide, limits: tuple[float, float]
-) -> tuple[tuple[str, str], int]:
-    """Pack the frames as well as they may be: both sheets, and by how much they were made smaller."""
+def _sheets(shown: SideBySide, limits: tuple[float, float]) -> tuple[tuple[str, str], int]:
+    """Pack the frames as well as they may be: both sheets, and how much smaller they became."""
     factor = 1
     while True:
         movies = [_grays(binned(movie, factor), *limits) for movie in (shown.raw, shown.derotated)]

@@ -46,7 +46,9 @@ def cells_for_page(path: str | Path) -> str:
     missing = [name for name in ARRAYS if name not in arrays]
     if missing or value is None:
         missing += [] if value else ["dff"]
-        raise InputError(f"{path}: there is no {', '.join(missing)}. Delete it to have it made anew.")
+        raise InputError(
+            f"{path}: there is no {', '.join(missing)}. Delete it to have it made anew."
+        )
     n, n_frames = arrays[value].shape
     for name in ("time_s", "seen", "angle_deg", "velocity_deg_per_s"):
         if arrays[name].shape != (n, n_frames):

@@ -11,10 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from derotation.errors import InputError
 from derotation.io.files import whole_file, write_text
 from derotation.quality.figures import SPECIFICATIONS
-from derotation.report.cells import cells_for_page
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
+from derotation.report.cells import cells_for_page
 from derotation.report.pictures import EmbeddedPicture, embed
 from derotation.report.record import config_text, software_versions
 from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
@@ -267,15 +268,25 @@ class _SessionParts:
 
     def part(self, session: SessionReport) -> str:
         """Make the part of a session, with its frames and pictures."""
-        plots = _plots_of(session, self._titles(session), self._results, self._content, self._mapped)
+        plots = _plots_of(
+            session, self._titles(session), self._results, self._content, self._mapped
+        )
         template = self._templates.get_template("session.html.jinja")
+        traces, no_cells = "", ""
+        if session.cells is not None:
+            try:
+                traces = cells_for_page(session.cells)
+            except InputError as error:
+                # All else of the session can still be looked at.
+                no_cells = str(error)
         text = template.render(
             session=session,
             plots=plots,
             verdicts=VERDICTS,
             symbols=SYMBOLS,
             player=_data(session.player.read_text(encoding="utf-8")) if session.player else "",
-            cells=_data(cells_for_page(session.cells)) if session.cells else "",
+            cells=_data(traces),
+            no_cells=no_cells,
         )
         self.left -= len(text)
         if self.left < 0:

@@ -378,6 +378,9 @@ def _plots(folder: Path) -> dict[str, Path]:
     found |= {path.stem: path for path in sorted(folder.glob("*.gif"))}
     names = [name for name in PLOTS if name in found]
     names += [name for name in found if name not in PLOTS]
+    # A session of one channel, in a cohort whose others have more, has a plot of that one.
+    if not any(Path(folder.parent, "images", "channels").glob("*.tif")):
+        names = [name for name in names if name != "channels"]
     return {name: found[name] for name in names}
 
 

@@ -138,8 +138,10 @@ def _charts(sessions: Sequence[SessionReport], when: str | None) -> Iterator[Cha
             reach = None
             if measure.sd is not None and math.isfinite(measure.sd):
                 label += f" ± {number(measure.sd)}"
-                ends = (measure.value + 2 * measure.sd, measure.value - 2 * measure.sd)
-                reach = (height(ends[0]), height(ends[1]))
+                reach = (
+                    height(measure.value + 2 * measure.sd),
+                    height(measure.value - 2 * measure.sd),
+                )
             if when is not None:
                 label += f" ({when} {session.row.get(when, 'not said')})"
             dots.append(
@@ -171,7 +173,7 @@ def _charts(sessions: Sequence[SessionReport], when: str | None) -> Iterator[Cha
 def _span(measures: Sequence[Measure]) -> tuple[float, float]:
     """Choose what a chart shows: all values, and uncertainties as far as they are usual."""
     values = [measure.value for measure in measures]
-    sds = [measure.sd for measure in measures if measure.sd is not None]
+    sds = [m.sd for m in measures if m.sd is not None and math.isfinite(m.sd)]
     usual = statistics.median(sds) if sds else 0.0
     low, high = min(values) - 2 * usual, max(values) + 2 * usual
     # A chart of values that are equal but for rounding would show the rounding.

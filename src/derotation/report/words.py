@@ -1,5 +1,6 @@
 """Numbers, times and names of figures as people write them."""
 
+import math
 from collections.abc import Mapping
 
 __all__ = ["PLAIN", "duration", "number", "plain", "quantity"]
@@ -19,7 +20,7 @@ PLAIN: Mapping[str, str] = {
     "tenths of it are not seen.",
     "uneven_light_pct": "A cell of constant brightness seems to change by so much while it turns.",
     "center_error_px": "0: the center could not be told from the best one.",
-    "focus_sharpness": "1: always equally sharp; 0.5: at some time half of the fine detail was lost.",
+    "focus_sharpness": "1: always equally sharp; 0.5: at some time half of the detail was lost.",
 }
 
 
@@ -30,7 +31,7 @@ def plain(name: str, meanings: Mapping[str, str]) -> str:
 
 def number(value: float | None) -> str:
     """Write a number with three digits, as far as these mean anything; nothing for None."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return ""
     # What arithmetic leaves of a zero.
     if abs(value) < 1e-9:

@@ -87,6 +87,7 @@ def test_a_narrow_window_does_not_scroll_sideways(cohort, tmp_path):
         root = "document.documentElement"
         assert narrow.evaluate(f"{root}.scrollWidth <= {root}.clientWidth") is True
 
+
 SESSION = "document.getElementById('session-mouse2')"
 # Give what was asked for time to happen: pictures are decoded, events come.
 SETTLED = "new Promise(done => setTimeout(() => done(true), {}))"
@@ -119,9 +120,10 @@ def now(browser):
 
 def pixel(browser, x, y):
     """The gray value at a place of the player's canvas, as parts of its size."""
-    read = f"{copied(SESSION + '.querySelector(`canvas.frames`)')}"
+    read = copied(f"{SESSION}.querySelector('canvas.frames')")
     return browser.evaluate(
-        f"{read}.then(p => p.getImageData(p.canvas.width * {x}, p.canvas.height * {y}, 1, 1).data[0])"
+        f"{read}.then(p => p.getImageData(p.canvas.width * {x}, p.canvas.height * {y}, 1, 1))"
+        ".then(found => found.data[0])"
     )
 
 
@@ -130,7 +132,8 @@ def copied(canvas):
     return (
         f"(async () => {{ const c = {canvas}; const d = document.createElement('canvas');"
         "d.width = c.width; d.height = c.height;"
-        "const p = d.getContext('2d', {willReadFrequently: true}); p.drawImage(c, 0, 0); return p; })()"
+        "const p = d.getContext('2d', {willReadFrequently: true}); p.drawImage(c, 0, 0);"
+        "return p; })()"
     )
 
 
@@ -373,7 +376,9 @@ def test_dots_of_the_charts_open_their_session(opened):
         "Array.from(document.querySelectorAll('.chart strong')).map(e => e.textContent)"
     )
     assert charts == ["Residual shift", "Photons"]
-    assert opened.evaluate("document.querySelectorAll('.chart')[0].querySelectorAll('a').length") == 3
+    assert (
+        opened.evaluate("document.querySelectorAll('.chart')[0].querySelectorAll('a').length") == 3
+    )
     opened.evaluate("document.getElementById('close-all').click()")
     click(opened, "document.querySelector('.chart a[href=\"#session-mouse10\"] circle')")
     assert opened.evaluate("document.getElementById('session-mouse10').open") is True
