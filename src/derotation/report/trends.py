@@ -83,7 +83,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "photons": (
         "Photons",
         "per pixel and frame",
-        "Light at rest, told by the noise. It falls where the dye, the laser or the immersion does.",
+        "Light at rest, told by the noise. It falls if the dye bleaches or the immersion is lost.",
     ),
 }
 

@@ -54,6 +54,7 @@ def test_uncertainty_is_drawn_twice_as_long_and_said():
     cohort = [session("a", center_x=(50.0, 0.5)), session("b", center_x=(60.0, 0.5))]
     (chart,) = charts(cohort)
     dot = chart.dots[0]
+    assert dot.reach is not None
     top, bottom = dot.reach
     per_px = (chart.dots[0].y - chart.dots[1].y) / 10
     assert bottom - top == pytest.approx(4 * 0.5 * per_px)
