@@ -105,7 +105,7 @@ def test_each_session_is_four_jobs_on_a_cluster(cohort):
     kinds = ("calibrate", "derotate", "export", "show")
     assert sorted(groups) == [f"{kind}_{session}" for kind in kinds for session in "ab"]
     assert set(re.findall(r"^(?:local)?rule (\w+):", result.stdout, re.MULTILINE)) <= {
-        "all",
+        "everything",
         "report",
     }
 

@@ -32,6 +32,7 @@ from derotation.numerics.binning import binned
 from derotation.quality import causes
 from derotation.quality.along import Along, measure_along
 from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
+from derotation.quality.light import uneven_light
 from derotation.quality.motion import apparent_center_error, motion_figures
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
@@ -225,7 +226,7 @@ def measure_quality(
         "focus_sharpness": causes.focus_sharpness(along),
         "brightness_jump_pct": causes.brightness_jump(along),
         "brightness_fall_pct": causes.brightness_fall(along),
-        "uneven_light_pct": causes.uneven_light(statistics, calibration.center),
+        "uneven_light_pct": uneven_light(statistics, calibration.center),
         "dark_frames_pct": _dark_frames(statistics, lines),
         "unusable_frames_pct": _unusable_frames(lines),
         "ticks_inserted_pct": _ticks_inserted(events),
