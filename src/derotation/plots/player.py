@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from derotation.io.files import write_text
 from derotation.numerics.binning import binned
@@ -32,8 +33,9 @@ N_FRAMES = 110
 WIDTH, MEAN_WIDTH, SEEN_WIDTH, THUMBNAIL_WIDTH = 256, 512, 48, 72
 # Bytes of all frames, before they become text, which is a third longer.
 MAX_BYTES = 750_000
-# WebP's quality, less until the frames are small enough, and then fewer pixels.
-QUALITIES = (75, 65, 55, 45, 35, 25)
+# How far frames are smoothed (pixels) and WebP's quality, until they are small enough; then they
+# get fewer pixels. Photon noise is most of a frame's bytes, and hides more than a little blur.
+EFFORTS = ((0.0, 75), (0.7, 75), (1.0, 60), (1.4, 50))
 # Points of the curve of the angle.
 N_POINTS = 2000
 
@@ -146,19 +148,28 @@ def _sheets(shown: SideBySide, limits: tuple[float, float]) -> tuple[tuple[str, 
     """Pack the frames as well as they may be: both sheets, and how much smaller they became."""
     factor = 1
     while True:
-        movies = [_grays(binned(movie, factor), *limits) for movie in (shown.raw, shown.derotated)]
-        some = slice(None, None, 8)
-        for quality in QUALITIES:
+        movies = [binned(movie, factor) for movie in (shown.raw, shown.derotated)]
+        for smoothing, quality in EFFORTS:
             # A part of the frames tells how large all of them become.
-            size = sum(len(_webp(_sheet(movie[some]), quality)) for movie in movies)
-            if size * len(movies[0]) / len(movies[0][some]) <= MAX_BYTES:
+            some = [_encoded(movie[::8], limits, smoothing, quality) for movie in movies]
+            share = len(movies[0][::8]) / len(movies[0])
+            if sum(map(len, some)) / share <= MAX_BYTES:
                 break
         else:
             if movies[0].shape[2] > WIDTH // 4:
                 factor *= 2
                 continue
-        raw, derotated = (_uri(_webp(_sheet(movie), quality)) for movie in movies)
+        raw, derotated = (_uri(_encoded(movie, limits, smoothing, quality)) for movie in movies)
         return (raw, derotated), factor
+
+
+def _encoded(
+    movie: NDArray[np.floating[Any]], limits: tuple[float, float], smoothing: float, quality: int
+) -> bytes:
+    smooth = (
+        gaussian_filter(np.nan_to_num(movie), (0, smoothing, smoothing)) if smoothing else movie
+    )
+    return _webp(_sheet(_grays(smooth, *limits)), quality)
 
 
 def _columns(n_frames: int, width: int) -> int:

@@ -122,12 +122,23 @@ def test_what_is_not_known_is_null_and_no_number(tmp_path):
 
 
 def test_noise_does_not_make_it_larger_than_a_page_can_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr(player, "MAX_BYTES", 150_000)
+    monkeypatch.setattr(player, "MAX_BYTES", 60_000)
     noise = np.random.default_rng(0).poisson(2, (30, 128, 128)).astype(np.float32)
     data = saved(tmp_path, noise, noise, session(30, []), np.arange(30))
-    assert (tmp_path / "player.json").stat().st_size < 150_000 * 4 / 3 + 40_000
+    assert len(data["raw"]) + len(data["derotated"]) < 60_000 * 4 / 3 * 1.05
     # The center goes with the pixels, and the pixels' size is told.
     assert data["scale"] == 2
     assert data["scale"] * data["width"] == 128
     middle = (data["center"][0] + 0.5) * data["scale"] - 0.5
     assert middle == pytest.approx(10.0)
+
+
+def test_noise_is_smoothed_before_pixels_are_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(player, "MAX_BYTES", 120_000)
+    noise = np.random.default_rng(0).poisson(2, (30, 128, 128)).astype(np.float32)
+    data = saved(tmp_path, noise, noise, session(30, []), np.arange(30))
+    assert data["scale"] == 1
+    assert len(data["raw"]) + len(data["derotated"]) < 120_000 * 4 / 3 * 1.05
+    # Brightness stays as it was.
+    shown = data["low"] + picture(data["raw"]).mean() / 255 * (data["high"] - data["low"])
+    assert shown == pytest.approx(noise.mean(), rel=0.05)
