@@ -122,10 +122,10 @@ def test_what_is_not_known_is_null_and_no_number(tmp_path):
 
 
 def test_noise_does_not_make_it_larger_than_a_page_can_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr(player, "MAX_BYTES", 60_000)
+    monkeypatch.setattr(player, "MAX_BYTES", 30_000)
     noise = np.random.default_rng(0).poisson(2, (30, 128, 128)).astype(np.float32)
     data = saved(tmp_path, noise, noise, session(30, []), np.arange(30))
-    assert len(data["raw"]) + len(data["derotated"]) < 60_000 * 4 / 3 * 1.05
+    assert len(data["raw"]) + len(data["derotated"]) < 30_000 * 4 / 3 * 1.05
     # The center goes with the pixels, and the pixels' size is told.
     assert data["scale"] == 2
     assert data["scale"] * data["width"] == 128
