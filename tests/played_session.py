@@ -31,15 +31,21 @@ def angles_of_a_turn():
     )  # fmt: skip
 
 
-def make_player(path):
-    """Write frames of a level that tells their number; the cell is bright at rest."""
+def make_player(path, light=0.0):
+    """Write frames of a level that tells their number; the cell is bright at rest.
+
+    With `light`, everything is so much brighter at angle 0 and darker at 180 degrees.
+    """
     angles = angles_of_a_turn()
     level = np.linspace(40, 60, N_FRAMES)
     raw = np.broadcast_to(level[:, None, None], (N_FRAMES, SIZE, SIZE)).copy()
+    # Somewhere it is dark, as it is in any movie.
+    raw[:, -2:] = 0
     derotated = raw.copy()
     x, y = CELL
     rest = angles.rotation < 0
     derotated[np.ix_(rest, range(y - 4, y + 5), range(x - 4, x + 5))] = 200
+    derotated *= 1 + light * np.cos(np.deg2rad(angles.frame_angles))[:, None, None]
     seen = np.ones(raw.shape, bool)
     seen[np.ix_(~rest, range(8), range(SIZE - 8, SIZE))] = False
     content = PlayerFrames(

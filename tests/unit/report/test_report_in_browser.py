@@ -262,6 +262,24 @@ def test_a_place_is_asked_where_there_are_no_cells(opened):
     assert "x = 60" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
 
 
+def test_what_its_surroundings_share_is_called_the_light(cohort, browser, tmp_path):
+    for name, light in (("mouse1", 0.3), ("mouse2", 0.0)):
+        make_player(tmp_path / "results" / name / "player.json", light)
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    words = {}
+    for name in ("mouse1", "mouse2"):
+        open_session(browser, name)
+        cells = f"document.querySelector('#session-{name} section.cells')"
+        for what, (x, y) in {"dark": (45, 45), "cell": CELL}.items():
+            click(browser, f"{cells}.querySelector('canvas.mean')", (x + 0.5) / 64, (y + 0.5) / 64)
+            words[name, what] = browser.evaluate(f"{cells}.querySelector('.verdict').textContent")
+    assert "most likely the light" in words["mouse1", "dark"]
+    # The cell answers to rest: by far more than anything around it.
+    assert "light around it" in words["mouse2", "cell"]
+    assert browser.complaints == []
+
+
 def test_a_cell_is_asked_where_there_are_traces(opened):
     open_session(opened, "mouse1")
     cells = "document.querySelector('#session-mouse1 section.cells')"

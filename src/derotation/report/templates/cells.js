@@ -1,6 +1,6 @@
 "use strict";
 // Asks a cell: its trace over time, its samples by angle and by velocity, its mean by angle beside
-// that of the whole field. From the traces of cells where there are any, else from the place that
+// that of its surroundings. From the traces of cells where there are any, else from the place that
 // was clicked in the player's own frames.
 const Cells = (function () {
   // Equal sectors of a turn.
@@ -128,6 +128,9 @@ const Cells = (function () {
       await this.readFrames();
       this.asked = { x, y, cell };
       this.samples = cell === null ? this.samplesAt(x, y) : this.samplesOf(cell);
+      this.light = cell === null
+        ? this.surroundings(x, y)
+        : this.surroundings(this.cells.x[cell], this.cells.y[cell]);
       this.find("answers").hidden = false;
       this.find("asked").textContent = cell === null
         ? "The place at x = " + x.toFixed(0) + ", y = " + y.toFixed(0) + " px. Click another one."
@@ -136,7 +139,7 @@ const Cells = (function () {
       this.answer();
     }
 
-    // Read the derotated frames' pixels once, and how bright the whole field is in each of them.
+    // Read the derotated frames' pixels once.
     async readFrames() {
       if (this.pixels) return;
       await this.player.ready;
@@ -158,7 +161,6 @@ const Cells = (function () {
         return frame;
       });
       this.masks = bits(this.data.seen.bits);
-      this.field = this.brightness();
     }
 
     // Whether a pixel of the player's frame k was seen.
@@ -170,24 +172,34 @@ const Cells = (function () {
       return ((this.masks[place >> 3] >> (7 - (place & 7))) & 1) === 1;
     }
 
-    // How bright each frame is, in units of what the others show in the pixels that it saw.
-    brightness() {
-      const { width, height } = this.data;
+    // How bright the surroundings of a place are in each frame, in units of what the other frames
+    // show in the pixels that were seen. What lies side by side passes through the same light.
+    surroundings(x, y) {
+      const { width, height, scale } = this.data;
+      const [cx, cy] = [(x + 0.5) / scale - 0.5, (y + 0.5) / scale - 0.5];
+      const [near, far] = [width / 24 + RADIUS, width / 5];
       const places = [];
-      for (let y = 1; y < height; y += 3) for (let x = 1; x < width; x += 3) places.push([x, y]);
-      const means = places.map(([x, y]) => {
-        const values = this.pixels.filter((_, k) => this.saw(k, x, y)).map((f) => f[y * width + x]);
-        return values.length ? values.reduce((a, b) => a + b, 0) / values.length : 0;
-      });
-      return this.pixels.map((frame, k) => {
-        let [found, expected] = [0, 0];
-        places.forEach(([x, y], place) => {
-          if (!this.saw(k, x, y)) return;
-          found += frame[y * width + x];
-          expected += means[place];
+      for (let row = Math.ceil(cy - far); row <= cy + far; row += 2) {
+        for (let column = Math.ceil(cx - far); column <= cx + far; column += 2) {
+          const distance = Math.hypot(column - cx, row - cy);
+          const within = row >= 0 && column >= 0 && row < height && column < width;
+          if (within && distance >= near && distance <= far) places.push([column, row]);
+        }
+      }
+      const found = this.pixels.map(() => 0);
+      const expected = this.pixels.map(() => 0);
+      for (const [column, row] of places) {
+        const seen = this.pixels.map((_, k) => this.saw(k, column, row));
+        const values = this.pixels.map((frame) => frame[row * width + column]);
+        const n = seen.filter(Boolean).length;
+        const mean = values.reduce((sum, value, k) => sum + (seen[k] ? value : 0), 0) / Math.max(n, 1);
+        values.forEach(function (value, k) {
+          if (!seen[k]) return;
+          found[k] += value;
+          expected[k] += mean;
         });
-        return expected > 0 ? found / expected : null;
-      });
+      }
+      return found.map((value, k) => (expected[k] > 0 ? value / expected[k] : null));
     }
 
     samplesAt(x, y) {
@@ -256,12 +268,12 @@ const Cells = (function () {
       this.seen.valueAt = drawn.valueAt;
     }
 
-    // The cell's mean by angle beside the field's, both in units of their own mean, and in words
-    // whether one follows the other.
+    // The cell's mean by angle beside that of its surroundings, both in units of their own mean,
+    // and in words whether one follows the other.
     drawPolar(bySector) {
       const { angle_deg } = this.data;
       const turn = angle_deg.map((a) => (a === null ? null : ((a % 360) + 360) % 360));
-      const light = relative(sectors(turn, this.field));
+      const light = relative(sectors(turn, this.light));
       // Of dF/F the mean is near 0: what it adds to its baseline can be compared with light.
       const own = relative(this.samples.label === "dF/F"
         ? bySector.map((v) => (v === null ? null : 1 + v))
@@ -281,16 +293,17 @@ const Cells = (function () {
     const seen = value.filter((v) => v !== null).length;
     const share = "Seen in " + Math.round((100 * seen) / value.length) + " % of its samples. ";
     const both = own.map((v, k) => [v, light[k]]).filter(([a, b]) => a !== null && b !== null);
-    if (both.length < 8) return share + "Too few angles are known to compare it with the light.";
+    if (both.length < 8) return share + "Too few angles are known to compare it with its surroundings.";
     const r = correlation(both);
     const swing = (values) => {
       const [low, high] = Plots.extent(values);
       return Math.round(100 * (high - low));
     };
-    const swings = "By angle its mean swings by " + swing(own) + " % (orange), the whole field's by " +
+    const swings = "By angle its mean swings by " + swing(own) + " % (orange), that of its surroundings by " +
       swing(light) + " % (dashed), r = " + r.toFixed(2) + ": ";
-    if (r > 0.7) return share + swings + "it goes with the light.";
-    if (r < 0.3) return share + swings + "it does not go with the light.";
+    if (r < 0.3) return share + swings + "it does not go with the light around it.";
+    if (swing(own) > 3 * swing(light)) return share + swings + "more than the light around it tells.";
+    if (r > 0.7) return share + swings + "it goes with its surroundings: most likely the light.";
     return share + swings + "it may be the light in part.";
   }
 
