@@ -195,6 +195,7 @@ def collect_session(
     results: str | Path,
     benchmarks: str | Path,
     calibration: str | Path,
+    played: bool = True,
 ) -> SessionReport:
     """Collect what is known of a session from its files, those that exist.
 
@@ -209,6 +210,8 @@ def collect_session(
     calibration : path
         The calibration that the session is derotated with, see
         :func:`derotation.cohort.calibrations.calibration_in_use`.
+    played : bool
+        Whether frames were asked for; if not, those of an earlier run are not looked at.
 
     Returns
     -------
@@ -217,7 +220,7 @@ def collect_session(
         it keeps no other from being reported.
     """
     try:
-        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration))
+        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration), played)
     except (InputError, OSError) as error:
         reason = str(error)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -253,7 +256,7 @@ def collect_session(
 
 
 def _collect(
-    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path
+    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path, played: bool
 ) -> SessionReport:
     """Collect what is known of a session; an error if one of its files is damaged."""
     name = str(row["session"])
@@ -262,10 +265,10 @@ def _collect(
     quality = _read(folder / "quality.json") if state.status == "done" else {}
     events = _read(folder / "events.json")
     known = _read(calibration)
-    # The same holds for the movie, which no frame can be shown of that belongs to this run.
-    player = folder / "player.json" if state.status == "done" else folder / "none"
-    cells = folder / "cells.npz" if state.status == "done" else folder / "none"
-    played = _read(player)
+    # The same holds for frames and traces.
+    done = state.status == "done"
+    player, cells = folder / "player.json", folder / "cells.npz"
+    frames = _read(player) if done and played else {}
     figures = tuple(_figures(quality, folder / "quality.json"))
     return SessionReport(
         row=row,
@@ -282,10 +285,10 @@ def _collect(
         statements=_statements(folder),
         plots=_plots(folder / "plots"),
         times=tuple(_times(Path(benchmarks, name))),
-        player=player if played else None,
-        cells=cells if cells.exists() else None,
-        thumbnails=tuple(played.get("thumbnails", ())),
-        trends=_trends(known if not row.get("calibration") else {}, figures, played),
+        player=player if frames else None,
+        cells=cells if done and cells.exists() else None,
+        thumbnails=tuple(frames.get("thumbnails", ())),
+        trends=_trends(known if not row.get("calibration") else {}, figures, frames),
         log_end=_log_end(state),
     )
 

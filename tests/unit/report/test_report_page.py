@@ -341,6 +341,9 @@ def test_a_player_takes_the_place_of_the_animation(cohort):
     # Of a session that failed in this run, no frames of an earlier one are shown.
     cohort(RunJobs(failed=frozenset({("mouse2", "measure_quality")})))
     assert 'class="player-data"' not in Path("results/report.html").read_text()
+    # Nor are they if nobody asked for any.
+    cohort(animation=False)
+    assert 'class="player-data"' not in Path("results/report.html").read_text()
 
 
 def test_data_cannot_end_its_script(cohort):
