@@ -56,8 +56,9 @@ Protocol = Literal["full", "incremental", "free"]
 
 KIND = "derotation quality"
 VERSION = 1
-# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much.
-SIGNIFICANT = 3.0
+# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much. (In
+# dim sessions with few turned frames it scatters by 1.3 times its uncertainty.)
+SIGNIFICANT = 4.0
 # Part of the picture that all angles have to see for its sharpness to be compared.
 MIN_SEEN = 0.05
 # Fewest and most mean images by angle in which a blob is looked for, and their size (px).

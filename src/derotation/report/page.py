@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from derotation.errors import InputError
 from derotation.io.files import whole_file, write_text
+from derotation.jobs.versions import software_versions
 from derotation.quality.figures import SPECIFICATIONS
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.cells import cells_for_page
 from derotation.report.pictures import EmbeddedPicture, embed
-from derotation.report.record import config_text, software_versions
+from derotation.report.record import config_text
 from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
 from derotation.report.summary import VERDICTS, headline
 from derotation.report.table import sheet_columns
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PageContent", "mark_outdated", "template_fingerprint", "write_page"]
 
-# What stands beside a color, so that nothing depends on it.
 # The figures that a person compares first; the table is wider than most screens.
 TELLING = (
     "residual_shift_px",
@@ -46,6 +46,7 @@ SHEET_COLUMNS = (
     "session", "protocol", "movie", "signals", "stimulus", "calibration", "reference", "mosaic",
     "stage_x_um", "stage_y_um",
 )  # fmt: skip
+# What stands beside a color, so that nothing depends on it.
 SYMBOLS = {"ok": "✓", "look": "?", "bad": "!", "failed": "✕", "missing": "○", "none": "·"}
 
 _OUTDATED = "<!-- outdated -->"
