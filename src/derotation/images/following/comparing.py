@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from derotation.images.comparison import explain
 from derotation.images.following.spline import ORDER, Knots
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
+from derotation.numerics.regression import explain
 
 __all__ = ["Placed", "Reference", "Said", "compare", "placed"]
 
@@ -221,13 +221,12 @@ def compare(
     used = size > 1e-9 * size.max()
     used[m:] = True
     try:
-        solution, _, near = explain(design[used], target)
+        solution, _, near, left = explain(design[used], target)
     except np.linalg.LinAlgError:
         return None
     gain = float(solution[-N_NUISANCE])
     if not gain > 0:
         return None
-    left = target - solution @ design[used]
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * smoothing**2 / STRIDE**2, 1.0)
     noise = max(float(near @ left**2 / near.sum()), 1e-30) * alike
