@@ -293,10 +293,10 @@ def _not_by_frames(
 
 def _approach(registration: Registration, path: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Come to within a pixel of the center, adding each guess to `path`; give the first shifts."""
-    sample = registration.sample
+    sample, small = registration.sample, registration.coarser()
     first: NDArray[np.float64] | None = None
     for _ in tqdm(range(MAX_COARSE), desc="coarse center", disable=None, leave=False):
-        shifts, _ = registration.shifts(Geometry.about(path[-1]))
+        shifts, _ = small.shifts(Geometry.about(path[-1]))
         first = shifts if first is None else first
         error = _center_error(sample, shifts)
         path.append(path[-1] - error)

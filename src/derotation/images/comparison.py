@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 from derotation.maps import transforms
 from derotation.numerics.parabola import top_offset
@@ -88,7 +88,7 @@ class Comparison:
         """
         seen = seen & self._known
         filled = np.where(seen, frame, frame[seen].mean() if seen.any() else 0)
-        inside = ndimage.uniform_filter(seen.astype(np.float32), 9) > 0.999
+        inside = smoothed(seen, COARSE_SMOOTHING[0]) > 0.999
         image = _bandpass(filled.astype(np.float32)) * inside * self._window
         correlation = fft.irfft2(fft.rfft2(image) * self._spectrum, s=frame.shape)
         y, x = np.unravel_index(np.argmax(correlation), correlation.shape)

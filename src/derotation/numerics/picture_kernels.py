@@ -85,6 +85,43 @@ def weighted_products(a, weight, b, out):
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
+def normal_equations(known, weight, target, normal, moment):
+    """Sum regressors (k, n), weighted (n), times each other into normal (k, k), of 64 bits.
+
+    And times a target (n) into moment (k).
+    """
+    k, n = known.shape
+    own, weighted = np.empty((k + 1, BLOCK)), np.empty((k, BLOCK))
+    normal[:] = 0.0
+    moment[:] = 0.0
+    for first in range(0, n, BLOCK):
+        size = min(BLOCK, n - first)
+        part = weight[first : first + size]
+        for i in range(k):
+            source, here, times = known[i, first : first + size], own[i], weighted[i]
+            for p in range(size):
+                here[p] = source[p]
+                times[p] = source[p] * part[p]
+        wanted, last = target[first : first + size], own[k]
+        for p in range(size):
+            last[p] = wanted[p]
+        for i in range(k):
+            one = weighted[i]
+            for j in range(i, k + 1):
+                two = own[j]
+                total = 0.0
+                for p in range(size):
+                    total += one[p] * two[p]
+                if j < k:
+                    normal[i, j] += total
+                else:
+                    moment[i] += total
+    for i in range(k):
+        for j in range(i):
+            normal[i, j] = normal[j, i]
+
+
+@njit(cache=True, nogil=True, fastmath=SUMS)
 def left_over(known, solution, target, rest):
     """Take from a target (n) what regressors (k, n) times a solution (k) explain; into rest (n)."""
     n = target.shape[0]

@@ -12,6 +12,8 @@ NDFloat = NDArray[np.float64]
 # Values that differ by more than this many standard deviations count for less (Cauchy's weights).
 CAUCHY = 3.0
 REWEIGHTINGS = 3
+# By how much values differ as a rule is told by about so many of them.
+ENOUGH = 4096
 
 
 class Explained(NamedTuple):
@@ -55,13 +57,13 @@ def explain(
     but not in the other, are values that differ much. Without such weights the errors of bright
     pictures are three times larger.
     """
-    from derotation.numerics.picture_kernels import left_over
+    from derotation.numerics.picture_kernels import left_over, normal_equations
 
     near = np.ones(len(target)) if inside is None else inside.astype(np.float64)
-    rest = np.empty(len(target))
+    rest, k = np.empty(len(target)), len(known)
+    normal, moment = np.empty((k, k)), np.empty(k)
     for turn in range(REWEIGHTINGS + 1):
-        normal = weighted_products(known, near, known)
-        moment = weighted_products(known, near, target[np.newaxis])[:, 0]
+        normal_equations(known, near, target, normal, moment)
         # The matrix that is inverted holds numbers of about the same size.
         scale = np.maximum(np.sqrt(np.diag(normal)), 1e-30)
         inverse = np.linalg.inv(normal / np.outer(scale, scale)) / np.outer(scale, scale)
@@ -74,7 +76,9 @@ def explain(
 
 def _nearness(rest: NDFloat, inside: NDArray[np.bool_] | None) -> NDFloat:
     """Give Cauchy's weight to each value, 0 to those that do not count."""
-    usual = 1.4826 * float(np.median(np.abs(rest if inside is None else rest[inside])))
+    some = rest if inside is None else rest[inside]
+    some = some[:: max(len(some) // ENOUGH, 1)]
+    usual = 1.4826 * float(np.median(np.abs(some)))
     near = 1 / (1 + (rest / max(CAUCHY * usual, 1e-12)) ** 2)
     return near if inside is None else near * inside
 
