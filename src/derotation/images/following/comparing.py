@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from derotation.images.following.spline import ORDER, Knots
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.numerics.regression import explain
+from derotation.numerics.smoothing import smoothed
 
 __all__ = ["Placed", "Reference", "Said", "compare", "placed"]
 
@@ -248,8 +248,8 @@ def _smooth(
     picture: Picture, seen: NDArray[np.bool_], smoothing: float
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """Smooth what was seen, and tell where it can be used."""
-    weight = ndimage.gaussian_filter(seen.astype(np.float32), smoothing)
-    smooth = ndimage.gaussian_filter(np.where(seen, picture, np.float32(0)), smoothing)
+    weight = smoothed(seen, smoothing)
+    smooth = smoothed(np.where(seen, picture, np.float32(0)), smoothing)
     known = weight > SEEN
     border = int(np.ceil(smoothing))
     known[:border] = known[-border:] = False
