@@ -26,9 +26,10 @@ SMOOTHING = 1.5
 COARSE_SMOOTHING = (1.5, 8.0)
 # Part of the picture's width over which the window falls to 0.
 TAPER = 0.125
-# A smoothed frame has fewer independent pixels: of those within two standard deviations of the
-# smoothing only one in x and y is compared, and at least each so many-th one.
-MOST_STRIDE = 4
+# A smoothed frame has fewer independent pixels; only each second one in x and y is compared. Large
+# pictures (px) have more than enough: of the pixels within two standard deviations of the smoothing
+# only one is, and at least each so many-th one.
+STRIDE, MOST_STRIDE, LARGE = 2, 4, 256
 # Nuisance regressors: the reference, alone and times x and y (light may fall off unevenly), and 1.
 N_NUISANCE = 4
 N_AFFINE = 6
@@ -123,7 +124,7 @@ class Comparison:
             As in :class:`derotation.images.registration.Affine`, of one frame.
         """
         regressors, parts = self.regressors_at(smoothing)
-        seen, stride = seen & self._known, _stride(smoothing)
+        seen, stride = seen & self._known, _stride(smoothing, frame.shape)
         weight = smoothed(seen, smoothing, stride)
         smooth = smoothed(np.where(seen, frame, np.float32(0)), smoothing, stride)
         border = -(-int(np.ceil(smoothing)) // stride)
@@ -168,16 +169,18 @@ class Comparison:
                 slope_x, slope_y,
                 slope_x * along_x, slope_x * along_y, slope_y * along_x, slope_y * along_y,
             ]  # fmt: skip
-            stride = _stride(smoothing)
+            stride = _stride(smoothing, smooth.shape)
             thin = [np.asarray(image)[::stride, ::stride].ravel() for image in images]
             parts = [smoothed(part, smoothing, stride).ravel() for part in self.parts]
             self._regressors[smoothing] = (np.stack(thin).astype(np.float32), np.stack(parts))
         return self._regressors[smoothing]
 
 
-def _stride(smoothing: float) -> int:
+def _stride(smoothing: float, shape: tuple[int, ...]) -> int:
     """Tell each how many-th pixel is compared."""
-    return min(max(int(2 * smoothing), 1), MOST_STRIDE)
+    if min(shape) < LARGE:
+        return STRIDE
+    return min(max(int(2 * smoothing), STRIDE), MOST_STRIDE)
 
 
 def _beyond(n: int, smoothing: float, stride: int) -> int:
