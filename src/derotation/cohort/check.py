@@ -1,5 +1,6 @@
 """Look at a cohort's files before anything is run: headers only, so that it takes seconds."""
 
+import math
 import shlex
 import shutil
 import time
@@ -12,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from derotation.cohort.cohort import Cohort
+from derotation.cohort.groups import SAME_SIZE
 from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import DerotationError
+from derotation.io.movie import Movie
+from derotation.io.parts import further_parts
+from derotation.signals.rows import check_lines, read_rows
 
 __all__ = ["CohortCheck", "SessionCheck", "check_cohort", "check_session", "format_table"]
 
@@ -199,6 +204,7 @@ class _Look:
                 if count > 1
             ]
             self.notes += movie.notes
+            self._pixel_size(meta.pixel_size_um)
             self.found |= {
                 "shape": movie.shape,
                 "frame_rate": rate and rate * len(movie) / movie.n_clock_frames,
@@ -206,7 +212,44 @@ class _Look:
                 "movie_bytes": sum(path.stat().st_size for path in movie.paths),
                 "output_bytes": self._output_bytes(movie.shape, movie.dtype),
             }
+            rate = self.config["scan"]["frame_rate"] or rate
             self._movie_s = movie.n_clock_frames / rate if rate else None
+            for part in (self._parts, self._rows):
+                try:
+                    part(movie)
+                except DerotationError as error:
+                    self.problems.append(str(error))
+
+    def _parts(self, movie: Movie) -> None:
+        """Compare the channels and planes that are wanted with those of the files."""
+        chosen = self.config["movie"]
+        further = further_parts(movie, "channel", chosen["channels"])
+        functional = self.config["export"]["functional_channel"]
+        if further and functional not in (None, movie.channel, *further):
+            derotated = ", ".join(map(str, (movie.channel, *further)))
+            self.problems.append(
+                f"export.functional_channel is {functional}, but the channels that will be "
+                f"derotated are {derotated}; name one of them, or add it to movie.channels"
+            )
+        further_parts(movie, "plane", chosen["planes"])
+
+    def _rows(self, movie: Movie) -> None:
+        """Compare the movie's rows with the lines of a frame."""
+        scan, height = self.config["scan"], movie.shape[1]
+        lines = scan["lines_per_frame"] or movie.metadata.lines_per_frame or height
+        check_lines(movie, lines)
+        read_rows(height, scan["rows"]).check(lines, None, 1.0)
+
+    def _pixel_size(self, found: float | None) -> None:
+        """Compare what the movie says with what overrides it, which may be of another cohort."""
+        given = self.config["mosaic"]["pixel_size_um"]
+        if self.session.mosaic is None or found is None or given is None:
+            return
+        if not math.isclose(given, found, rel_tol=SAME_SIZE):
+            self.notes.append(
+                f"the movie says that a pixel measures {found:.4g} um, but mosaic.pixel_size_um is "
+                f"{given:.4g}, which is used; leave the key away if the movie is right"
+            )
 
     def _output_bytes(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> int:
         """Add up the movies that are not there yet; all else is small."""
@@ -229,7 +272,13 @@ class _Look:
         signals = open_signals(
             self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
         )
-        digital_roles(signals.roles, source)
+        roles = digital_roles(signals.roles, source)
+        missing = [role for role in given["invert"] if role not in roles]
+        if missing:
+            self.problems.append(
+                f"signals.invert names {', '.join(missing)}, which is not among the channels that "
+                f"are read: {', '.join(roles)}"
+            )
         if given["sampling_rate"] is None:
             self.problems.append("signals.sampling_rate is null, but the session has signals")
             return

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from derotation.calibration.pictures import OtherPicture
 from derotation.errors import InputError
 from derotation.images.bidi_phase import estimate_bidi_phase, tell_directions
-from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
-from derotation.numerics.binning import binned
 from derotation.quality.along import Along
+from derotation.quality.angle_faults import find_angle_fault
 from derotation.quality.figures import Measured
+from derotation.quality.jumps import find_jump
 from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -31,7 +31,6 @@ __all__ = [
     "sample_moved",
     "saturated",
     "scan_directions",
-    "uneven_light",
     "zoom_change",
 ]
 
@@ -60,16 +59,13 @@ OF_THE_ANGLE = ("center_error_px", "tilt_left_px", "turn_left_deg")
 # clocks, nor of a sample that moved.
 STEADY = 0.2
 OF_THE_CLOCK = ("clock_shift_frames", "rotations_flipped_pct", "sample_moved_px")
+OF_THE_SIGN = ("direction_sign", "lost_frames_pct", "motion_left_px", "motion_speed_px",
+               "rotation_error_deg")  # fmt: skip
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
 # If so many more samples have the highest value than would by chance, they are saturated.
 MIN_AT_HIGHEST = 50
-# Places (along a side) whose brightness is followed through the angles, and least pixels of one.
-PLACES = 8
-MIN_PLACE = 0.7
-LIGHT_ROUNDS = 4
-MIN_LIGHT_ERRORS = 3.0
 NO_REST = "Not measured: there are not two rests to compare."
 
 
@@ -201,7 +197,9 @@ def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> 
     return Measured(value=worst, said=said)
 
 
-def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Measured:
+def angle_difference(
+    statistics: Statistics, angles: Angles, along: Along, events: Events, *, free: bool
+) -> Measured:
     """Tell from when on the angle that the picture shows differs from the recorded one."""
     told = np.isfinite(statistics.angle_difference)
     frames = statistics.checked[told]
@@ -243,7 +241,25 @@ def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Me
         explains = OF_THE_ANGLE
         if np.ptp(size[first + 1 : last]) < STEADY * usual and last - first > MIN_CHECKED:
             explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
-    return Measured(value=value, said=said, explains=explains, along=every)
+    fault = find_angle_fault(
+        (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate,
+        angles.middle,
+        statistics.checked,
+        statistics.angle_difference,
+        events.angle_source,
+        free=free,
+    )
+    if fault is None:
+        return Measured(value=value, said=said, explains=explains, along=every)
+    # A wrong sign is what the figure of that name is about.
+    others = () if fault.is_sign else OF_THE_SIGN
+    return Measured(
+        value=value,
+        said=f"{fault.said} {said}",
+        advice=fault.advice,
+        explains=(*OF_THE_ANGLE, *OF_THE_CLOCK, *others),
+        along=every,
+    )
 
 
 def saturated(statistics: Statistics) -> Measured:
@@ -374,11 +390,14 @@ def _of_segments(
     return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
-def sample_moved(along: Along) -> Measured:
-    """Tell how rests are shifted against the first one: by a jump, or by a drift."""
+def sample_moved(along: Along, statistics: Statistics, angles: Angles) -> Measured:
+    """Tell how rests are shifted against the first one: by a jump, or by a drift.
+
+    Without two rests, single frames that were compared with the session's first ones tell a jump.
+    """
     rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
     if len(rests) < 2:
-        return Measured(said=NO_REST)
+        return _frames_moved(statistics, angles)
     shift = along.shift[rests] - along.shift[rests[0]]
     length = np.hypot(*shift.T)
     worst = int(np.argmax(length))
@@ -418,6 +437,25 @@ def sample_moved(along: Along) -> Measured:
             f"{_offset(*shift[worst])} than in the first rest."
         )
     return Measured(value=value, said=said, along=every)
+
+
+def _frames_moved(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell whether frames lie elsewhere from some time on."""
+    told = np.isfinite(statistics.checked_shift).all(axis=1)
+    told &= np.abs(statistics.angle_difference) < AGREE_DEG
+    frames = statistics.checked[told]
+    found = find_jump(statistics.checked_shift[told], angles.middle[frames])
+    if found is None:
+        return Measured(said=f"{NO_REST} Single frames show no jump.")
+    seconds = (angles.frame_start[frames] - angles.frame_start[0]) / angles.sampling_rate
+    value = float(np.hypot(*found.offset))
+    return Measured(
+        value=value,
+        said=f"The picture lies {_offset(*found.offset)} from {seconds[found.first]:.1f} s (frame "
+        f"{frames[found.first]}) on: the sample or the objective moved between "
+        f"{seconds[found.first - 1]:.1f} and {seconds[found.first]:.1f} s.",
+        explains=("calibration_doubts",),
+    )
 
 
 def zoom_change(along: Along) -> Measured:
@@ -508,72 +546,6 @@ def brightness_fall(along: Along) -> Measured:
         value=fall,
         said=f"The brightness falls by {fall:.0f} % along the session, smoothly, from "
         f"{along.start_s[which[0]]:.0f} to {along.stop_s[which[-1]]:.0f} s: bleaching.",
-    )
-
-
-def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measured:
-    """Tell by how much places get darker and brighter as they turn under the light.
-
-    The logarithm of their brightness, in units of that at rest, is explained by the light where
-    they were recorded: a polynomial of second order, without what is the same all around the
-    center, which does not change it.
-    """
-    nothing = "Not measured: too little of the sample at rest is seen at other angles."
-    shape = statistics.rest.shape
-    if not len(statistics.angle) or statistics.n_rest == 0:
-        return Measured(said=nothing)
-    side = max(min(shape) // PLACES, 1)
-    rest = statistics.rest - statistics.offset
-    known = statistics.seen & np.isfinite(statistics.mean) & np.isfinite(rest)
-    mean = np.where(known, statistics.mean - statistics.offset, 0.0)
-    expected = binned(np.where(known, rest, 0.0), side).astype(np.float64)
-    found = binned(mean, side).astype(np.float64)
-    seen = binned(known, side)
-    enough = (seen > MIN_PLACE) & (found > 0)
-    enough &= expected > 0.05 * (np.max(expected, initial=0.0) or 1.0)
-    if enough.sum() < 40:
-        return Measured(said=nothing)
-    ratio = np.log(np.where(enough, found / np.where(enough, expected, 1.0), 1.0))
-    y, x = ((side - 1) / 2 + side * np.arange(n) for n in found.shape[1:])
-    unit = max(seen_radius(center, shape), min(shape) / 4)
-    dx, dy = np.meshgrid((x - center[0]) / unit, (y - center[1]) / unit)
-    a = np.deg2rad(statistics.angle)[:, np.newaxis, np.newaxis]
-    # Where the place was when it was recorded: turned clockwise by its angle.
-    raw_x, raw_y = np.cos(a) * dx - np.sin(a) * dy, np.sin(a) * dx + np.cos(a) * dy
-    terms = [raw_x - dx, raw_y - dy, raw_x * raw_y - dx * dy, raw_x**2 - raw_y**2 - dx**2 + dy**2]
-    cubic = [raw_x * (raw_x**2 + raw_y**2) - dx * (dx**2 + dy**2),
-             raw_y * (raw_x**2 + raw_y**2) - dy * (dx**2 + dy**2)]  # fmt: skip
-    bins = np.broadcast_to(np.arange(len(a))[:, np.newaxis, np.newaxis], ratio.shape)[enough]
-    design = np.stack([term[enough] for term in [*terms, *cubic]], axis=1)
-    own = np.eye(len(a))[bins]
-    columns = np.concatenate([design, own[:, np.bincount(bins, minlength=len(a)) > 0]], axis=1)
-    weight = (
-        expected[enough]
-        * np.broadcast_to(statistics.n_frames[:, np.newaxis, np.newaxis], ratio.shape)[enough]
-    )
-    target, near = ratio[enough], np.ones(enough.sum())
-    solution = np.zeros(columns.shape[1])
-    for _ in range(LIGHT_ROUNDS):
-        root = np.sqrt(weight * near)[:, np.newaxis]
-        solution, *_ = np.linalg.lstsq(columns * root, target * root[:, 0], rcond=None)
-        rest_of = target - columns @ solution
-        spread = 1.4826 * float(np.median(np.abs(rest_of))) + 1e-9
-        near = 1 / (1 + (rest_of / (2 * spread)) ** 2)
-    effect = design @ solution[: design.shape[1]]
-    value = 100 * float(np.sqrt(np.average(effect**2, weights=weight)))
-    # By chance six coefficients would explain this much; neighboring angles show the same cells.
-    independent = max(len(target) / 4, 1.0)
-    chance = 100 * spread * float(np.sqrt(design.shape[1] / independent))
-    if value < MIN_LIGHT_ERRORS * chance:
-        return Measured(
-            value=0.0,
-            said=f"Turning does not change the brightness of places beyond chance ({value:.1f} %, "
-            f"{chance:.1f} % would be chance).",
-        )
-    return Measured(
-        value=value,
-        said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
-        "a false dF/F, locked to the angle.",
     )
 
 

@@ -32,6 +32,7 @@ from derotation.numerics.binning import binned
 from derotation.quality import causes
 from derotation.quality.along import Along, measure_along
 from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
+from derotation.quality.light import uneven_light
 from derotation.quality.motion import apparent_center_error, motion_figures
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
@@ -55,8 +56,9 @@ Protocol = Literal["full", "incremental", "free"]
 
 KIND = "derotation quality"
 VERSION = 1
-# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much.
-SIGNIFICANT = 3.0
+# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much. (In
+# dim sessions with few turned frames it scatters by 1.3 times its uncertainty.)
+SIGNIFICANT = 4.0
 # Part of the picture that all angles have to see for its sharpness to be compared.
 MIN_SEEN = 0.05
 # Fewest and most mean images by angle in which a blob is looked for, and their size (px).
@@ -210,7 +212,7 @@ def measure_quality(
     turned = lines.turned
     found = _of_the_fit(statistics, line_maps, calibration, threads)
     along = measure_along(statistics, lines, found.trials, threads=threads)
-    moved = causes.sample_moved(along)
+    moved = causes.sample_moved(along, statistics, angles)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,
@@ -225,14 +227,16 @@ def measure_quality(
         "focus_sharpness": causes.focus_sharpness(along),
         "brightness_jump_pct": causes.brightness_jump(along),
         "brightness_fall_pct": causes.brightness_fall(along),
-        "uneven_light_pct": causes.uneven_light(statistics, calibration.center),
+        "uneven_light_pct": uneven_light(statistics, calibration.center),
         "dark_frames_pct": _dark_frames(statistics, lines),
         "unusable_frames_pct": _unusable_frames(lines),
         "ticks_inserted_pct": _ticks_inserted(events),
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
         "anomalies": _anomalies(events),
-        "angle_difference_deg": causes.angle_difference(statistics, angles, along),
+        "angle_difference_deg": causes.angle_difference(
+            statistics, angles, along, events, free=protocol == "free"
+        ),
         "residual_shift_px": _residual_shift(residual, along),
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
@@ -300,7 +304,8 @@ def _judged(
             flag = "bad"
     sentence = measured.said
     if flag in ("look", "bad"):
-        sentence = " ".join(filter(None, [measured.said, measured.cause, spec.advice]))
+        advice = spec.advice if measured.advice is None else measured.advice
+        sentence = " ".join(filter(None, [measured.said, measured.cause, advice]))
     return Figure(
         name=spec.name,
         title=spec.title,
