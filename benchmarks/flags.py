@@ -30,6 +30,7 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.light.illumination import estimate_illumination
+from derotation.motion_correction.estimate import estimate_motion
 from derotation.quality.measure import measure_quality
 from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import parse_signals
@@ -435,7 +436,11 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
             light = estimate_illumination(movie, angles, found, config["illumination"])
             if light.uneven:
                 gain = {"gain": light.gain, "offset": light.offset}
-        result = derotate_movie(movie, angles, found, None, **gain)
+        motion = None
+        if config["motion_correction"]["correct"] == "auto":
+            asked = {"n_frames": config["motion_correction"]["n_frames"]}
+            motion = estimate_motion(movie, angles, found, asked).motion
+        result = derotate_movie(movie, angles, found, None, motion=motion, **gain)
     return measure_quality(
         result.statistics,
         events,
@@ -444,6 +449,7 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
         session="s",
         protocol=protocol,
         config=config["quality"],
+        motion=motion,
     )
 
 

@@ -115,7 +115,6 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     factor = small_by(raw.shape)
     maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
     images = binned(raw.astype(np.float32, copy=False), factor)
-    n, height, width = images.shape
     found = derotate_frames(
         images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
     )
@@ -190,7 +189,7 @@ class Reference:
         y, x, light, noise = y[told], x[told], light[told], noise[told]
         part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
         order = np.argsort(part, kind="stable")
-        y, x, part, light, noise = (own[order] for own in (y, x, part, light, noise))
+        y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
         starts = np.flatnonzero(np.diff(part, prepend=-1))
         columns = np.stack([light, slope_x[y, x], slope_y[y, x], np.ones_like(light)]) / noise
         return cls(

@@ -233,9 +233,13 @@ def _most_likely(
     starts = [np.log([usual, constant, 1e-3, 1.0]) for constant in (0.2, 1.0)]
     if near is not None:
         starts = [np.log([near.size_px, near.constant_s, near.walk_px2, near.scale])]
-    options = {"xatol": 0.03, "fatol": 0.05, "maxfev": 150}
     tried = [
-        optimize.minimize(unlikely, start, method="Nelder-Mead", options=options)
+        optimize.minimize(
+            unlikely,
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 0.03, "fatol": 0.05, "maxfev": 150},
+        )
         for start in starts
     ]
     best = min(tried, key=lambda result: float(result.fun))
@@ -255,8 +259,9 @@ def _at_rest(
         own = still(log_scale)
         return -_likelihood(time_s, values, own.scale * spread, loose, own, parts)
 
-    bounds = np.log(SCALES)
-    return still(float(optimize.minimize_scalar(unlikely, bounds=bounds, method="bounded").x))
+    low, high = np.log(SCALES).tolist()
+    best = optimize.minimize_scalar(unlikely, bounds=(low, high), method="bounded")
+    return still(float(best.x))
 
 
 def _roughness(logs: NDFloat) -> Roughness:
