@@ -212,11 +212,14 @@ SPOILT = (
     Case(name="moved by 20 px", spoil=after(0.5, moved(12, 16)), expected=MOVED),
     Case(name="moved by 10 px", spoil=after(0.5, moved(-8, 6)), expected=MOVED),
     Case(name="moved by 3 px", spoil=after(0.4, moved(2, -2.2)), mended=True, expected=MOVED),
-    Case(name="moved by 1.5 px, late", spoil=after(0.7, moved(1.5, 0)), mended=True, expected=MOVED),
+    Case(name="moved by 1.5 px, late", spoil=after(0.7, moved(1.5, 0)), mended=True,
+         expected=MOVED),
     Case(name="moved by 5 px, 1 photon", spoil=after(0.5, moved(3, 4)), photons=1,
          mended=True, expected=MOVED),
-    Case(name="moved for a while", spoil=after(0.3, moved(4, 3), until=0.6), mended=True, expected=MOVED),
-    Case(name="moved on its stage", second={"movement_shift": (6.0, -5.0)}, mended=True, expected=MOVED),
+    Case(name="moved for a while", spoil=after(0.3, moved(4, 3), until=0.6), mended=True,
+         expected=MOVED),
+    Case(name="moved on its stage", second={"movement_shift": (6.0, -5.0)}, mended=True,
+         expected=MOVED),
     Case(name="moved by 5 px, incremental", spoil=after(0.5, moved(3, 4)), simulated=INCREMENTAL,
          mended=True, expected=MOVED),
     Case(name="drift by 1 px", spoil=drifting(0.8, 0.6), mended=True, expected=MOVED),
@@ -276,6 +279,9 @@ SPOILT = (
 )  # fmt: skip
 
 FEW = STIMULUS[:2]
+LIVES = {"sample_motion": {"drift": 0.7, "jitter": 0.6, "per_velocity": [0.7, 0.5]}}
+LIVELY = {"sample_motion": {"drift": 1.4, "jitter": 1.2, "per_velocity": [1.4, 1.0]}}
+CALM = {"sample_motion": {"drift": 0.3, "jitter": 0.15, "per_velocity": [0.1, 0.1]}}
 GOOD = (
     *(Case(name=f"{photons} photons", photons=photons) for photons in (30, 10, 3, 1, 0.3)),
     *(Case(name=f"{rate} Hz", simulated={"frame_rate": rate}) for rate in (2.0, 4.0, 15.0)),
@@ -315,6 +321,11 @@ GOOD = (
     Case(name="incremental, 1 photon", simulated=INCREMENTAL, photons=1),
     Case(name="incremental, tilted", simulated=INCREMENTAL | {"plane_angle": 15}),
     Case(name="incremental, off center", simulated=INCREMENTAL | {"center_offset": (5, 3)}),
+    Case(name="a calm sample", simulated=CALM),
+    Case(name="a sample that lives", simulated=LIVES),
+    Case(name="a sample that lives, 1 photon", simulated=LIVES, photons=1),
+    Case(name="a sample that lives, incremental", simulated=LIVES | INCREMENTAL),
+    Case(name="a lively sample", simulated=LIVELY),
     Case(name="incremental, strong activity", simulated=INCREMENTAL | {"calcium_rate": 0.5}),
 )  # fmt: skip
 
