@@ -11,6 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from derotation.cohort.study import FIRST_KEYS
 from derotation.settings.schema import Schema, config_schema, describe, resolve, sheet_schema
 from derotation.simulate import RecordingParameters
 
@@ -37,6 +38,7 @@ def main() -> int:
 def with_tables(text: str) -> str:
     """Put the tables between their marks."""
     tables = {
+        "first": first_table(config_schema()),
         "sheet": sheet_table(sheet_schema()),
         "keys": key_tables(config_schema()),
     }
@@ -45,6 +47,20 @@ def with_tables(text: str) -> str:
         head, rest = text.split(begin)
         text = f"{head}{begin}\n\n{table}\n{end}{rest.split(end)[1]}"
     return text
+
+
+def first_table(schema: Schema) -> str:
+    """Describe the keys that people set first; the path of the sheet is seldom another one."""
+    rows = []
+    for name in FIRST_KEYS:
+        key, required = schema, False
+        for part in name.split("."):
+            required = part in key.get("required", ())
+            key = resolve(key["properties"][part], schema)
+        if name != "sessions":
+            _, _, default, unit, says = key_row(name, key, required=required)
+            rows.append((f"`{name}`", default, unit, says))
+    return table(("key", "default", "unit", "effect"), rows)
 
 
 def sheet_table(schema: Schema) -> str:
@@ -83,7 +99,9 @@ def keys_of(
             inner = default_of(defaults, name) if defaults else None
             yield from keys_of(key, root, f"{prefix}{name}.", inner)
         else:
-            yield key_row(f"{prefix}{name}", key, default_of(defaults, name) if defaults else None)
+            default = default_of(defaults, name) if defaults else None
+            required = name in section.get("required", ())
+            yield key_row(f"{prefix}{name}", key, default, required=required)
 
 
 def default_of(parameters: Any, name: str) -> Any:
@@ -93,9 +111,13 @@ def default_of(parameters: Any, name: str) -> Any:
     return field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
 
 
-def key_row(name: str, key: Schema, default: Any = None) -> tuple[str, ...]:
+def key_row(
+    name: str, key: Schema, default: Any = None, *, required: bool = False
+) -> tuple[str, ...]:
     """Describe one key."""
-    if "default" in key or default is not None:
+    if required:
+        shown = "none: has to be given"
+    elif "default" in key or default is not None:
         shown = f"`{yaml_text(key.get('default', default))}`"
     else:
         shown = "`null`" if "null" in key.get("type", ()) else "none: has to be given"

@@ -1,6 +1,9 @@
-"""The command ``derotation``: from a folder to a cohort, and a look at it before anything runs."""
+"""The command ``derotation``: a study's folder, a look at it before anything runs, and the run."""
 
 import argparse
+import contextlib
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +17,16 @@ __all__ = ["main"]
 CONFIG = Path("config/config.yaml")
 
 EPILOG = """\
-Both commands read config/config.yaml of the folder in which they are started, as Snakemake does.
-Then "snakemake -n" lists what would be run, and "snakemake" runs it.
+A study begins with "derotation init STUDY". All other commands are given in its folder, or name it
+by --directory, and read its config/config.yaml.
+"""
+RUN_EPILOG = """\
+All other arguments are handed to Snakemake, such as
+  derotation run -n                            only say what would be run
+  derotation run --cores 4                     use four cores
+  derotation run --profile slurm               submit jobs to a SLURM cluster
+  derotation run results/a/derotated.tif       only what this file needs
+"snakemake --help" lists them.
 """
 
 
@@ -32,9 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 if all is well, 1 if something is wrong with the cohort, 2 for a wrong command line.
     """
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked, others = parser.parse_known_args(arguments)
+    if others and asked.run is not _run:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    asked.others = others
     try:
-        return int(asked.run(asked))
+        with _started_in(asked.directory):
+            return int(asked.run(asked))
     except DerotationError as error:
         print(error, file=sys.stderr)
         return 1
@@ -43,12 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="derotation",
-        description="Prepare a cohort of recordings of rotating samples for the workflow.",
+        description="From recordings of rotating samples to movies that stand still.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"derotation {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    init = commands.add_parser(
+        "init",
+        help="make a study's folder",
+        description=(
+            "Make a folder for a study: a configuration with the keys that people set first, an "
+            "empty sample sheet, profiles for this computer and for SLURM, and a Snakefile that "
+            "leads to the installed workflow. What is there already is never overwritten."
+        ),
+    )
+    init.add_argument("study", metavar="STUDY", help="the folder; it may hold other files")
+    init.set_defaults(run=_init, directory=None)
 
     discover = commands.add_parser(
         "discover",
@@ -84,12 +112,74 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
 
-    for command in (discover, check):
+    run = commands.add_parser(
+        "run",
+        help="run what is missing or out of date",
+        description=(
+            "Start Snakemake in the study's folder. A folder without a Snakefile or without "
+            "profiles takes those that come with the package."
+        ),
+        epilog=RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # what follows is Snakemake's
+    )
+    run.set_defaults(run=_run)
+
+    report = commands.add_parser(
+        "report",
+        help="write the report of what there is",
+        description=(
+            "Write results/report.html and results/cohort.tsv of the sessions as they are, "
+            "without computing what is missing, and say what became of each. (A run writes them "
+            "by itself at its end.)"
+        ),
+    )
+    report.set_defaults(run=_report)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at the computer and the installed software",
+        description=(
+            "Say what the workflow finds here: versions, cores, memory, free space, SLURM, and "
+            "Suite2p's Python if it is to be run. Exit code 1 if something has to be mended."
+        ),
+    )
+    doctor.set_defaults(run=_doctor)
+
+    for command in (discover, check, report, doctor):
         command.add_argument(
             "--configfile", nargs="+", default=[], metavar="FILE",
             help=f"configuration files that override {CONFIG}, later ones those before them",
         )  # fmt: skip
+    for command in (discover, check, run, report, doctor):
+        command.add_argument(
+            "-d", "--directory", metavar="DIR",
+            help="the study's folder, as if the command were started there (default: this one); "
+            "other paths on the command line are relative to it",
+        )  # fmt: skip
     return parser
+
+
+def _started_in(directory: str | None) -> contextlib.AbstractContextManager[None]:
+    """Work in a folder, as if the command had been started there."""
+    if directory is None:
+        return contextlib.nullcontext()
+    if not Path(directory).is_dir():
+        raise ConfigError(f"--directory: there is no folder {directory}.")
+    return contextlib.chdir(directory)
+
+
+def _init(asked: argparse.Namespace) -> int:
+    from derotation.cohort.study import write_study
+
+    written = write_study(asked.study)
+    print(*written, sep="\n")
+    print(
+        f"\nNext, in {asked.study}: set signals.sampling_rate in {CONFIG}, write the sample sheet "
+        'by "derotation discover RAW_FOLDER" or by hand, then "derotation check" and '
+        '"derotation run".'
+    )
+    return 0
 
 
 def _discover(asked: argparse.Namespace) -> int:
@@ -132,6 +222,50 @@ def _check(asked: argparse.Namespace) -> int:
     return 1 if found.all_problems else 0
 
 
+def _run(asked: argparse.Namespace) -> int:
+    from derotation.jobs.snakemake_command import snakemake_command
+
+    sys.stdout.flush()
+    command = snakemake_command(asked.others)
+    # In place of this process: what interrupts it has to reach Snakemake, which ends its jobs.
+    os.execv(command[0], command)
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from derotation.jobs.snakemake_command import snakemake_command
+
+    given = ["--configfile", *asked.configfile] if asked.configfile else []
+    command = snakemake_command(["report_now", "--cores", "2", *given])
+    # What Snakemake itself says is of interest only if something went wrong.
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+    return done.returncode
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    from derotation.cohort.config import validate_config
+    from derotation.jobs.doctor import Finding, examine
+
+    findings = []
+    try:
+        config = _config(asked.configfile)
+    except ConfigError as error:
+        (first, *more) = str(error).splitlines()
+        found = f"{first} ({len(more)} more)" if more else first
+        advice = '"derotation check" says all that is wrong; the defaults are taken here'
+        findings.append(Finding(topic="configuration", found=found, advice=advice))
+        config = validate_config({"signals": {"sampling_rate": None}})
+    findings = [*examine(config), *findings]
+    for finding in findings:
+        print(f"{finding.topic}: {finding.found}")
+        if finding.advice:
+            print(f"  -> {finding.advice}")
+    wrong = [finding.topic for finding in findings if finding.advice]
+    print(f"\nTo be mended: {', '.join(wrong)}." if wrong else "\nAll is well.")
+    return 1 if wrong else 0
+
+
 def _print_list(title: str, lines: Sequence[str]) -> None:
     if lines:
         print("", title, *(f"  {line}" for line in lines), sep="\n")
@@ -149,8 +283,8 @@ def _files(given: Sequence[str]) -> list[Path]:
     files += [Path(file) for file in given if Path(file) != CONFIG]
     if not files:
         raise ConfigError(
-            f"there is no {CONFIG} in {Path.cwd()}; start the command in the folder of the "
-            "workflow, or name a configuration by --configfile."
+            f"there is no {CONFIG} in {Path.cwd()}; start the command in the folder of a study, "
+            'name it by --directory, or make one: "derotation init STUDY".'
         )
     return files
 

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,15 +67,29 @@ def test_from_folder_to_cohort(workplace, capsys):
 
 
 def test_nothing_is_replaced_unasked(workplace, capsys):
-    (workplace / "sheet.tsv").write_text("mine")
+    (workplace / "sheet.tsv").write_text("mine\n1\n")
     assert main(["discover", "raw"]) == 1
     assert "--force" in capsys.readouterr().err
-    assert (workplace / "sheet.tsv").read_text() == "mine"
+    assert (workplace / "sheet.tsv").read_text() == "mine\n1\n"
     assert main(["discover", "raw", "--dry-run"]) == 0
-    assert (workplace / "sheet.tsv").read_text() == "mine"
+    assert (workplace / "sheet.tsv").read_text() == "mine\n1\n"
     assert main(["discover", "raw", "-o", "other.tsv"]) == 0
     assert main(["discover", "raw", "--force"]) == 0
     assert (workplace / "sheet.tsv").read_text() == (workplace / "other.tsv").read_text()
+
+
+@pytest.mark.parametrize("sheet", ["", "session\tprotocol\n", "# mine\nsession\n\n# x\ty\n"])
+def test_a_sheet_without_sessions_may_be_replaced(workplace, sheet):
+    (workplace / "sheet.tsv").write_text(sheet)
+    assert main(["discover", "raw"]) == 0
+    assert "day2" in (workplace / "sheet.tsv").read_text()
+
+
+@pytest.mark.parametrize("sheet", ["session\nday2\n", "mine\nyours"])
+def test_a_sheet_with_sessions_may_not(workplace, sheet):
+    (workplace / "sheet.tsv").write_text(sheet)
+    assert main(["discover", "raw"]) == 1
+    assert (workplace / "sheet.tsv").read_text() == sheet
 
 
 def test_patterns_stand_in_the_configuration(workplace, capsys):
@@ -145,7 +160,10 @@ def test_outside_a_workflow(tmp_path, monkeypatch, capsys):
     assert "config/config.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["discover", "--help"], ["check", "--help"]])
+COMMANDS = ("init", "discover", "check", "run", "report", "doctor")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
@@ -154,9 +172,90 @@ def test_help(arguments, capsys):
 
 
 def test_the_demo_is_simulated(capsys, monkeypatch, tmp_path):
-    from pathlib import Path
-
     monkeypatch.chdir(Path(__file__).parents[2])
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert next(line for line in lines if line.startswith("demo_full")).endswith("simulated")
+
+
+# In a study's own folder
+
+
+@pytest.fixture
+def study(workplace, monkeypatch):
+    """A study that was made by the command, seen from elsewhere."""
+    folder = workplace / "my study"
+    assert main(["init", str(folder)]) == 0
+    shutil.move(workplace / "raw", folder / "raw")
+    config = folder / "config/config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("sampling_rate: null", "sampling_rate: 5000"))
+    elsewhere = workplace / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    return folder
+
+
+def test_commands_are_as_if_given_in_the_study(study, capsys):
+    here = ["--directory", "../my study"]
+    assert main(["discover", "raw", *here]) == 0
+    sheet = (study / "config/sessions.tsv").read_text()
+    assert "\traw/day1/movie.tif\t" in sheet
+    assert main(["check", *here]) == 0
+    assert "day2" in capsys.readouterr().out
+    (study / "mine.yaml").write_text("center: {methd: fixed}")
+    assert main(["check", *here, "--configfile", "mine.yaml"]) == 1
+    assert "mine.yaml" in capsys.readouterr().err
+    assert not list((study.parent / "elsewhere").iterdir())
+
+
+def test_a_study_is_not_overwritten(study, capsys):
+    assert main(["init", str(study)]) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert "sampling_rate: 5000" in (study / "config/config.yaml").read_text()
+
+
+def test_a_new_study_asks_for_what_it_lacks(tmp_path, capsys, raw):
+    assert main(["init", str(tmp_path / "new")]) == 0
+    assert main(["check", "-d", str(tmp_path / "new")]) == 1
+    assert "config/sessions.tsv: there is no session in it" in capsys.readouterr().err
+    assert main(["discover", str(raw), "-d", str(tmp_path / "new")]) == 0
+    capsys.readouterr()
+    assert main(["check", "-d", str(tmp_path / "new")]) == 1
+    said = capsys.readouterr()
+    assert "sampling_rate" in said.out + said.err
+
+
+def test_a_folder_that_is_not_there(tmp_path, capsys):
+    assert main(["check", "--directory", str(tmp_path / "x")]) == 1
+    assert f"there is no folder {tmp_path / 'x'}" in capsys.readouterr().err
+
+
+def test_unknown_arguments_are_for_snakemake_alone(study, capsys, monkeypatch):
+    started = []
+    monkeypatch.setattr("os.execv", lambda *words: started.append((Path.cwd(), *words)))
+    words = ["-n", "results/a/angles.csv", "--cores", "2", "--profile", "slurm", "--dir"]
+    with pytest.raises(TypeError):  # what replaces this process does not come back
+        main(["run", *words[:3], "-d", str(study), *words[3:]])
+    ((folder, program, command),) = started
+    assert folder == study
+    assert command == [program, "-m", "snakemake", *words]
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "-n"])
+    assert stop.value.code == 2
+
+
+def test_the_doctor_says_what_is_there(study, capsys):
+    assert main(["doctor", "-d", str(study)]) in (0, 1)
+    said = capsys.readouterr().out
+    for topic in ("system", "derotation", "software", "computer", "results", "cluster", "Suite2p"):
+        assert f"\n{topic}: " in f"\n{said}"
+    assert f"results: {study}/results" in said
+
+
+def test_the_doctor_looks_at_a_configuration_that_is_wrong(study, capsys):
+    (study / "mine.yaml").write_text("center: {methd: fixed}")
+    assert main(["doctor", "-d", str(study), "--configfile", "mine.yaml"]) == 1
+    said = capsys.readouterr().out
+    assert "configuration: mine.yaml, line 1: center" in said
+    assert "To be mended:" in said

@@ -21,9 +21,10 @@ def write_own_workflow(folder: Path) -> Path:
     (folder / script).write_text(documented_file(script))
     (folder / "centers.csv").write_text("session,x,y\na,33.5,22.25\n")
     snakefile = documented_file("Snakefile")
-    assert '"derotation-workflow/Snakefile"' in snakefile
+    documented = "derotation-workflow/workflow/Snakefile"
+    assert f'"{documented}"' in snakefile
     own = folder / "Snakefile"
-    own.write_text(snakefile.replace("derotation-workflow/Snakefile", str(ROOT / "Snakefile")))
+    own.write_text(snakefile.replace(documented, str(ROOT / "workflow/Snakefile")))
     return own
 
 

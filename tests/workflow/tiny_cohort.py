@@ -45,7 +45,7 @@ def simulated_row(name: str, calibration: str = "") -> tuple[str, ...]:
 ROWS = (simulated_row("a"), simulated_row("b", "a"))
 
 # Rules that are not of one session.
-NOT_COUNTED = ("all", "report", "total")
+NOT_COUNTED = ("all", "everything", "report", "total")
 
 
 @dataclass

@@ -4,6 +4,7 @@
 
 localrules:
     report,
+    report_now,
 
 
 rule report:
@@ -43,3 +44,19 @@ rule report:
         "Writing the report of all sessions"
     script:
         "../scripts/report.py"
+
+
+# The same of what there is, when it is asked for (derotation report); nothing else is run for it.
+rule report_now:
+    log:
+        "<logs>/cohort/report_now.log",
+    threads: 2
+    resources:
+        mem_mb=megabytes(1500),
+        runtime=60,
+    params:
+        inputs=lambda wildcards: report_inputs(),
+    message:
+        "Writing the report of what there is"
+    script:
+        "../scripts/report_now.py"

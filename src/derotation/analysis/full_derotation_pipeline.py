@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +32,7 @@ from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
 from derotation.io.stimulus import read_stimulus, stimulus_options
+from derotation.jobs.computer import n_cores
 from derotation.light.illumination import IlluminationEstimate
 from derotation.motion_correction.estimate import MotionEstimate
 from derotation.quality import Quality
@@ -190,7 +190,7 @@ class FullPipeline:
     ) -> None:
         self.config, source = read_pipeline_config(config)
         self.settings: PipelineSettings = settings_from(self.config, self.protocol, source)
-        self.threads = threads or _available_cores()
+        self.threads = threads or n_cores()
         self._plots = self.settings.plots_folder
 
     def __call__(self) -> None:
@@ -678,10 +678,3 @@ def _keys_of_this_configuration() -> Iterator[None]:
             in_keys_here(part) if isinstance(part, str) else part for part in error.args
         )
         raise
-
-
-def _available_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

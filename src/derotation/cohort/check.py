@@ -1,5 +1,6 @@
 """Look at a cohort's files before anything is run: headers only, so that it takes seconds."""
 
+import math
 import shlex
 import shutil
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from derotation.cohort.cohort import Cohort
+from derotation.cohort.groups import SAME_SIZE
 from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import DerotationError
@@ -199,6 +201,7 @@ class _Look:
                 if count > 1
             ]
             self.notes += movie.notes
+            self._pixel_size(meta.pixel_size_um)
             self.found |= {
                 "shape": movie.shape,
                 "frame_rate": rate and rate * len(movie) / movie.n_clock_frames,
@@ -207,6 +210,17 @@ class _Look:
                 "output_bytes": self._output_bytes(movie.shape, movie.dtype),
             }
             self._movie_s = movie.n_clock_frames / rate if rate else None
+
+    def _pixel_size(self, found: float | None) -> None:
+        """Compare what the movie says with what overrides it, which may be of another cohort."""
+        given = self.config["mosaic"]["pixel_size_um"]
+        if self.session.mosaic is None or found is None or given is None:
+            return
+        if not math.isclose(given, found, rel_tol=SAME_SIZE):
+            self.notes.append(
+                f"the movie says that a pixel measures {found:.4g} um, but mosaic.pixel_size_um is "
+                f"{given:.4g}, which is used; leave the key away if the movie is right"
+            )
 
     def _output_bytes(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> int:
         """Add up the movies that are not there yet; all else is small."""

@@ -215,7 +215,7 @@ def write_sheet(
     path : path
         The sheet, tab-separated.
     overwrite : bool
-        Whether an existing sheet may be replaced.
+        Whether an existing sheet may be replaced. One without any session always is.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def write_sheet(
             "what is missing, and the section discover of the configuration for how files are "
             "recognized."
         )
-    if Path(path).exists() and not overwrite:
+    if Path(path).exists() and not overwrite and not _is_empty(path):
         raise InputError(
             f"{path} exists already and was left as it is; --force replaces it, --output FILE "
             "writes another one."
@@ -239,6 +239,13 @@ def write_sheet(
     rows = [[getattr(s, c if c != "session" else "name") for c in columns]
             for s in discovery.sessions]  # fmt: skip
     write_text(path, "".join("\t".join(row) + "\n" for row in [columns, *rows]))
+
+
+def _is_empty(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a sheet that holds no more than its header."""
+    lines = [line.strip() for line in Path(path).read_bytes().splitlines()]
+    lines = [line for line in lines if line and not line.startswith(b"#")]
+    return not lines or (len(lines) == 1 and b"session" in lines[0].split(b"\t"))
 
 
 @dataclass(slots=True)

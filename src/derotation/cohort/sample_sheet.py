@@ -214,7 +214,10 @@ def check_sample_sheet(
     except ConfigError as error:
         return empty, [str(error)]
     if not rows:
-        return empty, [f"{path}: there is no session in it, only the header."]
+        return empty, [
+            f"{path}: there is no session in it, only the header. Write a row per session, or let "
+            '"derotation discover RAW_FOLDER" do it.'
+        ]
 
     check = _RowChecks(path, schema)
     parsed = [(row, check.parse(row, cells, columns)) for row, cells in rows]

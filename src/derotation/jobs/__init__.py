@@ -1,1 +1,1 @@
-"""What a scheduler asks for."""
+"""What a scheduler asks for, and what a computer has."""

@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 from derotation.calibration.pictures import OtherPicture
 from derotation.errors import InputError
 from derotation.images.bidi_phase import estimate_bidi_phase, tell_directions
-from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
-from derotation.numerics.binning import binned
 from derotation.quality.along import Along
 from derotation.quality.figures import Measured
 from derotation.quality.trials import Trials
@@ -31,7 +29,6 @@ __all__ = [
     "sample_moved",
     "saturated",
     "scan_directions",
-    "uneven_light",
     "zoom_change",
 ]
 
@@ -68,11 +65,6 @@ MIN_SEGMENT_FRAMES = 4
 AT_ONCE = 0.6
 # If so many more samples have the highest value than would by chance, they are saturated.
 MIN_AT_HIGHEST = 50
-# Places (along a side) whose brightness is followed through the angles, and least pixels of one.
-PLACES = 8
-MIN_PLACE = 0.7
-LIGHT_ROUNDS = 4
-MIN_LIGHT_ERRORS = 3.0
 NO_REST = "Not measured: there are not two rests to compare."
 
 
@@ -542,72 +534,6 @@ def brightness_fall(along: Along) -> Measured:
         value=fall,
         said=f"The brightness falls by {fall:.0f} % along the session, smoothly, from "
         f"{along.start_s[which[0]]:.0f} to {along.stop_s[which[-1]]:.0f} s: bleaching.",
-    )
-
-
-def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measured:
-    """Tell by how much places get darker and brighter as they turn under the light.
-
-    The logarithm of their brightness, in units of that at rest, is explained by the light where
-    they were recorded: a polynomial of second order, without what is the same all around the
-    center, which does not change it.
-    """
-    nothing = "Not measured: too little of the sample at rest is seen at other angles."
-    shape = statistics.rest.shape
-    if not len(statistics.angle) or statistics.n_rest == 0:
-        return Measured(said=nothing)
-    side = max(min(shape) // PLACES, 1)
-    rest = statistics.rest - statistics.offset
-    known = statistics.seen & np.isfinite(statistics.mean) & np.isfinite(rest)
-    mean = np.where(known, statistics.mean - statistics.offset, 0.0)
-    expected = binned(np.where(known, rest, 0.0), side).astype(np.float64)
-    found = binned(mean, side).astype(np.float64)
-    seen = binned(known, side)
-    enough = (seen > MIN_PLACE) & (found > 0)
-    enough &= expected > 0.05 * (np.max(expected, initial=0.0) or 1.0)
-    if enough.sum() < 40:
-        return Measured(said=nothing)
-    ratio = np.log(np.where(enough, found / np.where(enough, expected, 1.0), 1.0))
-    y, x = ((side - 1) / 2 + side * np.arange(n) for n in found.shape[1:])
-    unit = max(seen_radius(center, shape), min(shape) / 4)
-    dx, dy = np.meshgrid((x - center[0]) / unit, (y - center[1]) / unit)
-    a = np.deg2rad(statistics.angle)[:, np.newaxis, np.newaxis]
-    # Where the place was when it was recorded: turned clockwise by its angle.
-    raw_x, raw_y = np.cos(a) * dx - np.sin(a) * dy, np.sin(a) * dx + np.cos(a) * dy
-    terms = [raw_x - dx, raw_y - dy, raw_x * raw_y - dx * dy, raw_x**2 - raw_y**2 - dx**2 + dy**2]
-    cubic = [raw_x * (raw_x**2 + raw_y**2) - dx * (dx**2 + dy**2),
-             raw_y * (raw_x**2 + raw_y**2) - dy * (dx**2 + dy**2)]  # fmt: skip
-    bins = np.broadcast_to(np.arange(len(a))[:, np.newaxis, np.newaxis], ratio.shape)[enough]
-    design = np.stack([term[enough] for term in [*terms, *cubic]], axis=1)
-    own = np.eye(len(a))[bins]
-    columns = np.concatenate([design, own[:, np.bincount(bins, minlength=len(a)) > 0]], axis=1)
-    weight = (
-        expected[enough]
-        * np.broadcast_to(statistics.n_frames[:, np.newaxis, np.newaxis], ratio.shape)[enough]
-    )
-    target, near = ratio[enough], np.ones(enough.sum())
-    solution = np.zeros(columns.shape[1])
-    for _ in range(LIGHT_ROUNDS):
-        root = np.sqrt(weight * near)[:, np.newaxis]
-        solution, *_ = np.linalg.lstsq(columns * root, target * root[:, 0], rcond=None)
-        rest_of = target - columns @ solution
-        spread = 1.4826 * float(np.median(np.abs(rest_of))) + 1e-9
-        near = 1 / (1 + (rest_of / (2 * spread)) ** 2)
-    effect = design @ solution[: design.shape[1]]
-    value = 100 * float(np.sqrt(np.average(effect**2, weights=weight)))
-    # By chance six coefficients would explain this much; neighboring angles show the same cells.
-    independent = max(len(target) / 4, 1.0)
-    chance = 100 * spread * float(np.sqrt(design.shape[1] / independent))
-    if value < MIN_LIGHT_ERRORS * chance:
-        return Measured(
-            value=0.0,
-            said=f"Turning does not change the brightness of places beyond chance ({value:.1f} %, "
-            f"{chance:.1f} % would be chance).",
-        )
-    return Measured(
-        value=value,
-        said=f"Places get brighter and darker by {value:.1f} % (rms) as they turn under the light: "
-        "a false dF/F, locked to the angle.",
     )
 
 

@@ -32,6 +32,7 @@ from derotation.numerics.binning import binned
 from derotation.quality import causes
 from derotation.quality.along import Along, measure_along
 from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
+from derotation.quality.light import uneven_light
 from derotation.quality.motion import apparent_center_error, motion_figures
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.residual_calibration import (
@@ -55,8 +56,9 @@ Protocol = Literal["full", "incremental", "free"]
 
 KIND = "derotation quality"
 VERSION = 1
-# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much.
-SIGNIFICANT = 3.0
+# A figure of what the calibration leaves counts only if it exceeds its uncertainty by so much. (In
+# dim sessions with few turned frames it scatters by 1.3 times its uncertainty.)
+SIGNIFICANT = 4.0
 # Part of the picture that all angles have to see for its sharpness to be compared.
 MIN_SEEN = 0.05
 # Fewest and most mean images by angle in which a blob is looked for, and their size (px).
@@ -228,7 +230,7 @@ def measure_quality(
         "focus_sharpness": causes.focus_sharpness(along),
         "brightness_jump_pct": causes.brightness_jump(along),
         "brightness_fall_pct": causes.brightness_fall(along),
-        "uneven_light_pct": causes.uneven_light(statistics, calibration.center),
+        "uneven_light_pct": uneven_light(statistics, calibration.center),
         "dark_frames_pct": _dark_frames(statistics, lines),
         "unusable_frames_pct": _unusable_frames(lines),
         "ticks_inserted_pct": _ticks_inserted(events),

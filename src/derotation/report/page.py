@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derotation.io.files import write_text
+from derotation.jobs.versions import software_versions
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.pictures import EmbeddedPicture, embed
-from derotation.report.record import config_text, software_versions
+from derotation.report.record import config_text
 from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
 from derotation.report.summary import VERDICTS, headline
 from derotation.report.words import duration, number, quantity

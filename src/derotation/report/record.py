@@ -1,30 +1,14 @@
 """The record of a run: the configuration as it was used, the sheet, and the software's versions."""
 
-import importlib.metadata
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import derotation
 from derotation.cohort.sample_sheet import sheet_text
 from derotation.io.files import write_json, write_text
+from derotation.jobs.versions import software_versions
 
-__all__ = ["config_text", "software_versions", "write_record"]
-
-PACKAGES = (
-    "snakemake",
-    "snakemake-executor-plugin-slurm",
-    "numpy",
-    "scipy",
-    "numba",
-    "scikit-image",
-    "pandas",
-    "tifffile",
-    "matplotlib",
-)
+__all__ = ["config_text", "write_record"]
 
 
 def write_record(folder: str | Path, *, config: Mapping[str, Any], sheet: str | Path) -> None:
@@ -50,48 +34,3 @@ def config_text(config: Mapping[str, Any]) -> str:
     import yaml
 
     return yaml.safe_dump(dict(config), sort_keys=True, allow_unicode=True, width=100)
-
-
-def software_versions() -> dict[str, Any]:
-    """Name the versions of all software that a result depends on.
-
-    Returns
-    -------
-    dict
-        ``derotation``, ``python``, ``platform``, each of the main packages (None: not
-        installed), and ``git``: the commit of the clone that the library runs from, and whether
-        files in it were modified; None outside a clone.
-    """
-    versions: dict[str, Any] = {"derotation": derotation.__version__, "git": _commit()}
-    versions |= {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
-
-
-def _commit() -> dict[str, Any] | None:
-    """Ask git for the commit of the clone that holds the library, if it does."""
-    root = Path(derotation.__file__).resolve().parents[2]
-    # The library may be installed within a folder that belongs to another repository.
-    if not (root / ".git").exists():
-        return None
-    commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    if commit is None or changes is None:
-        return None
-    return {"commit": commit.strip(), "modified": bool(changes.strip())}
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        done = subprocess.run(
-            ["git", "-C", root, *arguments],
-            env=environment, capture_output=True, text=True, timeout=20, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout

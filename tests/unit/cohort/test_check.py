@@ -80,3 +80,32 @@ def test_a_file_from_the_future_is_said_with_its_cure(part):
     # Clocks may differ by seconds.
     os.utime(file, (time.time() + 10,) * 2)
     assert look().all_problems == []
+
+
+@pytest.mark.parametrize(
+    ("given", "mosaic", "said"),
+    [(2, "w", True), (0.5, "w", False), (None, "w", False), (2, "", False)],
+)
+def test_a_pixel_size_that_is_another_cohorts_is_worth_a_look(given, mosaic, said):
+    """That of the demo, for instance, in a configuration that was copied from it."""
+    rows = ["session\tprotocol\tmovie\tsignals\tstimulus\tmosaic\tstage_x_um\tstage_y_um"]
+    for position, name in enumerate("ab"):
+        description = "ImageJ=1.11a\nimages=5\nunit=micron\n"
+        tifffile.imwrite(
+            f"{name}.tif", np.zeros((5, 8, 8), np.uint16), description=description,
+            resolution=(2, 2), metadata=None,
+        )  # fmt: skip
+        place = ["", "", ""] if not mosaic else [mosaic, str(3 * position), "0"]
+        rows.append("\t".join([name, "full", f"{name}.tif", f"{name}.npy", f"{name}.csv", *place]))
+    Path("sheet.tsv").write_text("\n".join(rows) + "\n")
+    config = {
+        "sessions": "sheet.tsv",
+        "signals": {"sampling_rate": 1000},
+        "mosaic": {"pixel_size_um": given},
+    }
+    found = check_cohort(load_cohort(config))
+    assert found.all_problems == []
+    notes = [note for session in found.sessions for note in session.notes]
+    assert [note for note in notes if "mosaic.pixel_size_um is 2" in note] == notes
+    assert len(notes) == 2 * said
+    assert all("a pixel measures 0.5 um" in note for note in notes)

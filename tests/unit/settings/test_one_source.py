@@ -97,7 +97,8 @@ def test_the_schemas_are_installed_with_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["derotation"]
     shipped = {file for pattern in patterns for file in SOURCE.glob(pattern)}
-    assert set(SOURCE.rglob("*.yaml")) == {f for f in shipped if f.suffix == ".yaml"} != set()
+    schemas = set(SOURCE.rglob("*.schema.yaml"))
+    assert schemas == {f for f in shipped if f.name.endswith(".schema.yaml")} != set()
 
 
 def test_no_module_holds_defaults_of_its_own():
