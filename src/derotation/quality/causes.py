@@ -37,6 +37,8 @@ STILL = 0.1
 # A picture that moved farther than this (px) is not mended by a shift: where it moved against the
 # microscope, the center did, too.
 MOST_MENDED_PX = 8.0
+# One that moved farther than this leaves doubts about the calibration.
+MOST_UNTRUSTED_PX = 2.0
 # A jump explains shifts if it leaves this part of what a steady drift leaves.
 JUMP = 0.6
 # So many uncertainties make a change of scale.
@@ -369,7 +371,9 @@ def _of_segments(
     return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
-def sample_moved(along: Along, moved: NDArray[np.float64] | None = None) -> Measured:
+def sample_moved(
+    along: Along, moved: NDArray[np.float64] | None = None, *, trusted: bool = True
+) -> Measured:
     """Tell how rests are shifted against the first one: by a jump, or by a drift.
 
     Parameters
@@ -378,11 +382,14 @@ def sample_moved(along: Along, moved: NDArray[np.float64] | None = None) -> Meas
         Figures of the derotated movie.
     moved : ndarray of shape (frame, 2), optional
         By how much each frame was shifted (x, y) to correct the sample's motion, px.
+    trusted : bool
+        Whether the calibration is.
 
     Returns
     -------
     Measured
-        What is left is the value, unless the picture moved so far that a shift cannot mend it.
+        What is left is the value, unless the picture moved so far that a shift cannot mend it, or
+        so far that the calibration cannot be trusted.
     """
     rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
     if len(rests) < 2:
@@ -400,11 +407,13 @@ def sample_moved(along: Along, moved: NDArray[np.float64] | None = None) -> Meas
     if before > MOST_MENDED_PX:
         said = f"{said} That is too far to be corrected as motion: the center may have moved, too."
         value, left = before, whole
+    elif before > MOST_UNTRUSTED_PX and not trusted:
+        said = f"{said} Frames were shifted as motion, but the center may have moved, too."
+        value, left = before, whole
     else:
         said = f"{said} That is corrected; {value:.2f} px are left."
-    return Measured(
-        value=value, before=before, said=said, along=_between(along, rests, np.hypot(*left.T))
-    )
+    every = _between(along, rests, np.hypot(*left.T))
+    return Measured(value=value, before=before, said=said, along=every)
 
 
 def _how_moved(

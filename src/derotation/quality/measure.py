@@ -215,7 +215,7 @@ def measure_quality(
     places = None
     if motion is not None and motion.corrected:
         places = motion.displacement(lines.line_times_s.mean(axis=1))
-    moved = causes.sample_moved(along, places)
+    moved = causes.sample_moved(along, places, trusted=calibration.trusted)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,
