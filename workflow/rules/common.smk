@@ -488,7 +488,7 @@ def final_files(session):
     if has_cells(session.name):
         names.append("cells.csv")
     if COHORT.config["report"]["animation"]:
-        names.append("plots/animation.gif")
+        names += ["plots/animation.gif", "player.json"]
     return [f"<results>/{session.name}/{name}" for name in names]
 
 
