@@ -55,12 +55,16 @@ def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
     given = parser.parse_args()
+    # First, as long as this process is small: its memory counts as that of those it starts.
+    frames = 2000 if given.quick else 36_000
+    n_rois, side = (20, 64) if given.quick else (500, 512)
+    long = elsewhere(measure_long, frames, n_rois, side)
     pictures = pictures_of(quick=given.quick)
     print_table("Pictures", ("figure", "value"), [*pictures.items()])
     tuning = tuning_found(1 if given.quick else 5, repeats=1 if given.quick else 4)
     print_table("Tuning", ("figure", "value"), [*tuning.items()])
     matched = [matching(seed) for seed in range(2 if given.quick else 10)]
-    cost = costs(quick=given.quick)
+    cost = costs(long, frames, quick=given.quick)
     print_table("Cost", ("figure", "value"), [*cost.items()])
     verdicts = print_verdicts([
         ("time of samples (ms rms)", pictures["time_ms"], "<=", 1.0),
@@ -75,7 +79,7 @@ def main() -> None:
         ("slope (median, relative)", tuning["slope_error"], "<=", 0.2),
         ("cells in both that are matched", float(np.mean([m[0] for m in matched])), ">=", 0.95),
         ("matches that are wrong", float(np.mean([m[1] for m in matched])), "<=", 0.02),
-        ("time against derotate_movie", cost["ratio"], "<=", 0.5),
+        ("time against derotate_movie, 36 000 frames", cost["long_ratio"], "<=", 0.5),
         ("memory, 36 000 frames, 500 ROIs (MB)", cost["peak_mb"], "<=", 700),
     ])  # fmt: skip
     print(f"\n{load()}")
@@ -326,7 +330,7 @@ def grid_of_rois(shape: tuple[int, int], n: int) -> Rois:
     return Rois.of(pixels, shape)
 
 
-def costs(*, quick: bool) -> dict[str, float]:
+def costs(long: dict[str, float], frames: int, *, quick: bool) -> dict[str, float]:
     """Compare the time with `derotate_movie` for each frame, and measure the memory."""
     shape, n_rois = ((64, 64), 20) if quick else ((512, 512), 500)
     with tempfile.TemporaryDirectory() as place:
@@ -359,8 +363,6 @@ def costs(*, quick: bool) -> dict[str, float]:
         # What is compiled and read once counts for neither; the better of two.
         derotating = min(cpu(derotate) for _ in range(2)) / plan.n_frames
         measuring = min(cpu(measure) for _ in range(2)) / plan.n_frames
-    frames = 2000 if quick else 36_000
-    long = elsewhere(measure_long, frames, 20 if quick else 500, 64 if quick else 512)
     return {
         "derotate_ms_per_frame": 1e3 * derotating,
         "measure_ms_per_frame": 1e3 * measuring,
