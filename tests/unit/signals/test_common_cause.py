@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from unit.signal_factory import Rig, turns
 
 from derotation.errors import SignalError
 from derotation.signals.events import parse_signals
 from derotation.signals.rotation_table import increment_implied
+from unit.signal_factory import Rig, turns
 
 STEADY = np.arange(1800.0) * 10
 

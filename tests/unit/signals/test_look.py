@@ -145,7 +145,9 @@ def test_what_is_suggested_is_a_configuration(plan, tmp_path):
     assert "sampling_rate: not told" in format_keys(suggested_keys(look))
 
 
-@pytest.mark.parametrize(("n_channels", "noise"), [(2, 0.0), (3, 0.05), (4, 0.0), (6, 0.05), (8, 0.0)])
+@pytest.mark.parametrize(
+    ("n_channels", "noise"), [(2, 0.0), (3, 0.05), (4, 0.0), (6, 0.05), (8, 0.0)]
+)
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", ">i2"])
 def test_the_layout_of_a_bin(channels, tmp_path, n_channels, dtype, noise):
     rng = np.random.default_rng(n_channels)
