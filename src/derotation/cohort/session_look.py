@@ -119,7 +119,11 @@ def look_at_session(
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
     channels = open_channels(
-        signals.path, n_channels=len(order), layout=layout, dataset=given["dataset"]
+        signals.path,
+        n_channels=len(order),
+        layout=layout,
+        dataset=given["dataset"],
+        listed=signals.foreign,
     )
     has_frames = "frame_clock" in signals.roles
     look = look_at_signals(
