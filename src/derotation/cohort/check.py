@@ -23,7 +23,10 @@ from derotation.cohort.session_look import (
     open_movie_of,
 )
 from derotation.errors import DerotationError, SignalError
+from derotation.io.movie import Movie
+from derotation.io.parts import further_parts
 from derotation.io.signals import AnalogSignals
+from derotation.signals.rows import check_lines, read_rows
 
 __all__ = ["CohortCheck", "SessionCheck", "check_cohort", "check_session", "format_table"]
 
@@ -231,8 +234,34 @@ class _Look:
                 "movie_bytes": sum(path.stat().st_size for path in movie.paths),
                 "output_bytes": self._output_bytes(movie.shape, movie.dtype),
             }
+            rate = self.config["scan"]["frame_rate"] or rate
             self._movie_s = movie.n_clock_frames / rate if rate else None
             self._seen = MovieSaid.of(movie)
+            for part in (self._parts, self._rows):
+                try:
+                    part(movie)
+                except DerotationError as error:
+                    self.problems.append(str(error))
+
+    def _parts(self, movie: Movie) -> None:
+        """Compare the channels and planes that are wanted with those of the files."""
+        chosen = self.config["movie"]
+        further = further_parts(movie, "channel", chosen["channels"])
+        functional = self.config["export"]["functional_channel"]
+        if further and functional not in (None, movie.channel, *further):
+            derotated = ", ".join(map(str, (movie.channel, *further)))
+            self.problems.append(
+                f"export.functional_channel is {functional}, but the channels that will be "
+                f"derotated are {derotated}; name one of them, or add it to movie.channels"
+            )
+        further_parts(movie, "plane", chosen["planes"])
+
+    def _rows(self, movie: Movie) -> None:
+        """Compare the movie's rows with the lines of a frame."""
+        scan, height = self.config["scan"], movie.shape[1]
+        lines = scan["lines_per_frame"] or movie.metadata.lines_per_frame or height
+        check_lines(movie, lines)
+        read_rows(height, scan["rows"]).check(lines, None, 1.0)
 
     def _pixel_size(self, found: float | None) -> None:
         """Compare what the movie says with what overrides it, which may be of another cohort."""
@@ -269,7 +298,13 @@ class _Look:
             )
         except SignalError as error:
             raise SignalError(f"{error}{advice_on_layout(self.session.signals, given)}") from error
-        digital_roles(signals.roles, source)
+        roles = digital_roles(signals.roles, source)
+        missing = [role for role in given["invert"] if role not in roles]
+        if missing:
+            self.problems.append(
+                f"signals.invert names {', '.join(missing)}, which is not among the channels that "
+                f"are read: {', '.join(roles)}"
+            )
         if given["sampling_rate"] is None:
             self.problems.append("signals.sampling_rate is null, but the session has signals")
             return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from derotation.errors import SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
+from derotation.settings.spelling import did_you_mean
 
 __all__ = [
     "OPTIONAL_ROLES",
@@ -471,8 +472,14 @@ def _rows(
     names: dict[str, str | int | None],
     required: Sequence[str],
 ) -> dict[str, int]:
-    """Find the row of each role: by the file's own names, by those of the order, or by number."""
-    has_order = len(order) == len(own_names)
+    """Find the row of each role: by the file's own names, by those of the order, or by number.
+
+    The order serves files without names only: the places of named columns mean nothing (datasets of
+    HDF5 are listed by the alphabet, variables of MATLAB as they were saved).
+    """
+    # A name that several columns share tells none of them.
+    own_names = [name if own_names.count(name) == 1 else None for name in own_names]
+    has_order = len(order) == len(own_names) and not any(own_names)
     rows: dict[str, int] = {}
     for role in (*ROLES, *OPTIONAL_ROLES):
         name = names.get(role, role)
@@ -487,8 +494,10 @@ def _rows(
                 f"signals.channel_order: {_listed(order)}"
             )  # fmt: skip
             counted = "" if has_order else f" (the file has {len(own_names)} channels)"
+            hint = did_you_mean(str(name), named or order)
             raise SignalError(
-                f"{path}: the channel '{name}', wanted as {role}, is not among {where}{counted}. "
+                f"{path}: the channel '{name}', wanted as {role}, is not among "
+                f"{where}{counted}{hint}. "
                 "Correct signals.channel_names or signals.channel_order; if there is none, set "
                 f"signals.channel_names.{role} to null."
             )

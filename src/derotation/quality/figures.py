@@ -47,6 +47,8 @@ class Measured:
     """What was found; or why nothing was, without a value."""
     cause: str = ""
     """What this session shows about the cause, said only if the figure is not ok."""
+    advice: str | None = None
+    """What to do about that; None: what usually helps."""
     explains: tuple[str, ...] = ()
     """Figures that follow from this one in this session, besides those that always do."""
     along: NDArray[Any] | None = None
@@ -187,9 +189,10 @@ SPECIFICATIONS = (
         title="Movement of the sample",
         unit="px",
         worse="high",
-        meaning="By how much the rest that lies farthest off is shifted against the first one.",
+        meaning="By how much the rest that lies farthest off is shifted against the first one, "
+        "after motion was corrected, or before that if it is too far to be corrected.",
         advice="Derotation puts lines back about a center that does not move: analyze the parts "
-        "before and after that apart, or correct the motion (motion_correction); see "
+        "before and after that apart, or correct small motion (motion_correction); see "
         "plots/quality_over_time.png.",
         explains=("zoom_change_pct", "focus_sharpness", _SEEN, *_PLACES),
     ),

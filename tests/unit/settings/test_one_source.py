@@ -38,6 +38,7 @@ OTHERS = {
     ("Display", "Original"),
     ("error", "skip"),
     ("channel", "plane"),
+    ("prairie", "thor"),
     ("mirror", "constant"),
     ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
     ("high", "low"),
