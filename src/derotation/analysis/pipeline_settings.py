@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from derotation.errors import ConfigError
 from derotation.io.signals import ROLES
@@ -140,6 +140,7 @@ def pipeline_schema() -> Schema:
             ),
             channel_names=_or_null(section_schema("signals.channel_order", workflow)),
             adjust_increment={"type": "boolean", "default": True},
+            pipeline_type={"enum": [*get_args(Protocol), None], "default": None},
             debugging_plots={"type": "boolean", "default": True},
             frame_rate=_or_null({"type": "number", "exclusiveMinimum": 0}),
             analog_signals_processing=_section(
@@ -336,6 +337,11 @@ def _path(text: str | Path) -> Path:
 
 def _contradictions(config: Config, protocol: Protocol) -> Iterator[Problem]:
     """Find values that are allowed by themselves, but not together or for this protocol."""
+    if config["pipeline_type"] not in (protocol, None):
+        other = {"full": "FullPipeline", "incremental": "IncrementalPipeline"}
+        asked = config["pipeline_type"]
+        text = f"found {asked}, but this is {other[protocol]}; use {other[asked]}."
+        yield Problem(path=("pipeline_type",), text=text)
     name = config["paths_write"]["saving_name"]
     if Path(name).name != name or name in (".", "..", ".tif"):
         text = (

@@ -250,7 +250,9 @@ def test_center_is_written_for_people_and_for_programs(full_run):
     pipeline, folder = full_run
     x, y = pipeline.center_of_rotation
     text = (folder / "plots" / "optimal_center_of_rotation.txt").read_text()
-    assert f"({x:.4f}, {y:.4f})" in text
+    # As scripts read it.
+    assert tuple(map(float, text.split(":")[1].split(","))) == (x, y)
+    assert text.count("\n") == 1
     saved = Calibration.load(folder / "out" / "derotated_calibration.json")
     assert saved.center == pipeline.center_of_rotation
     assert saved.method == "registration"
