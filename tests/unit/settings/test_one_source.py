@@ -39,6 +39,7 @@ OTHERS = {
     ("error", "skip"),
     ("channel", "plane"),
     ("prairie", "thor"),
+    ("not-a-knot", "clamped"),
     ("mirror", "constant"),
     ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
     ("high", "low"),
