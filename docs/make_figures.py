@@ -17,7 +17,15 @@ import numpy as np
 from matplotlib import image
 from numpy.typing import NDArray
 
-from figures import concepts, illumination, mosaics, movement, quality, readme
+from figures import (
+    concepts,
+    illumination,
+    mosaics,
+    movement,
+    quality,
+    readme,
+    signals_look,
+)
 from figures.style import DPI, Figure
 
 IMAGES = Path(__file__).parent / "images"
@@ -40,6 +48,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "mosaic_overlaps": mosaics.mosaic_overlaps,
     "movement": movement.movement,
     "what_moved": movement.what_moved,
+    "signals_look": signals_look.signals_look,
 }
 # Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the
 # mean of a color may differ by so much (of 1), and so many of them may differ by more.

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from derotation import _moved
+from derotation_installation import refuse_mixture
 
 if TYPE_CHECKING:
     from derotation.derotate_by_line import derotate_recording
@@ -16,6 +17,7 @@ try:
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 
+refuse_mixture()
 _moved.install()
 
 

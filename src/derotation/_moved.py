@@ -6,7 +6,7 @@ finder do for all of them, so that no folder holds files that are only doors.
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -42,14 +42,33 @@ MOVED = {
     "transforms": "maps.transforms",
     "wobble": "calibration.wobble",
 }
+#: Modules of derotation 0.1 that have no place here, and what does their work.
+GONE = {
+    "derotate_batch": "the workflow derotates all sessions of a sample sheet",
+    "sample_data": "derotation.simulate makes recordings whose truth is known",
+    "load_data": "derotation.io.signals and derotation.io.stimulus read signals and tables",
+    "load_data.custom_data_loaders": (
+        "derotation.io.signals.open_signals and derotation.io.stimulus.read_stimulus read them"
+    ),
+}
+#: The same for what was in modules that have a place here.
+GONE_FROM = {
+    "analysis.bayesian_optimization": {
+        "BO_for_derotation": "find_center_bayesian of this module, or center_method: bayesian",
+    },
+    "analysis.mean_images": {
+        "calculate_mean_images": "mean_images_of_derotated or mean_images_at_rest of this module",
+    },
+}
 _PACKAGE = __package__ or "derotation"
 
 
 class _Alias(Loader):
     """Loads a module under its documented name: the module itself, not a copy."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, gone: Mapping[str, str]) -> None:
         self._place = place
+        self._gone = gone
         self._own: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -60,6 +79,17 @@ class _Alias(Loader):
     def exec_module(self, module: ModuleType) -> None:
         # The import system has just written the alias into it.
         module.__spec__ = self._own
+        if self._gone:
+            module.__dict__["__getattr__"] = self._ask
+
+    def _ask(self, name: str) -> object:
+        """Answer for a name that the module does not have."""
+        if name in self._gone:
+            # An AttributeError would be said again without its reason by "from ... import ...".
+            msg = f"{self._place} has no {name}, as derotation 0.1 had; use {self._gone[name]}"
+            raise ImportError(msg)
+        msg = f"module {self._place!r} has no attribute {name!r}"
+        raise AttributeError(msg)
 
 
 class _Finder(MetaPathFinder):
@@ -69,10 +99,16 @@ class _Finder(MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        place = MOVED.get(fullname.removeprefix(f"{_PACKAGE}."))
-        if place is None or not fullname.startswith(f"{_PACKAGE}."):
+        if not fullname.startswith(f"{_PACKAGE}."):
             return None
-        return ModuleSpec(fullname, _Alias(f"{_PACKAGE}.{place}"))
+        name = fullname.removeprefix(f"{_PACKAGE}.")
+        if name in GONE:
+            msg = f"there is no {fullname}, as derotation 0.1 had it; {GONE[name]}"
+            raise ModuleNotFoundError(msg, name=fullname)
+        place = MOVED.get(name)
+        if place is None:
+            return None
+        return ModuleSpec(fullname, _Alias(f"{_PACKAGE}.{place}", GONE_FROM.get(name, {})))
 
 
 def install() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ from derotation.maps.resample import (
 from derotation.maps.shapes import check_lines
 from derotation.signals.angles import Angles
 
-__all__ = ["derotate_an_image_array_line_by_line", "derotate_recording"]
+__all__ = ["derotate_an_image_array_line_by_line", "derotate_recording", "show_line_by_line"]
 
 LineHook = Callable[[NDArray[Any], NDArray[Any], int, int, float, NDArray[Any]], object]
 ImageHook = Callable[[NDArray[Any], int], object]
@@ -162,7 +163,7 @@ def derotate_an_image_array_line_by_line(
     rot_deg_line : array_like of shape (frame * y,) or (frame, y)
         Angle of each line in degrees: the angle by which the line is turned to undo the rotation.
         Positive where the sample had turned clockwise on a screen whose y axis points down; NaN for
-        a line that must not be used.
+        a line that must not be used. More angles than lines are cut, with a warning.
     blank_pixels_value : float
         Value of output pixels that no line saw.
     center : tuple of float, optional
@@ -171,7 +172,7 @@ def derotate_an_image_array_line_by_line(
     plotting_hook_line_addition : callable, optional
         Called after each line has been put in place, as ``hook(derotated_filled_image,
         rotated_line, image_counter, line_counter, angle, original_image)``: the frame as rebuilt so
-        far, the line alone in its place (the rest is blank), the numbers of frame and line counted
+        far, the line alone in its place (the rest is NaN), the numbers of frame and line counted
         from 0, the line's angle in degrees and the recorded frame. It needs the "nearest" way of
         placing samples.
     plotting_hook_image_completed : callable, optional
@@ -203,7 +204,7 @@ def derotate_an_image_array_line_by_line(
     Raises
     ------
     InputError
-        If the number of angles is not the number of lines, or an argument is out of range.
+        If there are fewer angles than lines, or an argument is out of range.
 
     Examples
     --------
@@ -251,8 +252,9 @@ def derotate_an_image_array_line_by_line(
     for f in range(len(stack)):
         if plotting_hook_line_addition:
             derotated[f] = _frame_line_by_line(
-                stack, maps, angles, f, timing, blank_pixels_value, plotting_hook_line_addition
-            )
+                stack[f], maps[f], angles[f], f, timing, blank_pixels_value,
+                plotting_hook_line_addition,
+            )  # fmt: skip
         else:
             derotated[f] = derotate_frames(
                 stack[f : f + 1],
@@ -266,45 +268,92 @@ def derotate_an_image_array_line_by_line(
     return derotated
 
 
+def show_line_by_line(
+    movie: Movie,
+    maps: LineMaps,
+    derotated: NDArray[Any],
+    blank: float,
+    line_hook: LineHook | None = None,
+    image_hook: ImageHook | None = None,
+) -> None:
+    """Show to hooks how the frames of a movie that was derotated before come about, line by line.
+
+    A sample recorded at p = (x, y), in pixels, is placed where the map of its own line puts it,
+    rounded to whole pixels; with all corrections that `maps` knows (center, tilt, lag, wobble,
+    motion). Recorded frames are held in memory one chunk at a time.
+
+    Parameters
+    ----------
+    movie : Movie
+        The frames as recorded.
+    maps : LineMaps
+        Where every line belongs.
+    derotated : ndarray of shape (frame, y, x)
+        The frames as they were derotated; may lie in a file.
+    blank : float
+        Value of pixels that no line saw.
+    line_hook, image_hook : callable, optional
+        See :func:`derotate_an_image_array_line_by_line`; the second is called with `derotated`.
+    """
+    for start, raw in movie.chunks():
+        numbers = slice(start, start + len(raw))
+        placed, angles = maps(numbers), maps.angles.line_angles[numbers]
+        for k, frame in enumerate(raw):
+            if line_hook is not None:
+                _frame_line_by_line(
+                    frame, placed[k], angles[k], start + k, maps.timing, blank, line_hook
+                )
+            if image_hook is not None:
+                image_hook(derotated, start + k)
+
+
 def _angles_per_frame(shape: tuple[int, ...], rot_deg_line: ArrayLike) -> NDArray[np.float64]:
     angles = np.asarray(rot_deg_line, dtype=np.float64)
     n_frames, n_lines = shape[:2]
-    if angles.shape not in ((n_frames * n_lines,), (n_frames, n_lines)):
+    per_line = angles.ndim == 1 or (angles.ndim == 2 and angles.shape[1] == n_lines)
+    if not per_line or angles.size < n_frames * n_lines:
         msg = (
             f"rot_deg_line has the shape {angles.shape}, but {n_frames} frames of {n_lines} lines "
             f"need {n_frames * n_lines} angles, one per line; are clocks and movie of the same "
             "recording?"
         )
         raise InputError(msg)
-    return angles.reshape(n_frames, n_lines)
+    if angles.size > n_frames * n_lines:
+        warnings.warn(
+            f"rot_deg_line has {angles.size} angles, but {n_frames} frames of {n_lines} lines need "
+            f"{n_frames * n_lines}; the last {angles.size - n_frames * n_lines} are not used. Does "
+            "the first angle belong to the first line?",
+            stacklevel=3,
+        )
+    return angles.ravel()[: n_frames * n_lines].reshape(n_frames, n_lines)
 
 
 def _frame_line_by_line(
-    stack: NDArray[Any],
+    raw: NDArray[Any],
     maps: NDArray[np.float64],
     angles: NDArray[np.float64],
-    f: int,
+    number: int,
     timing: LineTiming,
     blank: float,
     hook: LineHook,
 ) -> NDArray[Any]:
-    """Rebuild frame f line by line, showing each step to the hook."""
+    """Rebuild a frame line by line, showing each step to the hook."""
     from derotation.maps import kernels
 
-    n_lines, width = stack.shape[1:]
+    n_lines, width = raw.shape
     slope = timing.line_duty / width
     place = np.empty(width, np.int32)
     work = np.full(n_lines * (width + FORWARD_PADDING) + 1, np.nan)
-    image = np.full(stack.shape[1:], blank, stack.dtype)
+    image = np.full(raw.shape, blank, raw.dtype)
     for j in range(n_lines):
         alone = np.full_like(work, np.nan)
         for buffer in (work, alone):
             kernels.place_lines(
-                stack, maps, f, j, j + 1, slope, timing.offset, timing.bidirectional,
-                float(timing.phase_px), stack.shape[1:], place, buffer,
+                raw[np.newaxis], maps[np.newaxis], 0, j, j + 1, slope, timing.offset,
+                timing.bidirectional, float(timing.phase_px), raw.shape, place, buffer,
             )  # fmt: skip
-        line = np.full(stack.shape[1:], blank, stack.dtype)
-        kernels.finish_image(alone, line.dtype.type(blank), line)
+        line = np.full(raw.shape, np.nan)
+        kernels.finish_image(alone, np.nan, line)
         kernels.finish_image(work, image.dtype.type(blank), image)
-        hook(image.copy(), line, f, j, float(angles[f, j]), stack[f])
+        hook(image.copy(), line, number, j, float(angles[j]), raw)
     return image

@@ -4,6 +4,12 @@ Every class derives from :class:`DerotationError`, so that a caller can catch al
 the builtin that it stands for, so that generic code keeps working.
 """
 
+from derotation_installation import refuse_mixture
+
+# Here too and not only in __init__: that one may be replaced by another distribution's, while all
+# that is ours comes by here.
+refuse_mixture()
+
 
 class DerotationError(Exception):
     """Base of all errors raised on purpose by this package."""

@@ -70,6 +70,11 @@ def test_resonant(tmp_path):
     assert times[0] < times[1] < times[2]
 
 
+def test_imagej(tmp_path):
+    figures = run("imagej", tmp_path, "--quick")  # of the programs that this computer has
+    assert not missed(figures)
+
+
 def test_memory(tmp_path):
     figures = run("memory", tmp_path, "--quick", "--folder", tmp_path)
     assert not missed(figures)

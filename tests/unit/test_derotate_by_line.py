@@ -72,10 +72,11 @@ def test_line_hook_sees_the_frame_being_built(cells, angles):
     assert (frame, number) == (1, 20)
     assert angle == pytest.approx(angles[80])
     np.testing.assert_array_equal(original, cells[1])
-    assert 0 < np.count_nonzero(line) <= 60
-    assert set(line[line > 0]) <= set(cells[1, 20])
+    placed = np.isfinite(line)
+    assert 0 < np.count_nonzero(placed) <= 60
+    assert set(line[placed]) <= set(cells[1, 20])
     previous = calls[60 + 19][0]
-    np.testing.assert_array_equal(image, np.where(line > 0, line, previous))
+    np.testing.assert_array_equal(image, np.where(placed, line, previous))
     np.testing.assert_array_equal(calls[119][0], derotated[1])
 
 
@@ -108,6 +109,17 @@ def test_documented_hooks_draw(cells, angles, tmp_path):
         "frame_00000_line_00030.png",
         "maximum_until_00000.png",
     ]
+
+
+@pytest.mark.parametrize("surplus", [1, 60, 61])
+def test_more_angles_than_lines_are_cut_with_a_warning(cells, angles, surplus):
+    more = np.concatenate([angles, np.full(surplus, 77.0)])
+    with pytest.warns(UserWarning, match=f"need 180; the last {surplus} are not used"):
+        cut = derotate(cells, more)
+    np.testing.assert_array_equal(cut, derotate(cells, angles))
+    if surplus == 60:
+        with pytest.warns(UserWarning, match="the last 60 are not used"):
+            derotate(cells, more.reshape(4, 60))
 
 
 def test_bad_arguments(cells, angles):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from derotation._moved import MOVED
+from derotation._moved import GONE, GONE_FROM, MOVED
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md",
@@ -247,3 +247,25 @@ def test_the_project_itself_goes_straight_to_the_rooms():
         if old & (found | {name.rpartition(".")[0] for name in found}):
             using.append(str(path.relative_to(ROOT)))
     assert not using
+
+
+@pytest.mark.parametrize("module", [*GONE])
+def test_modules_that_have_no_place_here_say_what_does_their_work(module):
+    with pytest.raises(ModuleNotFoundError) as told:
+        importlib.import_module(f"derotation.{module}")
+    # (Of a folder its parent is asked first.)
+    assert any(f"derotation 0.1 had it; {said}" in str(told.value) for said in GONE.values())
+
+
+@pytest.mark.parametrize("module", GONE_FROM)
+def test_names_that_a_module_no_longer_has_say_what_to_use(module):
+    found = importlib.import_module(f"derotation.{module}")
+    for name, instead in GONE_FROM[module].items():
+        with pytest.raises(ImportError, match="use ") as told:
+            exec(f"from derotation.{module} import {name}")
+        assert instead in str(told.value)
+        for other in re.findall(r"\b((?:mean|find)_\w+)", instead):
+            assert hasattr(found, other)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = found.nonsense
+    assert not hasattr(found, "__wrapped__")

@@ -70,6 +70,7 @@ COMMANDS = {
     "snakemake -n --configfile /data/slurm/config.yaml": LOCAL,
     "snakemake --profile {site_of_local}": LOCAL,
     "snakemake --profile {root}/profiles/slurm/ -n": CLUSTER,
+    "snakemake --profile profiles/slurm/config.yaml -n": CLUSTER,
     "snakemake --profile slurm --profile {site}": CLUSTER
     | {"jobs": 7, "asked": ["mem_mb", "runtime", "slurm_account", "slurm_partition"]},
     # The last, since the variable stays.

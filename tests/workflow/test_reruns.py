@@ -208,6 +208,7 @@ ROWS = [
     Row("a key of `movement`, without a reference", key("movement", max_scale=1.5), None),
     Row("a key of `mosaic`, without a group", key("mosaic", min_overlap=0.1), None),
     Row("a key of `export`", key("export", fill="low"), "export_suite2p"),
+    Row("a key of `nwb`, without an NWB file", key("nwb", species="Mus musculus"), None),
     Row("`export.suite2p.python`", key("export", suite2p={"python": "python3.99"}), None),
     Row("a key of `simulate.<session>`", simulation, "simulate_session", B),
     Row("`movie.frames_per_chunk`", key("movie", frames_per_chunk=7), None),

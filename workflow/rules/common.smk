@@ -19,6 +19,8 @@ from derotation.errors import ConfigError
 from derotation.jobs.fingerprint import code_fingerprint
 from derotation.jobs.submission import check_submission, merged_requests
 from derotation.cohort.groups import mosaic_groups
+from derotation.cohort.nwb_columns import nwb_of_session
+from derotation.settings.schema import config_schema, section_schema
 
 min_version("9.19")
 
@@ -156,6 +158,14 @@ def angle_keys(wildcards):
 
 def angle_settings(wildcards):
     return session_settings(wildcards.session, *angle_keys(wildcards))
+
+
+def nwb_settings(wildcards):
+    """What export_nwb reads: what the sheet says about the session is a part of it."""
+    keys = ["export.nwb", "derotate", "angles", "scan.bidirectional", *MOVIE_KEYS]
+    own = session_settings(wildcards.session, *keys, "nwb")
+    row, rules = COHORT.sheet[wildcards.session], section_schema("nwb", config_schema())
+    return {**own, "nwb": nwb_of_session(row, own["nwb"], rules)}
 
 
 def plane_settings(wildcards):
@@ -395,7 +405,7 @@ def final_files(session):
     if session.calibration is None:
         names.append("center_of_rotation.txt")
     if COHORT.config["report"]["animation"]:
-        names.append("plots/animation.gif")
+        names += ["plots/animation.gif", "player.json"]
     return [f"<results>/{session.name}/{name}" for name in names]
 
 

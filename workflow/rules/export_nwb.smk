@@ -22,9 +22,7 @@ rule export_nwb:
         disk_mb=disk(100, 2200),
     params:
         movie=movie_pattern,
-        config=settings(
-            "export.nwb", "derotate", "angles", "scan.bidirectional", *MOVIE_KEYS
-        ),
+        config=nwb_settings,
         code=code("export_nwb"),
     message:
         "Exporting {wildcards.session} as NWB"

@@ -24,6 +24,7 @@ from derotation.analysis.pipeline_settings import (
     settings_from,
 )
 from derotation.analysis.run_log import run_log
+from derotation.analysis.scripts_of_0_1 import ScriptsOf01
 from derotation.calibration import Calibration
 from derotation.calibration.center import CenterEstimate
 from derotation.errors import CenterError, ConfigError, DerotationError
@@ -63,7 +64,7 @@ AnyOutputs = TypeVar("AnyOutputs", bound=Outputs)
 Center = CenterEstimate | Calibration | tuple[float, float]
 
 
-class FullPipeline:
+class FullPipeline(ScriptsOf01):
     """Derotate a session with full rotations at various speeds and in both directions.
 
     A sample at p = (x, y), in pixels, on a line with the angle a goes to
@@ -86,7 +87,7 @@ class FullPipeline:
         paths_read
             ``path_to_tif``: the movie, one TIFF or a pattern for several; ``path_to_aux``: the
             analog signals, ``.npy`` or ``.bin``; ``path_to_randperm``: the stimulus table,
-            ``.csv`` or ``.mat``.
+            ``.csv`` or ``.mat`` (without one, the ticks tell speeds and the movie directions).
         paths_write
             ``derotated_tiff_folder`` and ``saving_name`` (needed); ``debug_plots_folder`` and
             ``logs_folder`` (by default ``debug_plots`` and ``logs`` within the first). Folders
@@ -164,6 +165,11 @@ class FullPipeline:
         Figures of merit, each ok, look or bad.
     derotated : Path
         The derotated movie.
+    hooks : dict
+        ``plotting_hook_line_addition`` and ``plotting_hook_image_completed``: functions that are
+        called after each line and each frame, as those of
+        :func:`derotation.derotate_by_line.derotate_an_image_array_line_by_line`; set it before
+        the run. Hooks for lines take long: choose a short movie.
 
     Raises
     ------
@@ -179,8 +185,10 @@ class FullPipeline:
     plots in `debug_plots_folder`; ``<saving_name>_events.json`` (what was found and repaired in
     the signals) and a log file for each run in `logs_folder`.
 
-    Attributes but for `config` and `settings` exist after the run, each as soon as its step is
-    done; no step reads them.
+    Attributes but for `config`, `settings` and `hooks` exist after the run, each as soon as its
+    step is done; no step reads them. What else scripts for derotation 0.1 ask for (`image_stack`,
+    `num_frames`, `speed`, `direction`, `offset`, `derotation_output_table`, ...) is told by
+    :class:`~derotation.analysis.scripts_of_0_1.ScriptsOf01`.
     """
 
     protocol: ClassVar[Protocol] = "full"
@@ -191,6 +199,7 @@ class FullPipeline:
         self.config, source = read_pipeline_config(config)
         self.settings: PipelineSettings = settings_from(self.config, self.protocol, source)
         self.threads = threads or n_cores()
+        self.hooks = {}
         self._plots = self.settings.plots_folder
 
     def __call__(self) -> None:
@@ -202,6 +211,7 @@ class FullPipeline:
             If an input is missing or cannot be read, or if a step fails; the message says why.
         """
         began = time.perf_counter()
+        self._check_hooks()
         with _keys_of_this_configuration():
             self.check_inputs()
         with (
@@ -238,6 +248,7 @@ class FullPipeline:
             self.motion = self.estimate_motion(movie, self.angles, self.calibration)
             self.result = self.derotate(movie, self.angles, self.calibration)
             self.derotated = self.settings.derotated
+            self.call_hooks(movie, self.angles, self.calibration, self._motion())
         self.quality = self.measure_quality(self.result, self.events, self.angles, self.calibration)
 
     # Steps, in the order in which they run.
@@ -638,13 +649,9 @@ def as_calibration(center: Center, movie: Movie) -> Calibration:
 
 
 def _center_for_people(calibration: Calibration) -> str:
+    # Scripts split this at its colon and its comma; the rest is in center_of_rotation.txt.
     x, y = calibration.center
-    doubt = "" if calibration.trusted else " NOT TO BE TRUSTED."
-    return (
-        f"Optimal center of rotation: ({x:.4f}, {y:.4f})\n"
-        "x and y in pixels: column and row, counted from 0 at the middle of the top left pixel.\n"
-        f"Method: {calibration.method}.{doubt} {calibration.statement}\n"
-    )
+    return f"Optimal center of rotation: {x}, {y}\n"
 
 
 def _refuse_to_overwrite(output: Path, inputs: Iterable[Path]) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from derotation.errors import ConfigError
 from derotation.io.signals import ROLES
@@ -140,6 +140,7 @@ def pipeline_schema() -> Schema:
             ),
             channel_names=_or_null(section_schema("signals.channel_order", workflow)),
             adjust_increment={"type": "boolean", "default": True},
+            pipeline_type={"enum": [*get_args(Protocol), None], "default": None},
             debugging_plots={"type": "boolean", "default": True},
             frame_rate=_or_null({"type": "number", "exclusiveMinimum": 0}),
             analog_signals_processing=_section(
@@ -173,7 +174,7 @@ class PipelineSettings:
     signals: Path
     """The analog signals."""
     stimulus: Path | None
-    """The table of speeds and directions; None for the incremental protocol."""
+    """The table of speeds and directions; None for the incremental protocol, or without one."""
     folder: Path
     """Where the derotated movie goes."""
     plots_folder: Path
@@ -315,7 +316,7 @@ def settings_from(
         protocol=protocol,
         movie=str(_path(read["path_to_tif"])),
         signals=_path(read["path_to_aux"]),
-        stimulus=_path(randperm) if protocol == "full" else None,
+        stimulus=_path(randperm) if protocol == "full" and randperm else None,
         folder=folder,
         plots_folder=_path(write["debug_plots_folder"] or folder / "debug_plots"),
         logs_folder=_path(write["logs_folder"] or folder / "logs"),
@@ -336,9 +337,11 @@ def _path(text: str | Path) -> Path:
 
 def _contradictions(config: Config, protocol: Protocol) -> Iterator[Problem]:
     """Find values that are allowed by themselves, but not together or for this protocol."""
-    if protocol == "full" and not config["paths_read"]["path_to_randperm"]:
-        text = "is missing; the table with speed and direction of each rotation (.csv or .mat)."
-        yield Problem(path=("paths_read", "path_to_randperm"), text=text)
+    if config["pipeline_type"] not in (protocol, None):
+        other = {"full": "FullPipeline", "incremental": "IncrementalPipeline"}
+        asked = config["pipeline_type"]
+        text = f"found {asked}, but this is {other[protocol]}; use {other[asked]}."
+        yield Problem(path=("pipeline_type",), text=text)
     name = config["paths_write"]["saving_name"]
     if Path(name).name != name or name in (".", "..", ".tif"):
         text = (
@@ -425,6 +428,11 @@ def _remarks(config: Config, protocol: Protocol) -> Iterator[str]:
         yield f"channel_names: not needed; the rows of a .npy file are {', '.join(ROLES)}."
     if protocol == "incremental" and config["paths_read"]["path_to_randperm"]:
         yield "paths_read.path_to_randperm: not needed by the incremental protocol; not read."
+    if protocol == "full" and not config["paths_read"]["path_to_randperm"]:
+        yield (
+            "paths_read.path_to_randperm: there is no stimulus table: rotations have the speeds "
+            "that the ticks tell, and the directions that the movie shows."
+        )
 
 
 def _sections(config: Config) -> Config:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -39,6 +38,8 @@ from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from derotation.calibration.center_by_blobs import BayesianCenter, EllipseCenter
 
 __all__ = ["CenterEstimate", "estimate_center"]
@@ -72,11 +73,16 @@ class CenterEstimate(Corrected):
     """What the methods bayesian and ellipse tell besides; arrays per frame are then empty."""
 
     @property
-    def table(self) -> pd.DataFrame:
-        """What the center was found from, a row per frame, evaluation or place of a blob."""
-        if self.details is not None:
-            return self.details.table
-        return pd.DataFrame(dict(self.found_from))
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """What the center was found from, a value per frame, evaluation or place of a blob."""
+        return dict(self.found_from) if self.details is None else self.details.columns
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The columns as a table."""
+        import pandas as pd  # slow to import, and the step does without
+
+        return pd.DataFrame(self.columns)
 
 
 def estimate_center(
@@ -293,10 +299,10 @@ def _not_by_frames(
 
 def _approach(registration: Registration, path: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Come to within a pixel of the center, adding each guess to `path`; give the first shifts."""
-    sample = registration.sample
+    sample, small = registration.sample, registration.coarser()
     first: NDArray[np.float64] | None = None
     for _ in tqdm(range(MAX_COARSE), desc="coarse center", disable=None, leave=False):
-        shifts, _ = registration.shifts(Geometry.about(path[-1]))
+        shifts, _ = small.shifts(Geometry.about(path[-1]))
         first = shifts if first is None else first
         error = _center_error(sample, shifts)
         path.append(path[-1] - error)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.calibration.geometry import Geometry, tilt_to_vector
@@ -93,9 +92,10 @@ class BayesianCenter:
     """In plain words, how much the estimate can be trusted and why."""
 
     @property
-    def table(self) -> pd.DataFrame:
-        """A row per evaluation: x, y, point-to-point distance (pixels) and what it was for."""
-        return pd.DataFrame(self.evaluations, columns=["x", "y", "ptd"]).assign(phase=self.phases)
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Of each evaluation: x, y, point-to-point distance (pixels) and what it was for."""
+        x, y, ptd = self.evaluations.T
+        return {"x": x, "y": y, "ptd": ptd, "phase": np.asarray(self.phases)}
 
     @property
     def best_so_far(self) -> Floats:
@@ -132,11 +132,11 @@ class EllipseCenter:
         return self.fit.residual_px
 
     @property
-    def table(self) -> pd.DataFrame:
-        """A row per place of a blob: where it was seen and where its ellipse says, pixels."""
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Of each place of a blob: where it was seen and where its ellipse says, pixels."""
         blob, angle = np.nonzero(self.tracks.found)
         seen, predicted = self.tracks.positions[blob, angle], self.fit.predicted[blob, angle]
-        columns = {
+        return {
             "blob": blob,
             "angle": self.angles[angle],
             "x": seen[:, 0],
@@ -145,7 +145,6 @@ class EllipseCenter:
             "predicted_y": predicted[:, 1],
             "used": self.fit.inliers[blob, angle],
         }
-        return pd.DataFrame(columns)
 
 
 def find_center_bayesian(

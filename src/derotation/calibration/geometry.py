@@ -312,11 +312,11 @@ def coarse_center(
     registration: Registration, geometry: Geometry, groups: tuple[str, ...] = ("center",)
 ) -> Geometry:
     """Bring the center (and other groups that shift the picture) close, by peaks of correlation."""
-    sample = registration.sample
+    sample, small = registration.sample, registration.coarser()
     blocks = contiguous_blocks(sample.time_s)
     unit = np.broadcast_to(np.eye(2), (len(sample.numbers), 2, 2))
     for _ in range(COARSE_ROUNDS):
-        shifts, _ = registration.shifts(geometry)
+        shifts, _ = small.shifts(geometry)
         design = jacobian(geometry, sample, groups)[:, :2]
         step = fit(design, shifts, unit, blocks=blocks, learn_scatter=False).parameters
         geometry = geometry.moved(groups, step)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import cosdg, sindg
 
 from derotation.calibration.calibration import Calibration, Corrected, Rows
 from derotation.calibration.geometry import (
@@ -39,6 +38,7 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
+from derotation.numerics.degrees import cosine, sine
 from derotation.numerics.robust import significance, solve
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -357,7 +357,7 @@ def _curve(wobble: NDFloat, basis: NDFloat, covariance: NDFloat) -> tuple[NDFloa
     """Give the shift at `CURVE_ANGLES`, and its standard uncertainty."""
     harmonics = np.arange(1, len(wobble) + 1)[:, np.newaxis] * CURVE_ANGLES
     # From rows (harmonic, (Cx, Cy, Sx, Sy)) to shifts (angle, (x, y)).
-    cos, sin = cosdg(harmonics) - 1, sindg(harmonics)
+    cos, sin = cosine(harmonics) - 1, sine(harmonics)
     parts = np.einsum("pki,ka->pai", basis[..., :2], cos)
     parts += np.einsum("pki,ka->pai", basis[..., 2:], sin)
     variance = np.einsum("pai,pq,qai->ai", parts, covariance, parts)

@@ -7,11 +7,12 @@ from typing import Any
 
 from derotation.cohort.config import Config, check_given
 from derotation.cohort.groups import check_groups
+from derotation.cohort.nwb_columns import check_nwb_columns
 from derotation.cohort.rigs import check_rigs_of_sheet, check_wiring
 from derotation.cohort.sample_sheet import SampleSheet, Session, check_sample_sheet
 from derotation.errors import ConfigError
 from derotation.maps.corrections import schema_with_corrections
-from derotation.settings.schema import Schema
+from derotation.settings.schema import Schema, section_schema
 
 __all__ = ["Cohort", "load_cohort", "simulated_files"]
 
@@ -80,6 +81,7 @@ def load_cohort(
             _misplaced_files(sheet, names)
             + _missing_points(sheet, checked)
             + check_rigs_of_sheet(sheet, _section(checked["rigs"]))
+            + check_nwb_columns(sheet, section_schema("nwb", schema))
         )
         if not errors:
             errors += check_wiring(checked, sheet, given, schema)

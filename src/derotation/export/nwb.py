@@ -1,6 +1,7 @@
 """A session as one NWB file: both movies, the angle of each line, and how it was derotated."""
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import PYNWB_MISSING, InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
+from derotation.io.start import recording_start
 from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
 
@@ -26,9 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PlaneMovies", "export_nwb"]
 
+logger = logging.getLogger(__name__)
+
 Where = Literal["external", "inside"]
+Told = Mapping[str, Any]
 
 _UNKNOWN = "unknown"
+_SUBJECT = ("subject_id", "species", "sex", "age", "date_of_birth", "genotype", "strain", "weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ def export_nwb(
     movies: Where = "external",
     further: Sequence[tuple[Movie, Movie]] = (),
     planes: Sequence[PlaneMovies] = (),
+    about: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a session as an NWB file.
@@ -83,6 +91,8 @@ def export_nwb(
     planes : sequence of PlaneMovies, optional
         Further planes, each with an imaging plane and angles of its own: ``raw_plane2``,
         ``derotated_plane2``, ``line_angle_plane2`` and ``ImagingPlane_plane2``.
+    about : mapping, optional
+        What the section ``nwb`` of the configuration says about the experiment.
     settings : mapping, optional
         The configuration, for the record.
 
@@ -93,9 +103,10 @@ def export_nwb(
 
     Notes
     -----
-    Times are seconds of the analog recording. NWB asks for things that nobody told the workflow:
-    indicator, place and wavelength are "unknown" (NaN), and the start of the session is the time at
-    which the first raw file was last changed, as `notes` in the file say.
+    Times are seconds of the analog recording. What nobody told (indicator, place, wavelength) is
+    "unknown" or NaN; the start of the session is told by `about`, by the movie's files, or else by
+    the time at which the first of them was last changed, as `notes` in the file say. A file without
+    the subject's id, species, sex and age is valid, but DANDI does not take it: that is logged.
     """
     if find_spec("pynwb") is None:
         msg = f"{path}: {PYNWB_MISSING}"
@@ -108,11 +119,13 @@ def export_nwb(
         warnings.simplefilter("ignore")
         from pynwb import NWBHDF5IO
 
-        file = _new_file(session, recorded)
+        told = {key: value for key, value in (about or {}).items() if value not in (None, [])}
+        file = _new_file(session, recorded, told)
         target = Path(path).resolve()
-        _add_plane(file, first, "", movies, target.parent)
+        _add_plane(file, first, "", movies, target.parent, told)
         for part in planes:
-            _add_plane(file, part, f"_plane{part.recorded.plane}", movies, target.parent)
+            suffix = f"_plane{part.recorded.plane}"
+            _add_plane(file, part, suffix, movies, target.parent, told)
         if motion is not None:
             _module(file).add(_motion_correction(motion, file))
         _module(file).add(_calibration_table(calibration))
@@ -133,10 +146,10 @@ def _check_lengths(path: str | Path, part: PlaneMovies) -> None:
 
 
 def _add_plane(
-    file: "NWBFile", part: PlaneMovies, suffix: str, movies: Where, folder: Path
+    file: "NWBFile", part: PlaneMovies, suffix: str, movies: Where, folder: Path, told: Told
 ) -> None:
     """Add the movies of one plane and the angles of its lines."""
-    plane = _imaging_plane(file, part, suffix)
+    plane = _imaging_plane(file, part, suffix, told)
     pairs = [("", part.recorded, part.derotated)]
     pairs += [(f"_ch{before.channel}", before, after) for before, after in part.further]
     for channel, before, after in pairs:
@@ -152,53 +165,108 @@ def _add_plane(
     _add_angles(_module(file), part.angles, suffix)
 
 
-def _new_file(session: str, recorded: Movie) -> "NWBFile":
+def _new_file(session: str, recorded: Movie, told: Told) -> "NWBFile":
     from pynwb import NWBFile
+    from pynwb.file import Subject
 
-    first = recorded.paths[0]
-    start = datetime.fromtimestamp(first.stat().st_mtime).astimezone()
-    return NWBFile(
-        session_description=f"Recording of a sample that was turned: {session}",
+    start, source = _session_start(recorded, told)
+    described = ("experiment_description", "experimenter", "institution", "lab", "keywords",
+                 "related_publications")  # fmt: skip
+    file = NWBFile(
+        session_description=told.get(
+            "session_description", f"Recording of a sample that was turned: {session}"
+        ),
         identifier=session,
         session_id=session,
         session_start_time=start,
-        notes=(
-            f"session_start_time is the time at which {first.name} was last changed. Times are "
-            "seconds of the analog recording."
-        ),
+        notes=f"session_start_time is {source}. Times are seconds of the analog recording.",
+        **{key: told[key] for key in described if key in told},
     )
+    subject = {key: told[key] for key in _SUBJECT if key in told}
+    if "subject_description" in told:
+        subject["description"] = told["subject_description"]
+    if "date_of_birth" in subject:
+        born = datetime.fromisoformat(subject["date_of_birth"])
+        subject["date_of_birth"] = _in_zone(born, told)
+    if subject:
+        file.subject = Subject(**subject)
+    needed = [key for key in ("subject_id", "species", "sex") if key not in subject]
+    if not subject.keys() & {"age", "date_of_birth"}:
+        needed.append("age")
+    if needed:
+        logger.warning(
+            "The NWB file is valid, but the archive DANDI asks for more about the subject: %s. "
+            "Say it in the section nwb of the configuration or in columns of the sample sheet "
+            "(nwb_%s).",
+            ", ".join(needed),
+            needed[0],
+        )
+    return file
 
 
-def _imaging_plane(file: "NWBFile", part: PlaneMovies, suffix: str) -> Any:
+def _session_start(recorded: Movie, told: Told) -> tuple[datetime, str]:
+    """Tell when the session began, and where that is from."""
+    first = recorded.paths[0]
+    if "session_start" in told:
+        return _in_zone(datetime.fromisoformat(told["session_start"]), told), "as it was given"
+    found = recording_start(first)
+    if found is not None:
+        return _in_zone(found, told), f"as {first.name} says"
+    changed = datetime.fromtimestamp(first.stat().st_mtime).astimezone()
+    return changed, f"the time at which {first.name} was last changed"
+
+
+def _in_zone(moment: datetime, told: Told) -> datetime:
+    """Take a time without a zone as one of the clock's own place."""
+    if moment.tzinfo is not None:
+        return moment
+    if "time_zone" not in told:
+        return moment.astimezone()
+    try:
+        return moment.replace(tzinfo=ZoneInfo(told["time_zone"]))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        msg = f"nwb.time_zone: there is no {told['time_zone']!r}; write it as Europe/London"
+        raise InputError(msg) from error
+
+
+def _imaging_plane(file: "NWBFile", part: PlaneMovies, suffix: str, told: Told) -> Any:
     from pynwb.ophys import OpticalChannel
 
     recorded = part.recorded
     size = recorded.metadata.pixel_size_um
-    spacing = {} if size is None else {"grid_spacing": [size] * 2, "grid_spacing_unit": "um"}
+    # Meters are what the format asks for.
+    spacing = (
+        {} if size is None else {"grid_spacing": [size * 1e-6] * 2, "grid_spacing_unit": "meters"}
+    )
     channels = ["OpticalChannel"]
     channels += [f"OpticalChannel_ch{movie.channel}" for movie, _ in part.further]
     return file.create_imaging_plane(
         name=f"ImagingPlane{suffix}",
         description=f"channel {recorded.channel}, plane {recorded.plane}",
         optical_channel=[
-            OpticalChannel(name=name, description=_UNKNOWN, emission_lambda=np.nan)
+            OpticalChannel(
+                name=name,
+                description=told.get("optics", _UNKNOWN),
+                emission_lambda=float(told.get("emission_nm", np.nan)),
+            )
             for name in channels
         ],
-        device=_microscope(file, recorded),
-        excitation_lambda=np.nan,
+        device=_microscope(file, recorded, told),
+        excitation_lambda=float(told.get("excitation_nm", np.nan)),
         imaging_rate=float(part.angles.frame_rate),
-        indicator=_UNKNOWN,
-        location=_UNKNOWN,
+        indicator=told.get("indicator", _UNKNOWN),
+        location=told.get("location", _UNKNOWN),
         **spacing,
     )
 
 
-def _microscope(file: "NWBFile", recorded: Movie) -> Any:
+def _microscope(file: "NWBFile", recorded: Movie, told: Told) -> Any:
     """Return the one device of the file."""
     if "Microscope" in file.devices:
         return file.devices["Microscope"]
-    software = recorded.metadata.software or _UNKNOWN
-    return file.create_device(name="Microscope", description=f"software: {software}")
+    software = f"software: {recorded.metadata.software or _UNKNOWN}"
+    described = "; ".join(filter(None, (told.get("microscope"), software)))
+    return file.create_device(name="Microscope", description=described)
 
 
 def _module(file: "NWBFile") -> Any:
@@ -242,15 +310,27 @@ def _series(
     from pynwb.ophys import TwoPhotonSeries
 
     _, height, width = movie.shape
+    times = _times(angles.frame_start / angles.sampling_rate)
+    if "rate" in times and "external_file" in content:
+        times["num_samples"] = len(movie)
     return TwoPhotonSeries(
         name=name,
         description=f"The movie, {what}",
         imaging_plane=plane,
         unit="gray values",
         dimension=[width, height],
-        timestamps=angles.frame_start / angles.sampling_rate,
+        **times,
         **content,
     )
+
+
+def _times(times: NDArray[np.float64]) -> dict[str, Any]:
+    """Tell times (s) by the first one and a rate, as NWB wants it, if they are as regular."""
+    steps = np.diff(times)
+    if not len(steps) or np.ptp(np.round(steps, 9)) > 0 or steps[0] <= 0:
+        return {"timestamps": times}
+    rate = len(steps) / float(times[-1] - times[0])
+    return {"starting_time": float(times[0]), "rate": rate}
 
 
 def _add_angles(module: Any, angles: Angles, suffix: str) -> None:
@@ -267,7 +347,7 @@ def _add_angles(module: Any, angles: Angles, suffix: str) -> None:
             ),
             data=angles.line_angles.ravel(),
             unit="degrees",
-            timestamps=start,
+            **_times(start),
             comments=f"{angles.line_angles.shape[1]} lines per frame",
         )
     )
@@ -293,13 +373,19 @@ def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
         description=f"Displacement (x, y) of the sample in its own plane; {applied}",
         data=np.stack([motion.x, motion.y], axis=1),
         unit="px",
-        timestamps=motion.time_s,
+        **_times(motion.time_s),
     )
+    if derotated.rate is None:
+        when: dict[str, Any] = {"timestamps": derotated}
+    else:
+        when = {"starting_time": derotated.starting_time, "rate": derotated.rate}
+        if derotated.external_file is not None:
+            when["num_samples"] = derotated.num_samples
     corrected = ImageSeries(
         name="corrected",
         description="The derotated movie",
         unit=derotated.unit,
-        timestamps=derotated,
+        **when,
         dimension=derotated.dimension,
         **content,
     )
@@ -333,16 +419,29 @@ def _provenance_table(
 ) -> Any:
     said = {
         "software": f"derotation-workflow {__version__}",
-        "raw files": json.dumps([file.name for file in recorded.paths]),
-        "calibration": json.dumps(asdict(calibration), default=str),
-        "configuration": json.dumps(settings or {}, default=str),
+        "raw files": [file.name for file in recorded.paths],
+        "calibration": asdict(calibration),
+        "configuration": settings or {},
     }
     return _table(
         "provenance",
-        "Where the derotated movie comes from; calibration and configuration as JSON",
-        {"item": "What is told", "content": "Its content"},
-        [*said.items()],
+        "Where the derotated movie comes from; keys of calibration and configuration, with dots "
+        "between levels, and their values",
+        {"item": "What is told", "content": "Its content; lists and numbers as JSON"},
+        [pair for name, value in said.items() for pair in _flat(name, value)],
     )
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Take what holds others apart, since NWB wants no dictionaries in cells."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
+        for k, inner in enumerate(value):
+            yield from _flat(f"{name}.{k}", inner)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _table(

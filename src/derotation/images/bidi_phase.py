@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, ndimage
 
 from derotation.errors import InputError
 
@@ -201,6 +200,8 @@ def tell_directions(frames: ArrayLike, line_maps: ArrayLike, line_duty: float) -
 
 def _moments(frame: NDArray[Any], maps: Array, line_duty: float) -> tuple[Array, Array]:
     """Sum instruments times regressors (4, 4), and times what odd lines show more (4,)."""
+    from scipy import ndimage
+
     smooth = ndimage.gaussian_filter1d(frame.astype(np.float64), SMOOTHING, axis=1)
     lines = np.arange(3, len(frame) - 3, 2)
     usable = np.isfinite(maps[lines - 1] + maps[lines] + maps[lines + 1]).all(axis=(1, 2))
@@ -281,7 +282,7 @@ def _spectra(odd: Array, between: Array, shift: float) -> tuple[Spectrum, Spectr
     first, last = max(-shift, 0.0), width - 1 - max(shift, 0.0)
     odd = odd * _window(x - shift, first, last)
     between = between * _window(x, first, last)
-    return fft.rfft(odd), fft.rfft(between)
+    return np.fft.rfft(odd), np.fft.rfft(between)
 
 
 def _window(x: Array, first: float, last: float) -> Array:
@@ -362,4 +363,6 @@ def _mean(power: Array) -> Array:
 
 
 def _smooth(power: Array) -> Array:
+    from scipy import ndimage
+
     return np.asarray(ndimage.gaussian_filter1d(power, SPECTRAL_SMOOTHING, mode="reflect"))

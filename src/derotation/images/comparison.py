@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from derotation.maps import transforms
 from derotation.numerics.parabola import top_offset
+from derotation.numerics.regression import explain, weighted_products
+from derotation.numerics.smoothing import smoothed
 
 __all__ = [
     "N_AFFINE",
@@ -15,7 +16,6 @@ __all__ = [
     "Comparison",
     "affine_maps",
     "affine_values",
-    "explain",
     "radius",
 ]
 
@@ -26,14 +26,13 @@ SMOOTHING = 1.5
 COARSE_SMOOTHING = (1.5, 8.0)
 # Part of the picture's width over which the window falls to 0.
 TAPER = 0.125
-# A smoothed frame has fewer independent pixels; only each second one in x and y is compared.
-STRIDE = 2
+# A smoothed frame has fewer independent pixels; only each second one in x and y is compared. Large
+# pictures (px) have more than enough: of the pixels within two standard deviations of the smoothing
+# only one is, and at least each so many-th one.
+STRIDE, MOST_STRIDE, LARGE = 2, 4, 256
 # Nuisance regressors: the reference, alone and times x and y (light may fall off unevenly), and 1.
 N_NUISANCE = 4
 N_AFFINE = 6
-# Pixels that differ by more than this many standard deviations count for less (Cauchy's weights).
-CAUCHY = 3.0
-REWEIGHTINGS = 3
 
 
 def radius(shape: tuple[int, ...]) -> float:
@@ -64,6 +63,8 @@ class Comparison:
         self.parts = np.zeros((1, *reference.shape), np.float32) if parts is None else parts
         self._regressors: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._window = _window(reference.shape)
+        from scipy import fft  # slow to import; what only asks for names does without
+
         image = self._window * _bandpass(reference)
         self._spectrum = np.conj(fft.rfft2(image))
         self._norm = float(np.linalg.norm(image))
@@ -89,8 +90,10 @@ class Comparison:
         """
         seen = seen & self._known
         filled = np.where(seen, frame, frame[seen].mean() if seen.any() else 0)
-        inside = ndimage.uniform_filter(seen.astype(np.float32), 9) > 0.999
+        inside = smoothed(seen, COARSE_SMOOTHING[0]) > 0.999
         image = _bandpass(filled.astype(np.float32)) * inside * self._window
+        from scipy import fft
+
         correlation = fft.irfft2(fft.rfft2(image) * self._spectrum, s=frame.shape)
         y, x = np.unravel_index(np.argmax(correlation), correlation.shape)
         shift = np.array([_top(correlation[y], int(x)), _top(correlation[:, x], int(y))])
@@ -121,42 +124,41 @@ class Comparison:
             As in :class:`derotation.images.registration.Affine`, of one frame.
         """
         regressors, parts = self.regressors_at(smoothing)
-        seen = seen & self._known
-        border = int(np.ceil(smoothing))
-        weight = ndimage.gaussian_filter(seen.astype(np.float32), smoothing)
-        smooth = ndimage.gaussian_filter(np.where(seen, frame, np.float32(0)), smoothing)
-        weight[:border] = weight[-border:] = 0
-        weight[:, :border] = weight[:, -border:] = 0
-        weight, smooth = weight[::STRIDE, ::STRIDE], smooth[::STRIDE, ::STRIDE]
-        inside = (weight > 0.99).ravel()
+        seen, stride = seen & self._known, _stride(smoothing, frame.shape)
+        weight = smoothed(seen, smoothing, stride)
+        smooth = smoothed(np.where(seen, frame, np.float32(0)), smoothing, stride)
+        border = -(-int(np.ceil(smoothing)) // stride)
+        inside = weight > 0.99
+        inside[:border] = inside[_beyond(frame.shape[0], smoothing, stride) :] = False
+        inside[:, :border] = inside[:, _beyond(frame.shape[1], smoothing, stride) :] = False
+        inside = inside.ravel()
         nothing = (
             np.full(N_AFFINE, np.nan),
             np.zeros((N_AFFINE, N_AFFINE)),
             np.zeros((len(parts), N_AFFINE)),
         )
-        known = regressors[:, inside].astype(np.float64)
-        if known.shape[1] < 4 * len(known):
+        n = np.count_nonzero(inside)
+        if n < 4 * len(regressors):
             return nothing
-        target = smooth.ravel()[inside] / weight.ravel()[inside]
+        target = (smooth / np.maximum(weight, 1e-3)).ravel()
         try:
-            solution, inverse, near = explain(known, target)
+            found = explain(regressors, target, inside)
         except np.linalg.LinAlgError:
             return nothing
-        gain = solution[0]
+        gain = found.coefficients[0]
         if gain <= 0:
             return nothing
         # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
-        alike = max(4 * np.pi * smoothing**2 / STRIDE**2, 1.0)
-        rest = target - solution @ known
-        noise = float(np.mean(near * rest**2)) * alike
-        covariance = inverse[N_NUISANCE:, N_NUISANCE:] * max(noise, 1e-30) / gain**2
-        response = inverse[N_NUISANCE:] @ ((known * near) @ parts[:, inside].T)
-        return -solution[N_NUISANCE:] / gain, np.linalg.inv(covariance), response.T
+        alike = max(4 * np.pi * smoothing**2 / stride**2, 1.0)
+        noise = float(found.near @ found.rest**2) / n * alike
+        covariance = found.inverse[N_NUISANCE:, N_NUISANCE:] * max(noise, 1e-30) / gain**2
+        response = found.inverse[N_NUISANCE:] @ weighted_products(regressors, found.near, parts)
+        return -found.coefficients[N_NUISANCE:] / gain, np.linalg.inv(covariance), response.T
 
     def regressors_at(self, smoothing: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Make the regressors (10, pixel), and the parts of the reference, smoothed alike."""
         if smoothing not in self._regressors:
-            smooth = ndimage.gaussian_filter(self.reference, smoothing)
+            smooth = smoothed(self.reference, smoothing)
             slope_y, slope_x = np.gradient(smooth)
             height, width = smooth.shape
             x, y = transforms.image_center(smooth.shape)
@@ -167,35 +169,23 @@ class Comparison:
                 slope_x, slope_y,
                 slope_x * along_x, slope_x * along_y, slope_y * along_x, slope_y * along_y,
             ]  # fmt: skip
-            parts = [ndimage.gaussian_filter(part, smoothing) for part in self.parts]
-            self._regressors[smoothing] = (_thinned(images), _thinned(parts))
+            stride = _stride(smoothing, smooth.shape)
+            thin = [np.asarray(image)[::stride, ::stride].ravel() for image in images]
+            parts = [smoothed(part, smoothing, stride).ravel() for part in self.parts]
+            self._regressors[smoothing] = (np.stack(thin).astype(np.float32), np.stack(parts))
         return self._regressors[smoothing]
 
 
-def explain(
-    known: NDArray[np.float64], target: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Explain a picture by regressors (k, pixel), with little regard to pixels that differ much.
+def _stride(smoothing: float, shape: tuple[int, ...]) -> int:
+    """Tell each how many-th pixel is compared."""
+    if min(shape) < LARGE:
+        return STRIDE
+    return min(max(int(2 * smoothing), STRIDE), MOST_STRIDE)
 
-    Cells that are active in this frame, but were not at rest, are such pixels: without them the
-    errors of bright pictures are three times smaller.
 
-    Returns
-    -------
-    coefficients, inverse of the normal matrix, weight of each pixel
-    """
-    scale = np.maximum(np.linalg.norm(known, axis=1), 1e-30)
-    even = known / scale[:, np.newaxis]
-    near = np.ones_like(target)
-    for _ in range(REWEIGHTINGS + 1):
-        weighted = even * near
-        inverse = np.linalg.inv(weighted @ even.T)
-        solution = inverse @ (weighted @ target)
-        used = near
-        rest = target - solution @ even
-        usual = 1.4826 * float(np.median(np.abs(rest)))
-        near = 1 / (1 + (rest / max(CAUCHY * usual, 1e-12)) ** 2)
-    return solution / scale, inverse / np.outer(scale, scale), used
+def _beyond(n: int, smoothing: float, stride: int) -> int:
+    """Give the first of the thinned pixels that lies at the far border of n."""
+    return -(-(n - int(np.ceil(smoothing))) // stride)
 
 
 def affine_maps(values: NDArray[np.float64], shape: tuple[int, ...]) -> Maps:
@@ -214,14 +204,9 @@ def affine_values(maps: Maps, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.concatenate([shifts, matrices.reshape(*maps.shape[:-2], 4)], axis=-1)
 
 
-def _thinned(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    kept = [np.asarray(image)[::STRIDE, ::STRIDE].ravel() for image in images]
-    return np.asarray(np.stack(kept), dtype=np.float32)
-
-
 def _bandpass(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Keep what is about as large as a cell."""
-    fine, coarse = (ndimage.gaussian_filter(image, s) for s in COARSE_SMOOTHING)
+    fine, coarse = (smoothed(image, s) for s in COARSE_SMOOTHING)
     return np.asarray(fine - coarse)
 
 

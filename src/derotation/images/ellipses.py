@@ -13,8 +13,10 @@ radians, as in the function that users know.
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +33,7 @@ __all__ = [
     "derive_angles_from_ellipse_fits",
     "fit_ellipse_to_points",
     "fit_shared_ellipses",
+    "plot_ellipse_fit_and_centers",
 ]
 
 logger = logging.getLogger(__name__)
@@ -250,6 +253,64 @@ def derive_angles_from_ellipse_fits(
     along_minor = theta if a < b else theta + np.pi / 2
     tilt = float(np.degrees(np.arccos(min(a, b) / max(a, b))))
     return tilt, float(np.degrees(along_minor)) % 180.0
+
+
+def plot_ellipse_fit_and_centers(
+    centers: ArrayLike,
+    center_x: float,
+    center_y: float,
+    a: float,
+    b: float,
+    theta: float,
+    image_stack: ArrayLike,
+    debug_plots_folder: str | os.PathLike[str],
+    saving_name: str = "ellipse_fit.png",
+) -> Path:
+    """Draw an ellipse, and the points that it was fitted to, on the maximum of some images.
+
+    Parameters
+    ----------
+    centers : array_like of shape (n, 2)
+        The points (x, y) in pixels; masked points and NaN are left out.
+    center_x, center_y : float
+        Center of the ellipse, pixels.
+    a, b : float
+        Its semi-axes, pixels.
+    theta : float
+        Direction of the axis `a`, radians from +x (right) towards +y (down).
+    image_stack : array_like of shape (n, y, x)
+        The images.
+    debug_plots_folder : path
+        Where the picture goes; made if it does not exist.
+    saving_name : str
+        Its name.
+
+    Returns
+    -------
+    Path
+        The picture.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Ellipse
+
+    points = np.ma.filled(np.ma.asarray(centers, dtype=np.float64), np.nan)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(np.max(np.asarray(image_stack), axis=0), cmap="gray")
+    axis.plot(*points.T, "o", color="#E69F00", markersize=4, label="largest blob at each angle")
+    axis.add_patch(
+        Ellipse(
+            (center_x, center_y), 2 * a, 2 * b, angle=math.degrees(theta),
+            fill=False, edgecolor="#56B4E9", label="fitted ellipse",
+        )
+    )  # fmt: skip
+    axis.plot(center_x, center_y, "x", color="#009E73", markersize=9, label="its center")
+    axis.legend(loc="upper right", fontsize=8)
+    axis.set_axis_off()
+    path = Path(debug_plots_folder) / saving_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path
 
 
 def fit_shared_ellipses(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from derotation.io.movie import Movie
 
@@ -117,6 +116,8 @@ def _lowest_peak(values: NDArray[np.float64], integer: bool) -> float:
     counts, _ = np.histogram(values, edges)
     step = edges[1] - edges[0]
     spread = np.median(values) - np.quantile(values, 0.16)
+    from scipy import ndimage  # slow to import
+
     smooth = ndimage.gaussian_filter1d(
         counts.astype(np.float64), max(SMOOTHING * spread / step, 0.5), mode="constant"
     )

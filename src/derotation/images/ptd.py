@@ -56,12 +56,15 @@ class MostDetectedBlob:
 
 
 def ptd_of_most_detected_blob(
-    mean_images: ArrayLike,
+    mean_images_by_angle: ArrayLike,
     plot: bool = True,
     blob_log_kwargs: Mapping[str, Any] | None = None,
-    dbscan_kwargs: Mapping[str, Any] | None = None,
     debug_plots_folder: str | os.PathLike[str] | None = None,
+    image_names: Sequence[str] = (DEBUG_PLOT,),
+    DBSCAN_max_distance: float | None = None,  # noqa: N803 - as users know it
+    clipping_percentiles: Sequence[float] | None = None,
     *,
+    dbscan_kwargs: Mapping[str, Any] | None = None,
     seen: ArrayLike | None = None,
     threads: int = 1,
 ) -> float:
@@ -72,21 +75,28 @@ def ptd_of_most_detected_blob(
 
     Parameters
     ----------
-    mean_images : array_like of shape (n, y, x)
+    mean_images_by_angle : array_like of shape (n, y, x)
         Derotated mean images, one per angle; NaN is not seen.
     plot : bool
-        Whether to save a picture as ``most_detected_blob.png``; only where `debug_plots_folder`
-        is given.
+        Whether to save a picture; only where `debug_plots_folder` is given.
     blob_log_kwargs : mapping, optional
         Arguments of `skimage.feature.blob_log` that replace ours: ``min_sigma`` 3, ``max_sigma``
         8, ``num_sigma`` 3, ``threshold`` 0.08. Images are scaled to 0..1 before, whatever their
         brightness, and the brightest round blob responds with about 0.5: thresholds for raw counts
         do not fit.
-    dbscan_kwargs : mapping, optional
-        ``eps``: distance in pixels within which detections are neighbors (5); ``min_samples``:
-        number of neighbors, itself included, from which on a detection is the core of a group (2).
     debug_plots_folder : path, optional
         Where to save the picture; it is made if it does not exist.
+    image_names : sequence of str
+        Name of the picture, ``most_detected_blob.png``; or two names: for where the blob was
+        detected in the whole image, and for its places from close by.
+    DBSCAN_max_distance : float, optional
+        Distance in pixels within which detections are neighbors (5).
+    clipping_percentiles : sequence of two float, optional
+        Values of each image below the first percentile and above the second are clipped before
+        blobs are detected; by default none, since images are scaled anyway.
+    dbscan_kwargs : mapping, optional
+        ``eps``: as `DBSCAN_max_distance`; ``min_samples``: number of neighbors, itself included,
+        from which on a detection is the core of a group (2).
     seen : array_like of bool of shape (n, y, x), optional
         Pixels that hold something; all by default.
     threads : int
@@ -110,17 +120,23 @@ def ptd_of_most_detected_blob(
     Of a center that is wrong by e, the point turned by a is wrong by 2 e sin(a / 2): all pairs of
     angles tell more about e than neighbors, whose distance is lost in the noise at small steps.
     """
+    if len(image_names) not in (1, 2) or isinstance(image_names, str):
+        raise InputError(f"image_names is {image_names!r}; expected one name or two")
+    images = np.asarray(mean_images_by_angle)
+    if clipping_percentiles is not None:
+        images = _clipped(images, clipping_percentiles)
+    grouping = dict(dbscan_kwargs or {})
+    if DBSCAN_max_distance is not None:
+        grouping["eps"] = float(DBSCAN_max_distance)
     blob = most_detected_blob(
-        mean_images,
-        blob_log_kwargs=blob_log_kwargs,
-        dbscan_kwargs=dbscan_kwargs,
-        seen=seen,
-        threads=threads,
+        images, blob_log_kwargs=blob_log_kwargs, dbscan_kwargs=grouping, seen=seen, threads=threads
     )[0]
     if plot and debug_plots_folder is not None:
         folder = Path(debug_plots_folder)
         folder.mkdir(parents=True, exist_ok=True)
-        _plot(np.asarray(mean_images), blob).savefig(folder / DEBUG_PLOT, dpi=120)
+        wanted = [("far", "near")] if len(image_names) == 1 else [("far",), ("near",)]
+        for name, panels in zip(image_names, wanted, strict=True):
+            _plot(images, blob, panels).savefig(folder / name, dpi=120)
     return blob.ptd
 
 
@@ -185,24 +201,36 @@ def _winner(
     )
 
 
-def _plot(images: NDArray[Any], blob: MostDetectedBlob) -> "Figure":
-    """Show where the blob was detected on the mean of all images, and by image."""
+def _clipped(images: NDArray[Any], percentiles: Sequence[float]) -> NDArray[Any]:
+    if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise InputError(
+            f"clipping_percentiles is {percentiles!r}; expected two numbers from 0 to 100, the "
+            "lower one first"
+        )
+    low, high = np.nanpercentile(images, percentiles, axis=(1, 2), keepdims=True)
+    return np.asarray(np.clip(images, low, high))
+
+
+def _plot(images: NDArray[Any], blob: MostDetectedBlob, panels: Sequence[str]) -> "Figure":
+    """Show where the blob was detected on the mean of all images, from far and from near."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 4), layout="constrained")
-    picture, near = figure.subplots(1, 2)
+    figure = Figure(figsize=(4.25 * len(panels), 4), layout="constrained")
+    axes = dict(zip(panels, np.atleast_1d(figure.subplots(1, len(panels))), strict=True))
     mean = np.nan_to_num(np.mean(images, axis=0))
     low, high = np.quantile(mean, [0.01, 0.998])
-    for axis in (picture, near):
+    for axis in axes.values():
         axis.imshow(mean, cmap="gray", vmin=low, vmax=max(high, low + 1e-9))
         axis.plot(*blob.positions.T, ".", color="#E69F00", markersize=4)
         axis.set(xlabel="x (px)", ylabel="y (px)")
-    if len(blob.positions):
-        x, y = np.median(blob.positions, axis=0)
-        reach = max(12.0, 1.5 * float(np.ptp(blob.positions, axis=0).max()))
-        near.set(xlim=(x - reach, x + reach), ylim=(y + reach, y - reach))
-    picture.set_title("most detected blob", fontsize=10)
-    near.set_title(
-        f"distance {blob.ptd:.2f} px; in {100 * blob.share:.0f} % of the images", fontsize=10
-    )
+    if "near" in axes:
+        if len(blob.positions):
+            x, y = np.median(blob.positions, axis=0)
+            reach = max(12.0, 1.5 * float(np.ptp(blob.positions, axis=0).max()))
+            axes["near"].set(xlim=(x - reach, x + reach), ylim=(y + reach, y - reach))
+        axes["near"].set_title(
+            f"distance {blob.ptd:.2f} px; in {100 * blob.share:.0f} % of the images", fontsize=10
+        )
+    if "far" in axes:
+        axes["far"].set_title("most detected blob", fontsize=10)
     return figure

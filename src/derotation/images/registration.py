@@ -21,6 +21,9 @@ from derotation.maps.resample import derotate_frames
 
 __all__ = ["Affine", "Registration"]
 
+# Pictures of at least this size (px) are coarsely compared at half the size.
+HALF_FROM = 256
+
 Maps = NDArray[np.float64]
 Measure = Callable[[int, NDArray[np.float32], NDArray[np.bool_]], None]
 
@@ -56,7 +59,19 @@ class Registration:
     def __init__(self, sample: Sample, threads: int) -> None:
         self.sample = sample
         self._threads = threads
+        self._side = 1
         self._fixed = None if sample.rest else Comparison(sample.reference, sample.parts)
+
+    def coarser(self) -> "Registration":
+        """Compare pictures of half the size, if they are large, to find shifts to within a pixel.
+
+        Shifts are told in pixels as before. The timing within a line is lost.
+        """
+        if min(self.sample.shape) < HALF_FROM:
+            return self
+        small = Registration(self.sample.binned(2), self._threads)
+        small._side = 2 * self._side
+        return small
 
     def shifts(self, placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Find shifts of any size, and how well the pictures then correlate.
@@ -81,7 +96,7 @@ class Registration:
             shifts[k], correlation[k], _ = comparison.peak(frame, seen)
 
         self._each_frame(self.sample.line_maps(placement)(), measure)
-        return shifts, correlation
+        return self._side * shifts, correlation
 
     def affine(
         self, placement: Placement, *, smoothing: float = SMOOTHING, iterations: int = 1

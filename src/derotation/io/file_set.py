@@ -12,13 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import MovieError
+from derotation.io.files import natural_sort, visible
 from derotation.io.layout import ome_metadata, whole_times
 from derotation.io.metadata import MovieMetadata
 from derotation.io.ome import OmeImage, is_ome, read_ome, stub_target
+from derotation.io.series import SeriesNames, read_series
 from derotation.io.source import FrameSource
 from derotation.io.tiff_pages import PageTable, read_description, read_page_table
 
-__all__ = ["FileSet", "check_tables_alike", "file_set", "ome_set", "read_tables"]
+__all__ = [
+    "FileSet",
+    "check_tables_alike",
+    "file_set",
+    "note_other_files",
+    "ome_set",
+    "read_tables",
+]
 
 # Companions of other programs are small; this one is read whole.
 _MOST_COMPANION_BYTES = 2**30
@@ -44,6 +53,8 @@ class FileSet:
     """Times that were recorded from the first one in the files on, as far as is known."""
     clock_stride: int
     """Frames of the clock from one time to the next: all planes, and those of the flyback."""
+    both_ways: bool = False
+    """Whether times of odd numbers went through the planes from the last to the first."""
     notes: tuple[str, ...] = ()
     """What a person should know, in plain words."""
 
@@ -57,6 +68,7 @@ def file_set(
     metadata: MovieMetadata,
     n_more: int = 0,
     clock_stride: int | None = None,
+    both_ways: bool = False,
     notes: Sequence[str] = (),
 ) -> FileSet:
     """Put the pages of files in order, and count the times that are not whole.
@@ -77,6 +89,8 @@ def file_set(
         Times recorded after the last one of `where`.
     clock_stride
         Frames of the clock from one time to the next; the number of planes by default.
+    both_ways
+        Whether times of odd numbers went through the planes from the last to the first.
     notes
         What is known already.
 
@@ -121,6 +135,7 @@ def file_set(
         metadata=metadata,
         n_recorded=last - int(times[0]) + 1,
         clock_stride=clock_stride or grid.shape[1],
+        both_ways=both_ways,
         notes=tuple(notes),
     )
 
@@ -191,6 +206,8 @@ def ome_set(first: PageTable, paths: Sequence[Path]) -> FileSet | None:
         If the files cannot be read, are not alike, or do not belong to the recording.
     """
     image, notes = _description(first)
+    if image is not None:
+        _refuse_strangers(image, paths)
     if image is not None and not image.names(paths[-1].name) and len(paths) > 1:
         text = read_description(paths[-1])
         if text and not stub_target(text):
@@ -204,7 +221,7 @@ def ome_set(first: PageTable, paths: Sequence[Path]) -> FileSet | None:
         )
     placed = None if image is None else _by_name(tables, image)
     if placed is None:
-        placed = _in_order(tables, image, notes)
+        placed = _in_order(tables, image, notes, read_series([t.path for t in tables]))
     places, where = placed
     n_planes = len(np.unique(where[:, 1]))
     metadata = (
@@ -242,6 +259,37 @@ def _description(first: PageTable) -> tuple[OmeImage | None, list[str]]:
     return read_ome(text, companion), []
 
 
+def note_other_files(table: PageTable) -> list[str]:
+    """Say that a file which was given alone is one of several that its description names."""
+    if "FileName" not in table.description or not is_ome(table.description):
+        return []
+    image = read_ome(table.description, table.path)
+    if not image.names(table.path.name):
+        return []
+    others = [
+        path.name for path in visible(table.path.parent, "*.tif", "*.tiff")
+        if path != table.path and image.names(path.name)
+    ]  # fmt: skip
+    if not others:
+        return []
+    return [
+        f"{table.path.name} is one of {len(others) + 1} files of one recording, as its OME "
+        f"description says; only this one was read. For all of them write a pattern that matches "
+        f"{natural_sort(others)[0]}, too, into the sheet's column movie."
+    ]
+
+
+def _refuse_strangers(image: OmeImage, paths: Sequence[Path]) -> None:
+    """Refuse files beside several that one description names: those of another recording."""
+    strangers = [path for path in paths if not image.names(path.name)]
+    if strangers and len(paths) - len(strangers) > 1:
+        named = next(path for path in paths if image.names(path.name))
+        raise MovieError(
+            f"{strangers[0]} is not part of the recording that the OME description of {named.name} "
+            "speaks of; check which files the pattern in the sheet's column movie matches."
+        )
+
+
 def _by_name(
     tables: Sequence[PageTable], image: OmeImage
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
@@ -264,14 +312,17 @@ def _by_name(
 
 
 def _in_order(
-    tables: Sequence[PageTable], image: OmeImage | None, notes: list[str]
+    tables: Sequence[PageTable], image: OmeImage | None, notes: list[str], series: SeriesNames
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Place the pages of files in the order of their names."""
     n_pages = [table.n_pages for table in tables]
     file = np.repeat(np.arange(len(tables), dtype=np.int64), n_pages)
     page = np.concatenate([np.arange(n, dtype=np.int64) for n in n_pages])
-    count = np.arange(len(file), dtype=np.int64)
-    if image is None or image.n_pages < len(file):
+    lost = series.missing_pages([table.path for table in tables], n_pages)
+    count = np.arange(len(file), dtype=np.int64) + np.repeat(np.cumsum(lost), n_pages)
+    # Holes in what is counted are noted with the times.
+    notes += series.notes
+    if image is None or image.n_pages <= count[-1]:
         where = np.stack([count, np.zeros_like(count), np.zeros_like(count)], axis=1)
     else:
         where = image.where(count)

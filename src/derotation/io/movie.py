@@ -18,18 +18,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import ConfigError, InputError, MovieError
-from derotation.io.file_set import FileSet, check_tables_alike, ome_set
+from derotation.io.file_set import FileSet, check_tables_alike, note_other_files, ome_set
 from derotation.io.files import natural_sort
 from derotation.io.hdf5_movie import SUFFIXES, open_hdf5_movie
 from derotation.io.isolated import call_isolated
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
 from derotation.io.ome import is_ome, stub_target
-from derotation.io.prairie import find_prairie_xml, open_prairie, prairie_metadata
+from derotation.io.prairie import open_prairie, prairie_metadata
+from derotation.io.recordings import (
+    Recording,
+    holds_recordings,
+    prairie_of_files,
+    recording_at,
+    recording_files,
+)
 from derotation.io.scanbox import open_scanbox
 from derotation.io.scanimage import ScanImageHeader, VolumeLayout, frame_number, parse_header
+from derotation.io.series import SeriesNames, read_series
 from derotation.io.source import FrameReader, FrameSource
-from derotation.io.thor import EXPERIMENT, open_thor, thor_metadata
+from derotation.io.thor import open_thor, thor_metadata
 from derotation.io.tiff_pages import PageReader, PageTable, read_first_page, read_page_table
 
 __all__ = [
@@ -411,7 +419,11 @@ def open_movie(
     if not set(undo) <= set(UNDO):
         raise ConfigError(f"movie.undo is {list(undo)}; allowed are {', '.join(UNDO)}.")
     asked = _Asked(channel=channel, plane=plane, n_planes=n_planes, n_channels=n_channels)
-    found = _described(Path(pattern), dataset)
+    recording = recording_at(Path(pattern))
+    if recording is not None and asked.channel is None:
+        # A file of one channel means that channel.
+        asked = replace(asked, channel=recording.channel)
+    found = _described(Path(pattern), dataset, recording)
     if found is None:
         movie = _open_tiffs(_find_files(pattern), asked)
     else:
@@ -425,34 +437,22 @@ def open_movie(
     return movie
 
 
-def _described(path: Path, dataset: str | None) -> FileSet | None:
+def _described(path: Path, dataset: str | None, recording: Recording | None) -> FileSet | None:
     """Open a recording that is no glob of TIFFs; None if it is one."""
     suffix = path.suffix.lower()
     if suffix in SUFFIXES and path.is_file():
         return open_hdf5_movie(path, dataset)
     if suffix == ".sbx" and path.is_file():
         return open_scanbox(path)
-    folder = _recording_folder(path)
-    if folder is None:
+    if recording is None:
         return None
-    if (folder / EXPERIMENT).is_file():
-        return open_thor(folder)
-    description = find_prairie_xml(folder)
-    return None if description is None else open_prairie(folder, description)
-
-
-def _recording_folder(path: Path) -> Path | None:
-    """Return the folder that a recording fills: the path itself, or that of a file in it."""
-    # Unlike Path's, these take what no file can be called for no file.
-    if os.path.isdir(path):  # noqa: PTH112
-        return path
-    if path.suffix.lower() in (".xml", ".raw") and os.path.isfile(path):  # noqa: PTH113
-        return path.parent
-    return None
+    if recording.program == "thor":
+        return open_thor(recording.description, recording.raw)
+    return open_prairie(recording.description)
 
 
 def is_recording(folder: Path) -> bool:
-    """Tell whether a folder as a whole is a movie, as Prairie View and ThorImage write them.
+    """Tell whether a folder holds what Prairie View or ThorImage wrote, one recording or several.
 
     Parameters
     ----------
@@ -463,7 +463,7 @@ def is_recording(folder: Path) -> bool:
     -------
     bool
     """
-    return (folder / EXPERIMENT).is_file() or find_prairie_xml(folder) is not None
+    return holds_recordings(folder)
 
 
 def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
@@ -481,10 +481,9 @@ def movie_files(pattern: str | os.PathLike[str]) -> list[Path]:
         folder of a recording stands there even if nothing exists at it yet.
     """
     path = Path(pattern)
-    folder = _recording_folder(path)
-    if folder is not None and is_recording(folder):
-        kinds = (".tif", ".tiff", ".raw", ".xml", ".ome")
-        return natural_sort(p for p in folder.iterdir() if p.suffix.lower() in kinds)
+    files = recording_files(path)
+    if files is not None:
+        return files
     if path.suffix.lower() == ".sbx" and os.path.exists(path.with_suffix(".mat")):  # noqa: PTH110
         return [path, path.with_suffix(".mat")]
     if not glob.has_magic(str(pattern)) or os.path.exists(path):  # noqa: PTH110
@@ -525,35 +524,42 @@ def _open_tiffs(paths: list[Path], asked: "_Asked") -> Movie:
     """Open TIFF files that make one movie."""
     _refuse_projections(paths)
     first = read_page_table(paths[0])
+    description = prairie_of_files(paths)
+    if description is not None:
+        _try_first_page(first)
+        return _movie_of_set(open_prairie(description, {path.name for path in paths}), asked)
     if is_ome(first.description) and (len(paths) > 1 or stub_target(first.description)):
         _try_first_page(first)
         found = ome_set(first, paths)
         if found is not None:
-            return _movie_of_set(_with_prairie(found), asked)
+            return _movie_of_set(found, asked)
+    series = read_series(paths)
+    known = note_other_files(first) if len(paths) == 1 else []
     files = [_read_file(first), *(_read_file(read_page_table(path)) for path in paths[1:])]
     files = _settle_grids(files, asked)
     for file in files[1:]:
         _check_alike(files[0], file)
-    return _arrange(files, asked)
+    known += _series_notes(files, series)
+    return _arrange(_with_missing_files(files, series), asked, known)
 
 
-def _with_prairie(found: FileSet) -> FileSet:
-    """Add what Prairie View wrote beside a recording whose files were given as a glob."""
-    description = find_prairie_xml(found.sources[0].path.parent)
-    if description is None:
-        return found
-    said = prairie_metadata(description)
-    metadata = replace(
-        found.metadata,
-        frame_rate=said.frame_rate or found.metadata.frame_rate,
-        lines_per_frame=said.lines_per_frame,
-        bidirectional=said.bidirectional,
-        line_period_s=said.line_period_s,
-        pixel_size_um=said.pixel_size_um or found.metadata.pixel_size_um,
-        stage_position_um=said.stage_position_um,
-        software=said.software,
-    )
-    return replace(found, metadata=metadata)
+def _with_missing_files(files: list["_File"], series: SeriesNames) -> list["_File"]:
+    """Note for each file how many pages are missing before it, where frames have no numbers."""
+    if files[0].header is not None:
+        return files
+    missing = series.missing_pages(*_lengths(files))
+    return [replace(file, n_before=n) for file, n in zip(files, missing, strict=True)]
+
+
+def _series_notes(files: list["_File"], series: SeriesNames) -> list[str]:
+    """Say what the names of the files tell; ScanImage's frames have numbers that tell more."""
+    if files[0].header is not None:
+        return []
+    return [*series.notes, *series.missing_note(*_lengths(files))]
+
+
+def _lengths(files: list["_File"]) -> tuple[list[Path], list[int]]:
+    return [file.table.path for file in files], [file.table.n_pages for file in files]
 
 
 def _refuse_projections(paths: Sequence[Path]) -> None:
@@ -588,13 +594,11 @@ def recording_metadata(path: str | os.PathLike[str]) -> MovieMetadata:
         If the file is missing or cannot be read.
     """
     path = Path(path)
-    folder = _recording_folder(path)
-    if folder is not None and (folder / EXPERIMENT).is_file():
-        return thor_metadata(folder / EXPERIMENT)
-    description = None if folder is None else find_prairie_xml(folder)
-    if description is not None:
-        return prairie_metadata(description)
-    found = _described(path, None)
+    recording = recording_at(path)
+    if recording is not None:
+        read = thor_metadata if recording.program == "thor" else prairie_metadata
+        return read(recording.description)
+    found = _described(path, None, None)
     if found is not None:
         return found.metadata
     header = parse_header(*read_first_page(path))
@@ -627,6 +631,8 @@ class _File:
     table: PageTable
     grid: PageGrid | None
     header: ScanImageHeader | None
+    n_before: int = 0
+    """Pages of files that are missing between this one and the one before."""
 
     @property
     def metadata(self) -> MovieMetadata:
@@ -778,12 +784,12 @@ def _settle_single_time(
     return grid
 
 
-def _arrange(files: list[_File], asked: _Asked) -> Movie:
+def _arrange(files: list[_File], asked: _Asked, known: Sequence[str] = ()) -> Movie:
     """Find the pages of the wanted channel and plane."""
     first = files[0]
     if first.header is not None and first.header.problem is not None:
         raise MovieError(f"{first.table.path}: {first.header.problem}.")
-    notes = [note for file in files for note in _pages_notes(file)]
+    notes = [*known, *(note for file in files for note in _pages_notes(file))]
     _check_cut_files(files)
     notes += [note for file in files if file.grid is not None for note in file.grid.notes]
     channels = _channels(first, asked, notes)
@@ -822,7 +828,7 @@ def _arrange(files: list[_File], asked: _Asked) -> Movie:
         plane=plane,
         n_planes=volumes.n_planes,
         notes=notes,
-        choose=lambda c, p: _arrange(files, replace(asked, channel=c, plane=p)),
+        choose=lambda c, p: _arrange(files, replace(asked, channel=c, plane=p), known),
     )
 
 
@@ -878,7 +884,7 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
         sources=found.sources,
         frame_file=np.ascontiguousarray(file[:, plane - 1, index]),
         frame_page=np.ascontiguousarray(page[:, plane - 1, index]),
-        clock_index=(times - times[0]) * stride + plane - 1,
+        clock_index=_clock_of(found, times, stride, plane, n_planes),
         n_clock_frames=n_clock,
         metadata=replace(
             metadata, frames_written=n_clock, channels_saved=channels, n_planes=n_planes
@@ -889,6 +895,16 @@ def _movie_of_set(found: FileSet, asked: _Asked) -> Movie:
         notes=notes,
         choose=lambda c, p: _movie_of_set(found, replace(asked, channel=c, plane=p)),
     )
+
+
+def _clock_of(
+    found: FileSet, times: NDArray[np.int64], stride: int, plane: int, n_planes: int
+) -> NDArray[np.int64]:
+    """Return the frame of the clock in which a plane, counted from 1, was recorded at each time."""
+    slot = np.full(len(times), plane - 1, dtype=np.int64)
+    if found.both_ways and n_planes == found.file.shape[1]:
+        slot[times % 2 == 1] = n_planes - plane
+    return np.asarray((times - times[0]) * stride + slot)
 
 
 def _channels(first: _File, asked: _Asked, notes: list[str]) -> tuple[int, ...]:
@@ -967,6 +983,7 @@ def _from_grids(files: list[_File], plane: int, channel: int) -> _Frames:
         if file.grid is None:
             continue
         n_times, n_planes, _ = file.grid.pages.shape
+        n_clock += -(-file.n_before // file.grid.pages[0].size) * n_planes if n_times else 0
         pages.append(file.grid.pages[:, plane, channel])
         numbers.append(np.full(n_times, number, dtype=np.int64))
         clocks.append(n_clock + plane + n_planes * np.arange(n_times, dtype=np.int64))
@@ -1042,7 +1059,8 @@ def _frame_numbers(
     n_counted = [
         max(n, file.table.n_recorded // n_channels) for n, file in zip(n_frames, files, strict=True)
     ]
-    begins = np.cumsum([0, *n_counted[:-1]])
+    before_each = np.array([file.n_before // n_channels for file in files], np.int64)
+    begins = np.cumsum([0, *n_counted[:-1]]) + np.cumsum(before_each)
     in_order = np.concatenate(
         [begin + np.arange(n, dtype=np.int64) for begin, n in zip(begins, n_frames, strict=True)]
     )

@@ -4,7 +4,7 @@ The `.xml` lists each frame's files by channel, one page per file or several, an
 microscope was set. What an older version wrote in other words is looked up under these as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,14 +12,12 @@ import numpy as np
 
 from derotation.errors import MovieError
 from derotation.io.file_set import FileSet, file_set, read_tables
-from derotation.io.files import natural_sort, visible
+from derotation.io.files import natural_sort
 from derotation.io.metadata import MovieMetadata
 from derotation.io.numbers import MOST_PAGES, positive, whole
 from derotation.io.xml_text import read_xml
 
-__all__ = ["find_prairie_xml", "open_prairie", "prairie_metadata"]
-
-_HEAD_BYTES = 2048
+__all__ = ["open_prairie", "prairie_metadata"]
 
 
 @dataclass
@@ -31,31 +29,21 @@ class _Description:
     version: str = ""
     cycles: list[list[dict[int, tuple[str, int]]]] = field(default_factory=list)
     """For each cycle its frames: file and page (from 1) by channel."""
+    both_ways: bool = False
+    """Whether every second cycle goes through the planes from the last to the first."""
     kinds: set[str] = field(default_factory=set)
     """Types of the sequences."""
 
 
-def find_prairie_xml(folder: Path) -> Path | None:
-    """Return the description of a recording in a folder, None if there is none."""
-    for path in natural_sort(visible(folder, "*.xml")):
-        try:
-            with path.open("rb") as stream:
-                if b"<PVScan" in stream.read(_HEAD_BYTES):
-                    return path
-        except OSError:
-            continue
-    return None
-
-
-def open_prairie(folder: Path, description: Path) -> FileSet:
+def open_prairie(description: Path, only: Collection[str] | None = None) -> FileSet:
     """Find out which page of which file is which time, plane and channel.
 
     Parameters
     ----------
-    folder
-        The folder of the recording.
     description
-        Its `.xml`.
+        The recording's `.xml`; its files are beside it.
+    only
+        Names of the files that are wanted; None: all that the `.xml` lists.
 
     Returns
     -------
@@ -66,24 +54,45 @@ def open_prairie(folder: Path, description: Path) -> FileSet:
     MovieError
         If the description is damaged, or if files are missing or not alike.
     """
-    said = _read(description)
+    said, folder = _read(description), description.parent
     volumes = [cycle for cycle in said.cycles if cycle]
     # Cycles of a Z series are volumes; those of a time series go on where the last one ended.
     is_volume = any("zseries" in kind.casefold() for kind in said.kinds)
     n_planes = max((len(cycle) for cycle in volumes), default=1) if is_volume else 1
     entries: list[tuple[str, int, int, int, int]] = []
     time = 0
-    for cycle in volumes:
+    for number, cycle in enumerate(volumes):
+        is_back = said.both_ways and number % 2 == 1
         for index, files in enumerate(cycle):
-            at, plane = (time, index) if is_volume else (time + index, 0)
+            slot = n_planes - 1 - index if is_back else index
+            at, plane = (time, slot) if is_volume else (time + index, 0)
             entries += [(name, page - 1, at, plane, c) for c, (name, page) in files.items()]
         time += 1 if is_volume else len(cycle)
     if not entries:
         raise MovieError(f"{description} lists no frames; was the recording aborted at once?")
+    if only is not None:
+        entries = [entry for entry in entries if entry[0] in only]
+        if not entries:
+            raise MovieError(
+                f"{description} lists none of the {len(only)} files that the pattern matches; do "
+                "they belong to another recording?"
+            )
     numbers = sorted({entry[4] for entry in entries})
     names = list(dict.fromkeys(entry[0] for entry in entries))
     there = [name for name in names if (folder / name).is_file()]
     notes = []
+    if only is not None and len(only) > len(names):
+        stranger = natural_sort(set(only).difference(names))[0]
+        raise MovieError(
+            f"{folder / stranger} is not part of the recording that {description} describes; "
+            "check which files the pattern matches."
+        )
+    both_ways = is_volume and said.both_ways and n_planes > 1
+    if both_ways:
+        notes.append(
+            f"{description.name}: every second volume was recorded from the last plane to the "
+            "first (bidirectionalZ); planes were put in order, each with its own times."
+        )
     if not there:
         raise MovieError(
             f"{description} lists {len(names)} files, of which none is in {folder}; are the files "
@@ -115,6 +124,7 @@ def open_prairie(folder: Path, description: Path) -> FileSet:
         channels=[c for c in numbers if any(entry[4] == c for entry in known)],
         metadata=_metadata(said, n_planes),
         n_more=last - found,
+        both_ways=both_ways,
         notes=notes,
     )
 
@@ -137,6 +147,8 @@ def _read(path: Path) -> _Description:
             elif name == "Sequence":
                 said.cycles.append([])
                 said.kinds.add(element.get("type", ""))
+                if element.get("bidirectionalZ", "").strip().casefold() == "true":
+                    said.both_ways = True
             elif name == "Frame":
                 in_frame, frame = True, {}
             elif name in ("PVStateValue", "Key"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from derotation.errors import SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
+from derotation.settings.spelling import did_you_mean
 
 __all__ = [
     "OPTIONAL_ROLES",
@@ -149,6 +150,23 @@ class AnalogSignals:
         )
         return gain, offset
 
+    def channel_number(self, role: str) -> int:
+        """Return which channel of the file has a role, counted from 1.
+
+        Parameters
+        ----------
+        role
+            One of :attr:`roles`.
+
+        Raises
+        ------
+        SignalError
+            If there is no such role.
+        """
+        row = self._number(role)
+        columns = self._stored.columns if isinstance(self._stored, LazyRows) else None
+        return (row if columns is None else columns[row]) + 1
+
     def release(self) -> None:
         """Let go of the pages that were read from the file; they are read again when needed.
 
@@ -246,6 +264,11 @@ class LazyRows:
         n_values = columns.listing.columns[self._wanted[0]].n_values
         self.shape = (len(self._wanted), n_values)
         self.dtype = np.dtype(columns.listing.dtype)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The file's column behind each row, from 0."""
+        return self._wanted
 
     @property
     def is_read(self) -> bool:
@@ -439,8 +462,14 @@ def _rows(
     names: dict[str, str | int | None],
     required: Sequence[str],
 ) -> dict[str, int]:
-    """Find the row of each role: by the file's own names, by those of the order, or by number."""
-    has_order = len(order) == len(own_names)
+    """Find the row of each role: by the file's own names, by those of the order, or by number.
+
+    The order serves files without names only: the places of named columns mean nothing (datasets of
+    HDF5 are listed by the alphabet, variables of MATLAB as they were saved).
+    """
+    # A name that several columns share tells none of them.
+    own_names = [name if own_names.count(name) == 1 else None for name in own_names]
+    has_order = len(order) == len(own_names) and not any(own_names)
     rows: dict[str, int] = {}
     for role in (*ROLES, *OPTIONAL_ROLES):
         name = names.get(role, role)
@@ -455,8 +484,10 @@ def _rows(
                 f"signals.channel_order: {_listed(order)}"
             )  # fmt: skip
             counted = "" if has_order else f" (the file has {len(own_names)} channels)"
+            hint = did_you_mean(str(name), named or order)
             raise SignalError(
-                f"{path}: the channel '{name}', wanted as {role}, is not among {where}{counted}. "
+                f"{path}: the channel '{name}', wanted as {role}, is not among "
+                f"{where}{counted}{hint}. "
                 "Correct signals.channel_names or signals.channel_order; if there is none, set "
                 f"signals.channel_names.{role} to null."
             )

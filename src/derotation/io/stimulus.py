@@ -17,6 +17,7 @@ from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS, TABLE
 from derotation.io.text import decode_text
 from derotation.io.text_rows import check_cells
+from derotation.settings.spelling import did_you_mean
 
 __all__ = ["Stimulus", "read_stimulus", "stimulus_options"]
 
@@ -89,7 +90,13 @@ def read_stimulus(
     if suffix == ".npy":
         return _from_columns(path, wanted, *_npy_columns(path))
     if suffix == ".mat" and not given and dataset in (None, _MAT_NAME):
-        return _read_mat(path)
+        try:
+            return _read_mat(path)
+        except InputError as missing:
+            table = None if dataset else _table_of_variables(path)
+            if table is None:
+                raise missing
+            return _from_columns(path, wanted, table.names, table.read)
     if suffix in KINDS:
         table = _open_table(path, dataset)
         return _from_columns(path, wanted, table.names, table.read)
@@ -226,9 +233,11 @@ def _from_columns(
     for column in _COLUMNS:
         index = column_index(names, wanted[column])
         if index is None:
-            there = _listed([name for name in names if name]) or f"{len(names)} without names"
+            named = [name for name in names if name]
+            there = _listed(named) or f"{len(names)} without names"
+            hint = did_you_mean(str(wanted[column]), named)
             raise InputError(
-                f"{path}: the column '{wanted[column]}' is missing; found {there}. Say which "
+                f"{path}: the column '{wanted[column]}' is missing; found {there}{hint}. Say which "
                 f"column holds the {column} with signals.stimulus.{column} (its name, or its "
                 "number from 1)."
             )
@@ -267,6 +276,15 @@ def _read_mat(path: Path) -> Stimulus:
             raise InputError(f"{where}: column 3 (direction) is {way:g}, a number was expected.")
         direction.append(-1 if way > 0 else 1)
     return _stimulus(path, speed, direction)
+
+
+def _table_of_variables(path: Path) -> ForeignColumns | None:
+    """Open a MATLAB file with a variable for each column; None if it is none."""
+    try:
+        table = _open_table(path, None)
+    except InputError:
+        return None
+    return table if all(column in table.names for column in _COLUMNS) else None
 
 
 def _stimulus(path: Path, speed: Sequence[float], direction: Sequence[int]) -> Stimulus:

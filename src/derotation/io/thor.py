@@ -14,9 +14,7 @@ from derotation.io.numbers import positive, whole
 from derotation.io.raw_frames import RawFrames
 from derotation.io.xml_text import read_xml
 
-__all__ = ["EXPERIMENT", "open_thor", "thor_metadata"]
-
-EXPERIMENT = "Experiment.xml"
+__all__ = ["open_thor", "thor_metadata"]
 
 # Channel, three counters (of regions or planes) and the time: ChanA_001_001_001_001.tif.
 _NAME = re.compile(r"(?P<channel>.+?)_(?P<numbers>\d+(?:_\d+)*)\.tiff?", re.IGNORECASE)
@@ -31,17 +29,29 @@ class _Experiment:
     wavelengths: list[str] = field(default_factory=list)
     n_planes: int = 1
     n_flyback: int = 0
+    n_frames: int | None = None
+    """Frames of each channel that were to be streamed, all planes and flyback included."""
     n_times: int | None = None
+    """Times that were planned otherwise."""
     software: str = ""
 
+    @property
+    def n_planned(self) -> int | None:
+        """Frames of each channel that were planned, None if not known."""
+        if self.n_frames is not None or self.n_times is None:
+            return self.n_frames
+        return self.n_times * (self.n_planes + self.n_flyback)
 
-def open_thor(folder: Path) -> FileSet:
+
+def open_thor(description: Path, raw: Path | None = None) -> FileSet:
     """Find out which page of which file is which time, plane and channel.
 
     Parameters
     ----------
-    folder
-        The folder of the recording.
+    description
+        The recording's `Experiment.xml`; its files are beside it.
+    raw
+        The `.raw` that is meant; None: all that are there.
 
     Returns
     -------
@@ -50,12 +60,14 @@ def open_thor(folder: Path) -> FileSet:
     Raises
     ------
     MovieError
-        If the description is damaged, or if there are no frames, or they are not alike.
+        If the description is damaged, if there are no frames, if they are not alike, or if they
+        are those of several recordings.
     """
-    said = _read(folder / EXPERIMENT)
-    raws = [path for path in natural_sort(visible(folder, "*.raw")) if path.stat().st_size]
+    said, folder = _read(description), description.parent
+    raws = [raw] if raw else natural_sort(visible(folder, "*.raw"))
+    raws = [path for path in raws if path.stat().st_size]
     if raws:
-        return _raw_set(raws, said)
+        return _raw_set(raws, said, description)
     return _tiff_set(folder, said)
 
 
@@ -84,7 +96,8 @@ def _read(path: Path) -> _Experiment:
             elif whole(element.get("enable", "0")) == 1:
                 # Streaming at one depth: the stage did not move.
                 said.n_planes = 1
-            said.n_times = whole(element.get("frames")) or said.n_times
+            if whole(element.get("enable", "1")):
+                said.n_frames = whole(element.get("frames")) or None
         elif name == "Software":
             said.software = element.get("version", "")
     if whole(said.lsm.get("averageMode")) == 1 and (whole(said.lsm.get("averageNum")) or 1) > 1:
@@ -114,19 +127,19 @@ def _metadata(said: _Experiment) -> MovieMetadata:
     )
 
 
-def _shape(said: _Experiment, path: Path) -> tuple[int, int]:
+def _shape(said: _Experiment, description: Path) -> tuple[int, int]:
     height, width = (whole(said.lsm.get(key)) or 0 for key in ("pixelY", "pixelX"))
     if not (0 < height <= _MOST_SIDE and 0 < width <= _MOST_SIDE):
         raise MovieError(
-            f"{path.with_name(EXPERIMENT)} is damaged: it says that frames are "
+            f"{description} is damaged: it says that frames are "
             f"{said.lsm.get('pixelX')} x {said.lsm.get('pixelY')} pixels. Copy it again."
         )
     return height, width
 
 
-def _raw_set(paths: list[Path], said: _Experiment) -> FileSet:
+def _raw_set(paths: list[Path], said: _Experiment, description: Path) -> FileSet:
     """Take frames in the order in which they were recorded: channel, plane, flyback, time."""
-    shape = _shape(said, paths[0])
+    shape = _shape(said, description)
     stored = np.dtype("<u2")
     page_bytes = shape[0] * shape[1] * stored.itemsize
     sources = [
@@ -146,10 +159,14 @@ def _raw_set(paths: list[Path], said: _Experiment) -> FileSet:
     if not wanted.any():
         raise MovieError(
             f"{paths[0]} has {sum(n_pages)} whole frames of {shape[1]} x {shape[0]} pixels; it is "
-            f"cut off, or {EXPERIMENT} belongs to another recording."
+            f"cut off, or {description.name} belongs to another recording."
         )
-    notes = []
+    notes = _check_one_recording(paths, said, len(file), n_channels, description)
+    n_more = 0
     if rest:
+        # The page that was cut belongs to a time of which other pages may be whole.
+        begun = len(file) // (n_channels * per_volume)
+        n_more = max(0, begun - int(time[wanted].max()))
         notes.append(
             f"{paths[-1].name} is cut off: the last {rest} bytes make no whole frame of "
             f"{shape[1]} x {shape[0]} pixels and were left out."
@@ -158,8 +175,26 @@ def _raw_set(paths: list[Path], said: _Experiment) -> FileSet:
     where = np.stack([time, plane, channel], axis=1)[wanted]
     return file_set(
         sources, places, where, channels=_numbers(said, n_channels), metadata=_metadata(said),
-        n_more=1 if rest else 0, clock_stride=per_volume, notes=notes,
+        n_more=n_more, clock_stride=per_volume, notes=notes,
     )  # fmt: skip
+
+
+def _check_one_recording(
+    paths: list[Path], said: _Experiment, n_pages: int, n_channels: int, description: Path
+) -> list[str]:
+    """Refuse `.raw` files of which each has all frames that were planned; say it of the others."""
+    if len(paths) < 2:
+        return []
+    names = ", ".join(path.name for path in paths)
+    planned = said.n_planned
+    if planned is not None and n_pages > planned * n_channels:
+        raise MovieError(
+            f"{paths[0].parent} holds {len(paths)} .raw files ({names}) of {n_pages} frames "
+            f"together, but {description.name} speaks of {planned * n_channels}: they are several "
+            f"recordings. Write the one that is meant into the sheet's column movie, {paths[0]} "
+            "for example, and a row for each."
+        )
+    return [f"{len(paths)} .raw files ({names}) were taken for one recording, one after the other."]
 
 
 def _numbers(said: _Experiment, n_channels: int) -> list[int]:
@@ -175,16 +210,25 @@ def _numbers(said: _Experiment, n_channels: int) -> list[int]:
 def _tiff_set(folder: Path, said: _Experiment) -> FileSet:
     """Take frames by the numbers in the files' names."""
     found: dict[Path, tuple[str, tuple[int, ...]]] = {}
+    regions: dict[tuple[int, ...], Path] = {}
     for path in natural_sort(visible(folder, "*.tif", "*.tiff")):
         match = _NAME.fullmatch(path.name)
         known = match and (not said.wavelengths or match["channel"] in said.wavelengths)
         if match and known:
             numbers = tuple(int(text) for text in match["numbers"].split("_"))
             found[path] = (match["channel"], numbers)
+            regions.setdefault(numbers[:-2], path)
     if not found:
         raise MovieError(
             f"{folder} holds neither a .raw nor TIFFs named like "
             f"{(said.wavelengths or ['ChanA'])[0]}_001_001_001_001.tif."
+        )
+    if len(regions) > 1:
+        first = [path.name for path in regions.values()][:5]
+        raise MovieError(
+            f"{folder} holds the frames of {len(regions)} regions or recordings, told by the first "
+            f"numbers in the names ({', '.join(first)}); put the files of each into a folder of "
+            "its own."
         )
     names = list(dict.fromkeys(channel for channel, _ in found.values()))
     tables = read_tables(list(found))

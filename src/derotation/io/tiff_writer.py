@@ -21,9 +21,9 @@ __all__ = ["TiffStackWriter"]
 _CLASSIC_LIMIT_BYTES = 3_900_000_000
 _PAGE_TABLE_BYTES = 512
 
-# What ImageJ itself can hold; other types, and BigTIFFs, are described in OME-XML, which Fiji's
-# Bio-Formats reads.
-_IMAGEJ_DTYPES = frozenset({np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)})
+# What ImageJ itself opens with the right values; other types, and BigTIFFs, are told in OME-XML,
+# which Fiji's Bio-Formats reads.
+_IMAGEJ_DTYPES = frozenset(map(np.dtype, ("u1", "u2", "i2", "i4", "u4", "f4")))
 _OME_DTYPES = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")))
 
 
@@ -32,9 +32,10 @@ class TiffStackWriter:
 
     The file appears under its name only when the ``with`` block ends and every frame has been
     written. It is a classic TIFF below 3.9 GB and a BigTIFF above; a classic one of a type that
-    ImageJ knows (uint8, uint16, float32) carries ImageJ's own description, any other an OME-XML:
-    Fiji shows seconds and micrometers for both. Each frame is a page of its own, so that every
-    TIFF reader finds all of them.
+    ImageJ knows (all but int8 and float64) carries ImageJ's own description, any other an
+    OME-XML, which Fiji's Bio-Formats reads: frames are time there, with their interval in seconds
+    and the size of a pixel in micrometers. Each frame is a page of its own, so that every TIFF
+    reader finds all of them.
 
     Parameters
     ----------
@@ -184,16 +185,16 @@ class TiffStackWriter:
         """
         import tifffile
 
-        imagej = not self.is_bigtiff and self.dtype in _IMAGEJ_DTYPES
+        described = self._for_imagej() if self._is_for_imagej else self._for_ome()
         try:
             with tifffile.TiffWriter(
-                temporary, bigtiff=self.is_bigtiff, imagej=imagej, ome=not imagej
+                temporary, bigtiff=self.is_bigtiff, ome=not self._is_for_imagej
             ) as writer:
                 place = writer.write(
                     shape=self.shape,
                     dtype=self.dtype,
                     photometric="minisblack",
-                    **(self._for_imagej() if imagej else self._for_ome()),
+                    **described,
                     returnoffset=True,
                 )
         except OSError as error:
@@ -202,15 +203,36 @@ class TiffStackWriter:
             raise InputError(f"{self.path}: the pixels would not be contiguous.")
         return int(place[0])
 
+    @property
+    def _is_for_imagej(self) -> bool:
+        return not self.is_bigtiff and self.dtype in _IMAGEJ_DTYPES
+
     def _for_imagej(self) -> dict[str, Any]:
-        """Describe the movie in ImageJ's words."""
-        metadata: dict[str, Any] = {**self.description, "axes": "TYX"}
+        """Describe the movie in ImageJ's words.
+
+        Lines of ``key=value``, the first of which tells what they are. ImageJ holds pixels of
+        int16 as unsigned ones and shows them by a calibration, c0 + c1 * value.
+        """
+        n_frames = self.shape[0]
+        told: dict[str, Any] = {"ImageJ": "1.11a", "images": n_frames}
+        if n_frames > 1:
+            told |= {"frames": n_frames, "hyperstack": "true", "mode": "grayscale", "loop": "false"}
         if self.frame_interval_s is not None:
-            metadata["finterval"] = float(self.frame_interval_s)
+            told["finterval"] = float(self.frame_interval_s)
+        if self.pixel_size_um is not None:
+            told["unit"] = "um"
+        if self.dtype == np.int16:
+            told |= {"cf": 0, "c0": -32768, "c1": 1, "vunit": "gray value"}
+        lines = [f"{key}={value}" for key, value in {**told, **self.description}.items()]
+        described: dict[str, Any] = {
+            "description": ("\n".join(lines) + "\n").encode(),
+            "metadata": None,
+        }
         if self.pixel_size_um is None:
-            return {"metadata": metadata}
+            return described
         per_um = 1 / self.pixel_size_um
-        return {"metadata": metadata | {"unit": "um"}, "resolution": (per_um, per_um)}
+        # No unit of the file's own: ImageJ takes the one of its description.
+        return described | {"resolution": (per_um, per_um), "resolutionunit": "NONE"}
 
     def _for_ome(self) -> dict[str, Any]:
         """Describe the movie in the words of OME-XML, and its pixels for plain TIFF readers."""

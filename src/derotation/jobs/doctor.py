@@ -15,12 +15,14 @@ from derotation.jobs.computer import memory_mb, n_cores
 from derotation.jobs.folders import FolderError, check_temporary_folder
 from derotation.jobs.versions import software_versions
 from derotation.settings.shipped import workflow_file
+from derotation_installation import mixture
 
 __all__ = ["Finding", "examine"]
 
 # The extras of this package, and what each of them brings.
 _EXTRAS = {
     "formats": ("h5py", "nptdms"),
+    "napari": ("napari",),
     "nwb": ("pynwb",),
     "zarr": ("zarr",),
     "slurm": ("snakemake_executor_plugin_slurm",),
@@ -76,6 +78,10 @@ def _system(config: Mapping[str, Any]) -> Finding:
 
 
 def _package(config: Mapping[str, Any]) -> Finding:
+    said = mixture(search=True)
+    if said is not None:
+        found, _, advice = said.partition("; ")
+        return Finding(topic="derotation", found=found, advice=advice)
     folder = Path(derotation.__file__).parent
     linked = folder not in workflow_file().parents
     how = f"a link to the checkout {folder.parents[1]}" if linked else f"installed in {folder}"

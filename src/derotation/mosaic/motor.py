@@ -94,6 +94,12 @@ def compute_motor_positions(
     step_y, step_x : float
         Distance of neighbors along rows and columns before the turn, pixels.
 
+    Notes
+    -----
+    Neither is rounded, though integers are documented elsewhere under this name: a step cut to
+    whole pixels puts the last of twenty tiles up to 19 px off. Where whole pixels are needed, round
+    the positions (``numpy.rint``), not the steps: none is then off by more than half a pixel.
+
     Examples
     --------
     >>> compute_motor_positions(2, 2, (1, 100, 80), 0.2)

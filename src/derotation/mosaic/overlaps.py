@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from derotation.images.comparison import explain
 from derotation.mosaic.correlation import Part, correlate
 from derotation.mosaic.resample import read_between
 from derotation.numerics.binning import binned
 from derotation.numerics.parabola import top_offset
+from derotation.numerics.regression import explain
 
 __all__ = ["Overlap", "Picture", "blank_pixels", "measure_overlap", "overlap_area"]
 
@@ -354,13 +354,12 @@ def _step(
     ])  # fmt: skip
     values = target[seen].astype(np.float64)
     try:
-        solution, inverse, near_values = explain(known, values)
+        solution, inverse, near_values, rest = explain(known, values)
     except np.linalg.LinAlgError:
         return None
     gain = float(solution[0])
     if gain <= 0:
         return None
-    rest = values - solution @ known
     alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
     noise = float(np.mean(near_values * rest**2)) * alike
     covariance = inverse[-2:, -2:] * max(noise, 1e-30) / gain**2 + FLOOR_PX**2 * np.eye(2)

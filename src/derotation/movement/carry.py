@@ -77,6 +77,12 @@ def update_calibration(
             '"Display" it is scaled'
         )
         raise InputError(msg)
+    if not mov_correction.is_affine:
+        msg = (
+            "the movement is projective; a calibration is carried over by an affine one only, as "
+            "detect_movement and manual_movement find them"
+        )
+        raise InputError(msg)
     mov_correction.scaled(shape)  # refuses an image that it cannot belong to
     movement = mov_correction.scaled(calibration.image_shape)
     provenance = calibration.provenance | {

@@ -34,7 +34,9 @@ class MovementCorrection:
     ----------
     matrix : array_like of shape (2, 3) or (3, 3)
         Takes a position (x, y, 1) in the moved image to that in the reference, pixels; x = column,
-        y = row, pixel centers at integers.
+        y = row, pixel centers at integers. The last row of a projective one is not (0, 0, 1):
+        positions are then divided by their third coordinate. Nothing here finds such a movement,
+        and sessions are not aligned by one; but points and images are mapped.
     im_shape : tuple of int
         Height and width of the images that it was found from.
     ref_points, moved_points : array_like of shape (n, 2)
@@ -49,7 +51,8 @@ class MovementCorrection:
     Raises
     ------
     InputError
-        If the matrix cannot be inverted, turns the image over, or shapes do not agree.
+        If the matrix cannot be inverted, turns the image over or sends a part of it to infinity,
+        or if shapes do not agree.
 
     Notes
     -----
@@ -70,6 +73,7 @@ class MovementCorrection:
         """Shape (3, 3), float64."""
         self.im_shape = _checked_shape(im_shape)
         """Height and width, pixels."""
+        _check_horizon(self.matrix, self.im_shape)
         self.ref_points = _points(ref_points, "ref_points")
         """Shape (n, 2), pixels."""
         self.moved_points = _points(moved_points, "moved_points")
@@ -84,7 +88,7 @@ class MovementCorrection:
         """What it comes from, oldest first."""
         self.covariance = None if covariance is None else _checked_covariance(covariance)
         """Shape (6, 6), or None."""
-        self._inverse = np.vstack([transforms.invert(self.matrix[:2]), [0.0, 0.0, 1.0]])
+        self._inverse = _inverted(self.matrix)
         for array in (self.matrix, self._inverse, self.ref_points, self.moved_points):
             array.flags.writeable = False
 
@@ -102,6 +106,11 @@ class MovementCorrection:
         return "; ".join(line for line in self.history if line)
 
     @property
+    def is_affine(self) -> bool:
+        """Whether parallels stay parallel: not if the matrix is projective."""
+        return bool(np.array_equal(self.matrix[2], [0, 0, 1]))
+
+    @property
     def translation(self) -> tuple[float, float]:
         """Shift (x, y) from moved to reference, pixels: the last column of the matrix.
 
@@ -113,21 +122,34 @@ class MovementCorrection:
     @property
     def center_shift(self) -> tuple[float, float]:
         """Shift (x, y) of the middle of the image from moved to reference, pixels."""
-        middle = np.array(transforms.image_center(self.im_shape))
-        x, y = transforms.apply(self.matrix[:2], middle) - middle
-        return float(x), float(y)
+        middle_x, middle_y = transforms.image_center(self.im_shape)
+        x, y = _moved(self.matrix, middle_x, middle_y)
+        return float(x) - middle_x, float(y) - middle_y
 
     @property
     def rotation(self) -> float:
-        """Rotation from moved to reference, degrees clockwise on a screen, -180 to 180."""
-        (a, b), (c, d) = self.matrix[:2, :2]
+        """Rotation from moved to reference, degrees clockwise on a screen, -180 to 180.
+
+        Where the matrix is projective, that of the middle of the image.
+        """
+        (a, b), (c, d) = self._local()
         # Of an affine map, that of the rotation nearest to it (polar decomposition).
         return math.degrees(math.atan2(c - b, a + d))
 
     @property
     def scale(self) -> float:
-        """How many times larger things appear in the reference than in the moved image."""
-        return math.sqrt(float(np.linalg.det(self.matrix[:2, :2])))
+        """How many times larger things appear in the reference than in the moved image.
+
+        Where the matrix is projective, in the middle of the image.
+        """
+        return math.sqrt(float(np.linalg.det(self._local())))
+
+    def _local(self) -> NDArray[np.float64]:
+        """Give the linear map (2, 2) that the movement is near the middle of the image."""
+        middle = np.array([*transforms.image_center(self.im_shape), 1.0])
+        x, y, depth = self.matrix @ middle
+        place = np.array([x, y]) / depth
+        return np.asarray((self.matrix[:2, :2] - np.outer(place, self.matrix[2, :2])) / depth)
 
     def moved_to_ref_coords(
         self, x: ArrayLike, y: ArrayLike
@@ -294,8 +316,9 @@ class MovementCorrection:
 
     def largest_shift(self) -> float:
         """How far the movement takes the corner of the image that it moves most, pixels."""
-        corners = _corners(self.im_shape)
-        return float(np.hypot(*(transforms.apply(self.matrix[:2], corners) - corners).T).max())
+        x, y = _corners(self.im_shape).T
+        to_x, to_y = _moved(self.matrix, x, y)
+        return float(np.hypot(to_x - x, to_y - y).max())
 
     def get_ddscore(self, ref_im: ArrayLike, moved_im: ArrayLike, tol: float = 50) -> float:
         """Score whether the movement makes the images more alike or less.
@@ -414,13 +437,28 @@ def _checked_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     if given.shape != (3, 3) or not np.isfinite(given).all():
         msg = f"the matrix is {given.tolist()}; expected 2 x 3 or 3 x 3 finite numbers"
         raise InputError(msg)
-    if not np.array_equal(given[2], [0, 0, 1]):
-        msg = f"the last row of the matrix is {given[2].tolist()}; expected [0, 0, 1]"
+    if given[2, 2] == 0:
+        msg = f"the matrix {given.tolist()} sends the first pixel to infinity"
         raise InputError(msg)
+    given = np.asarray(given / given[2, 2])
     if np.linalg.det(given) <= 1e-12:
         msg = f"the matrix {given.tolist()} turns the image over or makes a line or point of it"
         raise InputError(msg)
     return given
+
+
+def _check_horizon(matrix: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    """Refuse a projective matrix whose horizon crosses the image."""
+    if (_corners(shape) @ matrix[2, :2] + matrix[2, 2]).min() <= 0:
+        msg = f"the matrix {matrix.tolist()} sends a part of the image to infinity"
+        raise InputError(msg)
+
+
+def _inverted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    if np.array_equal(matrix[2], [0, 0, 1]):
+        return np.asarray(np.vstack([transforms.invert(matrix[:2]), [0.0, 0.0, 1.0]]))
+    inverse = np.linalg.inv(matrix)
+    return np.asarray(inverse / inverse[2, 2])
 
 
 def _checked_covariance(covariance: ArrayLike) -> NDArray[np.float64]:
@@ -476,8 +514,12 @@ def _moved(
     matrix: NDArray[np.float64], x: ArrayLike, y: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     along, down = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    (a, b, c), (d, e, f) = matrix[:2]
-    return np.asarray(a * along + b * down + c), np.asarray(d * along + e * down + f)
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    to_x, to_y = a * along + b * down + c, d * along + e * down + f
+    if g or h:
+        depth = g * along + h * down + i
+        return np.asarray(to_x / depth), np.asarray(to_y / depth)
+    return np.asarray(to_x), np.asarray(to_y)
 
 
 def _corners(shape: tuple[int, int]) -> NDArray[np.float64]:

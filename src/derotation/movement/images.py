@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
+from derotation.numerics.smoothing import smoothed
 
 __all__ = ["Picture", "as_image", "in_8_bits", "valid_pixels"]
 
@@ -114,11 +115,11 @@ class Picture:
 
     def _smoothed(self, image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
         """Smooth by a Gaussian that looks only at valid pixels."""
-        smooth = ndimage.gaussian_filter(image, sigma, truncate=TRUNCATE)
+        smooth = smoothed(image, sigma, truncate=TRUNCATE)
         if not self.valid.all():
-            weight = ndimage.gaussian_filter(self._inside, sigma, truncate=TRUNCATE)
+            weight = smoothed(self._inside, sigma, truncate=TRUNCATE)
             smooth /= np.maximum(weight, 1e-3)
-        return np.asarray(smooth, np.float32)
+        return smooth
 
 
 def in_8_bits(image: NDArray[Any]) -> NDArray[np.float64]:

@@ -34,6 +34,7 @@ def manual_movement(
     *,
     points: str | os.PathLike[str] | None = None,
     transform: Transform = "similarity",
+    parent_window: Any = None,
 ) -> MovementCorrection | None:
     """Find the movement from pairs of points that a person chooses.
 
@@ -50,6 +51,9 @@ def manual_movement(
         A CSV with the columns ``ref_x,ref_y,moved_x,moved_y`` (pixels) in place of the window.
     transform : {"similarity", "affine"}
         What the movement may be; 2 pairs tell a similarity, 3 an affine map.
+    parent_window : window of Qt or Tk, optional
+        Keep the window in front of this one, of a program with windows of its own. It has to be of
+        the kind that Matplotlib opens.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def manual_movement(
         ref_points, moved_points = read_points(points)
         source = f"{len(ref_points)} pairs of points from {points}"
     else:
-        picked = _pick(ref, moved, correction, transform)
+        picked = _pick(ref, moved, correction, transform, parent_window)
         if picked is None:
             return None
         ref_points, moved_points = picked
@@ -141,7 +145,11 @@ def write_points(path: str | os.PathLike[str], correction: MovementCorrection) -
 
 
 def _pick(
-    ref: Image, moved: Image, correction: MovementCorrection | None, transform: Transform
+    ref: Image,
+    moved: Image,
+    correction: MovementCorrection | None,
+    transform: Transform,
+    parent: Any = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Let a person choose points; None if the window was closed."""
     import matplotlib as mpl
@@ -163,8 +171,24 @@ def _pick(
     if correction is not None:
         picker.start_from(correction)
     picker.on_done = lambda: plt.close(figure)
+    if parent is not None:
+        _keep_in_front(getattr(figure.canvas.manager, "window", None), parent)
     plt.show(block=True)
     return picker.pairs() if picker.done else None
+
+
+def _keep_in_front(window: Any, parent: Any) -> None:
+    """Make a window one that belongs to another."""
+    if hasattr(window, "transient"):  # Tk
+        window.transient(parent)
+    elif hasattr(window, "setParent"):  # Qt
+        window.setParent(parent, window.windowFlags())
+    else:
+        msg = (
+            f"parent_window is a {type(parent).__name__}, but Matplotlib opens no window of Qt or "
+            "Tk; set MPLBACKEND=qtagg or tkagg, or leave parent_window out"
+        )
+        raise InputError(msg)
 
 
 def _windows(mpl: Any) -> list[str]:

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from derotation.errors import DetectionFailedError
-from derotation.images.comparison import affine_maps, explain, radius
+from derotation.images.comparison import affine_maps, radius
 from derotation.maps import transforms
 from derotation.movement.images import Picture
+from derotation.numerics.regression import explain
 
 __all__ = ["Freedom", "Refinement", "refine"]
 
@@ -118,7 +119,7 @@ class _Flow:
         ).astype(np.float64)
         regressors = self._regressors_at(smoothing)[:, known].astype(np.float64)
         try:
-            solution, _, near = explain(regressors, target)
+            solution, _, near, _ = explain(regressors, target)
         except np.linalg.LinAlgError as error:
             msg = "nothing in the images tells the movement"
             raise DetectionFailedError(msg) from error

@@ -52,6 +52,11 @@ MOST_FRAMES = 120
 CHANGE, CHANGE_ERRORS = 0.1, 4.0
 # Without a rest, one offset has to fit better than others by so many standard errors.
 MIN_ERRORS = 3.0
+# Without a rest, frames within so many degrees of one angle serve as one, if there are so many:
+# rather the nearer ones. Angles that are tried.
+SLOW, MIN_SLOW, MOST_LEVELS = (1.5, 3.0, 6.0, 10.0), 6, 200
+# Parts of a session that are compared with each other.
+N_PARTS = 4
 # Places of a lost frame are as good as the best one if they fit less well by no more than this.
 SAME_ERRORS = 3.0
 # What the signals' repairs say about frames is replaced by what the movie says.
@@ -109,10 +114,73 @@ def choose_clock_frames(
             events, "It makes no difference: the sample rests, or hardly turns, meanwhile."
         )
     rest = np.flatnonzero(_by_offset(np.asarray(is_whole_turn(every).all(axis=1)), n).all(axis=0))
-    if not len(rest):
-        return _without_rest(movie, events, protocol, int(telling[0]), threads)
+    if len(rest):
+        return _by_picture(movie, events, angles, rest, telling, threads)
+    for reach in SLOW:
+        slow, level = _slowest(some, reach)
+        if len(slow) < MIN_SLOW:
+            continue
+        # Views again: what is taken off is taken off the angles themselves.
+        angles = _by_offset(every - level, n)
+        found = _by_picture(movie, events, angles, slow, telling, threads)
+        if all(one.code != "clock_frames_untold" for one in found.anomalies):
+            return found
+    return _without_rest(movie, events, protocol, int(telling[0]), threads)
+
+
+def _slowest(some: NDFloat, reach: float) -> tuple[NDArray[np.intp], float]:
+    """Find frames that show the sample at one angle, whichever of the clocks' frames they are.
+
+    Parameters
+    ----------
+    some : ndarray of shape (n_offsets, n_frames, n)
+        Angles of some lines of each frame, degrees, NaN where they are not known.
+    reach : float
+        Degrees within which they count as one.
+
+    Returns
+    -------
+    frames : ndarray of int
+        The frames.
+    level : float
+        Their angle, degrees.
+    """
+    of_frame = np.moveaxis(some, 1, 0).reshape(some.shape[1], -1)
+    middle = of_frame[:, :1]
+    still = np.flatnonzero((np.abs(wrapped(of_frame - middle)) < reach / 2).all(axis=1))
+    if not len(still):
+        return still, 0.0
+    own = middle[still, 0]
+    near = np.abs(wrapped(own[:, None] - own[every_nth(np.arange(len(own)), MOST_LEVELS)]))
+    best = int(np.argmax((near < reach / 2).sum(axis=0)))
+    frames = still[near[:, best] < reach / 2]
+    level = float(own[every_nth(np.arange(len(own)), MOST_LEVELS)[best]])
+    return frames, level + float(np.mean(wrapped(middle[frames, 0] - level)))
+
+
+def _by_picture(
+    movie: Movie,
+    events: Events,
+    angles: NDFloat,
+    rest: NDArray[np.intp],
+    telling: NDArray[np.intp],
+    threads: int,
+) -> Events:
+    """Compare turned frames with the mean of those at angle 0.
+
+    Parameters
+    ----------
+    angles : ndarray of shape (n_offsets, n_frames, n_lines)
+        Angles of the lines of each frame, if it is so many frames of the clocks later.
+    rest, telling : ndarray of int
+        Frames at angle 0, and those of which it matters.
+    """
+    n = angles.shape[1]
+    compared = np.setdiff1d(telling, rest)
+    if not len(compared):
+        return _untold(events, "no frame turns enough")
     picture = mean_frame(movie, rest)
-    sign = sign_that_fits(movie, picture, angles, telling, threads)
+    sign = sign_that_fits(movie, picture, angles, compared, threads)
 
     center = image_center(picture.shape)
 
@@ -122,7 +190,7 @@ def choose_clock_frames(
 
     # If the clocks count one frame too few, none was lost in the movie.
     too_few = any(one.code == "clock_frame_extrapolated" for one in events.repairs)
-    numbers = every_nth(telling, MOST_FRAMES)
+    numbers = every_nth(compared, MOST_FRAMES)
     found = correlate(numbers)
     offsets = _path(found, np.inf if too_few else CHANGE + CHANGE_ERRORS * noise_of(found))
     # Once more about the center, which hardly depends on a few wrong angles.
@@ -146,7 +214,7 @@ def choose_clock_frames(
     for k in np.flatnonzero(np.diff(offsets)):
         before, after = int(offsets[k]), int(offsets[k + 1])
         bounds = (int(numbers[k]), int(numbers[k + 1]))
-        first, last = _place_of_loss(correlate, telling, bounds, (before, after), noise)
+        first, last = _place_of_loss(correlate, compared, bounds, (before, after), noise)
         between = _within(telling, first, last)
         gap = np.abs(wrapped(angles[after, between] - angles[before, between])).max(axis=1)
         unknown[between[gap > TELLING]] = True
@@ -163,7 +231,7 @@ def _without_rest(
 ) -> Events:
     """Choose the offset with which frames fit best to those near angle 0, each derotated by it.
 
-    That a frame was lost in the middle cannot be told so.
+    For samples that are never slow. That a frame was lost in the middle cannot be told so.
     """
     place = Geometry.about(image_center(movie.shape))
     found: list[dict[int, float]] = []
@@ -178,6 +246,16 @@ def _without_rest(
     common = sorted(set.intersection(*(set(one) for one in found)))
     every = np.array([[one[k] for k in common] for one in found])
     means = every.mean(axis=1)
+    parts = np.array_split(np.arange(len(common)), N_PARTS)
+    likely = [int(np.argmax(every[:, part].mean(axis=1))) for part in parts if len(part)]
+    if likely[-1] > likely[0] and sorted(likely) == likely:
+        at = likely.index(likely[-1])
+        lost = counted(likely[-1] - likely[0], "frame")
+        return _untold(
+            events,
+            f"no frame was recorded at rest, or slowly, and {lost} seem to be lost between frame "
+            f"{common[parts[at - 1][0]]} and {common[parts[at][-1]]}",
+        )
     best, second = np.argsort(means)[[-1, -2]]
     gain = every[best] - every[second]
     if gain.mean() < MIN_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)):

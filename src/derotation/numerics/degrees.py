@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["is_whole_turn", "wrapped"]
+__all__ = ["cosine", "is_whole_turn", "sine", "wrapped"]
 
 
 def wrapped(angles: ArrayLike) -> NDArray[np.float64]:
@@ -22,6 +22,20 @@ def wrapped(angles: ArrayLike) -> NDArray[np.float64]:
         Same shape.
     """
     return np.asarray(np.mod(np.asarray(angles, np.float64) + 180.0, 360.0) - 180.0)
+
+
+def cosine(angles: ArrayLike) -> Any:
+    """Give the cosine of angles in degrees, exact at multiples of 90 degrees."""
+    from scipy.special import cosdg  # slow to import, and checks of a cohort do without
+
+    return cosdg(np.asarray(angles, np.float64))
+
+
+def sine(angles: ArrayLike) -> Any:
+    """Give the sine of angles in degrees, exact at multiples of 90 degrees."""
+    from scipy.special import sindg
+
+    return sindg(np.asarray(angles, np.float64))
 
 
 def is_whole_turn(angles: NDArray[Any]) -> NDArray[np.bool_]:

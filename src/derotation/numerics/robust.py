@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from derotation.numerics.paths import covariance as path_covariance
 from derotation.numerics.paths import smooth
@@ -168,6 +167,8 @@ def fit(
     noise = _covariances(information, known)
     precision: NDFloat = np.asarray(np.linalg.inv(noise))
     weights: NDFloat = known.astype(np.float64)
+    from scipy import special
+
     usual = np.sqrt(special.chdtri(m, 0.5) / m)
     path, root = np.zeros_like(values), None
     for turn in range(ROUNDS):
@@ -340,11 +341,15 @@ def significance(values: NDFloat, covariance: NDFloat, n_blocks: int) -> float:
     squared *= widening(n_blocks)
     n = max(n_blocks, p + 2)
     # scipy.stats says the same, but takes half a second to import.
+    from scipy import special
+
     return float(special.fdtrc(p, n - p, max(squared, 0.0) * (n - p) / (p * (n - 1))))
 
 
 def widening(n: int) -> float:
     """Factor on a variance from n samples with which 1.96 sd are a 95 % interval."""
+    from scipy import special
+
     return float((special.stdtrit(n - 1, 0.975) / special.ndtri(0.975)) ** 2)
 
 

@@ -8,7 +8,9 @@ from derotation.errors import InputError
 from derotation.images.bidi_phase import estimate_bidi_phase, tell_directions
 from derotation.maps.line_maps import LineMaps
 from derotation.quality.along import Along
+from derotation.quality.angle_faults import find_angle_fault
 from derotation.quality.figures import Measured
+from derotation.quality.jumps import find_jump
 from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -62,6 +64,8 @@ OF_THE_ANGLE = ("center_error_px", "tilt_left_px", "turn_left_deg")
 # clocks, nor of a sample that moved.
 STEADY = 0.2
 OF_THE_CLOCK = ("clock_shift_frames", "rotations_flipped_pct", "sample_moved_px")
+OF_THE_SIGN = ("direction_sign", "lost_frames_pct", "motion_left_px", "motion_speed_px",
+               "rotation_error_deg")  # fmt: skip
 MIN_SEGMENT_FRAMES = 4
 # This part of a change of brightness has to happen at once to be a jump.
 AT_ONCE = 0.6
@@ -198,7 +202,9 @@ def frame_rate_error(statistics: Statistics, events: Events, angles: Angles) -> 
     return Measured(value=worst, said=said)
 
 
-def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Measured:
+def angle_difference(
+    statistics: Statistics, angles: Angles, along: Along, events: Events, *, free: bool
+) -> Measured:
     """Tell from when on the angle that the picture shows differs from the recorded one."""
     told = np.isfinite(statistics.angle_difference)
     frames = statistics.checked[told]
@@ -240,7 +246,25 @@ def angle_difference(statistics: Statistics, angles: Angles, along: Along) -> Me
         explains = OF_THE_ANGLE
         if np.ptp(size[first + 1 : last]) < STEADY * usual and last - first > MIN_CHECKED:
             explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
-    return Measured(value=value, said=said, explains=explains, along=every)
+    fault = find_angle_fault(
+        (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate,
+        angles.middle,
+        statistics.checked,
+        statistics.angle_difference,
+        events.angle_source,
+        free=free,
+    )
+    if fault is None:
+        return Measured(value=value, said=said, explains=explains, along=every)
+    # A wrong sign is what the figure of that name is about.
+    others = () if fault.is_sign else OF_THE_SIGN
+    return Measured(
+        value=value,
+        said=f"{fault.said} {said}",
+        advice=fault.advice,
+        explains=(*OF_THE_ANGLE, *OF_THE_CLOCK, *others),
+        along=every,
+    )
 
 
 def saturated(statistics: Statistics) -> Measured:
@@ -372,14 +396,25 @@ def _of_segments(
 
 
 def sample_moved(
-    along: Along, moved: NDArray[np.float64] | None = None, *, trusted: bool = True
+    along: Along,
+    statistics: Statistics,
+    angles: Angles,
+    moved: NDArray[np.float64] | None = None,
+    *,
+    trusted: bool = True,
 ) -> Measured:
     """Tell how rests are shifted against the first one: by a jump, or by a drift.
+
+    Without two rests, single frames that were compared with the session's first ones tell a jump.
 
     Parameters
     ----------
     along : Along
         Figures of the derotated movie.
+    statistics : Statistics
+        What was collected while it was derotated.
+    angles : Angles
+        Angles of all lines, as they were used.
     moved : ndarray of shape (frame, 2), optional
         By how much each frame was shifted (x, y) to correct the sample's motion, px.
     trusted : bool
@@ -393,7 +428,7 @@ def sample_moved(
     """
     rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
     if len(rests) < 2:
-        return Measured(said=NO_REST)
+        return _frames_moved(statistics, angles)
     left = along.shift[rests] - along.shift[rests[0]]
     if moved is None:
         value, said = _how_moved(along, rests, left)
@@ -453,6 +488,25 @@ def _how_moved(
             f"{_offset(*shift[worst])} than in the first rest."
         )
     return value, said
+
+
+def _frames_moved(statistics: Statistics, angles: Angles) -> Measured:
+    """Tell whether frames lie elsewhere from some time on."""
+    told = np.isfinite(statistics.checked_shift).all(axis=1)
+    told &= np.abs(statistics.angle_difference) < AGREE_DEG
+    frames = statistics.checked[told]
+    found = find_jump(statistics.checked_shift[told], angles.middle[frames])
+    if found is None:
+        return Measured(said=f"{NO_REST} Single frames show no jump.")
+    seconds = (angles.frame_start[frames] - angles.frame_start[0]) / angles.sampling_rate
+    value = float(np.hypot(*found.offset))
+    return Measured(
+        value=value,
+        said=f"The picture lies {_offset(*found.offset)} from {seconds[found.first]:.1f} s (frame "
+        f"{frames[found.first]}) on: the sample or the objective moved between "
+        f"{seconds[found.first - 1]:.1f} and {seconds[found.first]:.1f} s.",
+        explains=("calibration_doubts",),
+    )
 
 
 def zoom_change(along: Along) -> Measured:

@@ -47,6 +47,8 @@ class Measured:
     """What was found; or why nothing was, without a value."""
     cause: str = ""
     """What this session shows about the cause, said only if the figure is not ok."""
+    advice: str | None = None
+    """What to do about that; None: what usually helps."""
     explains: tuple[str, ...] = ()
     """Figures that follow from this one in this session, besides those that always do."""
     along: NDArray[Any] | None = None

@@ -215,7 +215,7 @@ def measure_quality(
     places = None
     if motion is not None and motion.corrected:
         places = motion.displacement(lines.line_times_s.mean(axis=1))
-    moved = causes.sample_moved(along, places, trusted=calibration.trusted)
+    moved = causes.sample_moved(along, statistics, angles, places, trusted=calibration.trusted)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,
@@ -237,7 +237,9 @@ def measure_quality(
         "lines_repaired_pct": _lines_repaired(events),
         "rotation_error_deg": _rotation_error(events, protocol, degrees_per_rotation),
         "anomalies": _anomalies(events),
-        "angle_difference_deg": causes.angle_difference(statistics, angles, along),
+        "angle_difference_deg": causes.angle_difference(
+            statistics, angles, along, events, free=protocol == "free"
+        ),
         "residual_shift_px": _residual_shift(residual, along),
         "rotating_correlation": _rotating_correlation(statistics, turned, along),
         "ptd_px": _ptd(blob, raw_blob),
@@ -305,7 +307,8 @@ def _judged(
             flag = "bad"
     sentence = measured.said
     if flag in ("look", "bad"):
-        sentence = " ".join(filter(None, [measured.said, measured.cause, spec.advice]))
+        advice = spec.advice if measured.advice is None else measured.advice
+        sentence = " ".join(filter(None, [measured.said, measured.cause, advice]))
     return Figure(
         name=spec.name,
         title=spec.title,

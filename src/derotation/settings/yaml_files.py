@@ -10,6 +10,8 @@ import yaml
 from derotation.errors import ConfigError
 from derotation.settings.schema import KeyPath, Problem, canonical, plain
 
+_MOST_NODES = 1_000_000
+
 __all__ = ["homes_of", "key_lines", "locate", "merge", "merge_files", "read_yaml"]
 
 
@@ -31,7 +33,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     ConfigError
         If it cannot be read, is no YAML mapping, or holds a key twice.
     """
-    content = _parse(Path(path), _StrictLoader.get_single_data)
+    content = _parse(Path(path), _StrictLoader.construct_document)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -85,8 +87,8 @@ def key_lines(path: str | Path) -> dict[KeyPath, int]:
     ConfigError
         As :func:`read_yaml`.
     """
-    found = _parse(Path(path), lambda loader: dict(_lines(loader, loader.get_single_node(), ())))
-    return dict(found)
+    found = _parse(Path(path), lambda loader, node: dict(_lines(loader, node, ())))
+    return dict(found or {})
 
 
 def locate(
@@ -197,16 +199,40 @@ def _equal(one: Any, two: Any) -> bool:
     return repr(canonical(plain(one))) == repr(canonical(plain(two)))
 
 
-def _parse(path: Path, get: Callable[[Any], Any]) -> Any:
+def _parse(path: Path, get: Callable[[Any, Any], Any]) -> Any:
     try:
         with path.open(encoding="utf-8") as stream:
-            return get(_StrictLoader(stream))
+            loader = _StrictLoader(stream)
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _count_nodes(node, {})
+            return get(loader, node)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: its sections lie too deep within each other.") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: this is no UTF-8 text; save it as UTF-8.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: this is no valid YAML: {_yaml_reason(error)}") from error
+
+
+def _count_nodes(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Count the values of a YAML tree, aliases written out; refuse one without an end."""
+    known = sizes.get(id(node))
+    if known is None:
+        sizes[id(node)] = 0
+        pairs = node.value if isinstance(node, yaml.CollectionNode) else ()
+        children = [part for pair in pairs for part in (pair if type(pair) is tuple else (pair,))]
+        known = sizes[id(node)] = 1 + sum(_count_nodes(child, sizes) for child in children)
+    elif not known:
+        reason = "this section contains itself, by an alias (*) of its own anchor (&)"
+        raise yaml.MarkedYAMLError(problem=reason, problem_mark=node.start_mark)
+    if known > _MOST_NODES:
+        reason = "its aliases (*) stand for more values than any configuration has"
+        raise yaml.MarkedYAMLError(problem=reason, problem_mark=node.start_mark)
+    return known
 
 
 def _yaml_reason(error: yaml.YAMLError) -> str:

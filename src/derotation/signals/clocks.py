@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.errors import SignalError
 from derotation.signals.clock_blocks import only_chosen_frames, only_movie_blocks
 from derotation.signals.clock_frames import FrameChoice, agree_with_movie
-from derotation.signals.line_scanner import LineScanner
+from derotation.signals.line_scanner import USUAL, LineScanner
 from derotation.signals.period_clock import lines_from_period_clock
 from derotation.signals.pulses import Pulses
 from derotation.signals.repairs import Report, counted
@@ -52,6 +52,7 @@ def read_scan(
     ticks: ArrayLike = (),
     line_period: float | None = None,
     flyback_lines: float = 0.0,
+    n_columns: int | None = None,
 ) -> Scan:
     """Tell when each line of each clock frame was scanned.
 
@@ -79,6 +80,9 @@ def read_scan(
     flyback_lines : float, optional
         Time from a frame's last line to the next frame, in lines; used where neither clock
         tells how long the lines of a frame take.
+    n_columns : int, optional
+        Columns of the movie, if its rows are all lines: where the clock counts as many lines as
+        there are columns, rows and columns were exchanged.
 
     Returns
     -------
@@ -117,7 +121,13 @@ def read_scan(
     scanner = LineScanner(
         line, frame, n_frames, n_lines, report, line_period=line_period, flyback=flyback_lines
     )
-    frames = scanner.read()
+    exchanged = _exchanged_axes(line, frame, n_lines, n_columns)
+    if exchanged and n_columns is not None and n_columns < n_lines:
+        raise SignalError(f"line_clock: {exchanged}")
+    try:
+        frames = scanner.read()
+    except SignalError as error:
+        raise (SignalError(f"{error}\nOr {exchanged}") if exchanged else error) from error
     pulses = f"{len(frame)} pulses of the frame clock, {len(line)} of the line clock"
     agree_with_movie(
         frames,
@@ -138,6 +148,25 @@ def read_scan(
         frame_offset=frames.offset,
         spare_line_start=frames.spare_line_start.reshape(-1, n_lines),
         spare_line_repaired=frames.spare_repaired.reshape(-1, n_lines),
+    )
+
+
+def _exchanged_axes(line: Pulses, frame: Pulses, n_lines: int, n_columns: int | None) -> str | None:
+    """Say it if the line clock counts as many lines as the movie has columns, not rows.
+
+    Not if these may be every second, third, ... line pulse.
+    """
+    if n_columns is None or n_lines % n_columns == 0 or len(frame) < 2:
+        return None
+    counts = np.diff(np.searchsorted(line.start, frame.start - 0.5 * _usual_interval(line)))
+    share = np.count_nonzero(counts == n_columns) / len(counts)
+    if share < USUAL:
+        return None
+    return (
+        f"most frames ({share:.0%}) have {n_columns} line pulses, which is how many columns the "
+        f"movie has, beside {n_lines} rows: rows and columns were exchanged, or the pictures "
+        "turned by 90 degrees, when the movie was saved. Set movie.undo: [transpose]; if they were "
+        "turned rather than exchanged, flip_rows or flip_columns belongs after it."
     )
 
 

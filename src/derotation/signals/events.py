@@ -350,6 +350,7 @@ def parse_signals(
     rows: Rows | None = None,
     line_period_s: float | None = None,
     flyback_lines: float = 0.0,
+    n_columns: int | None = None,
 ) -> Events:
     """Find all events in the analog signals and bring them to agree with the movie.
 
@@ -387,6 +388,8 @@ def parse_signals(
         From line to line, seconds, if the movie's metadata say so; used where no clock tells it.
     flyback_lines : float
         Time from a frame's last line to the next frame, in lines; used where no clock tells it.
+    n_columns : int, optional
+        Columns of the movie; they tell that rows and columns were exchanged.
 
     Returns
     -------
@@ -436,6 +439,7 @@ def parse_signals(
         ticks=pulses["rotation_ticks"].start if "rotation_ticks" in pulses else (),
         line_period=None if line_period_s is None else line_period_s * sampling_rate,
         flyback_lines=flyback_lines,
+        n_columns=n_columns if rows is None or rows.n == lines_per_frame else None,
     )
     rows = rows or Rows(n=lines_per_frame)
     rows.check(lines_per_frame, scan.frame_duration, scan.line_period)

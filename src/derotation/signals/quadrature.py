@@ -4,7 +4,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from derotation.errors import ConfigError, SignalError
@@ -64,6 +63,8 @@ def count_quadrature(a: Pulses, b: Pulses) -> Counts:
     two counts and adds nothing. Where both channels change at once, an edge was missed; the encoder
     is supposed to have gone on in the direction in which it turned.
     """
+    from derotation.signals.quadrature_kernels import followed
+
     both = [_edges(own) for own in (a, b)]
     edge = np.concatenate([own for own, _ in both])
     level = np.concatenate([own for _, own in both])
@@ -71,7 +72,7 @@ def count_quadrature(a: Pulses, b: Pulses) -> Counts:
     order = np.lexsort((channel, edge))
     edge, channel, level = edge[order], channel[order], level[order]
     begin = (int(a.begins_high), int(b.begins_high))
-    time, place, last, n_missed = _followed(edge, channel, level, begin, _STATE)
+    time, place, last, n_missed = followed(edge, channel, level, begin, _STATE)
     time, place, n_bounced = _without_bounces(time, place)
     return Counts(
         time=time, place=place, first=0, last=int(last), n_missed=int(n_missed), n_bounced=n_bounced
@@ -84,50 +85,6 @@ def _edges(pulses: Pulses) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     stop = pulses.stop[:-1] if pulses.ends_high else pulses.stop
     edge = np.concatenate([start, stop]).astype(np.int64)
     return edge, np.repeat(np.array([1, 0], np.int64), [len(start), len(stop)])
-
-
-@njit(cache=True, nogil=True)
-def _followed(
-    edge: NDArray[np.int64],
-    channel: NDArray[np.int64],
-    level: NDArray[np.int64],
-    begin: tuple[int, int],
-    states: NDArray[np.int64],
-) -> tuple[NDFloat, NDFloat, int, int]:
-    """Count up and down; returns times and places passed, the last count, and missed edges."""
-    n = edge.size
-    time, place = np.empty(2 * n), np.empty(2 * n)
-    high_a, high_b = begin
-    state = states[high_a, high_b]
-    count, direction, n_missed, m = 0, 1, 0, 0
-    i = 0
-    while i < n:
-        at = edge[i]
-        while i < n and edge[i] == at:
-            if channel[i] == 0:
-                high_a = level[i]
-            else:
-                high_b = level[i]
-            i += 1
-        new = states[high_a, high_b]
-        step = (new - state) % 4
-        state = new
-        if step == 0:
-            continue
-        if step == 2:
-            n_missed += 1
-            for k in range(2):
-                time[m] = at - 0.5 + 0.5 * k
-                place[m] = count + 0.5 * direction
-                count += direction
-                m += 1
-            continue
-        direction = 1 if step == 1 else -1
-        time[m] = at
-        place[m] = count + 0.5 * direction
-        count += direction
-        m += 1
-    return time[:m], place[:m], count, n_missed
 
 
 def _without_bounces(time: NDFloat, place: NDFloat) -> tuple[NDFloat, NDFloat, int]:

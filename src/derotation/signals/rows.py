@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.errors import ConfigError, SignalError
+from derotation.errors import ConfigError, InputError, SignalError
+from derotation.io.movie import Movie
 
-__all__ = ["Rows", "read_rows"]
+__all__ = ["Rows", "check_lines", "read_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +80,37 @@ def read_rows(n: int, given: Mapping[str, int] | None) -> Rows:
     """Read ``scan.rows``; `n` rows are in the movie."""
     given = {key: value for key, value in (given or {}).items() if value is not None}
     return Rows(n=n, first=given.get("first", 0), step=given.get("step", 1), is_given=bool(given))
+
+
+def check_lines(movie: Movie, n_lines: int) -> None:
+    """Refuse fewer lines per frame than the movie has rows.
+
+    Parameters
+    ----------
+    movie : Movie
+        The movie.
+    n_lines : int
+        Lines of a frame, as the configuration or the movie's metadata say.
+
+    Raises
+    ------
+    InputError
+        If rows would have no time, or if rows and columns were exchanged.
+    """
+    _, height, width = movie.shape
+    if n_lines >= height:
+        return
+    if n_lines == width:
+        raise InputError(
+            f"{movie.paths[0]} has frames of {height} rows and {width} columns, but {n_lines} "
+            "lines per frame are expected (by scan.lines_per_frame, or by the movie's metadata): "
+            "rows and columns were exchanged, or the pictures turned by 90 degrees, when it was "
+            "saved. Set movie.undo: [transpose]; if they were turned rather than exchanged, "
+            "flip_rows or flip_columns belongs after it."
+        )
+    raise InputError(
+        f"{movie.paths[0]} has frames of {height} rows, but only {n_lines} lines per frame are "
+        "expected (by scan.lines_per_frame, or by the movie's metadata). Each row needs the "
+        f"time of its line: set scan.lines_per_frame to {height}, or to more if the clock also "
+        "counts lines that are not saved."
+    )

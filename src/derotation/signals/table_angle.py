@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from derotation.errors import InputError
 from derotation.io.angle_table import AngleTable
 from derotation.numerics.degrees import wrapped
+from derotation.signals.between_frames import between_frames
 from derotation.signals.trace import MeasuredAngle
 
 __all__ = ["table_angle"]
@@ -45,7 +46,8 @@ def table_angle(
     Returns
     -------
     MeasuredAngle
-        An angle per frame is that of its middle, one per line that of the line's middle.
+        An angle per frame is that of its middle, one per line that of the line's middle. Between
+        frames it follows a spline, see :mod:`derotation.signals.between_frames`.
 
     Raises
     ------
@@ -66,20 +68,20 @@ def table_angle(
             f"{table.path} holds angles of the shape {table.angle.shape} without times; expected "
             f"are one per frame ({n_frames}), one per line ({n_frames} x {n_lines}), or times."
         )
-    if table.time is None:
-        time, angle = _until_the_ends(time, angle, line_start, line_duration)
+    is_per_frame = table.time is None and table.angle.ndim == 1
+    begin, end = float(line_start[0, 0]), float(line_start[-1, -1] + line_duration)
+    if table.time is None and not is_per_frame:
+        time, angle = _until_the_ends(time, angle, begin, end)
     known = np.isfinite(angle)
     if np.count_nonzero(known) < 2:
         raise InputError(f"{table.path} holds fewer than two angles.")
     index = np.flatnonzero(known)
     time, angle = time[index].astype(np.float64), angle[index]
     turned = np.unwrap(angle, period=360) if wraps else angle
-    return MeasuredAngle(
-        time=time,
-        angle=turned,
-        known=(np.diff(index) == 1) & ~_holes(time, turned),
-        resolution=0.0,
-    )
+    told = (np.diff(index) == 1) & ~_holes(time, turned)
+    if is_per_frame:
+        time, turned, told = between_frames(time, turned, told, begin, end)
+    return MeasuredAngle(time=time, angle=turned, known=told, resolution=0.0)
 
 
 def _check_clock(table: AngleTable, line_start_s: NDFloat) -> None:
@@ -110,12 +112,11 @@ def _holes(time: NDFloat, angle: NDFloat) -> NDArray[np.bool_]:
 
 
 def _until_the_ends(
-    time: NDFloat, angle: NDFloat, line_start: NDFloat, line_duration: float
+    time: NDFloat, angle: NDFloat, begin: float, end: float
 ) -> tuple[NDFloat, NDFloat]:
-    """Go on straight to the first line's start and the last one's end: half a frame."""
+    """Go on straight to the first line's start and the last one's end."""
     if len(time) < 2:
         return time, angle
-    begin, end = float(line_start[0, 0]), float(line_start[-1, -1] + line_duration)
     first_speed, last_speed = wrapped(np.diff(angle)[[0, -1]]) / np.diff(time)[[0, -1]]
     first = angle[0] - first_speed * (time[0] - begin)
     last = angle[-1] + last_speed * (end - time[-1])

@@ -1,7 +1,6 @@
 """Faults of the motor and its encoder that a rotation's pulses show before they are numbered."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from derotation.signals.ticks import cruise_speed
@@ -43,19 +42,9 @@ def debounced(times: NDFloat, shortest: float) -> NDArray[np.bool_]:
     ndarray of bool, shape (n,)
         True for each pulse less than `shortest` after the last one that is kept.
     """
-    return _marked(np.ascontiguousarray(times, np.float64), float(shortest))
+    from derotation.signals import tick_kernels
 
-
-@njit(cache=True, nogil=True)
-def _marked(times: NDFloat, shortest: float) -> NDArray[np.bool_]:
-    marked = np.zeros(times.size, np.bool_)
-    kept = 0
-    for i in range(1, times.size):
-        if times[i] - times[kept] < shortest:
-            marked[i] = True
-        else:
-            kept = i
-    return marked
+    return tick_kernels.marked(np.ascontiguousarray(times, np.float64), float(shortest))
 
 
 def ringing_after(ticks: NDFloat, expected: int | None) -> int:

@@ -135,3 +135,16 @@ def number_ticks(
         i = i - 1 - best // width
         is_tick[i] = True
         best = before
+
+
+@njit(cache=True, nogil=True)
+def marked(times: NDArray[np.float64], shortest: float) -> NDArray[np.bool_]:
+    """Mark the pulses that come sooner than `shortest` after the last one that is not marked."""
+    found = np.zeros(times.size, np.bool_)
+    kept = 0
+    for i in range(1, times.size):
+        if times[i] - times[kept] < shortest:
+            found[i] = True
+        else:
+            kept = i
+    return found

@@ -1,7 +1,6 @@
 """The angle from an analog channel whose voltage is proportional to it."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from derotation.errors import ConfigError, SignalError
@@ -112,13 +111,15 @@ def voltage_angle(
 def _blocks(signals: AnalogSignals, sampling_rate: float) -> tuple[NDFloat, NDFloat, float]:
     """Average the channel over short blocks; also how far each spreads, and the noise, V."""
     size = max(1, round(BLOCK_S * sampling_rate))
+    from derotation.signals import voltage_kernels
+
     gain, offset = signals.scale(ROLE)
     view = signals.raw(ROLE)
     means, spreads, squares = [], [], []
     step = CHUNK_SAMPLES // size * size
     for first in range(0, signals.n_samples, step):
         chunk = np.ascontiguousarray(view[first : first + step], np.float32)
-        mean, spread, square = _block_statistics(chunk, size)
+        mean, spread, square = voltage_kernels.block_statistics(chunk, size)
         if not np.isfinite(mean).all():
             bad = first + int(np.flatnonzero(~np.isfinite(mean))[0]) * size
             raise SignalError(
@@ -136,26 +137,6 @@ def _blocks(signals: AnalogSignals, sampling_rate: float) -> tuple[NDFloat, NDFl
         abs(gain) * np.concatenate(spreads),
         noise,
     )
-
-
-@njit(cache=True, nogil=True)
-def _block_statistics(chunk: NDArray[np.float32], size: int) -> tuple[NDFloat, NDFloat, NDFloat]:
-    """Mean, range, and half the mean squared difference of neighbors, of each whole block."""
-    n = chunk.size // size
-    mean, spread, noise = np.empty(n), np.empty(n), np.empty(n)
-    for k in range(n):
-        low = high = float(chunk[k * size])
-        total, square = 0.0, 0.0
-        for i in range(k * size, (k + 1) * size):
-            value = float(chunk[i])
-            total += value
-            low, high = min(low, value), max(high, value)
-            if i > k * size:
-                square += (value - float(chunk[i - 1])) ** 2
-        mean[k] = total / size
-        spread[k] = high - low
-        noise[k] = 0.5 * square / max(size - 1, 1)
-    return mean, spread, noise
 
 
 def _wrapping_range(volts: NDFloat, spread: NDFloat, range_v: float) -> float | None:

@@ -14,6 +14,8 @@ from derotation.simulate.line_scanning_microscope import Rotator
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from derotation.images.ellipses import SharedEllipses
+
 __all__ = ["SyntheticData"]
 
 _BRIGHT = 255
@@ -65,8 +67,14 @@ class SyntheticData:
         The sinusoidally turned stack, turned back.
     center_of_rotation : tuple of float
         True center (x, y), pixels of the padded picture.
+    center : tuple of float
+        The same.
     fitted_center : tuple of float
         The center (x, y) found from the stack turned in steps.
+    rotation_plane_angle, rotation_plane_orientation : float
+        As given; after `integration_pipeline`, where there is a tilt, as found from the stack
+        turned in steps, rounded to 0.1 degrees. The sinusoidally turned stack is turned back by
+        these.
 
     Notes
     -----
@@ -114,6 +122,7 @@ class SyntheticData:
         self.center_of_rotation_offset = center_of_rotation_offset
         self.rotation_plane_angle = rotation_plane_angle
         self.rotation_plane_orientation = rotation_plane_orientation
+        self._true_plane = (rotation_plane_angle, rotation_plane_orientation)
         self.plots = plots
         self.plots_folder = Path(plots_folder)
         middle = (self.lines_per_frame - 1) / 2
@@ -121,6 +130,7 @@ class SyntheticData:
             middle + center_of_rotation_offset[0],
             middle + center_of_rotation_offset[1],
         )
+        self.center = self.center_of_rotation
         self.image = self.create_sample_image_with_cells()
         self.image_stack: NDArray[np.uint8]
         self.incremental_angles: NDArray[np.float64]
@@ -133,8 +143,8 @@ class SyntheticData:
     def integration_pipeline(self) -> None:
         """Turn the stack in steps and sinusoidally, and turn the latter back.
 
-        It is turned back about the center that the stack turned in steps tells. The results are the
-        attributes of the class. Figures are saved if `plots` is set.
+        It is turned back about the center, and in the plane, that the stack turned in steps tells.
+        The results are the attributes of the class. Figures are saved if `plots` is set.
         """
         # The kernels are imported here: they are compiled, and not needed to make the data.
         from derotation.derotate_by_line import derotate_an_image_array_line_by_line
@@ -149,11 +159,16 @@ class SyntheticData:
         self.fitted_center = self.get_center_of_rotation(
             self.rotated_stack_incremental, self.incremental_angles
         )
+        tilted = self._true_plane[0] != 0
+        if tilted:
+            fit = self._fit_turn(self.rotated_stack_incremental, self.incremental_angles)
+            self.rotation_plane_angle = round(fit.plane_angle, 1)
+            self.rotation_plane_orientation = round(fit.plane_orientation, 1)
         self.derotated_sinusoidal = derotate_an_image_array_line_by_line(
             self.rotated_stack_sinusoidal,
             self.sinusoidal_angles,
             center=self.fitted_center,
-            use_homography=self.rotation_plane_angle != 0,
+            use_homography=tilted,
             rotation_plane_angle=self.rotation_plane_angle,
             rotation_plane_orientation=self.rotation_plane_orientation,
         )
@@ -182,6 +197,13 @@ class SyntheticData:
         InputError
             If the cells cannot be followed over the turn.
         """
+        return self._fit_turn(rotated_stack_incremental, incremental_angles).center
+
+    @staticmethod
+    def _fit_turn(
+        rotated_stack_incremental: NDArray[Any], incremental_angles: NDArray[np.float64]
+    ) -> SharedEllipses:
+        """Fit the ellipses that the cells draw: their center, and the tilt of their plane."""
         from derotation.images.blobs import BlobDetection
         from derotation.images.ellipses import fit_shared_ellipses
         from derotation.images.mean_images import mean_images_of_arrays
@@ -189,7 +211,7 @@ class SyntheticData:
         lines = incremental_angles.reshape(rotated_stack_incremental.shape[:2])
         means = mean_images_of_arrays(rotated_stack_incremental, lines)
         tracks = BlobDetection().track_blobs(means.images, means.angles, seen=means.seen)
-        return fit_shared_ellipses(tracks).center
+        return fit_shared_ellipses(tracks)
 
     def create_sample_image_with_cells(self) -> NDArray[np.uint8]:
         """Draw the discs on the background, padding included; uint8, square."""
@@ -277,8 +299,8 @@ class SyntheticData:
             angles,
             self.image_stack,
             center_offset=self.center_of_rotation_offset,
-            rotation_plane_angle=self.rotation_plane_angle,
-            rotation_plane_orientation=self.rotation_plane_orientation,
+            rotation_plane_angle=self._true_plane[0],
+            rotation_plane_orientation=self._true_plane[1],
         ).rotate_by_line()
 
     def _show_frames(self, axes: list[Any], stack: NDArray[Any], title: str) -> None:

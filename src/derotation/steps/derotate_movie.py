@@ -14,12 +14,13 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import InputError
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
+from derotation.io.parts import further_parts
 from derotation.io.tiff_writer import TiffStackWriter
 from derotation.motion_correction.motion import Motion
 from derotation.plots.movie import plot_before_after, plot_channels, plot_contact_sheet
 from derotation.signals.angles import Angles
 from derotation.steps import outputs as outputs_base
-from derotation.steps.channels import further_parts, mean_file, movie_file
+from derotation.steps.channels import mean_file, movie_file
 from derotation.steps.inputs import (
     angles_as_used,
     load_angles,

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.io.files import write_json
+from derotation.io.parts import further_parts
 from derotation.plots.movie import plot_planes
 from derotation.quality.figures import Measured
 from derotation.quality.measure import measure_plane
 from derotation.steps import derotate_movie, interpolate_angles, parse_signals
 from derotation.steps import outputs as outputs_base
-from derotation.steps.channels import further_parts
 from derotation.steps.inputs import angles_as_used, open_session_movie, save_plot
 
 __all__ = ["Outputs", "run"]

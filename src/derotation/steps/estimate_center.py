@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from derotation.calibration.center import CenterEstimate, estimate_center
 from derotation.calibration.sign import check_direction_sign
-from derotation.io.files import whole_file
+from derotation.io.csv_columns import write_columns
 from derotation.io.movie import Movie
 from derotation.plots.center import plot_center
 from derotation.signals.angles import Angles
@@ -94,6 +94,5 @@ def save(estimate: CenterEstimate, outputs: Outputs) -> None:
         Where files go.
     """
     estimate.calibration.save(outputs.center)
-    with whole_file(outputs.table) as temporary:
-        estimate.table.to_csv(temporary, index=False, float_format="%.6g")
+    write_columns(outputs.table, estimate.columns)
     save_plot(plot_center(estimate), outputs.plot)

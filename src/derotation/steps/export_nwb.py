@@ -41,8 +41,8 @@ def run(
     session : str
         The session's name.
     config : mapping
-        The configuration; its section ``movie`` and the key ``export.nwb`` are read, and all that
-        it holds is written into the file.
+        The configuration; its sections ``movie`` and ``nwb`` and the key ``export.nwb`` are read,
+        and all that it holds is written into the file.
     output : path
         The NWB file.
     channels : path, optional
@@ -90,5 +90,6 @@ def run(
             calibration=found,
             motion=load_motion(motion),
             movies=config["export"]["nwb"],
+            about=config.get("nwb"),
             settings=config,
         )

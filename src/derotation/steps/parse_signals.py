@@ -22,7 +22,7 @@ from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair, parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
-from derotation.signals.rows import Rows, read_rows
+from derotation.signals.rows import Rows, check_lines, read_rows
 from derotation.signals.without_signals import events_without_signals
 from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import open_session_movie, save_plot, settle
@@ -102,7 +102,13 @@ def run(
     if source == "table" and angle_table is not None:
         written = read_angle_table(angle_table)
     with open_session_movie(movie, config) as opened:
-        lines = _lines_per_frame(opened, config)
+        lines = settle(
+            "scan.lines_per_frame",
+            config["scan"]["lines_per_frame"],
+            opened.metadata.lines_per_frame,
+            opened.shape[1],
+        )
+        check_lines(opened, lines)
         rows = read_rows(opened.shape[1], config["scan"].get("rows"))
         if recorded is None:
             found = _without_signals(opened, lines, rows, written, config, source)
@@ -125,6 +131,7 @@ def run(
                 rows=rows,
                 line_period_s=opened.metadata.line_period_s,
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
+                n_columns=opened.shape[2],
             )
             found = _with_frame_rate_checked(found, opened)
         if source == "movie":
@@ -207,21 +214,6 @@ def _timing(movie: Movie, events: Events, config: Mapping[str, Any]) -> LineTimi
     )
 
 
-def _lines_per_frame(movie: Movie, config: Mapping[str, Any]) -> int:
-    """Settle how many lines the clock counts per frame."""
-    height = movie.shape[1]
-    configured: int | None = config["scan"]["lines_per_frame"]
-    lines = settle("scan.lines_per_frame", configured, movie.metadata.lines_per_frame, height)
-    if lines < height:
-        raise InputError(
-            f"{movie.paths[0]} has frames of {height} rows, but only {lines} lines per frame are "
-            "expected (by scan.lines_per_frame, or by the movie's metadata). Each row needs the "
-            f"time of its line: set scan.lines_per_frame to {height}, or to more if the clock also "
-            "counts lines that are not saved."
-        )
-    return lines
-
-
 def _as_used(signals: AnalogSignals, events: Events) -> tuple[AnalogSignals, Events]:
     """Name the clocks in the plot by what they are, if they were plugged the other way round."""
     if all(repair.code != "clocks_swapped" for repair in events.repairs):
@@ -265,4 +257,5 @@ def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:
     )
     logger.warning(text)
     odd = Repair(code="frame_rate", channel="frame_clock", count=1, text=text)
-    return replace(events, anomalies=(*events.anomalies, odd))
+    # It explains all others.
+    return replace(events, anomalies=(odd, *events.anomalies))

@@ -170,6 +170,7 @@ class Collector:
             checked=self._check.frames,
             angle_difference=self._check.difference,
             angle_difference_sd=self._check.sd,
+            checked_shift=self._check.shift,
             segment_mean=derotated.segment_means(),
             highest=self._highest.value,
             at_highest=float(self._highest.count.mean() / len(derotated.sums)),

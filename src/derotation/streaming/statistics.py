@@ -19,7 +19,7 @@ from derotation.signals.events import open_result
 __all__ = ["Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 5
+_VERSION = 6
 _SCALARS = (
     "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
 )  # fmt: skip
@@ -30,6 +30,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("turned_mean", "raw_turned_mean", "rest", "raw_rest", "own_rest"), ("y", "x")),
     **dict.fromkeys(("phase_px", "phase_sd_px"), ("part",)),
     "phase_frames": ("part", "first and last"),
+    **dict.fromkeys(("checked", "angle_difference", "angle_difference_sd"), ("checked frame",)),
+    "checked_shift": ("checked frame", "x and y"),
     "kept": ("kept frame",),
     "kept_frames": ("kept frame", "y", "x"),
     "segment_mean": ("segment", "row", "column"),
@@ -94,6 +96,9 @@ class Statistics:
     """Seen minus recorded angle of these frames, degrees; NaN where nothing could be compared."""
     angle_difference_sd: NDArray[np.float64]
     """Its standard uncertainty, degrees."""
+    checked_shift: NDArray[np.float64]
+    """How much further right and down these frames, derotated, lie than the first ones of the
+    session, pixels, shape (m, 2); NaN where nothing could be compared."""
     segment_mean: NDArray[np.float32]
     """Mean of the derotated frames of each segment (:class:`derotation.signals.segments.Segments`),
     of squares of pixels, shape (segment, y', x'); NaN where less than half of a square was seen."""

@@ -235,11 +235,24 @@ def test_full_session_sets_angles_of_lines_and_frames(full_run, full_files):
     assert [float(row["rotation_angle"]) for row in rows] == pipeline.rot_deg_frame.tolist()
 
 
+def test_a_full_session_without_a_table_takes_directions_from_the_movie(full_files, tmp_path):
+    config = lab_config(full_files, tmp_path)
+    del config["paths_read"]["path_to_randperm"]
+    pipeline = FullPipeline(config, threads=1)
+    pipeline.check_inputs()
+    assert any("no stimulus table" in remark for remark in pipeline.settings.remarks)
+    with pipeline.open_movie() as movie:
+        events = pipeline.parse_signals(movie, 10_000.0)
+    assert events.rotation_direction.tolist() == [direction for _, direction in FULL["stimulus"]]
+
+
 def test_center_is_written_for_people_and_for_programs(full_run):
     pipeline, folder = full_run
     x, y = pipeline.center_of_rotation
     text = (folder / "plots" / "optimal_center_of_rotation.txt").read_text()
-    assert f"({x:.4f}, {y:.4f})" in text
+    # As scripts read it.
+    assert tuple(map(float, text.split(":")[1].split(","))) == (x, y)
+    assert text.count("\n") == 1
     saved = Calibration.load(folder / "out" / "derotated_calibration.json")
     assert saved.center == pipeline.center_of_rotation
     assert saved.method == "registration"
@@ -409,7 +422,6 @@ FIXED = {
         ("biased_centre", [1, 2], 'biased_centre: there is no such key; did you mean "biased_cen'),
         ("paths_read.path_to_tiff", "a", r"paths_read\.path_to_tiff: .*\"path_to_tif\""),
         ("paths_read.path_to_aux", None, r"paths_read\.path_to_aux: is missing"),
-        ("paths_read.path_to_randperm", None, r"path_to_randperm: is missing"),
         ("paths_write", None, r"paths_write\.derotated_tiff_folder: is missing"),
         ("paths_write.saving_name", "a/b", r"saving_name: found \"a/b\", allowed: a name without"),
         ("frame_rate", None, "frame_rate: is missing.*sampling_rate"),

@@ -1,6 +1,7 @@
 """The look at a cohort's files before a run: one session's files never hide the others."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tifffile
 
 from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
+from derotation.simulate.formats import MoviePlan, write_movie
 
 FILES = {"movie": "{}.tif", "signals": "{}.npy", "stimulus": "{}.csv"}
 
@@ -80,6 +82,65 @@ def test_a_file_from_the_future_is_said_with_its_cure(part):
     # Clocks may differ by seconds.
     os.utime(file, (time.time() + 10,) * 2)
     assert look().all_problems == []
+
+
+KEYS_THAT_DO_NOT_FIT = [
+    ({"movie": {"channel": 1, "channels": [1, 3], "n_channels": 2}}, "asks for channel 3"),
+    ({"movie": {"plane": 1, "planes": [1, 4], "n_planes": 2}}, "asks for plane 4, but the files"),
+    ({"signals": {"invert": ["direction"]}}, "signals.invert names direction, which is not among"),
+    ({"scan": {"rows": {"first": 3}}}, "would reach to line 11, but a frame has 8 lines"),
+    ({"scan": {"rows": {"step": 2}, "lines_per_frame": 12}}, "would reach to line 16, but a frame"),
+    ({"scan": {"lines_per_frame": 5}}, "has frames of 8 rows, but only 5 lines per frame"),
+    ({"scan": {"frame_rate": 0.5}}, r"last 1.0 s, the movie 1[0-9].0 s, which is longer"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), KEYS_THAT_DO_NOT_FIT)
+def test_keys_that_do_not_fit_the_files_are_told_before_the_run(config, message):
+    for name in "abc":
+        tifffile.imwrite(f"{name}.tif", np.zeros((6, 8, 8), np.uint16))
+    signals = {"sampling_rate": 1000, **config.pop("signals", {})}
+    found = check_cohort(load_cohort({"sessions": "sheet.tsv", "signals": signals, **config}))
+    assert len(found.all_problems) == 3
+    for problem in found.all_problems:
+        assert re.search(message, problem)
+
+
+def test_a_functional_channel_of_a_rig_that_is_not_derotated():
+    for name in "abc":
+        tifffile.imwrite(f"{name}.tif", np.zeros((6, 8, 8), np.uint16))
+    text = Path("sheet.tsv").read_text().splitlines()
+    rigs = ("rig", "two", "two", "")
+    Path("sheet.tsv").write_text("\n".join("\t".join(p) for p in zip(text, rigs, strict=True)))
+    movie = {"n_channels": 3, "channel": 1, "channels": [1, 2]}
+    config = {
+        "sessions": "sheet.tsv",
+        "signals": {"sampling_rate": 1000},
+        "rigs": {"two": {"movie": movie, "export": {"functional_channel": 3}}},
+    }
+    found = check_cohort(load_cohort(config))
+    assert [problem[:1] for problem in found.all_problems] == ["a", "b"]
+    assert "export.functional_channel is 3, but the channels that will be" in found.all_problems[0]
+    config["rigs"]["two"]["export"]["functional_channel"] = 2
+    assert check_cohort(load_cohort(config)).all_problems == []
+
+
+def test_two_recordings_in_one_folder_and_what_to_write():
+    plan = MoviePlan(n_times=5, shape=(8, 8))
+    for name in "xy":
+        write_movie(Path(name), "prairie", iter(np.zeros((5, 1, 1, 8, 8), np.uint16)), plan)
+        for file in Path(name).iterdir():
+            Path("raw").mkdir(exist_ok=True)
+            file.rename(Path("raw", file.name))
+    sheet = Path("sheet.tsv").read_text().replace("a.tif", "raw").replace("b.tif", "raw/y.xml")
+    Path("sheet.tsv").write_text(sheet.replace("c.tif", "raw/*.tif"))
+    found = look()
+    problems = dict(problem.split(": ", 1) for problem in found.all_problems)
+    assert list(problems) == ["a", "c"]
+    assert "2 recordings (x.xml, y.xml); write the one that is meant" in problems["a"]
+    assert "raw/x.xml for example" in problems["a"]
+    assert "2 recordings of Prairie View (x, y)" in problems["c"]
+    assert found.sessions[1].shape == (5, 8, 8)
 
 
 @pytest.mark.parametrize(

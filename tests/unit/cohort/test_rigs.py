@@ -167,10 +167,10 @@ def test_mistakes_in_a_rig_are_told_with_file_line_and_key():
     assert 'did you mean "sampling_rate"?' in said[where[0]][0]
     assert 'did you mean "scan"?' in said[where[1]][0]
     assert 'Did you mean "voltage"?' in said[where[2]][0]
-    assert "Allowed: signals, scan, angles, movie." in said[where[3]][0]
+    assert "Allowed: signals, scan, angles, movie, export." in said[where[3]][0]
     assert 'there is no file "config/none.yaml"' in said[where[4]][0]
     assert "quotation marks" in said[where[5]][0]
-    assert "a section with signals, scan, angles or movie, or the path" in said[where[6]][0]
+    assert "a section with signals, scan, angles, movie or export, or the path" in said[where[6]][0]
 
 
 @pytest.mark.parametrize(
@@ -317,6 +317,7 @@ def test_the_check_reads_each_session_as_its_rig_records_it():
 def test_the_keys_of_a_rig_are_those_of_the_sections():
     root = config_schema()
     rig = root["$defs"]["rig"]["properties"]
-    assert tuple(rig) == SECTIONS
+    assert tuple(rig) == (*SECTIONS, "export")
+    assert list(rig["export"]["properties"]) == ["functional_channel"]
     for name in SECTIONS:
         assert set(rig[name]["properties"]) == set(root["properties"][name]["properties"])

@@ -62,7 +62,7 @@ def test_an_editor_finds_the_schema(study):
     assert found["properties"] == config_schema()["properties"]
 
 
-KNOWN = {
+KNOWN: dict[str, dict] = {
     "signals": {
         "sampling_rate": 20000,
         "channel_order": ["line_clock", "camera: 2", "frame_clock", "rotation_on", "ticks #1"],

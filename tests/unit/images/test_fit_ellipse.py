@@ -9,6 +9,7 @@ from derotation.images.ellipses import (
     derive_angles_from_ellipse_fits,
     fit_ellipse_to_points,
     fit_shared_ellipses,
+    plot_ellipse_fit_and_centers,
 )
 from derotation.simulate import plan_recording
 
@@ -179,3 +180,17 @@ def test_tracks_that_tell_too_little():
         fit_shared_ellipses(as_tracks(positions[:, :4], turned[:4]))
     with pytest.raises(InputError, match="expected"):
         fit_shared_ellipses(as_tracks(positions, turned[:4]))
+
+
+def test_an_ellipse_is_drawn_over_its_points(tmp_path):
+    points = np.ma.masked_array(ellipse_points(), mask=False)
+    points[3] = np.ma.masked
+    images = np.zeros((len(points), 90, 110))
+    folder = tmp_path / "plots"
+    path = plot_ellipse_fit_and_centers(
+        points, *fit_ellipse_to_points(points), image_stack=images, debug_plots_folder=folder
+    )
+    assert path == folder / "ellipse_fit.png"
+    assert path.stat().st_size > 3000
+    plot_ellipse_fit_and_centers(points, 60, 50, 40, 30, 0.5, images, folder, saving_name="b.png")
+    assert (folder / "b.png").exists()

@@ -67,3 +67,30 @@ def test_picture_and_arguments(tmp_path):
     blob, blobs = most_detected_blob(images)
     assert blob.share == 1
     assert len(blobs) == blob.n_images == 6
+
+
+def test_keywords_of_derotation_0_1(tmp_path):
+    images = wandering(2.0)
+    plain = ptd_of_most_detected_blob(images)
+    named = ptd_of_most_detected_blob(
+        mean_images_by_angle=images,
+        plot=True,
+        blob_log_kwargs={"min_sigma": 3, "max_sigma": 8, "threshold": 0.1, "overlap": 0},
+        debug_plots_folder=tmp_path,
+        image_names=["detected_blobs.png", "most_detected_blob_centers.png"],
+        DBSCAN_max_distance=10.0,
+        clipping_percentiles=[1.0, 99.99],
+    )
+    assert named == pytest.approx(plain, abs=0.1)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["detected_blobs.png", "most_detected_blob_centers.png"]
+    grouped = most_detected_blob(images, dbscan_kwargs={"eps": 0.4})[0].ptd
+    assert ptd_of_most_detected_blob(images, DBSCAN_max_distance=0.4) == grouped
+    assert grouped != plain
+    low, high = np.percentile(images, [40, 99.5], axis=(1, 2), keepdims=True)
+    clipped = ptd_of_most_detected_blob(np.clip(images, low, high))
+    assert ptd_of_most_detected_blob(images, clipping_percentiles=[40, 99.5]) == clipped
+    with pytest.raises(InputError, match="one name or two"):
+        ptd_of_most_detected_blob(images, image_names=["a", "b", "c"])
+    with pytest.raises(InputError, match="0 to 100"):
+        ptd_of_most_detected_blob(images, clipping_percentiles=[99, 1])

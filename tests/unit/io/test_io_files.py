@@ -203,7 +203,7 @@ def test_stack_writer_round_trip(tmp_path, dtype, shape):
     data = movie(dtype, shape)
     path = tmp_path / "m.tif"
     with TiffStackWriter(
-        path, shape, dtype, frame_interval_s=0.25, pixel_size_um=0.5, description={"who": "me"}
+        path, shape, dtype, frame_interval_s=0.25, pixel_size_um=0.5, description={"who": "mé"}
     ) as writer:
         writer.write(data[0])
         writer.write(data[1:1])
@@ -224,11 +224,12 @@ def test_stack_writer_round_trip(tmp_path, dtype, shape):
     assert path.read_bytes()[offset : offset + data.nbytes] == data.tobytes()
 
 
-def test_stack_writer_writes_what_imagej_wants(tmp_path):
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "u4", "f4"])
+def test_stack_writer_writes_what_imagej_wants(tmp_path, dtype):
     with TiffStackWriter(
-        tmp_path / "m.tif", (7, 5, 3), "u2", frame_interval_s=0.25, pixel_size_um=0.5
+        tmp_path / "m.tif", (7, 5, 3), dtype, frame_interval_s=0.25, pixel_size_um=0.5
     ) as writer:
-        writer.write(movie("u2"))
+        writer.write(movie(dtype))
     with tifffile.TiffFile(tmp_path / "m.tif") as tif:
         assert tif.is_imagej
         found = tif.imagej_metadata
@@ -236,13 +237,19 @@ def test_stack_writer_writes_what_imagej_wants(tmp_path):
         assert found["finterval"] == 0.25
         assert found["unit"] == "um"
         assert tif.pages[0].tags["XResolution"].value == (2, 1)
+        (series,) = tif.series
+        assert (series.axes, series.shape) == ("TYX", (7, 5, 3))
+        # Signed pixels lie 32768 higher in ImageJ's memory, and are shown by this line.
+        calibration = {"cf": 0, "c0": -32768, "c1": 1}.items()
+        assert (calibration <= found.items()) == (dtype == "i2")
+        np.testing.assert_array_equal(tif.asarray(), movie(dtype))
 
 
 def test_stack_writer_describes_what_imagej_cannot_hold(tmp_path):
     with TiffStackWriter(
-        tmp_path / "m.tif", (7, 5, 3), "i2", frame_interval_s=0.25, pixel_size_um=0.5
+        tmp_path / "m.tif", (7, 5, 3), "i1", frame_interval_s=0.25, pixel_size_um=0.5
     ) as writer:
-        writer.write(movie("i2"))
+        writer.write(movie("i1"))
     with tifffile.TiffFile(tmp_path / "m.tif") as tif:
         assert not tif.is_imagej
         assert tif.is_ome
@@ -261,14 +268,15 @@ def test_stack_writer_describes_what_imagej_cannot_hold(tmp_path):
     assert numerator / denominator == pytest.approx(20_000)
 
 
-def test_stack_writer_writes_equal_movies_as_equal_files(tmp_path):
+@pytest.mark.parametrize("dtype", ["i1", "i2"])
+def test_stack_writer_writes_equal_movies_as_equal_files(tmp_path, dtype):
     for folder in ("one", "two"):
-        with TiffStackWriter(tmp_path / folder / "m.tif", (7, 5, 3), "i2") as writer:
-            writer.write(movie("i2"))
+        with TiffStackWriter(tmp_path / folder / "m.tif", (7, 5, 3), dtype) as writer:
+            writer.write(movie(dtype))
     assert (tmp_path / "one" / "m.tif").read_bytes() == (tmp_path / "two" / "m.tif").read_bytes()
 
 
-@pytest.mark.parametrize("dtype", ["u2", "i2"])
+@pytest.mark.parametrize("dtype", ["u2", "i2", "i1", "f8"])
 def test_own_reader_finds_rate_and_pixel_size(tmp_path, dtype):
     path = tmp_path / "m.tif"
     with TiffStackWriter(
@@ -277,6 +285,10 @@ def test_own_reader_finds_rate_and_pixel_size(tmp_path, dtype):
         writer.write(movie(dtype))
     with open_movie(path) as found:
         assert found.shape == (7, 5, 3)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(
+            np.concatenate([block for _, block in found.chunks()]), movie(dtype)
+        )
         assert found.metadata.frame_rate == pytest.approx(4)
         assert found.metadata.pixel_size_um == pytest.approx(0.5)
 

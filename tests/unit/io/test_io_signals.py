@@ -389,3 +389,26 @@ def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nptdms", None)
     with pytest.raises(ConfigError, match=r"npTDMS, which is not installed; run pip install"):
         foreign.list_columns(tmp_path / "s.tdms", None, None)
+
+
+@pytest.mark.parametrize("kind", ["mat variables", "csv", "tdms", "h5 columns"])
+@pytest.mark.parametrize("order", [ROLES, SIX[:5], WIRES[::-1]], ids=["four", "five", "others"])
+def test_places_say_nothing_where_columns_have_names(tmp_path, kind, order):
+    """Five named columns and an order of five names: none is taken by its place."""
+    path = tmp_path / f"s.{kind.split()[0]}"
+    write_rig(path, kind, volts_of_rig(50))
+    with pytest.raises(SignalError, match=r"'line_clock', wanted as line_clock, is not among"):
+        open_signals(path, channel_order=order)
+    wrong = {**NAMES, "rotation_ticks": "tick"}
+    with pytest.raises(SignalError, match='did you mean "ticks"') as caught:
+        open_signals(path, channel_order=order, channel_names=wrong)
+    assert all(name in str(caught.value) for name in WIRES)
+
+
+def test_a_name_that_two_columns_share_is_not_the_first_of_them(tmp_path):
+    text = "lines,frames,on,ticks,lines\n" + "1,2,3,4,5\n" * 9
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(SignalError, match=r"'lines', wanted as line_clock, is not among"):
+        open_signals(tmp_path / "s.csv", channel_names=NAMES)
+    signals = open_signals(tmp_path / "s.csv", channel_names={**NAMES, "line_clock": 5})
+    assert signals.raw("line_clock")[0] == 5

@@ -212,3 +212,13 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "s.xlsx").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"read from \.npy, \.csv, .*, not from '\.xlsx'"):
         read_stimulus(tmp_path / "s.xlsx")
+
+
+def test_matlab_variables_by_their_names_need_no_key(tmp_path):
+    savemat(tmp_path / "s.mat", {"speed": SPEED, "direction": DIRECTION, "rate": 5.0})
+    found = read_stimulus(tmp_path / "s.mat")
+    np.testing.assert_array_equal(found.speed, SPEED)
+    np.testing.assert_array_equal(found.direction, DIRECTION)
+    savemat(tmp_path / "s.mat", {"speeds": SPEED, "direction": DIRECTION})
+    with pytest.raises(InputError, match="no variable stimulus_random; found speeds, direction"):
+        read_stimulus(tmp_path / "s.mat")

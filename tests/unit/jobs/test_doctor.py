@@ -87,7 +87,7 @@ def test_slurm_without_the_plugin(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     assert "derotation-workflow[slurm]" in said("cluster", config(tmp_path)).found
     finding = said("extras", config(tmp_path))
-    assert finding.found == "none (not installed: formats, nwb, zarr, slurm)"
+    assert finding.found == "none (not installed: formats, napari, nwb, zarr, slurm)"
 
 
 def test_suite2p_is_looked_for_only_if_it_is_run(tmp_path):
@@ -122,3 +122,11 @@ def test_a_python_that_does_not_answer(tmp_path, monkeypatch):
 def test_the_package_tells_where_it_lies(tmp_path):
     finding = said("derotation", config(tmp_path))
     assert "a link to the checkout" in finding.found or "installed in" in finding.found
+
+
+def test_another_package_of_the_same_name_is_said(tmp_path, monkeypatch):
+    sentence = "/there: files of two packages are mixed; mend it with: pip uninstall -y derotation"
+    monkeypatch.setattr(doctor, "mixture", lambda search: sentence)
+    finding = said("derotation", config(tmp_path))
+    assert finding.found == "/there: files of two packages are mixed"
+    assert finding.advice == "mend it with: pip uninstall -y derotation"

@@ -8,7 +8,12 @@ from matplotlib.figure import Figure
 
 from derotation.errors import InputError
 from derotation.movement import DetectionFailedError, MovementCorrection, manual_movement
-from derotation.movement.manual import PointPicker, read_points, write_points
+from derotation.movement.manual import (
+    PointPicker,
+    _keep_in_front,
+    read_points,
+    write_points,
+)
 from derotation.simulate import simulate_pair
 
 
@@ -107,3 +112,25 @@ def test_pairs_are_suggested_and_taken_over(picker, pair):
     start = MovementCorrection(np.eye(3), (160, 160), [[1, 2], [30, 40]], [[3, 4], [5, 60]])
     picker.start_from(start)
     np.testing.assert_array_equal(picker.pairs()[0], [[1, 2], [30, 40]])
+
+
+def test_the_window_belongs_to_the_one_of_a_program(pair):
+    class Tk:
+        def transient(self, parent):
+            self.parent = parent
+
+    class Qt:
+        def windowFlags(self):
+            return "flags"
+
+        def setParent(self, parent, flags):
+            self.parent, self.flags = parent, flags
+
+    for window in (Tk(), Qt()):
+        _keep_in_front(window, "the program's")
+        assert window.parent == "the program's"
+    assert window.flags == "flags"
+    with pytest.raises(InputError, match="no window of Qt or Tk"):
+        _keep_in_front(None, "the program's")
+    with pytest.raises(InputError, match="no window can be opened"):
+        manual_movement(pair.ref, pair.moved, parent_window=Tk())

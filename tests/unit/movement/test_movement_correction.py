@@ -198,12 +198,67 @@ def test_a_file_with_the_documented_keys_alone_is_read(tmp_path):
         (np.diag([1.0, -1, 1]), "turns the image over"),
         (np.eye(4), "3 x 3"),
         (np.full((2, 3), np.nan), "finite"),
-        ([[1, 0, 0], [0, 1, 0], [0.1, 0, 1]], "last row"),
+        ([[1, 0, 0], [0, 1, 0], [-0.2, 0, 1]], "to infinity"),
+        ([[1, 0, 0], [0, 1, 1], [0.1, 0, 0]], "to infinity"),
     ],
 )
 def test_matrices_that_are_no_movement_are_refused(matrix, said):
     with pytest.raises(InputError, match=said):
         MovementCorrection(matrix, (10, 10))
+
+
+PROJECTIVE = np.array([[1.02, 0.03, 4.0], [-0.02, 0.99, -3.0], [4e-4, -3e-4, 1.0]])
+
+
+def projected(matrix, x, y):
+    place = matrix @ np.array([x, y, np.ones_like(x)])
+    return place[:2] / place[2]
+
+
+def test_projective_matrices_map_points_there_and_back():
+    given = MovementCorrection(2.5 * PROJECTIVE, (90, 120))  # a factor says nothing
+    assert not given.is_affine
+    assert MovementCorrection(similarity(), (90, 120)).is_affine
+    x, y = np.random.default_rng(0).uniform(0, 89, (2, 20))
+    there = given.moved_to_ref_coords(x, y)
+    np.testing.assert_allclose(there, projected(PROJECTIVE, x, y), atol=1e-9)
+    np.testing.assert_allclose(given.ref_to_moved_coords(*there), (x, y), atol=1e-9)
+    np.testing.assert_allclose(given.inverse().moved_to_ref_coords(*there), (x, y), atol=1e-9)
+    twice = given.compose(given)
+    np.testing.assert_allclose(
+        twice.moved_to_ref_coords(x, y), projected(PROJECTIVE, *there), atol=1e-9
+    )
+    half = given.scaled((45, 60))
+    to_half = [(np.asarray(v) + 0.5) / 2 - 0.5 for v in (x, y, *there)]
+    np.testing.assert_allclose(half.moved_to_ref_coords(*to_half[:2]), to_half[2:], atol=1e-9)
+
+
+def test_projective_matrices_are_told_by_the_middle_of_the_image(tmp_path):
+    given = MovementCorrection(PROJECTIVE, (90, 120))
+    middle = np.array([59.5, 44.5])
+    step = 1e-5 * np.eye(2)
+    to = np.array([projected(PROJECTIVE, *(middle + each)) for each in (*step, [0, 0])])
+    linear = ((to[:2] - to[2]) / 1e-5).T
+    assert given.center_shift == pytest.approx(tuple(to[2] - middle))
+    assert given.scale == pytest.approx(np.sqrt(np.linalg.det(linear)), rel=1e-5)
+    turn = np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], np.trace(linear)))
+    assert given.rotation == pytest.approx(turn, abs=1e-4)
+    corners = [(x, y) for x in (0.0, 119.0) for y in (0.0, 89.0)]
+    shifts = [np.hypot(*(projected(PROJECTIVE, *c) - c)) for c in corners]
+    assert given.largest_shift() == pytest.approx(max(shifts))
+    again = MovementCorrection.load(given.save(tmp_path / "m"))
+    np.testing.assert_array_equal(again.matrix, given.matrix)
+
+
+def test_projective_matrices_draw_images():
+    image = smooth_image((90, 120))
+    given = MovementCorrection(PROJECTIVE, image.shape)
+    warped, mask = given.warp_moved_to_ref(image, "cubic")
+    y, x = np.nonzero(mask)
+    from_x, from_y = projected(np.linalg.inv(PROJECTIVE), x.astype(float), y.astype(float))
+    slow = ndimage.map_coordinates(image, [from_y, from_x], order=3, mode="nearest")
+    np.testing.assert_allclose(warped[mask], slow, atol=1e-6)
+    assert 0.7 < mask.mean() < 1
 
 
 def test_ddscore_tells_better_from_worse():

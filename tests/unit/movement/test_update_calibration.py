@@ -122,3 +122,9 @@ def test_a_calibration_carries_its_image(tmp_path, plans):
     (folder / "images" / "rest.tif").unlink()
     with pytest.raises(InputError, match=r"rest\.tif, the image of a calibration"):
         loaded.read_image()
+
+
+def test_projective_movements_are_refused(plans):
+    projective = MovementCorrection([[1, 0, 0], [0, 1, 0], [1e-4, 0, 1]], SHAPE)
+    with pytest.raises(InputError, match="projective"):
+        update_calibration(calibration_of(plans["reference"]), np.zeros(SHAPE), projective, "day 2")

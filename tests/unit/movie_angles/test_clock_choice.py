@@ -52,6 +52,29 @@ def settle(recording, frames, folder, *, movie=None, skip=0):
     return found, interpolate_angles(found, protocol="full").line_angles
 
 
+def settle_free(motion, frames, folder):
+    """Record a motion without a rest, and let the movie choose among the clocks' frames."""
+    recording = simulate_recording(
+        **{key: value for key, value in MADE.items() if key != "stimulus" and "rest" not in key},
+        protocol="free", motion=motion, n_frames=100,
+    )  # fmt: skip
+    tifffile.imwrite(folder / "movie.tif", recording.movie[frames], photometric="minisblack")
+    analog = recording.plan.analog
+    rows = [analog.channel("line_clock"), analog.channel("frame_clock"), np.zeros(analog.n_samples)]
+    signals = AnalogSignals(
+        Path("s.npy"), np.stack(rows).astype(np.float32),
+        {"line_clock": 0, "frame_clock": 1, "spare": 2},
+    )  # fmt: skip
+    time = np.arange(0, analog.n_samples / 10_000, 0.01)
+    table = AngleTable(path=Path("a.npy"), time=time, angle=motion.angle(time))
+    events = parse_signals(
+        signals, n_frames=len(frames), lines_per_frame=64, sampling_rate=10_000, protocol="free",
+        angles={"source": "table"}, table=table,
+    )  # fmt: skip
+    with open_movie(folder / "movie.tif") as movie:
+        return choose_clock_frames(movie, events, protocol="free")
+
+
 def off(angles, recording, frames):
     return np.abs((angles - recording.line_angles[frames] + 180) % 360 - 180)
 
@@ -111,28 +134,32 @@ def test_harder_movies(tmp_path, options):
 )
 @pytest.mark.parametrize(("start", "end"), [(1, 0), (1, 2)], ids=str)
 def test_extra_frames_of_a_sample_that_never_rests(tmp_path, motion, start, end):
-    recording = simulate_recording(
-        **{key: value for key, value in MADE.items() if key != "stimulus" and "rest" not in key},
-        protocol="free", motion=motion, n_frames=100,
-    )  # fmt: skip
-    frames = np.arange(start, 100 - end)
-    tifffile.imwrite(tmp_path / "movie.tif", recording.movie[frames], photometric="minisblack")
-    analog = recording.plan.analog
-    rows = [analog.channel("line_clock"), analog.channel("frame_clock"), np.zeros(analog.n_samples)]
-    signals = AnalogSignals(
-        Path("s.npy"), np.stack(rows).astype(np.float32),
-        {"line_clock": 0, "frame_clock": 1, "spare": 2},
-    )  # fmt: skip
-    time = np.arange(0, analog.n_samples / 10_000, 0.01)
-    table = AngleTable(path=Path("a.npy"), time=time, angle=motion.angle(time))
-    events = parse_signals(
-        signals, n_frames=len(frames), lines_per_frame=64, sampling_rate=10_000, protocol="free",
-        angles={"source": "table"}, table=table,
-    )  # fmt: skip
-    with open_movie(tmp_path / "movie.tif") as movie:
-        found = choose_clock_frames(movie, events, protocol="free")
+    found = settle_free(motion, np.arange(start, 100 - end), tmp_path)
     assert not found.anomalies
     assert found.frame_offset == start
+
+
+@pytest.mark.parametrize("place", [25, 50, 80])
+@pytest.mark.parametrize(
+    "motion",
+    [
+        Sinusoid(amplitude=90, frequency=0.2),
+        FreeTurning(duration=12, top_speed=200, seed=4, rest_fraction=0.0),
+    ],
+    ids=["sinusoid", "free"],
+)
+def test_a_frame_lost_while_a_sample_never_rests(tmp_path, motion, place):
+    frames = np.delete(np.arange(100), place)
+    found = settle_free(motion, frames, tmp_path)
+    assert not found.anomalies
+    every = settle_free(motion, np.arange(100), tmp_path)
+    known = np.flatnonzero(~found.frame_unknown)
+    assert len(known) >= 85
+    own, true = (interpolate_angles(e, protocol="free").line_angles for e in (found, every))
+    wrong = np.abs((own - true[frames])[known]).max(axis=1)
+    # Next to the place, frames may have the angles of neighbors that hardly differ.
+    assert wrong.max() < 0.6
+    assert np.count_nonzero(wrong > 0.01) <= 6
 
 
 def test_the_sign_of_the_angles_need_not_be_right(recording, tmp_path):

@@ -11,7 +11,8 @@ from scipy import ndimage
 from derotation.export.bad_frames import bad_frames
 from derotation.quality import causes, measure
 from derotation.signals.segments import Segments
-from unit.judged import judge, simulated
+from derotation.simulate import Sinusoid
+from unit.judged import flawless_events, judge, simulated
 from unit.sessions import true_angles
 
 STIMULUS = ((100.0, 1), (150.0, -1), (150.0, 1), (100.0, -1))
@@ -115,6 +116,50 @@ def test_an_angle_that_is_wrong_from_some_time_on(recording, tmp_path):
     assert quality["angle_difference_deg"].value == pytest.approx(25, abs=1)
 
 
+def test_angles_by_a_wrong_scale_name_it(recording, tmp_path):
+    angles = angles_of(recording)
+    lines = np.unwrap(angles.line_angles.ravel(), period=360).reshape(angles.line_angles.shape)
+    wrong = dataclasses.replace(angles, line_angles=lines / 1.25)
+    events = flawless_events(angle_source="voltage")
+    quality, _ = judged(recording, tmp_path, angles=wrong, events=events)
+    assert "turns 1.25 times as far" in quality.advice[0]
+    assert "degrees_per_volt right? It is likely 1.25 times" in quality.advice[0]
+    assert quality["angle_difference_deg"].explained_by is None
+    assert not any("lag_ms" in sentence for sentence in quality.advice)
+
+
+def test_angles_that_stop_name_when(recording, tmp_path):
+    angles = angles_of(recording)
+    at = int(np.flatnonzero(angles.rotation == 2)[3])
+    lines = angles.line_angles.copy()
+    lines[at:] = lines[at, 0]
+    wrong = dataclasses.replace(angles, line_angles=lines)
+    events = flawless_events(angle_source="quadrature")
+    quality, _ = judged(recording, tmp_path, angles=wrong, events=events)
+    assert "the encoder does not count any more" in quality.advice[0]
+    assert f"(frame {at})" in quality.advice[0]
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_sample_that_moves_and_never_rests(tmp_path, moves):
+    free = simulated(
+        protocol="free", motion=Sinusoid(amplitude=80, frequency=0.1), n_frames=160,
+        center_offset=(4.0, -3.0),
+    )  # fmt: skip
+    movie = free.movie.copy()
+    if moves:
+        movie[80:] = [ndimage.shift(f, (-4, 5), order=1, mode="nearest") for f in movie[80:]]
+    quality, _ = judged(free, tmp_path, movie, angles=true_angles(free))
+    figure = quality["sample_moved_px"]
+    if not moves:
+        assert figure.value is None
+        return
+    assert figure.flag == "bad"
+    begin, end = map(float, re.search(r"between ([\d.]+) and ([\d.]+) s", figure.sentence).groups())
+    assert begin - 0.5 <= 80 / 8 <= end + 0.5
+    assert not any("center.method" in sentence for sentence in quality.advice)
+
+
 def test_right_angles_are_seen_to_be_right(recording, tmp_path):
     quality, _ = judged(recording, tmp_path)
     figure = quality["angle_difference_deg"]
@@ -146,10 +191,10 @@ def test_sample_moved(recording, tmp_path):
 @pytest.mark.parametrize(("size", "flag"), [(5.0, "ok"), (20.0, "bad")])
 def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp_path, size, flag):
     """The frames lie upon each other, since they were shifted as motion."""
-    quality, _ = judged(recording, tmp_path)
+    quality, statistics = judged(recording, tmp_path)
     moved = np.zeros((len(recording.movie), 2))
     moved[quality.along.first[3] :] = [0.6 * size, -0.8 * size]
-    figure = causes.sample_moved(quality.along, moved)
+    figure = causes.sample_moved(quality.along, statistics, angles_of(recording), moved)
     assert f"lies {0.6 * size:.1f}, {0.8 * size:.1f} px further right and up" in figure.said
     assert figure.before == pytest.approx(size, abs=0.1)
     assert ("is corrected" in figure.said) == (flag == "ok")
@@ -331,7 +376,9 @@ def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
         phase_sd_px=sd,
         phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
     )
-    arguments = angles_of(recording), quality.along, causes.sample_moved(quality.along)
+    angles = angles_of(recording)
+    moved = causes.sample_moved(quality.along, statistics, angles)
+    arguments = angles, quality.along, moved
     assert causes.bidi_phase_change(dark, *arguments).value is None
     known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))
     assert causes.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derotation.cohort.config import check_config
+from derotation.errors import ConfigError
 from derotation.settings.yaml_files import key_lines, merge_files, read_yaml
 
 TEXT = """\
@@ -112,3 +113,33 @@ def test_not_a_number_is_found_in_its_file(write):
     file = write("signals: {sampling_rate: 1}\nderotate:\n  blank: .nan\n")
     (error,) = errors_of(file)
     assert error.startswith(f"{file}, line 3: derotate.blank: found nan")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scan: &a\n  rows: *a\n", r"line 1: this section contains itself"),
+        ("signals: {}\nscan: &a [1, [2, *a]]\n", r"line 2: this section contains itself"),
+        ("&a ? *a\n: 1\n", r"this section contains itself|no valid YAML"),
+        ("a: " + "[" * 5000 + "]" * 5000, r"lie too deep within each other"),
+        (
+            "a0: &a0 [1, 1]\n"
+            + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
+            r"its aliases \(\*\) stand for more values",
+        ),
+    ],
+)
+def test_a_file_without_an_end_is_refused_in_one_sentence(tmp_path, text, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    for read in (read_yaml, key_lines):
+        with pytest.raises(ConfigError, match=message) as caught:
+            read(path)
+        assert str(caught.value).startswith(str(path))
+
+
+def test_aliases_that_end_are_values(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("a: &a {x: 1}\nb: *a\nc: {<<: *a, y: [*a, *a]}\n")
+    assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": [{"x": 1}] * 2}}
+    assert key_lines(path)[("c", "y", 1, "x")] == 1

@@ -16,7 +16,7 @@ def rig(**options):
     return Rig(turns=[], **{"n_frames": 8, "duration": None, **options})
 
 
-def scan_of(source, n_frames=None, n_lines=None, recognize=True):
+def scan_of(source, n_frames=None, n_lines=None, recognize=True, n_columns=None):
     report = Report(sampling_rate=source.rate)
     pulses = find_pulses(source.signals, ("line_clock", "frame_clock"), {}, source.rate)
     scan = read_scan(
@@ -27,6 +27,7 @@ def scan_of(source, n_frames=None, n_lines=None, recognize=True):
         n_samples=round(source.duration * source.rate),
         recognize=recognize,
         report=report,
+        n_columns=n_columns,
     )
     return scan, {repair.code: repair for repair in report.repairs}
 
@@ -301,6 +302,20 @@ def test_another_number_of_lines_per_frame_is_refused(n_lines):
     assert f"{n_lines} lines per frame" in message
     assert "scan.lines_per_frame" in message
     assert "line pulses\n" in message  # a table of frames
+
+
+@pytest.mark.parametrize("duty", [0.8, 0.98])
+@pytest.mark.parametrize("n_lines", [10, 20, 24, 30])
+def test_rows_and_columns_that_were_exchanged_are_named(duty, n_lines):
+    """Also where pauses between lines last for a sample, so that lines might be hidden."""
+    with pytest.raises(SignalError, match=r"16 line pulses, which .* movie\.undo: \[transpose\]"):
+        scan_of(rig(duty=duty, rate=50_000), n_lines=n_lines, n_columns=16)
+
+
+def test_as_many_columns_as_lines_is_no_fault():
+    scan, repairs = scan_of(rig(), n_columns=16)
+    assert not repairs
+    assert_lines(scan, rig())
 
 
 def test_a_frame_that_lost_most_of_its_lines_is_refused():

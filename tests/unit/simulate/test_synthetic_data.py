@@ -94,3 +94,18 @@ def test_center_is_found_from_the_stack_turned_in_steps(parameters):
     data = SyntheticData(num_frames=72, **parameters)
     data.integration_pipeline()
     assert data.fitted_center == pytest.approx(data.center_of_rotation, abs=0.05)
+
+
+def test_the_plane_is_found_not_given():
+    truth = {"rotation_plane_angle": 25, "rotation_plane_orientation": 40}
+    data = SyntheticData(lines_per_frame=80, center_of_bright_cell=(40, 16), pad=10,
+                         center_of_dimmer_cell=(54, 50), num_frames=72, **truth)  # fmt: skip
+    data.integration_pipeline()
+    found = (data.rotation_plane_angle, data.rotation_plane_orientation)
+    assert found == pytest.approx((25, 40), abs=3)
+    assert found != (25, 40)
+    assert data.center == data.center_of_rotation
+    # A second run is of the same sample.
+    first = data.rotated_stack_sinusoidal
+    data.integration_pipeline()
+    np.testing.assert_array_equal(data.rotated_stack_sinusoidal, first)

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from derotation.images.comparison import explain
 from derotation.images.following.spline import ORDER, Knots
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
+from derotation.numerics.regression import explain
+from derotation.numerics.smoothing import smoothed
 
 __all__ = ["Placed", "Reference", "Said", "compare", "placed"]
 
@@ -221,13 +221,12 @@ def compare(
     used = size > 1e-9 * size.max()
     used[m:] = True
     try:
-        solution, _, near = explain(design[used], target)
+        solution, _, near, left = explain(design[used], target)
     except np.linalg.LinAlgError:
         return None
     gain = float(solution[-N_NUISANCE])
     if not gain > 0:
         return None
-    left = target - solution @ design[used]
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * smoothing**2 / STRIDE**2, 1.0)
     noise = max(float(near @ left**2 / near.sum()), 1e-30) * alike
@@ -249,8 +248,8 @@ def _smooth(
     picture: Picture, seen: NDArray[np.bool_], smoothing: float
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """Smooth what was seen, and tell where it can be used."""
-    weight = ndimage.gaussian_filter(seen.astype(np.float32), smoothing)
-    smooth = ndimage.gaussian_filter(np.where(seen, picture, np.float32(0)), smoothing)
+    weight = smoothed(seen, smoothing)
+    smooth = smoothed(np.where(seen, picture, np.float32(0)), smoothing)
     known = weight > SEEN
     border = int(np.ceil(smoothing))
     known[:border] = known[-border:] = False

@@ -57,6 +57,9 @@ class AngleCheck:
     where the frame shows nothing that could be compared. Shape (n,)."""
     sd: NDFloat
     """Its standard uncertainty, as far as it is noise."""
+    shift: NDFloat
+    """How much further right and down (x, y) the derotated frame lies than the first ones, pixels;
+    NaN like the difference. Shape (n, 2)."""
 
 
 def check_angles(
@@ -89,7 +92,10 @@ def check_angles(
     others = usable[len(first) :]
     if len(others) < MIN_FIRST:
         none = np.zeros(0)
-        return AngleCheck(frames=np.zeros(0, np.int64), time_s=none, difference=none, sd=none)
+        return AngleCheck(
+            frames=np.zeros(0, np.int64), time_s=none, difference=none, sd=none,
+            shift=np.zeros((0, 2)),
+        )  # fmt: skip
     wanted = int(np.ceil((start_s[others[-1]] - start_s[others[0]]) / EVERY_S))
     n = min(max(wanted, 24), max_frames, len(others))
     chosen = others[np.unique(np.linspace(0, len(others) - 1, n).round().astype(int))]
@@ -97,17 +103,19 @@ def check_angles(
     for number in first:
         look.add(int(number), movie.read(np.array([number]))[0])
     difference, sd = np.empty(len(chosen)), np.empty(len(chosen))
+    shift = np.empty((len(chosen), 2))
     with ThreadPoolExecutor(threads) as pool:
         for begin in range(0, len(chosen), FRAMES_AT_ONCE):
             own = chosen[begin : begin + FRAMES_AT_ONCE]
             found = pool.map(look.at, own.tolist(), movie.read(own))
-            for k, (value, uncertainty) in enumerate(found, start=begin):
-                difference[k], sd[k] = value, uncertainty
+            for k, (value, uncertainty, moved) in enumerate(found, start=begin):
+                difference[k], sd[k], shift[k] = value, uncertainty, moved
     return AngleCheck(
         frames=chosen.astype(np.int64),
         time_s=start_s[chosen] - start_s[0],
         difference=difference,
         sd=sd,
+        shift=shift,
     )
 
 
@@ -133,22 +141,23 @@ class _Look:
                 self._usual.append(said[2])
         self._reference = self._reference.with_frame(one)
 
-    def at(self, number: int, frame: NDArray[Any]) -> tuple[float, float]:
-        """Give by how much a frame is still turned, degrees, and how well that is known."""
+    def at(self, number: int, frame: NDArray[Any]) -> tuple[float, float, NDFloat]:
+        """Give by how much a frame is still turned (degrees), its uncertainty, and the shift."""
+        nothing = np.nan, np.nan, np.full(2, np.nan)
         turned, shift = 0.0, np.zeros(2)
         usual = float(np.median(self._usual)) if self._usual else 0.0
         found = self._refined(number, frame, turned, shift, SMOOTHINGS[-1:])
         if found is not None and abs(found[0]) < GOOD and found[2] > GOOD_LIKENESS * usual > 0:
-            return found[:2]
+            return found[0], found[1], -self._factor * found[3]
         found = self._refined(number, frame, turned, shift)
         if found is None or found[2] < MIN_LIKENESS * usual or abs(found[0]) > NEAR:
             start = self._search(number, frame)
             if start is None:
-                return np.nan, np.nan
+                return nothing
             found = self._refined(number, frame, *start)
         if found is None or found[2] < MIN_LIKENESS * usual:
-            return np.nan, np.nan
-        return float(wrapped(found[0])), found[1]
+            return nothing
+        return float(wrapped(found[0])), found[1], -self._factor * found[3]
 
     def _refined(
         self,
@@ -157,7 +166,7 @@ class _Look:
         turned: float,
         shift: NDFloat,
         smoothings: Sequence[float] = SMOOTHINGS,
-    ) -> tuple[float, float, float] | None:
+    ) -> tuple[float, float, float, NDFloat] | None:
         sd = correlation = np.nan
         for smoothing in smoothings:
             one = self._place(number, frame, turned, shift)
@@ -166,7 +175,7 @@ class _Look:
                 return None
             step, sd, correlation, moved = said
             turned, shift = turned + step, shift + moved
-        return turned, sd, correlation
+        return turned, sd, correlation, np.asarray(shift)
 
     def _compare(self, one: Placed, smoothing: float) -> tuple[float, float, float, NDFloat] | None:
         height = one.frame.shape[0]

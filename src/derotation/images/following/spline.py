@@ -5,7 +5,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg
 
 __all__ = ["ORDER", "Equations", "Knots", "basis", "smoothness"]
 
@@ -119,6 +118,8 @@ class Equations:
         """
         n = self.normal.shape[1]
         total = self._stiff(stiffness)
+        from scipy import linalg  # slow to import
+
         factor = linalg.cholesky_banded(total)
         found = linalg.cho_solve_banded((factor, False), self.moment)
         volume = 2 * float(np.log(factor[-1]).sum())
@@ -147,6 +148,8 @@ class Equations:
         total = window._stiff(stiffness)
         asked = np.zeros((end - begin, last - first))
         asked[np.arange(first, last) - begin, np.arange(last - first)] = 1
+        from scipy import linalg
+
         solved = linalg.solveh_banded(total, asked)
         return np.asarray(solved[first - begin : last - begin])
 
