@@ -149,11 +149,11 @@ def animate_session(folder: Path, config: dict[str, Any], threads: int) -> None:
 
     animate_session.run(
         movie=folder / "movie.tif",
-        derotated=folder / "derotated.tif",
+        inputs=animate_session.Inputs.within(folder),
         angles=folder / "angles.npz",
         calibration=folder / "calibration.json",
         config=config,
-        animation=folder / "animation.gif",
+        outputs=animate_session.Outputs.within(folder),
     )
 
 

@@ -2,7 +2,8 @@
 
 Sessions are simulated without noise; then something is done to what was recorded (frames are lost,
 the picture moves, blurs, grows), photons are drawn, and the session is parsed, calibrated,
-derotated and judged. The first sentence should name what was done. Others differ from each other
+derotated and judged. The first sentence should name what was done; where motion correction mends
+it, a sentence says so, and nothing is flagged. Others differ from each other
 in light, cells, protocol, rates and geometry, and nothing should be flagged.
 """
 
@@ -30,6 +31,7 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.light.illumination import estimate_illumination
+from derotation.motion_correction.estimate import estimate_motion
 from derotation.quality.measure import measure_quality
 from derotation.signals.angles import interpolate_angles
 from derotation.signals.events import parse_signals
@@ -54,6 +56,8 @@ class Case:
     expected: str = ""
     """Words of the first sentence that should be said, one of those divided by |; nothing should be
     flagged if it is empty."""
+    mended: bool = False
+    """What was done is corrected as motion: these words are said, but nothing is flagged."""
     simulated: Mapping[str, Any] = field(default_factory=dict)
     photons: float = 10.0
     """Of a typical cell's pixel."""
@@ -210,16 +214,19 @@ SPOILT = (
     Case(name="the first frame lost", spoil=lose(1, 0.0), expected="one frame later"),
     Case(name="moved by 20 px", spoil=after(0.5, moved(12, 16)), expected=MOVED, unusable=True),
     Case(name="moved by 10 px", spoil=after(0.5, moved(-8, 6)), expected=MOVED, unusable=True),
-    Case(name="moved by 3 px", spoil=after(0.4, moved(2, -2.2)), expected=MOVED),
-    Case(name="moved by 1.5 px, late", spoil=after(0.7, moved(1.5, 0)), expected=MOVED),
+    Case(name="moved by 3 px", spoil=after(0.4, moved(2, -2.2)), mended=True, expected=MOVED),
+    Case(name="moved by 1.5 px, late", spoil=after(0.7, moved(1.5, 0)), mended=True,
+         expected=MOVED),
     Case(name="moved by 5 px, 1 photon", spoil=after(0.5, moved(3, 4)), photons=1,
+         mended=True, expected=MOVED),
+    Case(name="moved for a while", spoil=after(0.3, moved(4, 3), until=0.6), mended=True,
          expected=MOVED),
-    Case(name="moved for a while", spoil=after(0.3, moved(4, 3), until=0.6), expected=MOVED),
-    Case(name="moved on its stage", second={"movement_shift": (6.0, -5.0)}, expected=MOVED),
+    Case(name="moved on its stage", second={"movement_shift": (6.0, -5.0)}, mended=True,
+         expected=MOVED),
     Case(name="moved by 5 px, incremental", spoil=after(0.5, moved(3, 4)), simulated=INCREMENTAL,
-         expected=MOVED),
-    Case(name="drift by 1 px", spoil=drifting(0.8, 0.6), expected=MOVED),
-    Case(name="drift by 4 px", spoil=drifting(-3, 2.6), expected=MOVED),
+         mended=True, expected=MOVED),
+    Case(name="drift by 1 px", spoil=drifting(0.8, 0.6), mended=True, expected=MOVED),
+    Case(name="drift by 4 px", spoil=drifting(-3, 2.6), mended=True, expected=MOVED),
     Case(name="out of focus half-way", spoil=after(0.5, blurred(3)), expected="out of focus",
          unusable=True),
     Case(name="out of focus late", spoil=after(0.7, blurred(2.5)), expected="out of focus",
@@ -283,6 +290,9 @@ SPOILT = (
 )  # fmt: skip
 
 FEW = STIMULUS[:2]
+LIVES = {"sample_motion": {"drift": 0.7, "jitter": 0.6, "per_velocity": [0.7, 0.5]}}
+LIVELY = {"sample_motion": {"drift": 1.4, "jitter": 1.2, "per_velocity": [1.4, 1.0]}}
+CALM = {"sample_motion": {"drift": 0.3, "jitter": 0.15, "per_velocity": [0.1, 0.1]}}
 GOOD = (
     *(Case(name=f"{photons} photons", photons=photons) for photons in (30, 10, 3, 1, 0.3)),
     *(Case(name=f"{rate} Hz", simulated={"frame_rate": rate}) for rate in (2.0, 4.0, 15.0)),
@@ -322,6 +332,11 @@ GOOD = (
     Case(name="incremental, 1 photon", simulated=INCREMENTAL, photons=1),
     Case(name="incremental, tilted", simulated=INCREMENTAL | {"plane_angle": 15}),
     Case(name="incremental, off center", simulated=INCREMENTAL | {"center_offset": (5, 3)}),
+    Case(name="a calm sample", simulated=CALM),
+    Case(name="a sample that lives", simulated=LIVES),
+    Case(name="a sample that lives, 1 photon", simulated=LIVES, photons=1),
+    Case(name="a sample that lives, incremental", simulated=LIVES | INCREMENTAL),
+    Case(name="a lively sample", simulated=LIVELY),
     Case(name="incremental, strong activity", simulated=INCREMENTAL | {"calcium_rate": 0.5}),
 )  # fmt: skip
 
@@ -368,10 +383,12 @@ def judge(case: Case, size: int, seed: int) -> dict[str, Any]:
             flagged = {f.name: f.flag for f in quality.figures if f.flag in ("look", "bad")}
             row |= {"flag": quality.flag, "advice": quality.advice, "figures": figures}
             row["flagged"] = flagged
-    first = (row["advice"] or [""])[0]
-    named = any(words in first for words in case.expected.split("|"))
-    enough = row["flag"] == "bad" if case.unusable else row["flag"] != "ok"
-    row["right"] = named and enough if case.expected else row["flag"] == "ok"
+            row["moved"] = quality["sample_moved_px"].sentence
+    said = row.get("moved", "") if case.mended else (row["advice"] or [""])[0]
+    named = any(words in said for words in case.expected.split("|"))
+    fine = case.mended or not case.expected
+    enough = row["flag"] == "bad" if case.unusable else (row["flag"] == "ok") == fine
+    row["right"] = named and enough
     return row
 
 
@@ -447,7 +464,11 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
             light = estimate_illumination(movie, angles, found, config["illumination"])
             if light.uneven:
                 gain = {"gain": light.gain, "offset": light.offset}
-        result = derotate_movie(movie, angles, found, None, **gain)
+        motion = None
+        if config["motion_correction"]["correct"] == "auto":
+            asked = {"n_frames": config["motion_correction"]["n_frames"]}
+            motion = estimate_motion(movie, angles, found, asked).motion
+        result = derotate_movie(movie, angles, found, None, motion=motion, **gain)
     return measure_quality(
         result.statistics,
         events,
@@ -456,6 +477,7 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
         session="s",
         protocol=protocol,
         config=config["quality"],
+        motion=motion,
     )
 
 

@@ -17,7 +17,16 @@ import numpy as np
 from matplotlib import image
 from numpy.typing import NDArray
 
-from figures import concepts, illumination, mosaics, movement, performance, quality, readme
+from figures import (
+    concepts,
+    illumination,
+    mosaics,
+    movement,
+    performance,
+    quality,
+    readme,
+    signals_look,
+)
 from figures.style import DPI, Figure
 
 IMAGES = Path(__file__).parent / "images"
@@ -41,6 +50,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "movement": movement.movement,
     "what_moved": movement.what_moved,
     "where_the_time_goes": performance.where_the_time_goes,
+    "signals_look": signals_look.signals_look,
 }
 # Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the
 # mean of a color may differ by so much (of 1), and so many of them may differ by more.

@@ -7,18 +7,24 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derotation import __version__
 from derotation.errors import ConfigError, DerotationError
 
+if TYPE_CHECKING:
+    from derotation.cohort.recording_look import RecordingLook
+
 __all__ = ["main"]
 
 CONFIG = Path("config/config.yaml")
+# As a shell counts a program that ended since nobody reads its output.
+PIPE_CLOSED = 141
 
 EPILOG = """\
-A study begins with "derotation init STUDY". All other commands are given in its folder, or name it
-by --directory, and read its config/config.yaml.
+A study begins with "derotation init STUDY"; "derotation signals FILE" looks at a recording before
+there is one. All other commands are given in its folder, or name it by --directory, and read its
+config/config.yaml.
 """
 RUN_EPILOG = """\
 All other arguments are handed to Snakemake, such as
@@ -50,10 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.others = others
     try:
         with _started_in(asked.directory):
-            return int(asked.run(asked))
+            code = int(asked.run(asked))
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough ("derotation check | head"); what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except DerotationError as error:
         print(error, file=sys.stderr)
         return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,11 +84,35 @@ def _parser() -> argparse.ArgumentParser:
         description=(
             "Make a folder for a study: a configuration with the keys that people set first, an "
             "empty sample sheet, profiles for this computer and for SLURM, and a Snakefile that "
-            "leads to the installed workflow. What is there already is never overwritten."
+            "leads to the installed workflow. What is there already is never overwritten. "
+            '--signals fills in what a recording of this rig tells, as "derotation signals" says '
+            "it."
         ),
     )
     init.add_argument("study", metavar="STUDY", help="the folder; it may hold other files")
+    init.add_argument(
+        "--signals", dest="file", metavar="FILE",
+        help="a signals file of this rig, which tells channels, sampling rate and increment",
+    )  # fmt: skip
+    _add_recording_options(init)
     init.set_defaults(run=_init, directory=None)
+
+    signals = commands.add_parser(
+        "signals",
+        help="look what is on the channels of a signals file",
+        description=(
+            "Read the first 20 s and three further places of a signals file, say what is on each "
+            "channel and what that suggests for the configuration, and draw a picture. Nothing has "
+            "to be configured; what is said about the file by options, or by its movie, is used."
+        ),
+    )
+    signals.add_argument("file", metavar="FILE", help="a .npy, .bin, .h5, .mat, .tdms or .csv")
+    _add_recording_options(signals)
+    signals.add_argument(
+        "-o", "--output", metavar="PNG",
+        help="the picture (default: the file's name with .png, in this folder)",
+    )  # fmt: skip
+    signals.set_defaults(run=_signals, directory=None)
 
     discover = commands.add_parser(
         "discover",
@@ -107,7 +143,8 @@ def _parser() -> argparse.ArgumentParser:
         description=(
             "Check the configuration and the sample sheet, open the headers of all files, compare "
             "sizes, channels and durations, and the free space on the disk with what the results "
-            "will take. Exit code 0 if the cohort can be run, 1 if anything is wrong."
+            "will take; and look at the signals, which name the mistakes of a new rig. Exit code 0 "
+            "if the cohort can be run, 1 if anything is wrong."
         ),
     )
     check.set_defaults(run=_check)
@@ -160,6 +197,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Add what may be said about a signals file of which nothing is configured."""
+    options: dict[str, dict[str, Any]] = {
+        "--movie": {"metavar": "FILE",
+                    "help": "the movie recorded with it: its frame rate tells the sampling rate"},
+        "--frame-rate": {"type": float, "metavar": "HZ",
+                         "help": "frames per second, if the movie's file does not say it"},
+        "--sampling-rate": {"type": float, "metavar": "HZ", "help": "samples per second"},
+        "--channels": {"type": int, "metavar": "N",
+                       "help": "number of channels (told from the data of a .bin)"},
+        "--dtype": {"metavar": "TYPE", "help": "type of a .bin's integers (told from the data)"},
+        "--header-bytes": {"type": int, "default": 0, "metavar": "N",
+                           "help": "bytes before the first sample of a .bin"},
+        "--range-v": {"type": float, "nargs": 2, "default": (-10.0, 10.0),
+                      "metavar": ("LOW", "HIGH"),
+                      "help": "volts of the lowest and the highest integer of a .bin"},
+        "--dataset": {"metavar": "NAME", "help": "where in the file the channels are"},
+    }  # fmt: skip
+    for option, arguments in options.items():
+        parser.add_argument(option, **arguments)
+
+
 def _started_in(directory: str | None) -> contextlib.AbstractContextManager[None]:
     """Work in a folder, as if the command had been started there."""
     if directory is None:
@@ -172,13 +231,56 @@ def _started_in(directory: str | None) -> contextlib.AbstractContextManager[None
 def _init(asked: argparse.Namespace) -> int:
     from derotation.cohort.study import write_study
 
-    written = write_study(asked.study)
+    keys = None
+    if asked.file:
+        found = _look(asked)
+        keys = found.keys
+        print(found.text, end="\n\n")
+    written = write_study(asked.study, keys)
     print(*written, sep="\n")
+    known = keys is not None and "sampling_rate" in keys["signals"]
+    first = f"look at {CONFIG}" if known else f"set signals.sampling_rate in {CONFIG}"
     print(
-        f"\nNext, in {asked.study}: set signals.sampling_rate in {CONFIG}, write the sample sheet "
+        f"\nNext, in {asked.study}: {first}, write the sample sheet "
         'by "derotation discover RAW_FOLDER" or by hand, then "derotation check" and '
         '"derotation run".'
     )
+    return 0
+
+
+def _look(asked: argparse.Namespace) -> "RecordingLook":
+    from derotation.cohort.recording_look import look_at_recording
+    from derotation.io.signals import BinLayout
+
+    layout = BinLayout(
+        dtype=asked.dtype or BinLayout.dtype,
+        header_bytes=asked.header_bytes,
+        range_v=tuple(asked.range_v),
+    )
+    return look_at_recording(
+        asked.file,
+        movie=asked.movie,
+        frame_rate=asked.frame_rate,
+        sampling_rate=asked.sampling_rate,
+        n_channels=asked.channels,
+        layout=layout,
+        dtype_is_certain=asked.dtype is not None,
+        dataset=asked.dataset,
+    )
+
+
+def _signals(asked: argparse.Namespace) -> int:
+    from derotation.plots.look import plot_look
+    from derotation.signals.look_words import format_keys
+    from derotation.steps.inputs import save_plot
+
+    found = _look(asked)
+    picture = Path(asked.output or f"{Path(asked.file).stem}.png")
+    save_plot(plot_look(found.look, found.channels, found.sampling_rate), picture)
+    print(found.text)
+    print("\nLines for the configuration:\n")
+    print(format_keys(found.keys))
+    print(f"Picture: {picture}")
     return 0
 
 
@@ -191,6 +293,7 @@ def _discover(asked: argparse.Namespace) -> int:
         asked.raw_folder,
         Patterns.from_config(config["discover"]),
         stimulus=stimulus_options(config["signals"]),
+        source=config["angles"]["source"],
     )
     for session in found.sessions:
         files = "1 file" if session.n_files == 1 else f"{session.n_files} files"

@@ -1,4 +1,8 @@
+import os
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +126,7 @@ def spoil(folder, what):
     [
         ("no movie", "raw/day1/movie.tif"),
         ("channels", "raw/day1/signals.npy"),
-        ("short signals", "last 0.8 s, the movie 4.4 s, which is longer"),
+        ("short signals", "they last 0.8 s, the movie 4.4 s, which is longer"),
         ("stimulus", "raw/day1/stimulus.csv"),
         ("size", "those of day1, its calibration, 16 x 16"),
     ],
@@ -259,3 +263,52 @@ def test_the_doctor_looks_at_a_configuration_that_is_wrong(study, capsys):
     said = capsys.readouterr().out
     assert "configuration: mine.yaml, line 1: center" in said
     assert "To be mended:" in said
+
+
+def test_signals_are_looked_at_without_any_configuration(tmp_path, monkeypatch, capsys, raw):
+    monkeypatch.chdir(tmp_path)
+    assert main(["signals", str(raw / "day1/signals.npy"), "--frame-rate", "10"]) == 0
+    said = capsys.readouterr().out
+    for words in ("line clock", "frame clock", "rotation on", "ticks", "10 frames of 24 lines per"):
+        assert words in said
+    text = said.partition("Lines for the configuration:")[2].partition("Picture:")[0]
+    assert yaml.safe_load(text)["signals"] == {
+        "sampling_rate": 5000,
+        "channel_order": ["line_clock", "frame_clock", "rotation_on", "rotation_ticks"],
+        "rotation_increment": 0.2,
+    }
+    assert "Picture: signals.png" in said
+    assert (tmp_path / "signals.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["signals", "none.npy"]) == 1
+    assert "none.npy does not exist" in capsys.readouterr().err
+
+
+def test_a_study_begins_with_what_a_recording_tells(tmp_path, monkeypatch, capsys, raw):
+    monkeypatch.chdir(tmp_path)
+    movie, signals = raw / "day1/movie.tif", raw / "day1/signals.npy"
+    given = ["--signals", str(signals), "--movie", str(movie), "--frame-rate", "10"]
+    assert main(["init", "study", *given]) == 0
+    assert "10 frames of 24 lines per second" in capsys.readouterr().out
+    config = yaml.safe_load((tmp_path / "study/config/config.yaml").read_text())
+    assert config["signals"]["sampling_rate"] == 5000
+    assert main(["discover", str(raw), "-d", "study"]) == 0
+    assert main(["check", "-d", "study"]) == 0
+
+
+def test_discover_lists_movies_without_signals_if_the_picture_tells_the_angle(workplace, capsys):
+    write_config(workplace, angles={"source": "movie"})
+    (workplace / "raw/day3/stimulus.csv").unlink()
+    assert main(["discover", "raw"]) == 0
+    assert "day3: free, movie raw/day3/movie.tif (1 file), signals none" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+def test_a_closed_pipe_ends_quietly(workplace):
+    main(["discover", "raw"])
+    command = f"{shlex.quote(sys.executable)} -m derotation.cli check"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | true"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)

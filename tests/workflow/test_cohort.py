@@ -24,6 +24,7 @@ SESSION_FILES = {
     "plots/before_after.png",
     "plots/contact_sheet.png",
     "plots/animation.gif",
+    "player.json",
     "suite2p/bad_frames.npy",
     "suite2p/export.json",
     "suite2p/run_suite2p.py",

@@ -1,10 +1,13 @@
-# A short animation of the raw beside the derotated movie.
+# The raw beside the derotated movie: a short animation, and what the report plays.
 
 
 rule animate_session:
     input:
         movie=movie_files,
         derotated="<results>/{session}/derotated.tif",
+        seen="<results>/{session}/seen.npz",
+        mean="<results>/{session}/images/mean.tif",
+        raw_mean="<results>/{session}/images/raw_mean.tif",
         angles="<results>/{session}/angles.npz",
         calibration=calibration_file,
     output:
@@ -14,6 +17,7 @@ rule animate_session:
             category="4 Derotated movie",
             labels={"session": "{session}", "plot": "animation"},
         ),
+        player="<results>/{session}/player.json",
     log:
         "<logs>/{session}/animate_session.log",
     benchmark:

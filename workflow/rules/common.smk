@@ -405,7 +405,7 @@ def final_files(session):
     if session.calibration is None:
         names.append("center_of_rotation.txt")
     if COHORT.config["report"]["animation"]:
-        names.append("plots/animation.gif")
+        names += ["plots/animation.gif", "player.json"]
     return [f"<results>/{session.name}/{name}" for name in names]
 
 

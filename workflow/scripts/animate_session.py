@@ -1,4 +1,4 @@
-"""Make a session's short animation."""
+"""Make a session's short animation, and what the report plays."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ with job_log(snakemake.log[0]):
 
     animate_session.run(
         movie=snakemake.params.movie,
-        derotated=snakemake.input.derotated,
+        inputs=animate_session.Inputs.among(dict(snakemake.input.items())),
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         config=snakemake.params.config,
-        animation=snakemake.output.animation,
+        outputs=animate_session.Outputs.of(**dict(snakemake.output.items())),
     )

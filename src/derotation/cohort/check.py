@@ -16,9 +16,16 @@ from derotation.cohort.cohort import Cohort
 from derotation.cohort.groups import SAME_SIZE
 from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
-from derotation.errors import DerotationError
+from derotation.cohort.session_look import (
+    MovieSaid,
+    advice_on_layout,
+    look_at_session,
+    open_movie_of,
+)
+from derotation.errors import DerotationError, SignalError
 from derotation.io.movie import Movie
 from derotation.io.parts import further_parts
+from derotation.io.signals import AnalogSignals
 from derotation.signals.rows import check_lines, read_rows
 
 __all__ = ["CohortCheck", "SessionCheck", "check_cohort", "check_session", "format_table"]
@@ -32,6 +39,8 @@ LONGEST = 3.0
 RIG = 2
 # Clocks of file servers differ by seconds; a file that is further ahead has a wrong time.
 CLOCK_S = 60.0
+# Names that are listed before a sentence that holds for several sessions.
+MOST_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,8 @@ class SessionCheck:
         What the session's results will still take on the disk, about.
     problems, notes : tuple of str
         What keeps it from being processed, and what is worth a look.
+    remarks : tuple of str
+        What is taken for granted, as no file says it.
     """
 
     name: str
@@ -77,6 +88,7 @@ class SessionCheck:
     output_bytes: int = 0
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +108,8 @@ class CohortCheck:
     sessions: tuple[SessionCheck, ...]
     free_bytes: int
     problems: tuple[str, ...] = ()
+    sheet: str = ""
+    """How the sample sheet was read, if not as text with tabs."""
 
     @property
     def needed_bytes(self) -> int:
@@ -138,7 +152,12 @@ def check_cohort(cohort: Cohort) -> CohortCheck:
             f"{results}: the results will take about {needed / GIGA:.1f} GB, but only "
             f"{free / GIGA:.1f} GB are free; make room, or set pathvars.results to another disk."
         )
-    return CohortCheck(sessions=tuple(checks.values()), free_bytes=free, problems=tuple(problems))
+    return CohortCheck(
+        sessions=tuple(checks.values()),
+        free_bytes=free,
+        problems=tuple(problems),
+        sheet=cohort.sheet.how,
+    )
 
 
 def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
@@ -157,7 +176,9 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
         Whatever is wrong stands in its `problems`.
     """
     look = _Look(session, config)
-    for part in (look.movie, look.signals, look.angles, look.stimulus, look.calibration):
+    for part in (
+        look.movie, look.signals, look.angles, look.stimulus, look.calibration, look.wiring,
+    ):  # fmt: skip
         try:
             part()
         except (DerotationError, OSError) as error:
@@ -173,6 +194,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
         rig=session.rig,
         problems=tuple(look.problems),
         notes=tuple(look.notes),
+        remarks=tuple(look.remarks),
         **look.found,
     )
 
@@ -185,15 +207,15 @@ class _Look:
         self.found: dict[str, Any] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self._movie_s: float | None = None
+        self._seen = MovieSaid()
+        self._signals: AnalogSignals | None = None
+        self._speeds: tuple[float, ...] | None = None
+        self._durations_explained = False
 
     def movie(self) -> None:
-        from derotation.io.movie import open_movie
-
-        chosen = self.config["movie"]
-        keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
-        asked = {key: chosen.get(key) for key in keys}
-        with open_movie(self.session.movie, **asked, undo=chosen.get("undo") or ()) as movie:
+        with open_movie_of(self.session, self.config) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"
@@ -214,6 +236,7 @@ class _Look:
             }
             rate = self.config["scan"]["frame_rate"] or rate
             self._movie_s = movie.n_clock_frames / rate if rate else None
+            self._seen = MovieSaid.of(movie)
             for part in (self._parts, self._rows):
                 try:
                     part(movie)
@@ -269,9 +292,12 @@ class _Look:
         if not self.session.signals:
             return
         source = self.config["angles"]["source"]
-        signals = open_signals(
-            self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
-        )
+        try:
+            signals = open_signals(
+                self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
+            )
+        except SignalError as error:
+            raise SignalError(f"{error}{advice_on_layout(self.session.signals, given)}") from error
         roles = digital_roles(signals.roles, source)
         missing = [role for role in given["invert"] if role not in roles]
         if missing:
@@ -283,6 +309,20 @@ class _Look:
             self.problems.append("signals.sampling_rate is null, but the session has signals")
             return
         self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
+        self._signals = signals
+
+    def wiring(self) -> None:
+        """Look what the channels show, and compare it with all that is said about them."""
+        if self._signals is None:
+            return
+        found = look_at_session(
+            self._signals, self.session, self.config, self._seen, speeds=self._speeds
+        )
+        for mistake in found.mistakes:
+            (self.problems if mistake.is_problem else self.notes).append(mistake.text)
+        self._durations_explained = bool(found.mistakes)
+        self.notes += found.notes
+        self.remarks += found.remarks
 
     def angles(self) -> None:
         from derotation.io.angle_table import read_angle_table
@@ -307,7 +347,9 @@ class _Look:
 
         if self.session.stimulus:
             options = stimulus_options(self.config["signals"])
-            self.found["n_rotations"] = len(read_stimulus(self.session.stimulus, **options).speed)
+            table = read_stimulus(self.session.stimulus, **options)
+            self.found["n_rotations"] = len(table.speed)
+            self._speeds = tuple(map(float, table.speed))
 
     def calibration(self) -> None:
         from derotation.calibration.calibration import Calibration
@@ -337,7 +379,7 @@ class _Look:
     def durations(self) -> None:
         """Compare the lengths of movie and signals: the commonest mix-up of files."""
         signals_s, movie_s = self.found.get("signals_s"), self._movie_s
-        if signals_s is None or movie_s is None:
+        if signals_s is None or movie_s is None or self._durations_explained:
             return
         said = (
             f"the signals ({self.session.signals}) last {signals_s:.1f} s, "
@@ -397,9 +439,18 @@ def format_table(check: CohortCheck) -> str:
     lines = ["  ".join(_cell(row[i], width, i) for i, width in zip(shown, widths, strict=True))
              .rstrip() for row in rows]  # fmt: skip
     lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
+    if check.sheet:
+        lines += ["", check.sheet]
     said = [f"{s.name}: {note}" for s in check.sessions for note in s.notes]
     if said:
         lines += ["", "Worth knowing:", *(f"  {text}" for text in said)]
+    granted: dict[str, list[str]] = {}
+    for session in check.sessions:
+        for text in session.remarks:
+            granted.setdefault(text, []).append(session.name)
+    if granted:
+        rows_ = [f"  {_names(names)}: {text}" for text, names in granted.items()]
+        lines += ["", "Taken for granted:", *rows_]
     if check.all_problems:
         lines += ["", "Problems:", *(f"  {text}" for text in check.all_problems)]
     lines += [
@@ -408,6 +459,12 @@ def format_table(check: CohortCheck) -> str:
         f"{check.needed_bytes / GIGA:.1f} GB more, {check.free_bytes / GIGA:.1f} GB are free.",
     ]
     return "\n".join(lines)
+
+
+def _names(names: Sequence[str]) -> str:
+    """List some names; the others are counted."""
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
 
 
 def _sessions(count: int) -> str:

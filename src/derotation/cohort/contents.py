@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from derotation.errors import ConfigError, InputError
+from derotation.errors import ConfigError, DerotationError, InputError
 from derotation.io.columns import ForeignColumns
 from derotation.io.foreign import KINDS
 from derotation.io.hdf5_movie import SUFFIXES, holds_frames
@@ -22,6 +22,8 @@ _TABLES = (".csv", ".mat")
 # Signals of one second have more samples, and no table has as many rows.
 _LEAST_SAMPLES = 1000
 _HEAD_BYTES = 2**20
+# Larger files are movies; to count their pages takes its time.
+LARGEST_PICTURE = 2**27
 
 
 class Contents:
@@ -64,6 +66,29 @@ class Contents:
         if path not in self._movies:
             self._movies[path] = self._holds_frames(path)
         return self._movies[path]
+
+    def is_picture(self, path: Path) -> bool:
+        """Tell whether a file holds a single picture, as an overview or a mean image does.
+
+        Parameters
+        ----------
+        path
+            A file that is called as movies are.
+
+        Returns
+        -------
+        bool
+            Not if it cannot be read.
+        """
+        from derotation.io.movie import open_movie
+
+        try:
+            if path.stat().st_size > LARGEST_PICTURE:
+                return False
+            with open_movie(path) as movie:
+                return len(movie) == 1
+        except (DerotationError, OSError):
+            return False
 
     def usual_role(self, path: Path) -> Role:
         """Say what a file of this kind is most often."""

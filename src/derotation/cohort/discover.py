@@ -21,7 +21,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -46,7 +46,11 @@ _UNFIT = {
     "{": "a brace",
     "}": "a brace",
 }
+# What tells the angle where nothing but a movie, or a table beside it, was recorded.
+WITHOUT_SIGNALS = ("movie", "table")
 SUBJECT, SESSION = "sub-*", "ses-*"
+# Dates, and numbers of days, in names.
+DAY = re.compile(r"(?<!\d)(?:\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{6})(?!\d)|day[-_ ]?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,7 @@ def discover_sessions(
     patterns: Patterns | None = None,
     *,
     stimulus: Mapping[str, Any] | None = None,
+    source: str = "ticks",
 ) -> Discovery:
     """Find the sessions below a folder.
 
@@ -166,6 +171,9 @@ def discover_sessions(
         How files and folders are recognized.
     stimulus : mapping, optional
         How a stimulus table is read: keywords of :func:`derotation.io.stimulus.read_stimulus`.
+    source : str
+        What tells the angle (``angles.source``). Sessions whose angle is measured need no stimulus
+        table, and none but a movie if the picture tells it.
 
     Returns
     -------
@@ -181,7 +189,7 @@ def discover_sessions(
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give the folder that holds the recordings.")
     rules = patterns or Patterns.from_config()
-    tree = _Tree(folder, rules, Contents(stimulus or {}))
+    tree = _Tree(folder, rules, Contents(stimulus or {}), source)
     sessions: list[FoundSession] = []
     unpaired: list[Unpaired] = []
     notes: list[str] = []
@@ -193,12 +201,14 @@ def discover_sessions(
         else:
             sessions.append(session)
             notes += said
-    calibrated, said = _calibrated_by_incremental(sessions)
+    notes += [f"{file} holds a single picture: left out." for file in tree.pictures]
+    named, also = _with_unique_names(tree, sessions)
+    calibrated, said = _calibrated_by_incremental(tree, named)
     return Discovery(
         root=folder,
         sessions=tuple(calibrated),
         unpaired=tuple(unpaired),
-        notes=tuple(notes + said + tree.contents.problems),
+        notes=tuple(notes + also + said + tree.contents.problems),
         errors=tuple(_shared_names(calibrated)),
     )
 
@@ -255,10 +265,14 @@ class _Tree:
     root: Path
     patterns: Patterns
     contents: Contents
+    source: str = "ticks"
+    """What tells the angle, as the key ``angles.source`` says."""
     files: dict[Path, list[Path]] = field(init=False, default_factory=dict)
     recordings: list[Path] = field(init=False, default_factory=list)
     whole: set[Path] = field(init=False, default_factory=set)
     """Recordings that are folders as a whole."""
+    pictures: list[Path] = field(init=False, default_factory=list)
+    """Single pictures that are no movies."""
 
     def __post_init__(self) -> None:
         visited: set[str] = set()
@@ -279,7 +293,20 @@ class _Tree:
             if folder in self.whole
             or (not self.whole.intersection(folder.parents) and self.movies(folder))
         ]  # fmt: skip
-        self.recordings = natural_sort(holds)
+        self.recordings = natural_sort(self._without_pictures(holds))
+
+    def _without_pictures(self, holds: list[Path]) -> list[Path]:
+        """Leave out folders of which the only movie is one picture, beside or around others."""
+        kept = []
+        for folder in holds:
+            files = [] if folder in self.whole else self.movies(folder)
+            near = [o for o in holds if o != folder
+                    and (o.is_relative_to(folder) or o.is_relative_to(folder.parent))]  # fmt: skip
+            if near and len(files) == 1 and self.contents.is_picture(files[0]):
+                self.pictures.append(files[0])
+            else:
+                kept.append(folder)
+        return kept or holds
 
     def _is_whole(self, folder: Path) -> bool:
         """Tell whether a folder is one movie; not if only some of its TIFFs are wanted."""
@@ -327,14 +354,17 @@ class _Files:
 
 
 def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSession, list[str]]:
-    movie, n_files = _movie(tree, recording)
+    movie, n_files, left_out = _movie(tree, recording)
     places = _places(tree, recording)
     found, folder = _gather(tree, recording, places, Path(movie).name)
     protocol = _protocol(tree, folder, recording, Path(movie).name)
     given = "section discover of the configuration"
-    if not found.signals and not found.angles:
+    if not found.signals and not found.angles and tree.source not in WITHOUT_SIGNALS:
         wanted = ", ".join(patterns.signals)
-        raise InputError(f"no analog signals: no file in {places[-1]} matches {wanted} ({given}).")
+        raise InputError(
+            f"no analog signals: no file in {places[-1]} matches {wanted} ({given}). If the "
+            "picture itself is to tell the angle, none are needed: set angles.source to movie."
+        )
     for files, what in ((found.signals, "analog signals"), (found.angles, "table of angles")):
         if len(files) > 1:
             key = "signals" if files is found.signals else "angles"
@@ -342,7 +372,7 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
                 f"{len(files)} files may be its {what}: {_listed(files)}; move the others "
                 f"away, or make discover.{key} narrower ({given})."
             )
-    if protocol == "full" and found.angles and not found.stimulus:
+    if protocol == "full" and not found.stimulus and (found.angles or tree.source != "ticks"):
         protocol = "free"
     stimulus = _one_stimulus(tree, found, places[-1]) if protocol == "full" else []
     for file in (movie, *map(str, [*found.signals, *stimulus, *found.angles])):
@@ -363,7 +393,7 @@ def _session(tree: _Tree, recording: Path, patterns: Patterns) -> tuple[FoundSes
         folder=folder,
         n_files=n_files,
     )
-    return session, notes + found.notes
+    return session, left_out + notes + found.notes
 
 
 def _protocol(tree: _Tree, folder: Path, recording: Path, movie: str) -> str:
@@ -475,7 +505,8 @@ def _one_stimulus(tree: _Tree, files: _Files, folder: Path) -> list[Path]:
             "session of the protocol full needs it; one of the protocol incremental does not, and "
             f"is recognized by a name like {', '.join(patterns.incremental)}, nor one of the "
             "protocol free, for whose names there is discover.free (section discover of the "
-            "configuration)."
+            "configuration), nor one whose angle an encoder, a voltage or the picture tells (key "
+            "angles.source)."
         )
     if len(found) > 1:
         raise InputError(
@@ -485,27 +516,42 @@ def _one_stimulus(tree: _Tree, files: _Files, folder: Path) -> list[Path]:
     return found
 
 
-def _movie(tree: _Tree, recording: Path) -> tuple[str, int]:
+def _movie(tree: _Tree, recording: Path) -> tuple[str, int, list[str]]:
     """Give the movie's path, or the pattern that stands for exactly its files."""
     if recording in tree.whole:
-        return str(recording), len(movie_files(recording))
+        return str(recording), len(movie_files(recording)), []
     files = tree.movies(recording)
     if len(files) == 1:
-        return str(files[0]), 1
+        return str(files[0]), 1, []
     # Files that differ in their last number follow each other: x_00001.tif, x_00002.tif.
-    stems = {(re.sub(r"\d+$", "", file.stem), file.suffix) for file in files}
-    if len(stems) > 1:
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for file in files:
+        groups.setdefault((re.sub(r"\d+$", "", file.stem), file.suffix), []).append(file)
+    notes = []
+    if len(groups) > 1:
+        # An overview or a mean image that lies beside the movie.
+        pictures = [key for key, own in groups.items()
+                    if len(own) == 1 and tree.contents.is_picture(own[0])]  # fmt: skip
+        if len(groups) - len(pictures) == 1:
+            left_out = [groups.pop(key)[0] for key in pictures]
+            notes = [
+                f"{_listed(left_out)} {'hold' if len(left_out) > 1 else 'holds'} a single picture "
+                "and lies beside a movie: left out."
+            ]
+    if len(groups) > 1:
         raise InputError(
-            f"it holds {len(stems)} movies: {_listed(files)}; put each into a folder of its own "
+            f"it holds {len(groups)} movies: {_listed(files)}; put each into a folder of its own "
             "together with its signals, or make discover.movie narrower (section discover of the "
             "configuration)."
         )
-    stem, suffix = stems.pop()
+    ((stem, suffix), files), *_ = groups.items()
+    if len(files) == 1:
+        return str(files[0]), 1, notes
     start = glob.escape(str(recording / stem))
     for end in ("*", "[0-9]*"):
         pattern = f"{start}{end}{suffix}"
         if {Path(p) for p in glob.glob(pattern)} == set(files):  # noqa: PTH207
-            return pattern, len(files)
+            return pattern, len(files), notes
     raise InputError(
         f"no pattern stands for its {len(files)} files and nothing else: {_listed(files)}; move "
         "them into a folder of their own."
@@ -527,7 +573,7 @@ def _name(tree: _Tree, folder: Path, recording: Path, patterns: Patterns) -> tup
     if _is_blueprint(folder) and tree.holds_others(folder, recording):
         parts.append(recording.name)
     wanted = "_".join(parts)
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", wanted).lstrip("_-") or "session"
+    name = _valid(wanted)
     if len(name) > LONGEST_NAME:
         raise InputError(
             f"its name would have {len(name)} characters, at most {LONGEST_NAME} are allowed: "
@@ -541,25 +587,99 @@ def _name(tree: _Tree, folder: Path, recording: Path, patterns: Patterns) -> tup
 
 
 def _calibrated_by_incremental(
-    sessions: Sequence[FoundSession],
+    tree: _Tree, sessions: Sequence[FoundSession]
 ) -> tuple[list[FoundSession], list[str]]:
-    """Let full sessions use the one incremental session of their ``ses-*`` folder."""
-    homes: dict[Path, list[str]] = {}
-    for session in sessions:
-        if session.protocol == "incremental" and _is_blueprint(session.folder):
-            homes.setdefault(session.folder, []).append(session.name)
+    """Let full sessions use the one incremental session of their day."""
+    incremental = [session for session in sessions if session.protocol == "incremental"]
     result, notes = [], []
     for session in sessions:
-        found = homes.get(session.folder, []) if session.protocol == "full" else []
-        calibration = found[0] if len(found) == 1 else ""
-        if calibration:
+        found = _of_same_day(tree, session, incremental) if session.protocol == "full" else None
+        if found is not None:
             notes.append(
-                f"{session.name} takes its calibration from {calibration}, the incremental session "
-                "of the same folder; empty the cell to calibrate it by itself."
+                f"{session.name} takes its calibration from {found.name}, the incremental session "
+                f"of the same {'folder' if found.folder == session.folder else 'day'}; empty the "
+                "cell to calibrate it by itself."
             )
-        values = {key: getattr(session, key) for key in FoundSession.__slots__}
-        result.append(FoundSession(**(values | {"calibration": calibration})))
+        result.append(replace(session, calibration=found.name if found else ""))
     return result, notes
+
+
+def _of_same_day(
+    tree: _Tree, session: FoundSession, incremental: Sequence[FoundSession]
+) -> FoundSession | None:
+    """Find the one incremental session that lies beside a session, or bears its date."""
+    if _is_blueprint(session.folder):
+        own = [other for other in incremental if other.folder == session.folder]
+        return own[0] if len(own) == 1 else None
+    days = _days(tree, session)
+    for above in session.folder.parents:
+        near = [other for other in incremental if other.folder.is_relative_to(above)]
+        if near or above == tree.root:
+            dated = [other for other in near if days and _days(tree, other) == days]
+            if dated or (above == tree.root and days):
+                return dated[0] if len(dated) == 1 else None
+            # Without dates, one whose branch of the tree is called so stands for its day.
+            beside = [
+                other for other in near
+                if (other.folder.parent == above or _is_called_incremental(tree, above, other))
+                and not (days and _days(tree, other))
+            ]  # fmt: skip
+            return beside[0] if len(beside) == 1 else None
+    return None
+
+
+def _is_called_incremental(tree: _Tree, above: Path, session: FoundSession) -> bool:
+    branch = session.folder.relative_to(above).parts
+    return bool(branch) and _matches(branch[0], tree.patterns.incremental)
+
+
+def _days(tree: _Tree, session: FoundSession) -> frozenset[str]:
+    """Read the dates and numbers of days in the names that lead to a session."""
+    names = session.folder.relative_to(tree.root).parts
+    return frozenset(
+        re.sub(r"\D", "", day) if day[0].isdigit() else day.lower()
+        for name in names
+        for day in DAY.findall(name)
+    )
+
+
+def _with_unique_names(
+    tree: _Tree, sessions: Sequence[FoundSession]
+) -> tuple[list[FoundSession], list[str]]:
+    """Call sessions whose folders have one name by the shortest paths that tell them apart."""
+    names = [session.name for session in sessions]
+    notes = []
+    for _, group in _sharing(names).items():
+        paths = [sessions[k].folder.relative_to(tree.root).parts for k in group]
+        longest = max(map(len, paths), default=0)
+        for n in range(2, longest + 1):
+            wanted = [_valid("_".join(parts[-n:])) for parts in paths]
+            others = {name.lower() for k, name in enumerate(names) if k not in group}
+            apart = len({name.lower() for name in wanted}) == len(group)
+            if apart and not others.intersection(name.lower() for name in wanted):
+                old = names[group[0]]
+                for k, name in zip(group, wanted, strict=True):
+                    names[k] = name
+                notes.append(
+                    f'{len(group)} folders are called "{old}"; their sessions are called '
+                    f"{', '.join(wanted[:4])}{', ...' if len(wanted) > 4 else ''}, by the shortest "
+                    "paths that tell them apart."
+                )
+                break
+    return [replace(s, name=name) for s, name in zip(sessions, names, strict=True)], notes
+
+
+def _sharing(names: Sequence[str]) -> dict[str, list[int]]:
+    """Group the numbers of names that several have, upper and lower case being alike."""
+    groups: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        groups.setdefault(name.lower(), []).append(k)
+    return {name: group for name, group in groups.items() if len(group) > 1}
+
+
+def _valid(name: str) -> str:
+    """Leave letters, digits, _ and - of a name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name).lstrip("_-") or "session"
 
 
 def _shared_names(sessions: Sequence[FoundSession]) -> list[str]:

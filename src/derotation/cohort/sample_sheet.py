@@ -4,28 +4,28 @@ All that is wrong is reported at once, with the file, the row as a spreadsheet o
 it (the header is row 1), and the column.
 """
 
-import codecs
 import glob
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from derotation.cohort.sheet_files import own_folder, read_cells
 from derotation.errors import ConfigError
 from derotation.settings.schema import Schema, find_problems, sheet_schema
 from derotation.settings.spelling import did_you_mean, nearest
 
-__all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet", "sheet_text"]
+__all__ = ["SampleSheet", "Session", "check_sample_sheet", "read_sample_sheet"]
 
 logger = logging.getLogger(__name__)
 
 # A session's folder lies in results/ beside what the workflow makes for the whole cohort.
 RESERVED_NAMES = ("cohort", "mosaic", "report", "run")
+# Columns that hold paths; ~/ in front of them is the user's own folder.
+PATHS = ("movie", "signals", "stimulus", "angles", "calibration")
 # An error quotes cells, which may be of any length.
 MAX_SENTENCE = 600
 
@@ -114,10 +114,13 @@ class SampleSheet:
         The sheet's file.
     sessions : mapping of str to Session
         The rows.
+    how : str
+        How the file was read, in plain words; empty for tab-separated text.
     """
 
     path: Path
     sessions: Mapping[str, Session]
+    how: str = ""
 
     def __getitem__(self, name: str) -> Session:
         if name not in self.sessions:
@@ -205,11 +208,11 @@ def check_sample_sheet(
     errors : list of str
         One line per error, with file, row and column.
     """
-    path = Path(path)
+    path = own_folder(path)
     schema = sheet_schema() if schema is None else schema
     empty = SampleSheet(path=path, sessions={})
     try:
-        columns, rows = _read_table(path)
+        columns, rows, how = _read_table(path)
         _check_columns(path, columns, schema)
     except ConfigError as error:
         return empty, [str(error)]
@@ -226,7 +229,8 @@ def check_sample_sheet(
     check.relations(sessions)
     if check_files:
         check.files([session for session in sessions if session.name not in set(simulated)])
-    sheet = SampleSheet(path=path, sessions={session.name: session for session in sessions})
+    by_name = {session.name: session for session in sessions}
+    sheet = SampleSheet(path=path, sessions=by_name, how=how)
     return sheet, [text for _, text in sorted(check.errors, key=lambda error: error[0])]
 
 
@@ -240,97 +244,20 @@ def is_pattern(path: str) -> bool:
         return True
 
 
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Read the header and the rows that hold anything, with their numbers."""
-    rows = _rows(sheet_text(path))
-    _check_quotes(path, [row.split("\t") for row in rows])
-    lines = [(i, [_cell(cell) for cell in row.split("\t")]) for i, row in enumerate(rows, 1)]
-    lines = [(row, cells) for row, cells in lines if any(cells)]
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], str]:
+    """Read the header, the rows that hold anything with their numbers, and how it was read."""
+    rows, how = read_cells(path)
+    lines = [(i, cells) for i, cells in enumerate(rows, 1) if any(cells)]
     if not lines:
         raise ConfigError(f"{path}: the sample sheet is empty; its first row names the columns.")
     _, header = lines[0]
     while header and not header[-1]:
         header.pop()
     # A row may be kept without being used, by a # before it.
-    return header, [(row, cells) for row, cells in lines[1:] if not cells[0].startswith("#")]
-
-
-def sheet_text(path: str | Path) -> str:
-    """Read the text of a sample sheet: in UTF-8, or in the UTF-16 that spreadsheets may write.
-
-    Parameters
-    ----------
-    path : path
-        The sheet.
-
-    Returns
-    -------
-    str
-        Without the mark that may stand before the first column's name.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read, or is no text in either; with the row.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
-    # Spreadsheets put a mark before the first column's name.
-    content = content.removeprefix(codecs.BOM_UTF8)
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    advice = "save the sample sheet as tab-separated text in UTF-8."
-    try:
-        text = content.decode("utf-16" if utf16 else "utf-8")
-    except UnicodeDecodeError as error:
-        before = "" if utf16 else content[: error.start].decode(errors="replace")
-        where = "" if utf16 else f", row {len(_rows(before))}"
-        raise ConfigError(f"{path}{where}: this is no text in UTF-8; {advice}") from error
-    if "\0" in text:
-        row = len(_rows(text[: text.index("\0")]))
-        raise ConfigError(
-            f"{path}, row {row}: there is a NUL character, which no text holds: the file is "
-            f"damaged, or in another encoding; {advice}"
-        )
-    return text
-
-
-def _rows(text: str) -> list[str]:
-    """Split where every editor does; splitlines() would cut cells at a form feed, too."""
-    return re.split("\r\n|\n|\r", text)
-
-
-def _cell(text: str) -> str:
-    """Take off the quotation marks that spreadsheets put around a cell; all others are content."""
-    text = text.strip()
-    inner = text[1:-1].replace('""', "")
-    if len(text) >= 2 and text[0] == text[-1] == '"' and '"' not in inner:
-        return text[1:-1].replace('""', '"').strip()
-    return text
-
-
-def _check_quotes(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Refuse a cell that a spreadsheet has spread over several rows, since it holds line breaks."""
-    for number, (cells, following) in enumerate(pairwise(rows), 1):
-        opened = cells[-1].strip()
-        is_open = opened.startswith('"') and opened.count('"') % 2 == 1
-        if is_open and any(following) and len(following) < len(cells):
-            ends = any(cell.count('"') % 2 for row in rows[number:] for cell in row)
-            if ends:
-                raise ConfigError(
-                    f"{path}, row {number}: the last cell begins with a quotation mark and goes on "
-                    "in the next row; take the line break out of the cell, or the mark."
-                )
+    return header, [(row, cells) for row, cells in lines[1:] if not cells[0].startswith("#")], how
 
 
 def _check_columns(path: Path, columns: Sequence[str], schema: Schema) -> None:
-    for mark, name in ((",", "commas"), (";", "semicolons")):
-        if len(columns) == 1 and mark in columns[0]:
-            raise ConfigError(
-                f"{path}: its columns are separated by {name}, expected tabs; save it as "
-                "tab-separated text."
-            )
     doubled = sorted({column for column in columns if columns.count(column) > 1})
     if doubled:
         raise ConfigError(f"{path}, row 1: the column {doubled[0]!r} stands there twice.")
@@ -390,7 +317,8 @@ class _RowChecks:
 
     def _typed(self, column: str, cell: str) -> str | float:
         if self.schema["properties"].get(column, {}).get("type") != "number":
-            return cell
+            # The user's own folder, as in a shell.
+            return str(own_folder(cell)) if column in PATHS and cell[:2] == "~/" else cell
         try:
             return float(cell)
         except ValueError:

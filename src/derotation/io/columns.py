@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import InputError
-from derotation.io.foreign import KINDS, Listing, list_columns, unpack_columns
+from derotation.io.foreign import (
+    KINDS,
+    Listing,
+    list_columns,
+    unpack_columns,
+    unpack_stretches,
+)
 from derotation.io.isolated import call_isolated
 from derotation.io.numbers import whole
 
@@ -82,17 +88,42 @@ class ForeignColumns:
         OSError
             If the folder for temporary files is full.
         """
+        n_values, mapped = self._unpacked(unpack_columns, tuple(wanted))
+        return mapped.reshape(len(wanted), n_values)
+
+    def read_stretches(
+        self, wanted: Sequence[int], stretches: Sequence[tuple[int, int]]
+    ) -> list[NDArray[Any]]:
+        """Unpack stretches of some columns, as :meth:`read` does whole ones.
+
+        Parameters
+        ----------
+        wanted
+            Indices of the columns from 0; each once.
+        stretches
+            First value, and the one after the last; ascending, within all columns.
+
+        Returns
+        -------
+        list of ndarray of shape (n_wanted, n)
+            One array for each stretch.
+        """
+        _, mapped = self._unpacked(unpack_stretches, tuple(wanted), tuple(stretches))
+        ends = np.cumsum([len(wanted) * (stop - start) for start, stop in stretches])
+        return [part.reshape(len(wanted), -1) for part in np.split(mapped, ends[:-1])]
+
+    def _unpacked(self, unpack: Any, *arguments: Any) -> tuple[int, NDArray[Any]]:
+        """Let `unpack` write into a file without a name, and map it."""
         timeout = _LEAST_S + self.path.stat().st_size / _BYTES_PER_S
         handle, name = tempfile.mkstemp(prefix="derotation-", suffix=".columns")
         os.close(handle)
         try:
-            n_values = self._call(unpack_columns, timeout, tuple(wanted), Path(name))
-            shape = (len(wanted), n_values)
-            mapped = np.memmap(name, dtype=self.listing.dtype, mode="r", shape=shape)
+            answer = self._call(unpack, timeout, *arguments, Path(name))
+            mapped = np.memmap(name, dtype=self.listing.dtype, mode="r")
         finally:
             with contextlib.suppress(OSError):
                 Path(name).unlink()
-        return mapped.view(np.ndarray)
+        return answer, mapped.view(np.ndarray)
 
     def _call(self, function: Any, timeout_s: float, *arguments: Any) -> Any:
         kind = KINDS[self.path.suffix.lower()]

@@ -139,6 +139,65 @@ def unpack_columns(
         opened.close()
 
 
+def unpack_stretches(
+    path: Path,
+    dataset: str | None,
+    n_expected: int | None,
+    wanted: tuple[int, ...],
+    stretches: tuple[tuple[int, int], ...],
+    target: Path,
+) -> int:
+    """Write stretches of columns to a plain file, all columns of one stretch before the next.
+
+    Parameters
+    ----------
+    path, dataset, n_expected
+        See :func:`list_columns`.
+    wanted
+        Which columns, by their indices from 0, each once.
+    stretches
+        First value, and the one after the last; ascending, within all columns.
+    target
+        The file to be written, in the listing's dtype.
+
+    Returns
+    -------
+    int
+        Values of all stretches of one column.
+    """
+    opened = _open(path, dataset, n_expected)
+    try:
+        listing = opened.listing()
+        dtype = np.dtype(listing.dtype)
+        lengths = [stop - start for start, stop in stretches]
+        with target.open("r+b") as file:
+            os.truncate(file.fileno(), len(wanted) * sum(lengths) * dtype.itemsize)
+            step = max(1, _BLOCK_SAMPLES // len(listing.columns))
+            for start, stop in _pieces(opened, stretches, step):
+                for index, values in opened.read(start, stop, wanted):
+                    for k, (first, last) in enumerate(stretches):
+                        own = values[max(first - start, 0) : max(last - start, 0)]
+                        if first >= stop or not len(own):
+                            continue
+                        before = len(wanted) * sum(lengths[:k]) + wanted.index(index) * lengths[k]
+                        file.seek((before + max(start - first, 0)) * dtype.itemsize)
+                        file.write(np.ascontiguousarray(own, dtype).tobytes())
+        return sum(lengths)
+    finally:
+        opened.close()
+
+
+def _pieces(
+    opened: "_Hdf5 | _Matlab | _Tdms | _Text", stretches: Sequence[tuple[int, int]], step: int
+) -> Iterator[tuple[int, int]]:
+    """Cut stretches into pieces that fit into memory; text is read from its start on."""
+    if isinstance(opened, _Text):
+        stretches = [(0, stretches[-1][1])]
+    for start, stop in stretches:
+        for first in range(start, stop, step):
+            yield first, first + step if isinstance(opened, _Text) else min(first + step, stop)
+
+
 def _open(
     path: Path, dataset: str | None, n_expected: int | None
 ) -> "_Hdf5 | _Matlab | _Tdms | _Text":

@@ -150,6 +150,23 @@ class AnalogSignals:
         )
         return gain, offset
 
+    def channel_number(self, role: str) -> int:
+        """Return which channel of the file has a role, counted from 1.
+
+        Parameters
+        ----------
+        role
+            One of :attr:`roles`.
+
+        Raises
+        ------
+        SignalError
+            If there is no such role.
+        """
+        row = self._number(role)
+        columns = self._stored.columns if isinstance(self._stored, LazyRows) else None
+        return (row if columns is None else columns[row]) + 1
+
     def release(self) -> None:
         """Let go of the pages that were read from the file; they are read again when needed.
 
@@ -247,6 +264,11 @@ class LazyRows:
         n_values = columns.listing.columns[self._wanted[0]].n_values
         self.shape = (len(self._wanted), n_values)
         self.dtype = np.dtype(columns.listing.dtype)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The file's column behind each row, from 0."""
+        return self._wanted
 
     @property
     def is_read(self) -> bool:

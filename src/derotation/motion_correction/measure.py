@@ -49,8 +49,10 @@ SMOOTHING, TAPS = 1.0, 3
 STRIDE = 2
 BORDER = 3
 # Side of the parts of the picture whose brightness may change by itself (small pixels): about
-# two cells.
-PART = 12
+# three cells.
+PART = 16
+# This part of the pixels is compared: those with the steepest slopes.
+STEEPEST = 0.5
 BANDS = 4
 ROUNDS = 3
 # Displacements up to this (small pixels) are found without looking for the peak first.
@@ -60,6 +62,8 @@ COARSE, LARGEST = 2, 9
 # The noise of pixels darker than this part of the mean counts like that.
 DARKEST = 0.2
 FRAMES_AT_ONCE = 8
+# Lines of a frame whose maps tell in which band a pixel was recorded.
+ROWS = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +74,19 @@ class Frames:
     """Shape (n, y, x); pixels that were not seen hold the mean."""
     usable: NDArray[np.bool_]
     """Where they can be compared, (n, y, x)."""
-    lines: Images
-    """By which part of the frame's lines each pixel was seen, 0 to 1, (n, y, x)."""
+    rows: NDFloat
+    """The row (a x + b y + c) of a frame in which a place was recorded, by some of its lines that
+    are evenly spread from the first to the last, (n, line, 3)."""
+
+    def __getitem__(self, which: slice | NDArray[Any]) -> "Frames":
+        """Choose some of the frames."""
+        return Frames(self.images[which], self.usable[which], self.rows[which])
+
+    @classmethod
+    def joined(cls, parts: "list[Frames]") -> "Frames":
+        """Put those of several blocks one behind the other."""
+        names = ("images", "usable", "rows")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def small_by(shape: tuple[int, ...]) -> int:
@@ -100,37 +115,16 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     factor = small_by(raw.shape)
     maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
     images = binned(raw.astype(np.float32, copy=False), factor)
-    n, height, width = images.shape
     found = derotate_frames(
         images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
     )
     assert found.seen is not None
-    ramp = np.broadcast_to(
-        ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, np.newaxis], (height, width)
-    )
-    turned = np.flatnonzero(np.any(maps != np.eye(2, 3), axis=(1, 2, 3)))
-    lines = np.repeat(ramp[np.newaxis], n, axis=0)
-    if len(turned):
-        lines[turned] = derotate_frames(
-            np.repeat(ramp[np.newaxis], len(turned), axis=0), maps[turned], timing=timing,
-            interpolation="linear", dtype=np.float32,
-        ).frames  # fmt: skip
-    usable = found.seen & np.isfinite(found.frames)
     smooth = np.empty_like(found.frames)
-    reach = int(np.ceil(2 * SMOOTHING))
     taps = np.exp(-0.5 * (np.arange(-TAPS, TAPS + 1) / SMOOTHING) ** 2).astype(np.float32)
-    taps /= taps.sum()
-    work = np.empty((height, width + 2 * TAPS), np.float32)
-    for k in range(n):
-        there = usable[k]
-        if there.all():
-            filled = found.frames[k]
-        else:
-            usual = np.float32(found.frames[k][there].mean() if there.any() else 0)
-            filled = np.where(there, found.frames[k], usual)
-            usable[k] = ndimage.minimum_filter(there, 2 * reach + 1, mode="constant")
-        kernels.smooth_frame(filled, taps, work, smooth[k])
-    return Frames(smooth, usable, lines)
+    reach = int(np.ceil(2 * SMOOTHING))
+    kernels.prepare_frames(found.frames, found.seen, taps / taps.sum(), reach, smooth)
+    some = np.round(np.linspace(0, maps.shape[1] - 1, ROWS)).astype(int)
+    return Frames(smooth, found.seen, transforms.invert(maps[:, some])[..., 1, :].copy())
 
 
 def _small_maps(
@@ -166,12 +160,13 @@ class Reference:
     """Pixels (y, x) that are compared, those of each part of the picture together, (k, 2)."""
     parts: NDArray[np.int64]
     """Where each part begins among them, and where the last one ends, shape (p + 1,)."""
-    images: NDFloat
-    """What stands at these pixels, and its slopes along x and y, shape (k, 3)."""
-    variance: NDFloat
-    """How large the noise is there in comparison, shape (k,)."""
+    columns: Images
+    """What stands at these pixels, in units of the noise there: the light, its slopes along x and
+    y, and 1; shape (4, k)."""
     factor: int
     """Side of the squares of pixels that were averaged."""
+    alike: float = np.inf
+    """A frame that correlates at least so much lies where it is said to lie."""
 
     @classmethod
     def of(cls, image: Images, offset: float, factor: int) -> "Reference":
@@ -185,18 +180,23 @@ class Reference:
         grid = np.zeros_like(inside)
         grid[::STRIDE, ::STRIDE] = True
         y, x = np.nonzero(inside & grid)
-        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
-        order = np.argsort(part, kind="stable")
-        y, x, part = y[order], x[order], part[order]
-        starts = np.flatnonzero(np.diff(part, prepend=-1))
         light = np.asarray(filled[y, x], np.float64) - offset
         usual = max(float(np.mean(light)) if len(light) else 1.0, 1e-6)
+        noise = np.sqrt(np.maximum(light / usual, DARKEST))
+        # Even pixels tell no displacement.
+        steep = np.hypot(slope_x[y, x], slope_y[y, x]) / noise
+        told = steep >= (np.quantile(steep, 1 - STEEPEST) if len(steep) else 0)
+        y, x, light, noise = y[told], x[told], light[told], noise[told]
+        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
+        order = np.argsort(part, kind="stable")
+        y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
+        starts = np.flatnonzero(np.diff(part, prepend=-1))
+        columns = np.stack([light, slope_x[y, x], slope_y[y, x], np.ones_like(light)]) / noise
         return cls(
             image,
             np.stack([y, x], axis=1).astype(np.int64),
             np.append(starts, len(part)).astype(np.int64),
-            np.stack([light, slope_x[y, x], slope_y[y, x]], axis=1),
-            np.maximum(light / usual, DARKEST),
+            np.ascontiguousarray(columns, np.float32),
             factor,
         )
 
@@ -267,9 +267,8 @@ def measure(
     out, information = np.empty((n, bands, 2)), np.empty((n, bands, 2, 2))
     gain, correlation, share = np.empty(n), np.empty(n), np.empty(n)
     kernels.measure_frames(
-        frames.images, frames.usable, frames.lines, reference.places, reference.parts,
-        reference.images, reference.variance, begin, bands, rounds, out, information, gain,
-        correlation, share,
+        frames.images, frames.usable, frames.rows, reference.places, reference.parts,
+        reference.columns, begin, rounds, out, information, gain, correlation, share,
     )  # fmt: skip
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
@@ -283,17 +282,18 @@ def measure(
 
 
 def _from_both(frames: Frames, reference: Reference, bands: int, rounds: int) -> Measured:
-    """Begin at no displacement, and at the peak of the correlation where that is far away."""
-    near = measure(
-        frames, reference, starts=np.zeros((len(frames.images), 2)), bands=bands, rounds=rounds
-    )
-    begin = peaks(frames, reference)
-    far = np.flatnonzero(np.abs(begin).max(axis=1) > NEAR)
-    if not len(far):
+    """Begin at no displacement, and at the correlation's peak in frames that look unlike then."""
+    nowhere = np.zeros((len(frames.images), 2))
+    near = measure(frames, reference, starts=nowhere, bands=bands, rounds=rounds)
+    unlike = np.flatnonzero(~(near.correlation >= reference.alike))
+    if not len(unlike):
         return near
-    own = Frames(frames.images[far], frames.usable[far], frames.lines[far])
-    starts = begin[far] * reference.factor
-    other = measure(own, reference, starts=starts, bands=bands, rounds=rounds)
+    begin = peaks(frames[unlike], reference)
+    away = np.abs(begin).max(axis=1, initial=0) > NEAR
+    if not away.any():
+        return near
+    far, starts = unlike[away], begin[away] * reference.factor
+    other = measure(frames[far], reference, starts=starts, bands=bands, rounds=rounds)
     before = np.nan_to_num(near.correlation[far], nan=-1.0)
     better = np.nan_to_num(other.correlation, nan=-1.0) > before
     for name in ("shifts", "information", "gain", "correlation", "share"):

@@ -10,6 +10,7 @@ been at rest.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,22 @@ from derotation.motion_correction.measure import (
     measure,
     side_by_side,
 )
+from derotation.numerics.thinning import thinned
 
 __all__ = ["build_reference"]
 
 logger = logging.getLogger(__name__)
 
-N_ALIKE = 20
+# The mean begins with so many frames that are most alike among some.
+N_ALIKE, MOST_COMPARED = 20, 60
 # Rounds end when displacements change by less than this (px, root mean square).
 MAX_ROUNDS, SETTLED_PX = 4, 0.03
 # A pixel is known if at least this part of the frames saw it.
 MIN_SEEN = 0.25
 # Frames that correlate less than this part of the usual are no part of the reference.
 MIN_CORRELATION = 0.7
+# Frames that correlate less than all but this part of those of the reference may lie elsewhere.
+LEAST_ALIKE = 0.1
 
 NDFloat = NDArray[np.float64]
 
@@ -62,8 +67,7 @@ def build_reference(frames: Frames, offset: float, factor: int, threads: int = 1
     """
     n = len(frames.images)
     alike = _most_alike(frames)
-    start = Frames(frames.images[alike], frames.usable[alike], frames.lines[alike])
-    reference = Reference.of(_mean(start, np.zeros((len(alike), 2))), offset, factor)
+    reference = Reference.of(_mean(frames[alike], np.zeros((len(alike), 2))), offset, factor)
     places = np.zeros((n, 2))
     for turn in range(MAX_ROUNDS):
         found = _measured(frames, reference, None if turn == 0 else places, threads)
@@ -78,8 +82,9 @@ def build_reference(frames: Frames, offset: float, factor: int, threads: int = 1
         change = (now - places)[good]
         change -= change.mean(axis=0)
         places = now
-        used = Frames(frames.images[good], frames.usable[good], frames.lines[good])
-        reference = Reference.of(_mean(used, now[good] / factor), offset, factor)
+        reference = Reference.of(_mean(frames[good], now[good] / factor), offset, factor)
+        least = float(np.quantile(found.correlation[good], LEAST_ALIKE))
+        reference = replace(reference, alike=least)
         moved = float(np.sqrt(np.mean(change**2)))
         logger.debug("Reference of the motion: frames moved by %.3f px (rms)", moved)
         if turn and moved < SETTLED_PX:
@@ -91,7 +96,7 @@ def _measured(
     frames: Frames, reference: Reference, starts: NDFloat | None, threads: int
 ) -> Measured:
     def look(part: slice) -> Measured:
-        own = Frames(frames.images[part], frames.usable[part], frames.lines[part])
+        own = frames[part]
         return measure(own, reference, starts=None if starts is None else starts[part], bands=1)
 
     return Measured.joined(side_by_side(look, in_blocks(len(frames.images)), threads))
@@ -99,18 +104,20 @@ def _measured(
 
 def _most_alike(frames: Frames) -> NDArray[np.int64]:
     """Choose the frame that is most like others, and these others."""
-    n = len(frames.images)
+    looked = thinned(np.arange(len(frames.images)), MOST_COMPARED)
     everywhere = frames.usable.mean(axis=0) > 0.9
-    flat = bandpassed(frames.images, frames.usable & everywhere).reshape(n, -1)
+    flat = bandpassed(frames.images[looked], frames.usable[looked] & everywhere)
+    flat = flat.reshape(len(looked), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-    correlation = flat @ flat.T
+    # Not `flat @ flat.T`: for so few numbers, threads of a linear algebra library cost more.
+    correlation = np.einsum("ik,jk->ij", flat, flat)
     np.fill_diagonal(correlation, -1)
-    most = min(N_ALIKE, n - 1)
+    most = min(N_ALIKE, len(looked) - 1)
     order = np.argsort(-correlation, axis=1)[:, :most]
     score = np.take_along_axis(correlation, order, axis=1).mean(axis=1)
     best = int(np.argmax(score))
-    return np.unique(np.append(order[best], best)).astype(np.int64)
+    return np.asarray(looked[np.unique(np.append(order[best], best))], np.int64)
 
 
 def _mean(frames: Frames, places: NDFloat) -> Images:
@@ -153,8 +160,4 @@ def sample_frames(
         return derotated(read(numbers[part]), numbers[part], line_maps)
 
     parts = side_by_side(look, in_blocks(len(numbers)), threads)
-    return Frames(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.usable for part in parts]),
-        np.concatenate([part.lines for part in parts]),
-    )
+    return Frames.joined(parts)

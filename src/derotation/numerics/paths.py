@@ -25,11 +25,11 @@ JUMP_FRAMES, MIN_JUMP_PX, MIN_JUMP_SD = 5, 1.5, 8.0
 # ... and so much of it happens within two frames.
 MIN_SUDDEN = 0.6
 JUMPED_PX2 = 1e3
-# A place further from the path than this (standard deviations) counts for less, and is looked for
-# so many times.
-OUTLIER_SD, OUTLIER_ROUNDS = 4.0, 2
-# The likelihood is that of at most so many places: of evenly spread stretches.
-MAX_PLACES, STRETCHES = 1600, 4
+# A place further from the path than this (standard deviations) counts for less.
+OUTLIER_SD = 4.0
+# The likelihood is that of at most so many places, of evenly spread stretches: of few to begin
+# with.
+FEW_PLACES, MAX_PLACES, STRETCHES = 480, 1600, 4
 SHORTEST_S, LONGEST_S = 0.05, 5.0
 SMALLEST_PX, LARGEST_PX = 1e-3, 30.0
 SMALLEST_WALK, LARGEST_WALK = 1e-7, 30.0
@@ -126,19 +126,34 @@ def smooth(
             places=np.zeros_like(values), sd=np.full_like(values, np.inf), roughness=nothing,
             gain=0.0, jumps=jumped,
         )  # fmt: skip
-    parts = _stretches(len(time_s))
     worse = _strays(values, known, frame)
-    found, gain = _most_likely(time_s, values, spread * worse, loose, parts)
-    for again in range(OUTLIER_ROUNDS + 1):
-        if again:
-            found, gain = _most_likely(time_s, values, spread * worse, loose, parts, found)
-        path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
-        if again < OUTLIER_ROUNDS:
-            with np.errstate(invalid="ignore"):
-                away = np.abs(values - path) / np.sqrt(found.scale * spread)
-            away = np.where(known[:, np.newaxis], away, 0.0).max(axis=1, keepdims=True)
-            worse = np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, values.shape)
+    few, more = _stretches(len(time_s), FEW_PLACES), _stretches(len(time_s), MAX_PLACES)
+    rough = _most_likely(time_s, values, spread * worse, loose, few)
+    path, sd = _path(time_s, values, spread * worse * rough.scale, loose, rough)
+    worse = _outlying(values, path, rough.scale * spread, known)
+    found = _most_likely(time_s, values, spread * worse, loose, more, rough)
+    still = _at_rest(time_s, values, spread * worse, loose, more)
+    likely = [
+        _likelihood(time_s, values, own.scale * spread * worse, loose, own, more)
+        for own in (found, still)
+    ]
+    gain = max(likely[0] - likely[1], 0.0)
+    if gain == 0:
+        found = still
+    path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
+    worse = _outlying(values, path, found.scale * spread, known)
+    path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
     return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
+
+
+def _outlying(
+    values: NDFloat, path: NDFloat, variance: NDFloat, known: NDArray[np.bool_]
+) -> NDFloat:
+    """Tell by how much places count for less that lie far from a path."""
+    with np.errstate(invalid="ignore"):
+        away = np.abs(values - path) / np.sqrt(variance)
+    away = np.where(known[:, np.newaxis], away, 0.0).max(axis=1, keepdims=True)
+    return np.asarray(np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, values.shape))
 
 
 def _frame_means(
@@ -186,10 +201,11 @@ def _strays(values: NDFloat, known: NDArray[np.bool_], frame: NDArray[np.int64])
     return np.where(known[:, np.newaxis], np.maximum(far.max(axis=1, keepdims=True), 1.0) ** 2, 1.0)
 
 
-def _stretches(n: int) -> list[slice]:
-    if n <= MAX_PLACES:
+def _stretches(n: int, most: int) -> list[slice]:
+    """Choose so many of n places, in stretches that are evenly spread."""
+    if n <= most:
         return [slice(0, n)]
-    each = MAX_PLACES // STRETCHES
+    each = most // STRETCHES
     return [slice(s, s + each) for s in np.linspace(0, n - each, STRETCHES).astype(int).tolist()]
 
 
@@ -200,7 +216,7 @@ def _most_likely(
     loose: NDFloat,
     parts: list[slice],
     near: Roughness | None = None,
-) -> tuple[Roughness, float]:
+) -> Roughness:
     """Choose the parameters by which the places are most likely, near some that are known."""
     from scipy import optimize
 
@@ -210,14 +226,8 @@ def _most_likely(
     def unlikely(logs: NDFloat) -> float:
         inside = np.clip(logs, low, high)
         found = _roughness(inside)
-        total = sum(
-            _likelihood(time_s[p], values[p], found.scale * spread[p], loose[p], found)
-            for p in parts
-        )
+        total = _likelihood(time_s, values, found.scale * spread, loose, found, parts)
         return -total + float(np.sum((logs - inside) ** 2)) * 100
-
-    def still(log_scale: float) -> float:
-        return unlikely(np.array([low[0], 0.0, low[2], log_scale]))
 
     usual = min(max(float(np.sqrt(np.median(np.var(values, axis=0)))), 2e-3), 5.0)
     starts = [np.log([usual, constant, 1e-3, 1.0]) for constant in (0.2, 1.0)]
@@ -233,12 +243,25 @@ def _most_likely(
         for start in starts
     ]
     best = min(tried, key=lambda result: float(result.fun))
-    at_rest = optimize.minimize_scalar(still, bounds=(low[3], high[3]), method="bounded")
-    gain = float(at_rest.fun) - float(best.fun)
-    if gain <= 0:
-        still_logs = np.array([low[0], 0.0, low[2], float(at_rest.x)])
-        return _roughness(still_logs), 0.0
-    return _roughness(np.clip(best.x, low, high)), gain
+    return _roughness(np.clip(best.x, low, high))
+
+
+def _at_rest(
+    time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, parts: list[slice]
+) -> Roughness:
+    """Choose the noise by which the places are most likely if nothing moved."""
+    from scipy import optimize
+
+    def still(log_scale: float) -> Roughness:
+        return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
+
+    def unlikely(log_scale: float) -> float:
+        own = still(log_scale)
+        return -_likelihood(time_s, values, own.scale * spread, loose, own, parts)
+
+    low, high = np.log(SCALES).tolist()
+    best = optimize.minimize_scalar(unlikely, bounds=(low, high), method="bounded")
+    return still(float(best.x))
 
 
 def _roughness(logs: NDFloat) -> Roughness:
@@ -247,9 +270,18 @@ def _roughness(logs: NDFloat) -> Roughness:
 
 
 def _likelihood(
-    time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, found: Roughness
+    time_s: NDFloat,
+    values: NDFloat,
+    spread: NDFloat,
+    loose: NDFloat,
+    found: Roughness,
+    parts: list[slice],
 ) -> float:
-    return sum(_filtered(time_s, values[:, k], spread[:, k], loose, found)[0] for k in (0, 1))
+    return sum(
+        _filtered(time_s[p], values[p, k], spread[p, k], loose[p], found)[0]
+        for p in parts
+        for k in (0, 1)
+    )
 
 
 def _filtered(

@@ -36,6 +36,8 @@ LEAST_DISTANCE_ROUNDS, ROUNDS = 10, 25
 MIN_GAIN, MIN_WANDER = 15.0, 0.05
 # What the path has on average, and what follows the motor, is of this size (px) before it is known.
 MOST_WANDER = 3.0
+# ... and a jump of this.
+MOST_JUMP = 10.0
 # Parts of the path whose variance is below this part of a frame's noise are left out.
 LEAST_PART = 1e-2
 
@@ -230,12 +232,14 @@ def _root_of_path(
     pull, *_ = np.linalg.lstsq(
         np.sqrt(weight) * regressors, np.sqrt(weight) * np.nan_to_num(told), rcond=None
     )
-    found = smooth(
-        wandering.time_s, told - regressors @ pull, variances, np.arange(len(told)), jumps=False
-    )
+    found = smooth(wandering.time_s, told - regressors @ pull, variances, np.arange(len(told)))
     size = float(np.sqrt(np.mean((found.places + regressors[:, 1:] @ pull[1:]) ** 2)))
     followed = float(np.sum(weight * (regressors[:, 1:] @ pull[1:]) ** 2))
-    certain = found.gain > MIN_GAIN or followed / found.roughness.scale > 2 * MIN_GAIN
+    certain = (
+        found.gain > MIN_GAIN
+        or len(found.jumps) > 0
+        or followed / found.roughness.scale > 2 * MIN_GAIN
+    )
     if not certain or size < MIN_WANDER:
         return None
     n = len(told)
@@ -243,6 +247,9 @@ def _root_of_path(
     if found.gain > 0:
         spread = path_covariance(wandering.time_s, found.roughness)
     spread[:n, :n] += MOST_WANDER**2 * (regressors @ regressors.T)
+    # What came before and after a jump lies anywhere.
+    after = (np.arange(n)[:, np.newaxis] >= found.jumps).astype(np.float64)
+    spread[:n, :n] += MOST_JUMP**2 * (after @ after.T)
     sizes, axes = np.linalg.eigh(spread)
     # Velocities count as the displacements that they lead to within a tenth of a second or so.
     kept = sizes > LEAST_PART * float(np.median(variances[known]))

@@ -24,6 +24,7 @@ __all__ = [
     "plot_frame_pair",
     "plot_side_by_side",
     "save_animation",
+    "turned_path",
 ]
 
 # A turn is shown in about so many frames, with some at rest before and after it.
@@ -73,7 +74,7 @@ def choose_frames(angles: Angles) -> NDArray[np.int64]:
         frames for a smooth animation, else the one with most frames. Of a turn in steps the rests
         between them are left out. If the sample never turns, frames from all of the movie.
     """
-    path = _path(angles.frame_angles)
+    path = turned_path(angles.frame_angles)
     turn = _choose_turn(angles, path)
     if turn is None:
         return thinned(np.arange(len(path)), N_FRAMES)
@@ -85,8 +86,19 @@ def choose_frames(angles: Angles) -> NDArray[np.int64]:
     return frames[(frames >= 0) & (frames < len(path))].astype(np.int64)
 
 
-def _path(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum up by how many degrees the sample has been turned, in whichever direction."""
+def turned_path(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum up by how many degrees the sample has been turned, in whichever direction.
+
+    Parameters
+    ----------
+    degrees : ndarray of shape (n,)
+        Angle of each frame; NaN where it is not known.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Degrees, ascending from 0.
+    """
     path, known = np.zeros(len(degrees)), np.isfinite(degrees)
     told = np.unwrap(degrees[known], period=360)
     path[known] = np.cumsum(np.abs(np.diff(told, prepend=told[:1])))

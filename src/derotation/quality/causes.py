@@ -36,6 +36,11 @@ __all__ = [
 
 # A displacement of this size (px) is none.
 STILL = 0.1
+# A picture that moved farther than this (px) is not mended by a shift: where it moved against the
+# microscope, the center did, too.
+MOST_MENDED_PX = 8.0
+# One that moved farther than this leaves doubts about the calibration.
+MOST_UNTRUSTED_PX = 2.0
 # A jump explains shifts if it leaves this part of what a steady drift leaves.
 JUMP = 0.6
 # So many uncertainties make a change of scale.
@@ -390,25 +395,71 @@ def _of_segments(
     return np.asarray(np.max(np.where(shares, values, 0.0), axis=1, initial=0.0))
 
 
-def sample_moved(along: Along, statistics: Statistics, angles: Angles) -> Measured:
+def sample_moved(
+    along: Along,
+    statistics: Statistics,
+    angles: Angles,
+    moved: NDArray[np.float64] | None = None,
+    *,
+    trusted: bool = True,
+) -> Measured:
     """Tell how rests are shifted against the first one: by a jump, or by a drift.
 
     Without two rests, single frames that were compared with the session's first ones tell a jump.
+
+    Parameters
+    ----------
+    along : Along
+        Figures of the derotated movie.
+    statistics : Statistics
+        What was collected while it was derotated.
+    angles : Angles
+        Angles of all lines, as they were used.
+    moved : ndarray of shape (frame, 2), optional
+        By how much each frame was shifted (x, y) to correct the sample's motion, px.
+    trusted : bool
+        Whether the calibration is.
+
+    Returns
+    -------
+    Measured
+        What is left is the value, unless the picture moved so far that a shift cannot mend it, or
+        so far that the calibration cannot be trusted.
     """
     rests = along.rests[np.isfinite(along.shift[along.rests]).all(axis=1)]
     if len(rests) < 2:
         return _frames_moved(statistics, angles)
-    shift = along.shift[rests] - along.shift[rests[0]]
+    left = along.shift[rests] - along.shift[rests[0]]
+    if moved is None:
+        value, said = _how_moved(along, rests, left)
+        return Measured(value=value, said=said, along=_between(along, rests, np.hypot(*left.T)))
+    was = np.stack([moved[along.first[k] : along.last[k] + 1].mean(axis=0) for k in rests])
+    whole = left + was - was[0]
+    before, said = _how_moved(along, rests, whole)
+    value = float(np.hypot(*left.T).max())
+    if before < STILL:
+        return Measured(value=value, said=said, along=_between(along, rests, np.hypot(*left.T)))
+    if before > MOST_MENDED_PX:
+        said = f"{said} That is too far to be corrected as motion: the center may have moved, too."
+        value, left = before, whole
+    elif before > MOST_UNTRUSTED_PX and not trusted:
+        said = f"{said} Frames were shifted as motion, but the center may have moved, too."
+        value, left = before, whole
+    else:
+        said = f"{said} That is corrected; {value:.2f} px are left."
+    every = _between(along, rests, np.hypot(*left.T))
+    return Measured(value=value, before=before, said=said, along=every)
+
+
+def _how_moved(
+    along: Along, rests: NDArray[np.int64], shift: NDArray[np.float64]
+) -> tuple[float, str]:
+    """Say how far rests are shifted, and in which way."""
     length = np.hypot(*shift.T)
     worst = int(np.argmax(length))
     value = float(length[worst])
-    every = _between(along, rests, length)
     if value < STILL:
-        return Measured(
-            value=value,
-            said=f"All rests lie within {value:.2f} px of the first one.",
-            along=every,
-        )
+        return value, f"All rests lie within {value:.2f} px of the first one."
     time = (along.start_s[rests] + along.stop_s[rests]) / 2
     jump, left = _best_jump(shift)
     drift = shift - np.stack([np.polyval(np.polyfit(time, s, 1), time) for s in shift.T], axis=1)
@@ -436,7 +487,7 @@ def sample_moved(along: Along, statistics: Statistics, angles: Angles) -> Measur
             f"The picture drifts: in {along.place(int(rests[worst]))} it lies "
             f"{_offset(*shift[worst])} than in the first rest."
         )
-    return Measured(value=value, said=said, along=every)
+    return value, said
 
 
 def _frames_moved(statistics: Statistics, angles: Angles) -> Measured:

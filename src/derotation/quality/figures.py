@@ -189,9 +189,10 @@ SPECIFICATIONS = (
         title="Movement of the sample",
         unit="px",
         worse="high",
-        meaning="By how much the rest that lies farthest off is shifted against the first one.",
+        meaning="By how much the rest that lies farthest off is shifted against the first one, "
+        "after motion was corrected, or before that if it is too far to be corrected.",
         advice="Derotation puts lines back about a center that does not move: analyze the parts "
-        "before and after that apart, or correct the motion (motion_correction); see "
+        "before and after that apart, or correct small motion (motion_correction); see "
         "plots/quality_over_time.png.",
         explains=("zoom_change_pct", "focus_sharpness", _SEEN, *_PLACES),
     ),

@@ -212,7 +212,10 @@ def measure_quality(
     turned = lines.turned
     found = _of_the_fit(statistics, line_maps, calibration, threads)
     along = measure_along(statistics, lines, found.trials, threads=threads)
-    moved = causes.sample_moved(along, statistics, angles)
+    places = None
+    if motion is not None and motion.corrected:
+        places = motion.displacement(lines.line_times_s.mean(axis=1))
+    moved = causes.sample_moved(along, statistics, angles, places, trusted=calibration.trusted)
     measured = {
         **_of_the_angles(found, along, lines),
         **found.left,

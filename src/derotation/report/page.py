@@ -11,21 +11,25 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derotation.io.files import write_text
+from derotation.errors import InputError
+from derotation.io.files import whole_file, write_text
 from derotation.jobs.versions import software_versions
+from derotation.quality.figures import SPECIFICATIONS
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
+from derotation.report.cells import cells_for_page
 from derotation.report.pictures import EmbeddedPicture, embed
 from derotation.report.record import config_text
 from derotation.report.sessions import CohortReport, Figure, MosaicReport, SessionReport
 from derotation.report.summary import VERDICTS, headline
-from derotation.report.words import duration, number, quantity
+from derotation.report.table import sheet_columns
+from derotation.report.trends import charts
+from derotation.report.words import duration, number, plain, quantity
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["PageContent", "mark_outdated", "template_fingerprint", "write_page"]
 
-# What stands beside a color, so that nothing depends on it.
 # The figures that a person compares first; the table is wider than most screens.
 TELLING = (
     "residual_shift_px",
@@ -37,9 +41,17 @@ TELLING = (
     "ticks_inserted_pct",
     "unusable_frames_pct",
 )
+# Columns of the sample sheet that the workflow reads; any other is a laboratory's own.
+SHEET_COLUMNS = (
+    "session", "protocol", "movie", "signals", "stimulus", "calibration", "reference", "mosaic",
+    "stage_x_um", "stage_y_um",
+)  # fmt: skip
+# What stands beside a color, so that nothing depends on it.
 SYMBOLS = {"ok": "✓", "look": "?", "bad": "!", "failed": "✕", "missing": "○", "none": "·"}
 
 _OUTDATED = "<!-- outdated -->"
+# What stands of a page up to its first words: its style is some kilobytes.
+_TOP_BYTES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,31 +106,57 @@ def write_page(
     """
     results, sessions = Path(results), cohort.sessions
     templates, common = _templates(), _common(sessions, content)
+    page = results / "report.html"
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         maker = _SessionParts(templates, results, content, common, pool.map)
-        parts = _parts_within_limit(maker, sessions, content.max_megabytes * 1e6)
-        if parts is None:
+        context = common | _context(results, cohort, content)
+        template = templates.get_template("report.html.jinja")
+        try:
+            maker.left = content.max_megabytes * 1e6
+            _write_pieces(page, template.generate(**context, part=maker.part, separate=False))
+            maker.remove_pages(keep=())
+        except _TooLargeError:
+            maker.left = float("inf")
             for session in sessions:
                 maker.write_page(session)
-    maker.remove_pages(keep=() if parts is not None else [session.name for session in sessions])
-    text = templates.get_template("report.html.jinja").render(
-        **common,
-        sessions=sessions,
-        parts=parts,
-        separate=parts is None,
-        mosaics=[
+            maker.remove_pages(keep=[session.name for session in sessions])
+            _write_pieces(page, template.generate(**context, part=None, separate=True))
+    return page
+
+
+def _context(results: Path, cohort: CohortReport, content: PageContent) -> dict[str, Any]:
+    """Name what the page of the cohort shows besides the parts of its sessions."""
+    sessions = cohort.sessions
+    columns = _columns(sessions)
+    flagged = {figure.name for session in sessions for figure in session.flagged}
+    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    return {
+        "sessions": sorted(sessions, key=lambda session: order[session.verdict]),
+        "mosaics": [
             (mosaic, _plots_of(mosaic, MOSAIC_PLOTS, results, content, map))
             for mosaic in cohort.mosaics
         ],
-        columns=_columns(sessions),
-        values=[{figure.name: figure for figure in session.figures} for session in sessions],
-        config=config_text(content.config),
-        software=software_versions(),
-        sheet_columns=list(dict.fromkeys(name for session in sessions for name in session.row)),
-    )
-    page = results / "report.html"
-    write_text(page, text)
-    return page
+        "columns": columns,
+        "shown": {figure.name for figure in columns if figure.name in flagged}
+        | {figure.name for figure in columns if figure.name in TELLING},
+        "meanings": {item.name: item.meaning for item in SPECIFICATIONS},
+        "charts": charts(sessions),
+        "config": config_text(content.config),
+        "software": software_versions(),
+        "sheet_columns": sheet_columns(sessions),
+        "own_columns": [name for name in sheet_columns(sessions) if name not in SHEET_COLUMNS],
+    }
+
+
+def _write_pieces(page: Path, pieces: Iterable[str]) -> None:
+    """Write a page piece by piece, since all sessions together may be hundreds of megabytes."""
+    with whole_file(page) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        for piece in pieces:
+            stream.write(piece)
+
+
+class _TooLargeError(Exception):
+    """All sessions do not fit into one page."""
 
 
 def mark_outdated(page: str | Path) -> None:
@@ -132,10 +170,16 @@ def mark_outdated(page: str | Path) -> None:
     page = Path(page)
     if not page.exists():
         return
-    text = page.read_text(encoding="utf-8")
-    if _OUTDATED not in text:
+    with page.open("rb") as stream:
+        # The rest of it, which may be large, is copied as it is.
+        top = stream.read(_TOP_BYTES)
+        if _OUTDATED.encode() in top:
+            return
         notice = _templates().get_template("outdated.html.jinja").render(started=_now())
-        write_text(page, text.replace("<main>", f"<main>\n{_OUTDATED}\n{notice}", 1))
+        changed = top.replace(b"<main>", f"<main>\n{_OUTDATED}\n{notice}".encode(), 1)
+        with whole_file(page) as temporary, temporary.open("wb") as copy:
+            copy.write(changed)
+            shutil.copyfileobj(stream, copy)
 
 
 def _columns(sessions: Sequence[SessionReport]) -> list[Figure]:
@@ -167,6 +211,7 @@ def template_fingerprint() -> str:
 
 def _templates() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     templates = Environment(
         loader=PackageLoader("derotation.report"),
@@ -180,6 +225,10 @@ def _templates() -> "Environment":
         "duration": duration,
         "threshold": _threshold,
         "quantity": quantity,
+        "plain": plain,
+        "by_name": lambda session: {figure.name: figure for figure in session.figures},
+        # Addresses of pictures hold nothing that a page would take for its own signs.
+        "whole": Markup,
     }
     return templates
 
@@ -200,20 +249,6 @@ def _now() -> str:
     return f"{now:%Y-%m-%d %H:%M} ({now.tzname()})"
 
 
-def _parts_within_limit(
-    maker: "_SessionParts", sessions: Sequence[SessionReport], limit: float
-) -> list[str] | None:
-    """Make the parts of all sessions; None as soon as they are larger than the limit (bytes)."""
-    parts: list[str] = []
-    left = limit
-    for session in sessions:
-        parts.append(maker.part(session))
-        left -= len(parts[-1])
-        if left < 0:
-            return None
-    return parts
-
-
 class _SessionParts:
     """Makes what stands of each session in the page, or in a page of its own."""
 
@@ -229,12 +264,40 @@ class _SessionParts:
         self._results, self._folder = results, results / "report"
         self._content, self._mapped = content, mapped
         self._fingerprint = template_fingerprint()
+        # Bytes that the parts still to be made may have.
+        self.left = float("inf")
 
     def part(self, session: SessionReport) -> str:
-        """Make the part of a session, with its pictures."""
-        plots = _plots_of(session, PLOTS, self._results, self._content, self._mapped)
+        """Make the part of a session, with its frames and pictures."""
+        plots = _plots_of(
+            session, self._titles(session), self._results, self._content, self._mapped
+        )
         template = self._templates.get_template("session.html.jinja")
-        return template.render(session=session, plots=plots, verdicts=VERDICTS, symbols=SYMBOLS)
+        traces, no_cells = "", ""
+        if session.cells is not None:
+            try:
+                traces = cells_for_page(session.cells)
+            except InputError as error:
+                # All else of the session can still be looked at.
+                no_cells = str(error)
+        text = template.render(
+            session=session,
+            plots=plots,
+            verdicts=VERDICTS,
+            symbols=SYMBOLS,
+            player=_data(session.player.read_text(encoding="utf-8")) if session.player else "",
+            cells=_data(traces),
+            no_cells=no_cells,
+        )
+        self.left -= len(text)
+        if self.left < 0:
+            raise _TooLargeError
+        return text
+
+    def _titles(self, session: SessionReport) -> Mapping[str, str]:
+        """Name the plots; the player shows more than the animation does, which stays a file."""
+        left_out = {"animation"} if session.player else set()
+        return {name: title for name, title in PLOTS.items() if name not in left_out}
 
     def write_page(self, session: SessionReport) -> None:
         """Write a session's own page, unless there is one that was made from the same."""
@@ -257,10 +320,16 @@ class _SessionParts:
 
     def _origin(self, session: SessionReport) -> str:
         """Hash all that a session's page is made from."""
-        files = [(path.stat().st_mtime_ns, path.stat().st_size) for path in session.plots.values()]
+        paths = [*session.plots.values(), *filter(None, (session.player, session.cells))]
+        files = [(path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
         captions = [self._content.captions.get(name, "") for name in session.plots]
         told = repr((session, files, captions, self._fingerprint))
         return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _data(text: str) -> str:
+    """Make JSON fit to stand within a script element, which nothing in it may end."""
+    return text.replace("<", "\\u003c")
 
 
 def _ends_with(path: Path, line: str) -> bool:
@@ -281,6 +350,10 @@ def _plots_of(
     mapped: Callable[..., Iterable[EmbeddedPicture]],
 ) -> list[_Plot]:
     """Prepare the plots of a session or a mosaic; `mapped` is ``map`` or that of a pool."""
+    # A plot that nobody named is shown by its file's name.
+    wanted = {
+        name: path for name, path in piece.plots.items() if name in titles or name not in PLOTS
+    }
     return [
         _Plot(
             name=name,
@@ -290,7 +363,7 @@ def _plots_of(
             picture=picture,
         )
         for (name, path), picture in zip(
-            piece.plots.items(), mapped(embed, piece.plots.values()), strict=True
+            wanted.items(), mapped(embed, wanted.values()), strict=True
         )
     ]
 

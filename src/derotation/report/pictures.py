@@ -11,7 +11,7 @@ __all__ = ["EmbeddedPicture", "embed"]
 # Wide enough for the labels of a plot to be read; the file itself is linked beside it.
 MAX_WIDTH = 1280
 # The least effort: twice as fast as more of it, for pictures that are a tenth larger.
-_QUALITY, _EFFORT = 80, 0
+_QUALITY, _EFFORT = 70, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

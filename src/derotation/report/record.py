@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derotation.cohort.sample_sheet import sheet_text
+from derotation.cohort.sheet_files import sheet_text
 from derotation.io.files import write_json, write_text
 from derotation.jobs.versions import software_versions
 

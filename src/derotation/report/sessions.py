@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from derotation.report.states import STEPS, State
 __all__ = [
     "CohortReport",
     "Figure",
+    "Measure",
     "MosaicReport",
     "SessionReport",
     "StepTime",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 Row = Mapping[str, str | float]
+# So many lines of the log of a failed job stand in the page.
+LOG_LINES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,16 @@ class StepTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A value of a session that may drift."""
+
+    value: float
+    """The value."""
+    sd: float | None = None
+    """Its standard uncertainty; None if that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReport:
     """All that the report says of one session."""
 
@@ -93,6 +106,16 @@ class SessionReport:
     """Files of the plots that exist, in reading order."""
     times: tuple[StepTime, ...]
     """What the steps took, in the order of the steps."""
+    player: Path | None = None
+    """The file with frames to be played; None if it was not asked for."""
+    cells: Path | None = None
+    """The file with the traces of cells; None if there are none."""
+    thumbnails: tuple[str, ...] = ()
+    """Mean image before and after, as addresses of pictures; empty without a player."""
+    trends: Mapping[str, Measure] = field(default_factory=dict)
+    """What may drift from session to session, by its name in :mod:`derotation.report.trends`."""
+    log_end: str = ""
+    """The last lines of the failed job's log."""
 
     @property
     def name(self) -> str:
@@ -172,6 +195,7 @@ def collect_session(
     results: str | Path,
     benchmarks: str | Path,
     calibration: str | Path,
+    played: bool = True,
 ) -> SessionReport:
     """Collect what is known of a session from its files, those that exist.
 
@@ -186,6 +210,8 @@ def collect_session(
     calibration : path
         The calibration that the session is derotated with, see
         :func:`derotation.cohort.calibrations.calibration_in_use`.
+    played : bool
+        Whether frames were asked for; if not, those of an earlier run are not looked at.
 
     Returns
     -------
@@ -194,7 +220,7 @@ def collect_session(
         it keeps no other from being reported.
     """
     try:
-        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration))
+        return _collect(row, state, Path(results), Path(benchmarks), Path(calibration), played)
     except (InputError, OSError) as error:
         reason = str(error)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -225,11 +251,12 @@ def collect_session(
         statements={},
         plots={},
         times=(),
+        log_end=_log_end(state),
     )
 
 
 def _collect(
-    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path
+    row: Row, state: State, results: Path, benchmarks: Path, calibration: Path, played: bool
 ) -> SessionReport:
     """Collect what is known of a session; an error if one of its files is damaged."""
     name = str(row["session"])
@@ -238,11 +265,16 @@ def _collect(
     quality = _read(folder / "quality.json") if state.status == "done" else {}
     events = _read(folder / "events.json")
     known = _read(calibration)
+    # The same holds for frames and traces.
+    done = state.status == "done"
+    player, cells = folder / "player.json", folder / "cells.npz"
+    frames = _read(player) if done and played else {}
+    figures = tuple(_figures(quality, folder / "quality.json"))
     return SessionReport(
         row=row,
         state=state,
         flag=str(quality.get("flag", "none")),
-        figures=tuple(_figures(quality, folder / "quality.json")),
+        figures=figures,
         advice=tuple(quality.get("advice", ())),
         signals_read=bool(events),
         repairs=tuple(_sentences(events.get("repairs", ()))),
@@ -253,6 +285,11 @@ def _collect(
         statements=_statements(folder),
         plots=_plots(folder / "plots"),
         times=tuple(_times(Path(benchmarks, name))),
+        player=player if frames else None,
+        cells=cells if done and cells.exists() else None,
+        thumbnails=tuple(frames.get("thumbnails", ())),
+        trends=_trends(known if not row.get("calibration") else {}, figures, frames),
+        log_end=_log_end(state),
     )
 
 
@@ -269,6 +306,38 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no keys. Delete it to have it made anew.")
     return content
+
+
+def _trends(
+    calibration: Mapping[str, Any], figures: Sequence[Figure], player: Mapping[str, Any]
+) -> dict[str, Measure]:
+    """Collect what may drift; a calibration that comes from elsewhere says nothing of a session."""
+    sds = calibration.get("center_sd") or (None, None)
+    found = {
+        f"center_{axis}": (value, sd)
+        for axis, value, sd in zip("xy", calibration.get("center", ()), sds, strict=False)
+    }
+    plane_sd = calibration.get("plane_sd") or (None,)
+    found["tilt"] = (calibration.get("plane_angle"), plane_sd[0])
+    values = {figure.name: figure.value for figure in figures}
+    found["residual"] = (values.get("residual_shift_px"), None)
+    found["photons"] = (player.get("photons"), None)
+    return {
+        name: Measure(value=float(value), sd=None if sd is None else float(sd))
+        for name, (value, sd) in found.items()
+        if value is not None
+    }
+
+
+def _log_end(state: State) -> str:
+    """Read the last lines of a failed job's log."""
+    if state.status != "failed" or not state.log:
+        return ""
+    try:
+        lines = Path(state.log).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-LOG_LINES:])
 
 
 def _statements(folder: Path) -> dict[str, str]:
@@ -312,6 +381,9 @@ def _plots(folder: Path) -> dict[str, Path]:
     found |= {path.stem: path for path in sorted(folder.glob("*.gif"))}
     names = [name for name in PLOTS if name in found]
     names += [name for name in found if name not in PLOTS]
+    # A session of one channel, in a cohort whose others have more, has a plot of that one.
+    if not any(Path(folder.parent, "images", "channels").glob("*.tif")):
+        names = [name for name in names if name != "channels"]
     return {name: found[name] for name in names}
 
 

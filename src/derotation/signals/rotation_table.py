@@ -1,17 +1,28 @@
 """Rotations beside the stimulus table: which row each one is, and what their speeds say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.signals.repairs import Report, table
 
-__all__ = ["SPEED_TOLERANCE", "fitting_rows", "said_sampling_rate", "table_of_rotations"]
+__all__ = [
+    "SPEED_TOLERANCE",
+    "fitting_rows",
+    "increment_implied",
+    "said_sampling_rate",
+    "table_of_rotations",
+    "unevenness",
+]
 
 SPEED_TOLERANCE = 0.05
 # Speeds of all rotations differ from the table's by one factor if they agree so well on it.
 SAME_FACTOR = 0.02
+# Ticks of a rotation are wrong by more than this part if its increment is; most rotations then have
+# as many as the others, and few of their intervals differ by this factor from the one before.
+WRONG_COUNT, MOST_ALIKE, GAP, MOST_UNEVEN = 0.1, 0.75, 1.6, 0.1
 
 
 def fitting_rows(
@@ -73,7 +84,58 @@ def said_sampling_rate(
         f"{report.sampling_rate:g} (or signals.rotation_increment is wrong by this factor).",
         count=len(measured),
     )
+    # It explains all others.
+    report.anomalies.insert(0, report.anomalies.pop())
     return True
+
+
+def increment_implied(
+    ticks: Sequence[NDArray[np.float64]], expected: int, increment: float, *, steps: bool
+) -> str:
+    """Say which increment the ticks imply, if all rotations have too many or too few by one factor.
+
+    Parameters
+    ----------
+    ticks : sequence of ndarray
+        Times of all pulses within each rotation, or each step of an incremental session.
+    expected : int
+        Ticks that each should have.
+    increment : float
+        Degrees per tick that this is told from.
+    steps : bool
+        Whether they are steps.
+
+    Returns
+    -------
+    str
+        Empty if there is no such factor. Ticks that are lost at random leave gaps, and are no
+        matter of the increment.
+    """
+    counts = np.array([len(own) for own in ticks])
+    if len(counts) < 2:
+        return ""
+    usual = float(np.median(counts))
+    if usual < 3 or abs(usual / expected - 1) < WRONG_COUNT:
+        return ""
+    alike = np.abs(counts - usual) <= max(SAME_FACTOR * usual, 1)
+    if alike.mean() < MOST_ALIKE or np.median([unevenness(own) for own in ticks]) > MOST_UNEVEN:
+        return ""
+    n, what = round(usual), "steps" if steps else "rotations"
+    key = "angles.degrees_per_step" if steps else "signals.degrees_per_rotation"
+    return (
+        f"{int(alike.sum())} of {len(counts)} {what} have {n} ticks, evenly, where {expected} are "
+        f"expected: signals.rotation_increment is likely {increment * expected / n:.4g}, not "
+        f"{increment:g} (or {key} is wrong by this factor)."
+    )
+
+
+def unevenness(ticks: NDArray[Any]) -> float:
+    """Give the part of the intervals between ticks that differ much from the one before."""
+    gaps = np.diff(ticks)
+    if len(gaps) < 2:
+        return 0.0
+    ratio = gaps[1:] / np.maximum(gaps[:-1], 1e-9)
+    return float(np.mean((ratio > GAP) | (ratio < 1 / GAP)))
 
 
 def table_of_rotations(

@@ -16,6 +16,7 @@ from derotation.signals.repairs import Report, counted
 from derotation.signals.rotation_table import (
     SPEED_TOLERANCE,
     fitting_rows,
+    increment_implied,
     said_sampling_rate,
     table_of_rotations,
 )
@@ -190,6 +191,7 @@ class _Finder:
         self.direction = direction
         self.rate = report.sampling_rate
         self.expected = rules.ticks_of(rules.degrees) if rules.protocol != "free" else None
+        self.pulses = ticks.start.astype(np.float64)
         self.ticks = self._debounced(ticks.start.astype(np.float64))
         self.chattered: list[float] = []
         """When rotation-on fell too briefly to be seen as a gap between two blocks."""
@@ -885,7 +887,12 @@ class _Finder:
     def _check(self, rotations: list[Rotation]) -> None:
         """Report rotations that are unusable or not as asked for; refuse if none is usable."""
         lost = [(k, r) for k, r in enumerate(rotations) if r.problem]
-        for k, rotation in lost:
+        cause = self._common_cause(rotations) if lost else ""
+        if cause:
+            # It explains all others.
+            self.report.anomaly("rotation_increment", "rotation_ticks", cause, count=len(lost))
+            self.report.anomalies.insert(0, self.report.anomalies.pop())
+        for k, rotation in [] if cause else lost:
             after = "The lines recorded during it get no angle."
             if np.isfinite(rotation.lost_from):
                 after = (
@@ -901,10 +908,10 @@ class _Finder:
             )
         if not any(rotation.ticks is not None for rotation in rotations):
             reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
+            advice = "Check signals.rotation_increment, signals.degrees_per_rotation and the cable."
             raise SignalError(
-                f"rotation_ticks: no usable rotation among {len(rotations)}. "
-                f"Check signals.rotation_increment, signals.degrees_per_rotation and the "
-                f"cable.\n{reasons}"
+                f"rotation_ticks: no usable rotation among {len(rotations)}. {cause or advice}"
+                f"\n{reasons}"
             )
         if self.rules.protocol == "incremental":
             self._check_whole_turn(rotations)
@@ -924,6 +931,16 @@ class _Finder:
                     f"stimulus table says {rotation.speed:g}.",
                     [rotation.start],
                 )
+
+    def _common_cause(self, rotations: list[Rotation]) -> str:
+        """Say which increment explains the ticks of all rotations, if one does."""
+        if self.expected is None:
+            return ""
+        first = np.searchsorted(self.pulses, [rotation.start for rotation in rotations])
+        after = np.searchsorted(self.pulses, [rotation.stop for rotation in rotations], "right")
+        own = [self.pulses[a:b] for a, b in zip(first, after, strict=True)]
+        steps = self.rules.protocol == "incremental"
+        return increment_implied(own, self.expected, self.rules.increment, steps=steps)
 
     def _check_whole_turn(self, rotations: list[Rotation]) -> None:
         """Say if the steps of the incremental protocol do not add up to the turn."""

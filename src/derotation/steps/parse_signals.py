@@ -257,4 +257,5 @@ def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:
     )
     logger.warning(text)
     odd = Repair(code="frame_rate", channel="frame_clock", count=1, text=text)
-    return replace(events, anomalies=(*events.anomalies, odd))
+    # It explains all others.
+    return replace(events, anomalies=(odd, *events.anomalies))

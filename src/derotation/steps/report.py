@@ -74,6 +74,7 @@ def run(
             calibration=calibration_in_use(
                 name, str(row.get("calibration", "")), names, config, results=str(results)
             ),
+            played=config["report"]["animation"],
         )
         for name, row in zip(names, rows, strict=True)
     )

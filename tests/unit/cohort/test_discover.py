@@ -3,7 +3,9 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from derotation.cohort.discover import Patterns, discover_sessions, write_sheet
 from derotation.errors import InputError
@@ -115,17 +117,115 @@ def test_what_cannot_be_paired_is_named(tmp_path, files, reason):
     assert not (tmp_path / "sheet.tsv").exists()
 
 
+def test_folders_of_one_name_are_told_apart_by_the_shortest_paths(tmp_path):
+    places = ("m1/d1/rec", "m1/D2/rec", "m2/d1/rec", "m2/other")
+    raw = tree(tmp_path / "raw", *(f"{p}/{f}" for p in places for f in ("m.tif", "s.npy", "s.csv")))
+    found = discover_sessions(raw)
+    assert [session.name for session in found.sessions] == [
+        "m1_d1_rec", "m1_D2_rec", "m2_d1_rec", "other",
+    ]  # fmt: skip
+    assert any('3 folders are called "rec"' in note for note in found.notes)
+    assert not found.errors
+    two = tree(tmp_path / "two", *(f"{d}/rec/{f}" for d in ("d1", "D2")
+                                   for f in ("m.tif", "s.npy", "s.csv")))  # fmt: skip
+    assert [s.name for s in discover_sessions(two).sessions] == ["d1_rec", "D2_rec"]
+
+
 def test_shared_names_are_errors(tmp_path):
-    files = [f"{day}/rec/{name}" for day in ("d1", "D2") for name in ("m.tif", "s.npy", "s.csv")]
+    files = [f"{day}/rec/{name}" for day in ("d 1", "d_1") for name in ("m.tif", "s.npy", "s.csv")]
     raw = tree(tmp_path / "raw", *files)
     found = discover_sessions(raw)
     assert len(found.errors) == 1
-    assert str(raw / "d1/rec") in found.errors[0]
+    assert str(raw / "d 1/rec") in found.errors[0]
     with pytest.raises(InputError, match="would be called"):
         write_sheet(found, tmp_path / "sheet.tsv")
-    by_path = discover_sessions(raw, Patterns.from_config({"name": "path"}))
-    assert [session.name for session in by_path.sessions] == ["d1_rec", "D2_rec"]
-    assert not by_path.errors
+
+
+FULL, STEPS = ("m.tif", "s.npy", "s.csv"), ("m.tif", "s.npy")
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        # A folder per recording in a folder per day.
+        (["mouse/d1/full1", "mouse/d1/full2", "mouse/d1/incremental", "mouse/d2/full1b"],
+         {"full1": "incremental", "full2": "incremental", "full1b": ""}),
+        # The day stands in the names of folders that all lie side by side.
+        (["20240501_full", "20240501_incremental", "20240502_a", "20240503_incremental"],
+         {"20240501_full": "20240501_incremental", "20240502_a": ""}),
+        (["2024-05-01_a", "20240501_incremental", "20240502_incremental"],
+         {"2024-05-01_a": "20240501_incremental"}),
+        # A folder for each kind below the day.
+        (["mouse/day 1/full/run1", "mouse/day 1/incremental/run2", "mouse/day 2/full/run3"],
+         {"run1": "run2", "run3": ""}),
+        # One day alone, without a date.
+        (["a", "b", "incremental"], {"a": "incremental", "b": "incremental"}),
+        # Two of them: nobody can say which.
+        (["a", "incremental_1", "incremental_2"], {"a": ""}),
+        # One of another day is none.
+        (["day1/a", "day2/incremental"], {"a": ""}),
+        (["m/x/a", "m/y/incremental"], {"a": ""}),
+    ],
+)  # fmt: skip
+def test_an_incremental_session_of_the_same_day_calibrates(tmp_path, places, expected):
+    raw = tree(
+        tmp_path / "raw",
+        *(f"{p}/{f}" for p in places for f in (STEPS if "incremental" in p else FULL)),
+    )
+    found = discover_sessions(raw)
+    calibrations = {s.name: s.calibration for s in found.sessions}
+    assert {name: calibrations[name] for name in expected} == expected
+    said = [note for note in found.notes if "takes its calibration from" in note]
+    assert len(said) == sum(bool(name) for name in expected.values())
+
+
+def movie(path, n_frames):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.zeros((n_frames, 8, 8), np.uint16), photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    "picture", ["day1/overview.tif", "day1/AVG_m.tif", "overview.tif", "day1/zstack/mean.tif"]
+)
+def test_a_lone_picture_beside_a_movie_is_left_out_and_said(tmp_path, picture):
+    raw = tree(tmp_path / "raw", "day1/s.npy", "day1/s.csv")
+    movie(raw / "day1/m.tif", 5)
+    movie(raw / picture, 1)
+    found = discover_sessions(raw)
+    (session,) = found.sessions
+    assert session.movie == str(raw / "day1/m.tif")
+    assert session.signals == str(raw / "day1/s.npy")
+    assert not found.unpaired
+    (note,) = found.notes
+    assert str(raw / picture) in note
+    assert "single picture" in note
+    assert "left out" in note
+
+
+def test_pages_of_one_movie_are_no_lone_pictures(tmp_path):
+    raw = tree(tmp_path / "raw", "day1/s.npy", "day1/s.csv")
+    for number in range(3):
+        movie(raw / f"day1/m_{number}.tif", 1)
+    movie(raw / "day1/overview.tif", 1)
+    (session,) = discover_sessions(raw).sessions
+    assert session.movie == str(raw / "day1/m_*.tif")
+
+
+@pytest.mark.parametrize("source", ["quadrature", "voltage", "movie", "table"])
+def test_sessions_whose_angle_is_measured_need_no_stimulus_table(tmp_path, source):
+    raw = tree(tmp_path / "raw", "a/m.tif", "a/s.npy")
+    (session,) = discover_sessions(raw, source=source).sessions
+    assert (session.protocol, session.signals) == ("free", str(raw / "a/s.npy"))
+
+
+def test_movies_without_signals_are_sessions_if_the_picture_tells_the_angle(tmp_path):
+    raw = tree(tmp_path / "raw", "a/m.tif", "b/m.tif")
+    found = discover_sessions(raw, source="movie")
+    assert [(s.name, s.protocol, s.signals) for s in found.sessions] == [
+        ("a", "free", ""), ("b", "free", ""),
+    ]  # fmt: skip
+    assert "angles.source to movie" in discover_sessions(raw).unpaired[0].reason
+    assert not discover_sessions(raw, source="quadrature").sessions
 
 
 def test_names_become_valid_and_that_is_said(tmp_path):

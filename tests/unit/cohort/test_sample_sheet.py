@@ -4,12 +4,14 @@ import csv
 import io
 from pathlib import Path
 
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derotation.cohort.cohort import load_cohort
 from derotation.cohort.sample_sheet import check_sample_sheet, read_sample_sheet
+from derotation.cohort.sheet_files import sheet_text
 from derotation.errors import ConfigError
 
 HEADER = "session\tprotocol\tmovie\tsignals\tstimulus\tcalibration\treference\tmouse"
@@ -155,8 +157,6 @@ def test_cells_beyond_the_last_column_are_an_error():
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("session,protocol,movie,signals", "separated by commas, expected tabs"),
-        ("session;protocol;movie;signals", "separated by semicolons, expected tabs"),
         ("session\tprotocol\tsignals", "missing columns: movie. Found: session, protocol"),
         ("sesion\tprotocol\tmovie\tsignals", 'session (is "sesion" meant to be this?)'),
         (HEADER + "\tmouse", "'mouse' stands there twice"),
@@ -338,3 +338,78 @@ def test_a_path_that_no_file_can_have_is_one_short_line(column, stem):
     (error,) = errors_of("\t".join(cells.values()))
     assert error.startswith(f"sheet.tsv, row 2 (session a), column {column}: ")
     assert len(error) < 1000
+
+
+def test_a_sheet_begins_with_the_users_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sheet = write(row("a", movie="~/raw/m_1.tif"))
+    (tmp_path / "sheet.tsv").write_text(sheet.read_text())
+    assert read_sample_sheet("~/sheet.tsv")["a"].movie == str(tmp_path / "raw/m_1.tif")
+
+
+def write_as(kind):
+    """Write one sheet in another kind of file; a cell holds what separates others, too."""
+    cells = [
+        line.split("\t")
+        for line in [
+            HEADER,
+            row("a"),
+            "",
+            row("b", "full", "raw/m_2.tif", "raw/s.npy", "raw/t.csv", "a", "", "Erna, grey; 3"),
+        ]
+    ]
+    if kind == "xlsx":
+        book = openpyxl.Workbook()
+        for line in cells:
+            book.active.append([cell or None for cell in line])
+        book.active.title = "mice"
+        book.save("sheet.xlsx")
+        return Path("sheet.xlsx")
+    mark = {"comma": ",", "semicolon": ";"}[kind]
+    text = io.StringIO()
+    csv.writer(text, delimiter=mark, lineterminator="\r\n").writerows(cells)
+    Path("sheet.csv").write_text(text.getvalue(), encoding="utf-8-sig", newline="")
+    return Path("sheet.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("comma", "sheet.csv was read as text separated by commas."),
+        ("semicolon", "sheet.csv was read as text separated by semicolons."),
+        ("xlsx", 'sheet.xlsx was read as an Excel file, sheet "mice".'),
+    ],
+)
+def test_other_kinds_of_sheets_are_read_and_said(kind, how):
+    path = write_as(kind)
+    sheet = read_sample_sheet(path)
+    assert sheet.names == ["a", "b"]
+    assert [session.row for session in sheet] == [2, 4]
+    assert sheet["b"].extra == {"mouse": "Erna, grey; 3"}
+    assert sheet["b"].calibration == "a"
+    assert sheet.how == how
+    assert sheet_text(path).splitlines()[0] == HEADER
+
+
+def test_tab_separated_text_is_not_worth_a_word():
+    assert read_sample_sheet(write(row())).how == ""
+
+
+def test_a_damaged_or_ambiguous_sheet_names_its_row():
+    Path("sheet.xlsx").write_bytes(b"PK no")
+    with pytest.raises(ConfigError, match=r"sheet.xlsx: this cannot be read as an Excel file"):
+        read_sample_sheet("sheet.xlsx")
+    Path("sheet.csv").write_text(
+        'session,protocol,movie,signals\na,full,raw/m_1.tif,"raw\n/s.npy"\n'
+    )
+    with pytest.raises(ConfigError, match=r"sheet.csv, row 2: a quotation mark is opened"):
+        read_sample_sheet("sheet.csv")
+
+
+def test_numbers_of_a_spreadsheet_are_as_it_shows_them():
+    book = openpyxl.Workbook()
+    book.active.append(["session", "protocol", "movie", "signals", "stage_x_um", "animal"])
+    book.active.append([12.0, "free", "raw/m_1.tif", "raw/s.npy", 1.5, 7.0])
+    book.save("sheet.xlsx")
+    (session,) = read_sample_sheet("sheet.xlsx")
+    assert (session.name, session.stage_x_um, dict(session.extra)) == ("12", 1.5, {"animal": "7"})

@@ -188,6 +188,21 @@ def test_sample_moved(recording, tmp_path):
     assert not any("lag_ms" in sentence for sentence in quality.advice)
 
 
+@pytest.mark.parametrize(("size", "flag"), [(5.0, "ok"), (20.0, "bad")])
+def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp_path, size, flag):
+    """The frames lie upon each other, since they were shifted as motion."""
+    quality, statistics = judged(recording, tmp_path)
+    moved = np.zeros((len(recording.movie), 2))
+    moved[quality.along.first[3] :] = [0.6 * size, -0.8 * size]
+    figure = causes.sample_moved(quality.along, statistics, angles_of(recording), moved)
+    assert f"lies {0.6 * size:.1f}, {0.8 * size:.1f} px further right and up" in figure.said
+    assert figure.before == pytest.approx(size, abs=0.1)
+    assert ("is corrected" in figure.said) == (flag == "ok")
+    assert figure.value == pytest.approx(0.0 if flag == "ok" else size, abs=0.1)
+    (spec,) = (s for s in measure.SPECIFICATIONS if s.name == "sample_moved_px")
+    assert measure._judged(spec, figure, {"look": 0.5, "bad": 2.0}).flag == flag
+
+
 def test_drift(recording, tmp_path):
     parts = np.linspace(0, 1, len(recording.movie))
     movie = np.stack(

@@ -1,8 +1,13 @@
 """The page in a real browser, from a file and without a network."""
 
+import base64
+import csv
+import time
+
 import pytest
 
 from browser import Browser
+from played_session import CELL, make_cells, make_player
 
 ROWS = "Array.from(document.querySelectorAll('#sessions tbody tr'))"
 SHOWN = f"{ROWS}.filter(row => !row.hidden).map(row => row.dataset.session)"
@@ -34,8 +39,8 @@ def click_head(browser, column):
 def test_the_report_works_as_a_file(cohort, browser, tmp_path):
     cohort()
     browser.open(tmp_path / "results" / "report.html")
-    # As in the sheet, then by name (as numbers), by a figure, and by how bad it is.
-    assert browser.evaluate(SHOWN) == ["mouse10", "mouse2", "mouse1", "broken", "needy"]
+    # The worst first, then by name (as numbers), by a figure, and by how bad it is.
+    assert browser.evaluate(SHOWN) == ["broken", "needy", "mouse1", "mouse2", "mouse10"]
     assert click_head(browser, "Session") == ["broken", "mouse1", "mouse2", "mouse10", "needy"]
     assert click_head(browser, "Residual")[:3] == ["mouse10", "mouse2", "mouse1"]
     assert click_head(browser, "Residual")[:3] == ["mouse1", "mouse2", "mouse10"]
@@ -67,7 +72,7 @@ def test_pages_of_single_sessions_work_as_files(cohort, browser, tmp_path):
     cohort(max_megabytes=0.03)
     browser.open(tmp_path / "results" / "report.html")
     target = "document.querySelector('#sessions a').href"
-    assert browser.evaluate(target) == (tmp_path / "results/report/mouse10.html").as_uri()
+    assert browser.evaluate(target) == (tmp_path / "results/report/broken.html").as_uri()
     assert click_head(browser, "Flag")[0] == "broken"
     browser.open(tmp_path / "results" / "report" / "mouse10.html")
     assert browser.evaluate(LOADED) == [90] * 3
@@ -81,3 +86,334 @@ def test_a_narrow_window_does_not_scroll_sideways(cohort, tmp_path):
         narrow.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         root = "document.documentElement"
         assert narrow.evaluate(f"{root}.scrollWidth <= {root}.clientWidth") is True
+
+
+SESSION = "document.getElementById('session-mouse2')"
+# Give what was asked for time to happen: pictures are decoded, events come.
+SETTLED = "new Promise(done => setTimeout(() => done(true), {}))"
+
+
+@pytest.fixture
+def opened(cohort, browser, tmp_path):
+    """A report whose first two sessions have players, the second one also cells; one is open."""
+    for name in ("mouse1", "mouse2"):
+        make_player(tmp_path / "results" / name / "player.json")
+    make_cells(tmp_path / "results" / "mouse1" / "cells.npz")
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    yield open_session(browser, "mouse2")
+    assert browser.complaints == []
+    assert [address for address in browser.requests if not address.startswith("data:")] == []
+
+
+def open_session(browser, name):
+    browser.evaluate(f"document.querySelector('#sessions a[href=\"#session-{name}\"]').click()")
+    browser.evaluate(SETTLED.format(400))
+    return browser
+
+
+def now(browser):
+    """The frame that the player says that it shows."""
+    said = browser.evaluate(f"{SESSION}.querySelector('.now').textContent")
+    return int(said.split()[1]), said
+
+
+def pixel(browser, x, y):
+    """The gray value at a place of the player's canvas, as parts of its size."""
+    read = copied(f"{SESSION}.querySelector('canvas.frames')")
+    return browser.evaluate(
+        f"{read}.then(p => p.getImageData(p.canvas.width * {x}, p.canvas.height * {y}, 1, 1))"
+        ".then(found => found.data[0])"
+    )
+
+
+def copied(canvas):
+    """Copy a canvas to be read: Chromium complains of one that is drawn for people and read."""
+    return (
+        f"(async () => {{ const c = {canvas}; const d = document.createElement('canvas');"
+        "d.width = c.width; d.height = c.height;"
+        "const p = d.getContext('2d', {willReadFrequently: true}); p.drawImage(c, 0, 0);"
+        "return p; })()"
+    )
+
+
+def press(browser, key, code=None):
+    for kind in ("keyDown", "keyUp"):
+        text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
+        browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, **text)
+
+
+def click(browser, selector, x=0.5, y=0.5):
+    """Click a place within an element, as parts of its size, with the mouse."""
+    browser.evaluate(f"{selector}.scrollIntoView({{block: 'center'}})")
+    place = browser.evaluate(
+        f"(() => {{ const r = {selector}.getBoundingClientRect();"
+        f"return [r.left + {x} * r.width, r.top + {y} * r.height]; }})()"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call(
+            "Input.dispatchMouseEvent",
+            type=kind, x=place[0], y=place[1], button="left", buttons=1, clickCount=1,
+        )  # fmt: skip
+    browser.evaluate(SETTLED.format(150))
+
+
+def test_the_player_steps_scrubs_and_shows_the_right_frame(opened):
+    assert now(opened)[0] == 0
+    dark = pixel(opened, 0.25, 0.9)
+    click(opened, f"{SESSION}.querySelector('.on')")
+    click(opened, f"{SESSION}.querySelector('.on')")
+    click(opened, f"{SESSION}.querySelector('.back')")
+    frame, said = now(opened)
+    assert frame == 1
+    assert "1.00 s" in said
+    assert "0.0°" in said
+    scrub = f"{SESSION}.querySelector('.scrub')"
+    opened.evaluate(f"{scrub}.value = 20; {scrub}.dispatchEvent(new Event('input'))")
+    frame, said = now(opened)
+    assert frame == 20
+    # Ten frames of 18 degrees after the turn's first one, in the middle of the frame.
+    assert "189.0°" in said
+    assert "18°/s" in said
+    opened.evaluate(f"{scrub}.value = 39; {scrub}.dispatchEvent(new Event('input'))")
+    assert pixel(opened, 0.25, 0.9) > dark
+    # A click on the curve goes to its time.
+    click(opened, f"{SESSION}.querySelector('canvas.angle')", x=0.5, y=0.4)
+    assert abs(now(opened)[0] - 19) <= 3
+
+
+def test_the_player_plays_and_pauses(opened):
+    speed = f"{SESSION}.querySelector('.speed')"
+    opened.evaluate(f"{speed}.value = 40")
+    click(opened, f"{SESSION}.querySelector('.play')")
+    opened.evaluate(SETTLED.format(400))
+    assert "Pause" in opened.evaluate(f"{SESSION}.querySelector('.play').textContent")
+    first = now(opened)[0]
+    opened.evaluate(SETTLED.format(120))
+    assert now(opened)[0] != first
+    click(opened, f"{SESSION}.querySelector('.play')")
+    stopped = now(opened)[0]
+    opened.evaluate(SETTLED.format(200))
+    assert now(opened)[0] == stopped
+
+
+def test_the_keyboard_plays_steps_and_wipes(opened):
+    click(opened, f"{SESSION}.querySelector('canvas.frames')")
+    for key, expected in (("End", 39), ("ArrowLeft", 38), ("Home", 0), ("ArrowRight", 1)):
+        press(opened, key)
+        assert now(opened)[0] == expected
+    press(opened, "w")
+    assert opened.evaluate(f"{SESSION}.querySelector('.view').value") == "wipe"
+    press(opened, "]")
+    assert opened.evaluate(f"{SESSION}.querySelector('input.wipe').value") == "550"
+    speed = f"{SESSION}.querySelector('.speed').value"
+    before = float(opened.evaluate(speed))
+    press(opened, "+")
+    assert float(opened.evaluate(speed)) > before
+    press(opened, " ", "Space")
+    assert "Pause" in opened.evaluate(f"{SESSION}.querySelector('.play').textContent")
+    press(opened, " ", "Space")
+    # What has keys of its own keeps them.
+    stopped = now(opened)[0]
+    opened.evaluate(f"{SESSION}.querySelector('.speed').focus()")
+    press(opened, "Home")
+    assert now(opened)[0] == stopped
+
+
+def test_the_wipe_shows_one_movie_left_and_the_other_right(opened):
+    view = f"{SESSION}.querySelector('.view')"
+    opened.evaluate(f"{view}.value = 'wipe'; {view}.dispatchEvent(new Event('change'))")
+    # At rest the cell, left of the middle, is bright in the derotated movie alone.
+    x, y = (CELL[0] + 0.5) / 64, (20 + 480 * (CELL[1] + 0.5) / 64) / 500
+    behind = pixel(opened, x, y)
+    wipe = f"{SESSION}.querySelector('input.wipe')"
+    opened.evaluate(f"{wipe}.value = 100; {wipe}.dispatchEvent(new Event('input'))")
+    assert pixel(opened, x, y) > behind + 100
+    # With the mouse, too.
+    click(opened, f"{SESSION}.querySelector('canvas.frames')", x=0.8)
+    assert opened.evaluate(f"{wipe}.value") == "800"
+    assert pixel(opened, x, y) == behind
+
+
+def test_a_place_is_asked_where_there_are_no_cells(opened):
+    cells = f"{SESSION}.querySelector('section.cells')"
+    said = opened.evaluate(f"{cells}.querySelector('.source').textContent")
+    assert "No traces of cells" in said
+    assert "40 frames" in said
+    mean = f"{cells}.querySelector('canvas.mean')"
+    click(opened, mean, (CELL[0] + 0.5) / 64, (CELL[1] + 0.5) / 64)
+    asked = opened.evaluate(f"{cells}.querySelector('.asked').textContent")
+    assert "x = 20, y = 30" in asked
+    assert opened.evaluate(f"{cells}.querySelector('.answers').hidden") is False
+    assert "Seen in 100 %" in opened.evaluate(f"{cells}.querySelector('.verdict').textContent")
+    # A corner that turns out of the field of view is not seen in 20 of 40 frames.
+    click(opened, mean, 62.5 / 64, 4.5 / 64)
+    assert "Seen in 50 %" in opened.evaluate(f"{cells}.querySelector('.verdict').textContent")
+    # The curve is there: something is drawn in blue.
+    assert opened.evaluate(
+        f"{copied(cells + '.querySelector(`canvas.over-time`)')}.then(function (p) {{"
+        "const d = p.getImageData(0, 0, p.canvas.width, p.canvas.height).data;"
+        "for (let i = 0; i < d.length; i += 4) if (d[i] < 40 && d[i + 2] > 150) return true;"
+        "return false; })"
+    )
+    opened.evaluate(f"{mean}.focus()")
+    press(opened, "ArrowLeft")
+    opened.evaluate(SETTLED.format(100))
+    assert "x = 60" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
+
+
+def test_what_its_surroundings_share_is_called_the_light(cohort, browser, tmp_path):
+    for name, light in (("mouse1", 0.3), ("mouse2", 0.0)):
+        make_player(tmp_path / "results" / name / "player.json", light)
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    words = {}
+    for name in ("mouse1", "mouse2"):
+        open_session(browser, name)
+        cells = f"document.querySelector('#session-{name} section.cells')"
+        for what, (x, y) in {"dark": (45, 45), "cell": CELL}.items():
+            click(browser, f"{cells}.querySelector('canvas.mean')", (x + 0.5) / 64, (y + 0.5) / 64)
+            words[name, what] = browser.evaluate(f"{cells}.querySelector('.verdict').textContent")
+    assert "most likely the light" in words["mouse1", "dark"]
+    # The cell answers to rest: by far more than anything around it.
+    assert "light around it" in words["mouse2", "cell"]
+    assert browser.complaints == []
+
+
+def test_a_cell_is_asked_where_there_are_traces(opened):
+    open_session(opened, "mouse1")
+    cells = "document.querySelector('#session-mouse1 section.cells')"
+    assert "Traces of 2 cells: dF/F" in opened.evaluate(f"{cells}.textContent")
+    mean = f"{cells}.querySelector('canvas.mean')"
+    click(opened, mean, 47 / 64, 38 / 64)
+    assert "Cell 9 at" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
+    assert "Seen in 50 %" in opened.evaluate(f"{cells}.querySelector('.verdict').textContent")
+    opened.evaluate(f"{mean}.focus()")
+    press(opened, "ArrowRight")
+    opened.evaluate(SETTLED.format(100))
+    assert "Cell 7 at" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
+
+
+def test_columns_are_chosen_and_all_of_them_saved(opened, tmp_path):
+    visible = (
+        "Array.from(document.querySelectorAll('#sessions thead th'))"
+        ".filter(h => h.offsetParent).map(h => h.dataset.name)"
+    )
+    first = opened.evaluate(visible)
+    assert "sharpness_gain" in first
+    assert "Protocol" not in first
+    box = (
+        "Array.from(document.querySelectorAll('#column-list label'))"
+        ".find(l => l.textContent.trim() === '{}').firstChild.click()"
+    )
+    opened.evaluate(box.format("Sharpness gain"))
+    opened.evaluate(box.format("Protocol"))
+    chosen = opened.evaluate(visible)
+    assert "sharpness_gain" not in chosen
+    assert "Protocol" in chosen
+    opened.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    opened.evaluate("search.value = 'mouse'; search.dispatchEvent(new Event('input'))")
+    click(opened, "document.getElementById('csv')")
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "sessions.csv").exists() and time.monotonic() < deadline:
+        opened.evaluate(SETTLED.format(100))
+    with (tmp_path / "sessions.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["Session"] for row in rows] == ["mouse1", "mouse2", "mouse10"]
+    assert [float(row["residual_shift_px"]) for row in rows] == [10.5, 0.42, 0.06]
+    assert [row["Flag"] for row in rows] == ["bad", "look", "ok"]
+    assert rows[1]["sheet mouse"] == "2"
+    assert rows[0]["What to look at"].startswith("Cells of <different> angles & times")
+
+
+def test_what_a_figure_means_is_said_beside_it(opened):
+    opened.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    opened.evaluate("document.querySelector('th[data-name=residual_shift_px] button').focus()")
+    assert opened.evaluate("document.getElementById('tip').hidden") is False
+    assert "Root mean square of the shift" in opened.evaluate("tip.textContent")
+    press(opened, "Escape")
+    assert opened.evaluate("document.getElementById('tip').hidden") is True
+
+
+def test_printed_it_shows_everything_and_cuts_nothing(opened):
+    opened.evaluate("document.getElementById('close-all').click()")
+    data = base64.b64decode(
+        opened.call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)["data"]
+    )
+    assert data.startswith(b"%PDF")
+    # Folded again afterwards.
+    assert opened.evaluate("document.querySelectorAll('details.session[open]').length") == 0
+    # As on paper of the width of A4 less its margins.
+    opened.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=1032, height=700, deviceScaleFactor=1, mobile=False,
+    )  # fmt: skip
+    opened.call("Emulation.setEmulatedMedia", media="print")
+    opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    root = "document.documentElement"
+    assert opened.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+    assert opened.evaluate("document.querySelectorAll('details.session:not([open])').length") == 0
+    # Every cell that holds anything is there, as wide as what stands in it.
+    assert opened.evaluate(
+        "Array.from(document.querySelectorAll('#sessions td')).filter(c => c.textContent.trim() &&"
+        "(!c.offsetParent || c.scrollWidth > c.clientWidth + 1)).map(c => c.outerHTML)"
+    ) == []  # fmt: skip
+    # Paper is white: no white letters, and nothing dark behind dark ones.
+    assert opened.evaluate(
+        "Array.from(document.querySelectorAll('.flag, td, th, p, li, pre')).filter(function (e) {"
+        "const s = getComputedStyle(e); const dark = c => { const [r, g, b, a = 1] ="
+        "c.match(/[\\d.]+/g).map(Number); return a > 0.5 && r + g + b < 300; };"
+        "return e.offsetParent && (!dark(s.color) && s.color.match(/255, 255, 255/)"
+        "|| dark(s.backgroundColor)); }).map(e => e.outerHTML)"
+    ) == []  # fmt: skip
+    opened.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_the_reason_and_the_log_of_a_failure_can_be_copied(opened):
+    open_session(opened, "broken")
+    broken = "document.getElementById('session-broken')"
+    text = opened.evaluate(f"{broken}.textContent")
+    assert "Check the cable." in text
+    assert "12:00 INFO began" in text
+    opened.call(
+        "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"]
+    )
+    click(opened, f"{broken}.querySelector('.copy')")
+    said = opened.evaluate(f"{broken}.querySelector('[role=status]').textContent")
+    assert said.startswith(("Copied", "Selected"))
+    # One line in the table, however long the reason is.
+    lines = opened.evaluate(
+        "(() => { const cell = document.querySelector('tr[data-session=broken] td.words div');"
+        "return cell.offsetHeight / parseFloat(getComputedStyle(cell).lineHeight); })()"
+    )
+    assert lines < 1.5
+
+
+def test_dots_of_the_charts_open_their_session(opened):
+    charts = opened.evaluate(
+        "Array.from(document.querySelectorAll('.chart strong')).map(e => e.textContent)"
+    )
+    assert charts == ["Residual shift", "Photons"]
+    assert (
+        opened.evaluate("document.querySelectorAll('.chart')[0].querySelectorAll('a').length") == 3
+    )
+    opened.evaluate("document.getElementById('close-all').click()")
+    click(opened, "document.querySelector('.chart a[href=\"#session-mouse10\"] circle')")
+    assert opened.evaluate("document.getElementById('session-mouse10').open") is True
+
+
+@pytest.mark.parametrize("width", [600, 1400])
+def test_an_open_session_fits_the_window(cohort, tmp_path, width):
+    make_player(tmp_path / "results" / "mouse2" / "player.json")
+    cohort()
+    with Browser(tmp_path / "profile", width=width, height=900) as browser:
+        browser.open(tmp_path / "results" / "report.html")
+        open_session(browser, "mouse2")
+        click(browser, f"{SESSION}.querySelector('canvas.mean')")
+        root = "document.documentElement"
+        assert browser.evaluate(f"{root}.scrollWidth <= {root}.clientWidth") is True
+        assert browser.evaluate(
+            f"Array.from({SESSION}.querySelectorAll('canvas')).filter(c =>"
+            "c.getBoundingClientRect().right > innerWidth).map(c => c.className)"
+        ) == []  # fmt: skip
+        assert browser.complaints == []

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from derotation.quality.figures import SPECIFICATIONS
 from derotation.report import page
 from derotation.report.captions import MOSAIC_PLOTS, PLOTS, caption_html
 from derotation.report.page import mark_outdated
@@ -18,6 +19,8 @@ from derotation.report.pictures import MAX_WIDTH, embed
 from derotation.report.sessions import CohortReport, Figure
 from derotation.report.states import RunJobs
 from derotation.report.summary import MAX_LINES, summary_lines
+from derotation.report.words import PLAIN, number, plain
+from played_session import make_player
 
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 
@@ -86,7 +89,9 @@ def test_pictures_are_within_the_page_in_reading_order_and_described(cohort):
     assert all(picture["loading"] == "lazy" for picture in pictures)
     titles = [picture["alt"].partition(",")[0] for picture in pictures[:3]]
     assert titles == [PLOTS[name] for name in ("signals", "before_after", "animation")]
-    assert "session mouse10" in pictures[0]["alt"]
+    # The flagged ones first.
+    whose = [picture["alt"].partition("session ")[2].partition(";")[0] for picture in pictures]
+    assert whose[::3] == ["mouse1", "mouse2", "mouse10"]
     assert "Signals of mouse10. Good: marks on pulses ." in page.words
 
 
@@ -294,3 +299,107 @@ def test_a_wide_picture_is_made_smaller_but_keeps_its_shape(tmp_path):
     picture = embed(tmp_path / "wide.png")
     assert (picture.width, picture.height) == (MAX_WIDTH, 100)
     assert picture.uri.startswith("data:image/webp;base64,")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2.22e-14, "0"),
+        (-3e-12, "0"),
+        (0.0, "0"),
+        (1.07, "1.07"),
+        (53.0, "53"),
+        (0.00034, "0.00034"),
+    ],
+)
+def test_what_arithmetic_leaves_of_zero_is_zero(value, words):
+    assert number(value) == words
+
+
+def test_figures_whose_values_do_not_speak_for_themselves_are_explained():
+    known = {item.name for item in SPECIFICATIONS}
+    assert set(PLAIN) <= known
+    meanings = {"ptd_px": "Point-to-point distance."}
+    assert plain("ptd_px", meanings).startswith("Point-to-point distance. PTD,")
+    assert plain("another", meanings) == ""
+    cohort_page = {
+        item.name: plain(item.name, {item.name: item.meaning}) for item in SPECIFICATIONS
+    }
+    assert all(cohort_page.values())
+
+
+def test_a_player_takes_the_place_of_the_animation(cohort):
+    make_player(Path("results/mouse2/player.json"))
+    cohort()
+    text = Path("results/report.html").read_text()
+    page = Words(text)
+    assert len(page.all("img")) == 3 * 3 - 1 + 2
+    (data,) = re.findall(
+        r'<script type="application/json" class="player-data">(.*?)</script>', text
+    )
+    assert json.loads(data) == json.loads(Path("results/mouse2/player.json").read_text())
+    # Of a session that failed in this run, no frames of an earlier one are shown.
+    cohort(RunJobs(failed=frozenset({("mouse2", "measure_quality")})))
+    assert 'class="player-data"' not in Path("results/report.html").read_text()
+    # Nor are they if nobody asked for any.
+    cohort(animation=False)
+    assert 'class="player-data"' not in Path("results/report.html").read_text()
+
+
+def test_data_cannot_end_its_script(cohort):
+    make_player(Path("results/mouse2/player.json"))
+    content = json.loads(Path("results/mouse2/player.json").read_text())
+    content["note"] = "</script><b>"
+    Path("results/mouse2/player.json").write_text(json.dumps(content))
+    cohort()
+    text = Path("results/report.html").read_text()
+    assert "</script><b>" not in text
+    (data,) = re.findall(r'class="player-data">(.*?)</script>', text)
+    assert json.loads(data)["note"] == "</script><b>"
+
+
+def test_a_page_of_its_own_is_made_again_with_its_player(cohort):
+    cohort(max_megabytes=0.03)
+    page = Path("results/report/mouse2.html")
+    before = page.read_text()
+    make_player(Path("results/mouse2/player.json"))
+    cohort(max_megabytes=0.03)
+    assert 'class="player-data"' in page.read_text()
+    assert 'class="player-data"' not in before
+
+
+def test_the_log_of_a_failure_is_shown_to_its_end(cohort):
+    log = Path("logs/broken/parse_signals.log")
+    many = "".join(f"12:00 INFO line {k}\n" for k in range(100))
+    log.write_text(many + log.read_text())
+    cohort()
+    words = Words(Path("results/report.html").read_text()).words
+    assert "INFO line 99" in words
+    assert "INFO line 10 " not in words
+
+
+def test_a_damaged_player_is_named_and_hides_no_other_session(cohort):
+    Path("results/mouse2/player.json").write_text('{"thumb')
+    found = {session.name: session for session in cohort().sessions}
+    assert "player.json cannot be read" in found["mouse2"].state.reason
+    assert found["mouse10"].verdict == "ok"
+
+
+def test_damaged_traces_are_named_and_hide_nothing(cohort):
+    make_player(Path("results/mouse2/player.json"))
+    Path("results/mouse2/cells.npz").write_bytes(b"PK")
+    assert {session.name: session.verdict for session in cohort().sessions}["mouse2"] == "look"
+    words = Words(Path("results/report.html").read_text()).words
+    assert "cells.npz" in words
+    assert "cannot be read" in words or "is not" in words
+
+
+def test_the_channels_of_a_session_with_one_channel_are_not_shown(cohort):
+    for name in ("mouse2", "mouse10"):
+        folder = Path("results", name)
+        Image.new("RGB", (40, 30)).save(folder / "plots" / "channels.png")
+        (folder / "images" / "channels").mkdir(parents=True)
+    Path("results/mouse10/images/channels/mean_ch2.tif").write_bytes(b"II*")
+    shown = {session.name: list(session.plots) for session in cohort().sessions}
+    assert "channels" in shown["mouse10"]
+    assert "channels" not in shown["mouse2"]

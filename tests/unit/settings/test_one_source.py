@@ -50,6 +50,19 @@ OTHERS = {
     ("tif", "prairie", "thor_tif", "thor_raw", "scanbox", "h5", "nwb"),
     ("signals", "stimulus", "neither"),  # what a file holds
     ("full", "incremental"),  # each has a pipeline class
+    (
+        "line_clock",
+        "frame_clock",
+        "rotation_on",
+        "rotation_ticks",
+        "direction",
+        "quadrature_a",
+        "quadrature_b",
+        "angle_voltage",
+        "camera",
+        "empty",
+        "unknown",
+    ),  # what a channel looks like
     ("auto", "first", "last", "skip"),  # of a setting that may also be numbers
 }
 # Parameters of functions that can be used on their own, and the keys whose defaults they repeat.

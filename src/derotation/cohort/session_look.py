@@ -1,0 +1,246 @@
+"""A session's signals and movie looked at together, before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from derotation.cohort.sample_sheet import Session
+from derotation.cohort.signal_mistakes import (
+    Mistake,
+    Settings,
+    find_mistakes,
+    layout_mistake,
+)
+from derotation.errors import DerotationError, InputError
+from derotation.images.bidi_phase import estimate_bidi_phase
+from derotation.io.channels import open_channels
+from derotation.io.signals import AnalogSignals, BinLayout, signal_options
+from derotation.signals.look import SignalsLook, look_at_signals
+from derotation.signals.look_layout import coherent_channels, guess_layout, judge_layout
+from derotation.signals.roles import REQUIRED_ROLES, digital_roles
+
+if TYPE_CHECKING:
+    from derotation.io.movie import Movie
+
+__all__ = ["MovieSaid", "SessionLook", "advice_on_layout", "look_at_session", "open_movie_of"]
+
+# Frames at rest that tell the phase of the scan; fewer tell nothing.
+MOST_FRAMES, LEAST_FRAMES = 24, 4
+# A phase of so many standard uncertainties, and of this (px), shows a scan in both directions.
+SURE_ERRORS, SURE_PX = 6.0, 0.25
+UNSTATED = (
+    "the movie's file does not say in which directions lines were scanned, nor does "
+    "scan.bidirectional: it is taken as one direction unless turning frames show that it was both"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovieSaid:
+    """What a movie's files say about how it was recorded; None where nothing is known."""
+
+    frame_rate: float | None = None
+    n_clock_frames: int | None = None
+    n_rows: int | None = None
+    lines_per_frame: int | None = None
+    bidirectional: bool | None = None
+    n_planes: int = 1
+
+    @classmethod
+    def of(cls, movie: "Movie") -> Self:
+        """Take it from an open movie."""
+        said = movie.metadata
+        return cls(
+            frame_rate=said.frame_rate,
+            n_clock_frames=movie.n_clock_frames,
+            n_rows=movie.shape[1],
+            lines_per_frame=said.lines_per_frame,
+            bidirectional=said.bidirectional,
+            n_planes=movie.n_planes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLook:
+    """What a look at a session found."""
+
+    mistakes: tuple[Mistake, ...] = ()
+    """What does not fit, causes first."""
+    notes: tuple[str, ...] = ()
+    """What is worth a look."""
+    remarks: tuple[str, ...] = ()
+    """What is taken for granted, as no file says it."""
+
+
+def open_movie_of(session: Session, config: Mapping[str, Any]) -> "Movie":
+    """Open a session's movie as the configuration says."""
+    from derotation.io.movie import open_movie
+
+    chosen = config["movie"]
+    keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
+    asked = {key: chosen.get(key) for key in keys}
+    return open_movie(session.movie, **asked, undo=chosen.get("undo") or ())
+
+
+def look_at_session(
+    signals: AnalogSignals,
+    session: Session,
+    config: Mapping[str, Any],
+    movie: MovieSaid,
+    *,
+    speeds: Sequence[float] | None = None,
+) -> SessionLook:
+    """Look at the first 20 s and three places of the signals, and compare them with all else.
+
+    Parameters
+    ----------
+    signals : AnalogSignals
+        As the configuration opens them.
+    session : Session
+        Its row in the sample sheet.
+    config : mapping
+        The configuration that holds for the session.
+    movie : MovieSaid
+        What the movie's files say.
+    speeds : sequence of float, optional
+        Of the stimulus table, degrees/s.
+
+    Returns
+    -------
+    SessionLook
+    """
+    given, order = config["signals"], config["signals"]["channel_order"]
+    layout: BinLayout = signal_options(given)["layout"]
+    is_bin = signals.path.suffix.lower() == ".bin"
+    if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
+        wrong = _wrong_layout(signals.path, order, layout)
+        if wrong is not None:
+            return SessionLook(mistakes=(wrong,))
+    channels = open_channels(
+        signals.path, n_channels=len(order), layout=layout, dataset=given["dataset"]
+    )
+    has_frames = "frame_clock" in signals.roles
+    look = look_at_signals(
+        channels,
+        sampling_rate=given["sampling_rate"],
+        n_rows=movie.n_rows,
+        frame_channel=signals.channel_number("frame_clock") if has_frames else None,
+    )
+    own_names = any(name is not None for name in channels.names)
+    said = _settings(signals, session, config, movie, speeds, own_names)
+    mistakes = find_mistakes(look, said)
+    if is_bin and (mistakes or not _shows_clock(look)):
+        # Integers of another type may look alike, but for some channels or for their voltages.
+        wrong = _wrong_layout(signals.path, order, layout)
+        if wrong is not None:
+            return SessionLook(mistakes=(wrong,))
+    if movie.bidirectional is not None or config["scan"]["bidirectional"] is not None:
+        return SessionLook(mistakes=tuple(mistakes))
+    note, remark = _directions(look, session, config, movie)
+    return SessionLook(mistakes=tuple(mistakes), notes=note, remarks=remark)
+
+
+def advice_on_layout(path: str, given: Mapping[str, Any]) -> str:
+    """Say how a `.bin` that cannot be opened as configured looks; empty if that is not known."""
+    if Path(path).suffix.lower() != ".bin":
+        return ""
+    try:
+        best = guess_layout(path, signal_options(given)["layout"])
+    except (DerotationError, OSError, ValueError):
+        return ""
+    if best is None:
+        return ""
+    return (
+        f" Its channels are coherent if it is read as {best.n_channels} channels of "
+        f"{best.layout.dtype} (signals.channel_order names {len(given['channel_order'])}, "
+        f"signals.bin.dtype is {given['bin']['dtype']})."
+    )
+
+
+def _wrong_layout(path: Path, order: Sequence[str], layout: BinLayout) -> Mistake | None:
+    n = len(order)
+    # Of twice as many channels as there are, each would be seen twice.
+    own = coherent_channels(path, layout)
+    seen = judge_layout(path, own if own and n % own == 0 else n, layout)
+    return layout_mistake(replace(seen, n_channels=n), guess_layout(path, layout), order)
+
+
+def _shows_clock(look: SignalsLook) -> bool:
+    """Tell whether a clock has the voltages of logic."""
+    clocks = [c for c in look.channels if c.kind in ("line_clock", "frame_clock")]
+    return any(-1.5 <= c.pulses.low <= 2.0 for c in clocks)
+
+
+def _settings(
+    signals: AnalogSignals,
+    session: Session,
+    config: Mapping[str, Any],
+    movie: MovieSaid,
+    speeds: Sequence[float] | None,
+    own_names: bool,
+) -> Settings:
+    """Collect what is said about a session."""
+    given, angles, scan = config["signals"], config["angles"], config["scan"]
+    source = angles["source"]
+    used = {*digital_roles(signals.roles, source), *REQUIRED_ROLES[source]}
+    return Settings(
+        protocol=session.protocol,
+        source=source,
+        roles={r: signals.channel_number(r) for r in signals.roles if r in used},
+        sampling_rate=float(given["sampling_rate"]),
+        rotation_increment=float(given["rotation_increment"]),
+        degrees_per_rotation=given["degrees_per_rotation"],
+        degrees_per_step=float(angles["degrees_per_step"]),
+        channel_order=tuple(given["channel_order"]),
+        recognize_clocks=given["recognize_clocks"],
+        has_own_names=own_names,
+        speeds=speeds,
+        frame_rate=movie.frame_rate,
+        n_clock_frames=movie.n_clock_frames,
+        n_rows=movie.n_rows,
+        lines_per_frame=scan["lines_per_frame"] or movie.lines_per_frame,
+        rows_given=any((scan.get("rows") or {}).values()),
+    )
+
+
+def _directions(
+    look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say that nothing tells the directions of the scan, and what the movie shows at rest."""
+    n = _frames_at_rest(look) // movie.n_planes
+    n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
+    if n < LEAST_FRAMES:
+        return (), (UNSTATED,)
+    with open_movie_of(session, config) as opened:
+        frames = opened.read(np.arange(n)).astype(np.float64)
+    # A pixel that is never a number stays none.
+    known = np.isfinite(frames)
+    n_known = known.sum(axis=0)
+    total = np.where(known, frames, 0).sum(axis=0)
+    picture = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
+    try:
+        found = estimate_bidi_phase(picture)
+    except InputError:
+        return (), (UNSTATED,)
+    if found.trusted and abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX):
+        return (
+            f"odd lines of the sample at rest lie {found.phase_px:+.2f} ± {found.sd_px:.2f} px off "
+            "even ones, so lines were scanned in both directions, which neither the movie's file "
+            "nor scan.bidirectional says. Write scan.bidirectional: true",
+        ), ()
+    return (), (f"{UNSTATED}. At rest odd lines lie where even ones do",)
+
+
+def _frames_at_rest(look: SignalsLook) -> int:
+    """Count the frames of the clock before anything turns, as far as the first stretch tells."""
+    frame = next((c.pulses for c in look.channels if c.kind == "frame_clock"), None)
+    moving = [c.pulses for c in look.channels
+              if c.kind in ("rotation_ticks", "rotation_on", "quadrature_a")]  # fmt: skip
+    if frame is None or not moving:
+        return 0
+    frames = frame.rises(0)
+    begins = [int(p.start[0][0]) for p in moving if len(p.start[0])]
+    first = min(begins, default=look.stretches[0][1])
+    return max(int(np.count_nonzero(frames + (look.clocks.frame_interval or 0) <= first)) - 1, 0)

@@ -1,0 +1,351 @@
+"use strict";
+// Asks a cell: its trace over time, its samples by angle and by velocity, its mean by angle beside
+// that of its surroundings. From the traces of cells where there are any, else from the place that
+// was clicked in the player's own frames.
+const Cells = (function () {
+  // Equal sectors of a turn.
+  const SECTORS = 24;
+  // A place is so many pixels of the player's frames wide, in each direction from its middle.
+  const RADIUS = 2;
+  const UNKNOWN = -32768;
+  const MEAN = 480;
+
+  class Cells {
+    // `section` is the element, `player` the session's player, `cells` what cells.npz held or null.
+    constructor(section, player, cells) {
+      this.section = section;
+      this.player = player;
+      this.data = player.data;
+      this.cells = cells;
+      this.find = (name) => section.querySelector("." + name);
+      this.canvas = this.find("mean");
+      this.asked = null;
+      this.find("source").textContent = cells
+        ? "Traces of " + cells.names.length + " cells" +
+          (cells.every > 1 ? ", one of every " + cells.every + " samples" : "") +
+          ": " + cells.value + ", each sample at its own angle."
+        : "No traces of cells were made of this session (cells.npz). So what is shown is read from the " +
+          player.n + " frames of the player: the mean of " + (2 * RADIUS + 1) * this.data.scale +
+          " × " + (2 * RADIUS + 1) * this.data.scale + " pixels at the place that you click, as the " +
+          "frames of the page have it. Enough to see what belongs to the angle; not to be measured with.";
+      this.canvas.addEventListener("click", (event) => this.click(event));
+      this.canvas.addEventListener("keydown", (event) => this.key(event));
+      new ResizeObserver(() => this.answer()).observe(section);
+      const time = player.data.path.time_s;
+      const all = Plots.extent(time);
+      this.seen = {
+        x: all, all, valueAt: (x) => x, redraw: () => this.answer(),
+        pick: (value) => player.seen.pick(value),
+      };
+      Plots.zoomable(this.find("over-time"), this.seen);
+      player.listeners.push(() => this.drawTime());
+      Player.picture(this.data.mean.uri).then((image) => {
+        this.image = image;
+        this.drawMean();
+      });
+    }
+
+    // Places in the mean image's canvas, from pixels of the movie and back.
+    get zoom() {
+      return this.canvas.width / (this.image.width * this.data.mean.scale);
+    }
+
+    drawMean() {
+      if (!this.image) return;
+      this.canvas.width = MEAN;
+      this.canvas.height = Math.round((MEAN * this.image.height) / this.image.width);
+      const pen = this.canvas.getContext("2d");
+      pen.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
+      if (this.cells) this.cells.names.forEach((_, k) => this.outline(pen, k));
+      if (this.asked && this.asked.cell === null) {
+        const [x, y] = [(this.asked.x + 0.5) * this.zoom, (this.asked.y + 0.5) * this.zoom];
+        const half = (RADIUS + 0.5) * this.data.scale * this.zoom;
+        pen.strokeStyle = Plots.COLORS.orange;
+        pen.lineWidth = 2;
+        pen.strokeRect(x - half, y - half, 2 * half, 2 * half);
+      }
+    }
+
+    // Draw the edge of a cell's mask; of one without a mask a circle.
+    outline(pen, k) {
+      const asked = this.asked && this.asked.cell === k;
+      pen.strokeStyle = asked ? Plots.COLORS.orange : "#56B4E9";
+      pen.lineWidth = asked ? 2.5 : 1;
+      pen.beginPath();
+      const pixels = this.cells.outline[k];
+      const zoom = this.zoom;
+      if (!pixels.length) {
+        pen.arc((this.cells.x[k] + 0.5) * zoom, (this.cells.y[k] + 0.5) * zoom, 5 * zoom, 0, 7);
+      }
+      const own = new Set();
+      for (let i = 0; i < pixels.length; i += 2) own.add(pixels[i] + "," + pixels[i + 1]);
+      for (let i = 0; i < pixels.length; i += 2) {
+        const [x, y] = [pixels[i], pixels[i + 1]];
+        const edge = function (dx, dy, x0, y0, x1, y1) {
+          if (own.has(x + dx + "," + (y + dy))) return;
+          pen.moveTo(x0 * zoom, y0 * zoom);
+          pen.lineTo(x1 * zoom, y1 * zoom);
+        };
+        edge(-1, 0, x, y, x, y + 1);
+        edge(1, 0, x + 1, y, x + 1, y + 1);
+        edge(0, -1, x, y, x + 1, y);
+        edge(0, 1, x, y + 1, x + 1, y + 1);
+      }
+      pen.stroke();
+    }
+
+    click(event) {
+      const box = this.canvas.getBoundingClientRect();
+      const size = this.canvas.width / box.width / this.zoom;
+      this.ask((event.clientX - box.left) * size - 0.5, (event.clientY - box.top) * size - 0.5);
+    }
+
+    // Without a mouse: from cell to cell, or the place by a few pixels.
+    key(event) {
+      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const move = moves[event.key];
+      if (!move) return;
+      event.preventDefault();
+      if (this.cells && this.cells.names.length) {
+        const n = this.cells.names.length;
+        const next = ((this.asked ? this.asked.cell : -1) + move[0] + move[1] + n) % n;
+        this.ask(this.cells.x[next], this.cells.y[next]);
+        return;
+      }
+      const middle = (this.image.width * this.data.mean.scale) / 2;
+      const from = this.asked || { x: middle, y: middle };
+      const far = 2 * this.data.scale;
+      this.ask(from.x + far * move[0], from.y + far * move[1]);
+    }
+
+    // Ask the cell at a place of the movie, in pixels (or the place itself).
+    async ask(x, y) {
+      let cell = null;
+      if (this.cells && this.cells.names.length) {
+        const far = this.cells.x.map((cx, k) => Math.hypot(cx - x, this.cells.y[k] - y));
+        cell = far.indexOf(Math.min(...far));
+      }
+      await this.readFrames();
+      this.asked = { x, y, cell };
+      this.samples = cell === null ? this.samplesAt(x, y) : this.samplesOf(cell);
+      this.light = cell === null
+        ? this.surroundings(x, y)
+        : this.surroundings(this.cells.x[cell], this.cells.y[cell]);
+      this.find("answers").hidden = false;
+      this.find("asked").textContent = cell === null
+        ? "The place at x = " + x.toFixed(0) + ", y = " + y.toFixed(0) + " px. Click another one."
+        : "Cell " + this.cells.names[cell] + " at x = " + this.cells.x[cell].toFixed(0) + ", y = " +
+          this.cells.y[cell].toFixed(0) + " px. Click another one.";
+      this.answer();
+    }
+
+    // Read the derotated frames' pixels once.
+    async readFrames() {
+      if (this.pixels) return;
+      await this.player.ready;
+      const sheet = this.player.derotated;
+      const canvas = document.createElement("canvas");
+      canvas.width = sheet.width;
+      canvas.height = sheet.height;
+      const pen = canvas.getContext("2d", { willReadFrequently: true });
+      pen.drawImage(sheet, 0, 0);
+      const colors = pen.getImageData(0, 0, sheet.width, sheet.height).data;
+      const { width, height, columns } = this.data;
+      this.pixels = this.data.frame.map(function (_, k) {
+        const [left, top] = [(k % columns) * width, Math.floor(k / columns) * height];
+        const frame = new Uint8Array(width * height);
+        for (let y = 0; y < height; y++) {
+          const row = (top + y) * sheet.width + left;
+          for (let x = 0; x < width; x++) frame[y * width + x] = colors[4 * (row + x)];
+        }
+        return frame;
+      });
+      this.masks = bits(this.data.seen.bits);
+    }
+
+    // Whether a pixel of the player's frame k was seen.
+    saw(k, x, y) {
+      const { seen, scale } = this.data;
+      const column = Math.min(Math.floor((x * scale) / seen.scale), seen.width - 1);
+      const row = Math.min(Math.floor((y * scale) / seen.scale), seen.height - 1);
+      const place = (k * seen.height + row) * seen.width + column;
+      return ((this.masks[place >> 3] >> (7 - (place & 7))) & 1) === 1;
+    }
+
+    // How bright the surroundings of a place are in each frame, in units of what the other frames
+    // show in the pixels that were seen. What lies side by side passes through the same light.
+    surroundings(x, y) {
+      const { width, height, scale } = this.data;
+      const [cx, cy] = [(x + 0.5) / scale - 0.5, (y + 0.5) / scale - 0.5];
+      const [near, far] = [width / 24 + RADIUS, width / 5];
+      const places = [];
+      for (let row = Math.ceil(cy - far); row <= cy + far; row += 2) {
+        for (let column = Math.ceil(cx - far); column <= cx + far; column += 2) {
+          const distance = Math.hypot(column - cx, row - cy);
+          const within = row >= 0 && column >= 0 && row < height && column < width;
+          if (within && distance >= near && distance <= far) places.push([column, row]);
+        }
+      }
+      const found = this.pixels.map(() => 0);
+      const expected = this.pixels.map(() => 0);
+      for (const [column, row] of places) {
+        const seen = this.pixels.map((_, k) => this.saw(k, column, row));
+        const values = this.pixels.map((frame) => frame[row * width + column]);
+        const n = seen.filter(Boolean).length;
+        const mean = values.reduce((sum, value, k) => sum + (seen[k] ? value : 0), 0) / Math.max(n, 1);
+        values.forEach(function (value, k) {
+          if (!seen[k]) return;
+          found[k] += value;
+          expected[k] += mean;
+        });
+      }
+      return found.map((value, k) => (expected[k] > 0 ? value / expected[k] : null));
+    }
+
+    samplesAt(x, y) {
+      const { width, height, scale, low, high, time_s, angle_deg, velocity_deg_per_s } = this.data;
+      const [cx, cy] = [Math.floor((x + 0.5) / scale), Math.floor((y + 0.5) / scale)];
+      const value = this.pixels.map((frame, k) => {
+        let [sum, n] = [0, 0];
+        for (let row = cy - RADIUS; row <= cy + RADIUS; row++) {
+          for (let column = cx - RADIUS; column <= cx + RADIUS; column++) {
+            if (row < 0 || column < 0 || row >= height || column >= width) continue;
+            if (!this.saw(k, column, row)) return null;
+            sum += frame[row * width + column];
+            n += 1;
+          }
+        }
+        return n ? low + ((sum / n) * (high - low)) / 255 : null;
+      });
+      return { value, time: time_s, angle: angle_deg, velocity: velocity_deg_per_s,
+        label: "gray values" };
+    }
+
+    samplesOf(cell) {
+      return {
+        value: numbers(this.cells.samples[cell]), time: this.cells.time_s,
+        angle: numbers(this.cells.angle[cell]), velocity: numbers(this.cells.velocity[cell]),
+        label: this.cells.value,
+      };
+    }
+
+    answer() {
+      this.drawMean();
+      if (!this.asked) return;
+      this.drawTime();
+      const { value, angle, velocity, label } = this.samples;
+      const turn = angle.map((a) => (a === null ? null : ((a % 360) + 360) % 360));
+      const bySector = sectors(turn, value);
+      const middles = bySector.map((_, k) => (k * 360) / SECTORS);
+      Plots.draw(this.find("by-angle"), {
+        height: 220, xLabel: "angle (°)", yLabel: label, x: [0, 360], steps: [45, 90, 180],
+        series: [
+          { x: turn, y: value, color: Plots.COLORS.dot, dots: true },
+          { x: middles, y: bySector, color: Plots.COLORS.orange, width: 2 },
+        ],
+      });
+      const [slow, fast] = Plots.extent(velocity);
+      const margin = 0.04 * (fast - slow);
+      Plots.draw(this.find("by-velocity"), {
+        height: 220, xLabel: "velocity (°/s)", yLabel: label, x: [slow - margin, fast + margin],
+        series: [{ x: velocity, y: value, color: Plots.COLORS.dot, dots: true }],
+      });
+      this.drawPolar(bySector);
+    }
+
+    drawTime() {
+      if (!this.asked) return;
+      const { value, time, label } = this.samples;
+      const drawn = Plots.draw(this.find("over-time"), {
+        height: 190, xLabel: "time (s); blue: rotations; gray ticks: not seen", yLabel: label,
+        x: this.seen.x, bands: this.data.rotations, cursor: this.data.time_s[this.player.k],
+        rug: time.filter((_, k) => value[k] === null),
+        series: [
+          { x: time, y: value, color: Plots.COLORS.blue },
+          { x: time, y: value, color: Plots.COLORS.dot, dots: true },
+        ],
+      });
+      this.seen.valueAt = drawn.valueAt;
+    }
+
+    // The cell's mean by angle beside that of its surroundings, both in units of their own mean,
+    // and in words whether one follows the other.
+    drawPolar(bySector) {
+      const { angle_deg } = this.data;
+      const turn = angle_deg.map((a) => (a === null ? null : ((a % 360) + 360) % 360));
+      const light = relative(sectors(turn, this.light));
+      // Of dF/F the mean is near 0: what it adds to its baseline can be compared with light.
+      const own = relative(this.samples.label === "dF/F"
+        ? bySector.map((v) => (v === null ? null : 1 + v))
+        : bySector);
+      Plots.polar(this.find("polar"), {
+        height: 220,
+        series: [
+          { values: light, color: Plots.COLORS.soft, dashed: true },
+          { values: own, color: Plots.COLORS.orange },
+        ],
+      });
+      this.find("verdict").textContent = said(own, light, this.samples.value);
+    }
+  }
+
+  function said(own, light, value) {
+    const seen = value.filter((v) => v !== null).length;
+    const share = "Seen in " + Math.round((100 * seen) / value.length) + " % of its samples. ";
+    const both = own.map((v, k) => [v, light[k]]).filter(([a, b]) => a !== null && b !== null);
+    if (both.length < 8) return share + "Too few angles are known to compare it with its surroundings.";
+    const r = correlation(both);
+    const swing = (values) => {
+      const [low, high] = Plots.extent(values);
+      return Math.round(100 * (high - low));
+    };
+    const swings = "By angle its mean swings by " + swing(own) + " % (orange), that of its surroundings by " +
+      swing(light) + " % (dashed), r = " + r.toFixed(2) + ": ";
+    if (r < 0.3) return share + swings + "it does not go with the light around it.";
+    if (swing(own) > 3 * swing(light)) return share + swings + "more than the light around it tells.";
+    if (r > 0.7) return share + swings + "it goes with its surroundings: most likely the light.";
+    return share + swings + "it may be the light in part.";
+  }
+
+  function correlation(pairs) {
+    const mean = (k) => pairs.reduce((sum, pair) => sum + pair[k], 0) / pairs.length;
+    const [a, b] = [mean(0), mean(1)];
+    let [ab, aa, bb] = [0, 0, 0];
+    for (const [x, y] of pairs) {
+      ab += (x - a) * (y - b);
+      aa += (x - a) ** 2;
+      bb += (y - b) ** 2;
+    }
+    return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : 0;
+  }
+
+  // Mean of the values in each sector of the turn; null where there is none.
+  function sectors(degrees, values) {
+    const sums = Array.from({ length: SECTORS }, () => [0, 0]);
+    degrees.forEach(function (angle, k) {
+      if (angle === null || values[k] === null) return;
+      const sector = sums[Math.round((angle * SECTORS) / 360) % SECTORS];
+      sector[0] += values[k];
+      sector[1] += 1;
+    });
+    return sums.map(([sum, n]) => (n ? sum / n : null));
+  }
+
+  function relative(values) {
+    const known = values.filter((v) => v !== null);
+    const mean = known.reduce((a, b) => a + b, 0) / known.length;
+    return values.map((v) => (v === null || !mean ? null : v / mean));
+  }
+
+  function bits(text) {
+    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  }
+
+  // Numbers that were packed as whole ones of 16 bits.
+  function numbers(packed) {
+    const whole = new Int16Array(bits(packed.data).buffer);
+    return Array.from(whole, (value) => (value === UNKNOWN ? null : value * packed.unit));
+  }
+
+  return { Cells };
+})();
