@@ -54,7 +54,9 @@ def test_steps_draw_only_at_the_end(module):
 
 
 def test_help_is_shown_at_once():
-    code = "from derotation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    code = (
+        "from derotation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    )
     assert loaded(code) == set()
     said = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint('numpy' in sys.modules)"],
