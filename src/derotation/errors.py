@@ -43,5 +43,6 @@ class DetectionFailedError(DerotationError, ValueError):
     """The movement between two images cannot be found, or none that was found can be trusted."""
 
 
-#: What is said where an export needs a package that is not installed.
+#: What is said where a package is needed that is not installed.
+ROIFILE_MISSING = "the package roifile is not installed: pip install 'derotation-workflow[rois]'"
 PYNWB_MISSING = "the package pynwb is not installed: pip install 'derotation-workflow[nwb]'"

@@ -154,6 +154,16 @@ def test_illumination(tmp_path):
     assert all(row["nrmse_corrected"] < row["nrmse_recorded"] for row in uneven)
 
 
+def test_cells(tmp_path):
+    figures = run("cells", tmp_path, "--quick")
+    # One session of eight rotations tells too little, and little frames are derotated in no time.
+    few = {"tuned cells found", "untuned called tuned", "shadows called tuned"}
+    small = {"time against derotate_movie", "slope (median, relative)"}
+    assert set(missed(figures)) <= few | small
+    assert figures["tuning"]["found"] > 0.3
+    assert figures["tuning"]["untuned"] < 0.15
+
+
 def test_motion(tmp_path):
     figures = run("motion", tmp_path, "--quick")
     still, living = figures["rows"]

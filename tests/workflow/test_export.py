@@ -19,8 +19,12 @@ SUITE2P = """
         movie = np.memmap(told["reg_file"], "int16", "r+", shape=shape)
         movie[0] += 1  # registration works in place
         np.save(plane / "settings.npy", np.array(settings, dtype=object))
-        np.save(plane / "stat.npy", np.array([{}]))
+        rows, columns = np.mgrid[20:26, 28:36]
+        roi = {"ypix": rows.ravel(), "xpix": columns.ravel(), "lam": np.ones(rows.size)}
+        np.save(plane / "stat.npy", np.array([roi]))
         np.save(plane / "iscell.npy", np.ones((1, 2)))
+        for name in ("F", "Fneu"):
+            np.save(plane / f"{name}.npy", np.ones((1, shape[0]), np.float32))
 """
 
 
@@ -47,7 +51,8 @@ def test_derotated_movie_goes_when_everything_was_made_from_it(finished, tmp_pat
         "nwb": "inside",
         "suite2p": {"run": True, "python": python_with_suite2p(tmp_path)},
     }
-    assert finished.planned() == {"export_tiff": 2, "export_nwb": 2, "run_suite2p": 2}
+    steps = ("export_tiff", "export_nwb", "run_suite2p", "measure_cells")
+    assert finished.planned() == dict.fromkeys(steps, 2)
     result = finished.run()
     assert result.returncode == 0, result.stdout
     for session in ("a", "b"):
@@ -56,6 +61,8 @@ def test_derotated_movie_goes_when_everything_was_made_from_it(finished, tmp_pat
         told = json.loads((place / "suite2p" / "suite2p_run.json").read_text())
         assert (told["suite2p"], told["rois"]) == ("1.1.0", 1)
         assert (place / f"{session}.nwb").exists()
+        # What Suite2p found is measured at once.
+        assert (place / "cells.csv").read_text().splitlines()[1].startswith("0,31.5,22.5,48,")
         (tiff,) = (place / "suite2p_tiff").iterdir()
         assert tiff.name == f"{session}.tif"
         exported = np.fromfile(place / "suite2p" / "plane0" / "data.bin", "<i2")

@@ -204,6 +204,7 @@ ROWS = [
     Row("`motion_correction.correct`", key("motion_correction", correct="never"), "derotate_movie"),
     Row("`motion_correction.n_frames`", key("motion_correction", n_frames=50), "estimate_motion"),
     Row("a key of `derotate`", key("derotate", interpolation="cubic"), "derotate_movie"),
+    Row("a key of `cells`, without ROIs", key("cells", min_seen=0.7), None),
     Row("a key of `quality`", key("quality", ptd_px={"look": 2}), "measure_quality"),
     Row("a key of `movement`, without a reference", key("movement", max_scale=1.5), None),
     Row("a key of `mosaic`, without a group", key("mosaic", min_overlap=0.1), None),

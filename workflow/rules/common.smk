@@ -376,6 +376,87 @@ def kept(file):
     return file if COHORT.config["export"]["keep_derotated"] else temp(file)
 
 
+def suite2p_results(name):
+    """The files that tell that Suite2p has been run on a session, by hand, if they are there."""
+    results = Path(workflow.pathvars.apply("<results>"), name, "suite2p")
+    files = [results / "plane0" / file for file in ("stat.npy", "iscell.npy")]
+    return [file for file in files if file.exists()]
+
+
+@cache
+def has_cells(name):
+    """Whether there are ROIs in a session, or will be."""
+    rois, suite2p = COHORT.config["cells"]["rois"], COHORT.config["export"]["suite2p"]
+    if rois == "suite2p":
+        # To make the movie again would make the export again, and so need Suite2p again.
+        kept_there = COHORT.config["export"]["keep_derotated"] and suite2p_results(name)
+        return suite2p["write"] and (suite2p["run"] or bool(kept_there))
+    if rois in (None, "blobs"):
+        return rois == "blobs"
+    return rois_file(name).exists()
+
+
+def rois_file(name):
+    """The file with a session's ROIs, as the configuration names it."""
+    return Path(COHORT.config["cells"]["rois"].replace("{session}", name))
+
+
+def with_cells():
+    """The names of the sessions whose cells are measured."""
+    return [name for name in COHORT.sheet.names if has_cells(name)]
+
+
+def cell_files(wildcards):
+    """What measure_cells reads that not every session has."""
+    name = wildcards.session
+    rois, suite2p = COHORT.config["cells"]["rois"], COHORT.config["export"]["suite2p"]
+    files = motion_file(wildcards) | {
+        key: file.format(session=name) for key, file in derotated_planes().items()
+    }
+    if name in aligned():
+        files["movement"] = f"<results>/{name}/movement.json"
+    if rois == "suite2p":
+        last = "suite2p_run" if suite2p["run"] else "export"
+        files["suite2p"] = f"<results>/{name}/suite2p/{last}.json"
+    elif rois != "blobs":
+        files["rois"] = str(rois_file(name))
+    return files
+
+
+def cells_by_hand(wildcards):
+    """When Suite2p was run, and cells were chosen, by hand: no file of a rule tells."""
+    if COHORT.config["cells"]["rois"] != "suite2p":
+        return []
+    if COHORT.config["export"]["suite2p"]["run"]:
+        return []
+    return [file.stat().st_mtime_ns for file in suite2p_results(wildcards.session)]
+
+
+def exported_cells(wildcards):
+    """The cells of a session, for an export, if there are any."""
+    name = wildcards.session
+    return {"cells": f"<results>/{name}/cells.npz"} if has_cells(name) else {}
+
+
+@cache
+def fields_of_view():
+    """The sessions with cells of each field of view, by the name of the reference."""
+    fields = {}
+    for name in with_cells():
+        fields.setdefault(COHORT.sheet[name].reference or name, []).append(name)
+    several = {first: names for first, names in fields.items() if len(names) > 1}
+    # The reference's own cells come first.
+    return {
+        first: sorted(names, key=lambda name: name != first)
+        for first, names in several.items()
+    }
+
+
+def matched_files():
+    """What the workflow makes of cells of several sessions."""
+    return ["<results>/cells_matched.csv"] if fields_of_view() else []
+
+
 def raw_binary():
     """The second copy of the movie, which Suite2p's registration leaves as it is, if wanted."""
     if not COHORT.config["export"]["keep_raw"]:
@@ -404,6 +485,8 @@ def final_files(session):
         names += ["derotated.tif", *(["planes"] if derotated_planes() else [])]
     if session.calibration is None:
         names.append("center_of_rotation.txt")
+    if has_cells(session.name):
+        names.append("cells.csv")
     if COHORT.config["report"]["animation"]:
         names += ["plots/animation.gif", "player.json"]
     return [f"<results>/{session.name}/{name}" for name in names]

@@ -4,6 +4,7 @@
 rule export_nwb:
     input:
         unpack(motion_file),
+        unpack(exported_cells),
         **derotated_channels(),
         **derotated_planes(),
         movie="<results>/{session}/derotated.tif",

@@ -18,6 +18,7 @@ with job_log(snakemake.log[0]):
         angles=snakemake.input.angles,
         calibration=snakemake.input.calibration,
         motion=snakemake.input.get("motion"),
+        cells=snakemake.input.get("cells"),
         session=snakemake.wildcards.session,
         config=snakemake.params.config,
         output=snakemake.output[0],

@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from derotation.cells import ROI_FILES
 from derotation.cohort.rigs import Given, read_rig_files
-from derotation.errors import PYNWB_MISSING, ConfigError
+from derotation.errors import PYNWB_MISSING, ROIFILE_MISSING, ConfigError
 from derotation.maps.corrections import schema_with_corrections
 from derotation.settings.schema import (
     Problem,
@@ -213,7 +214,30 @@ def _contradictions(config: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem(path=("mosaic", "y_axis"), text=text))
     if not config["rigs"]:  # which may say what calibrates
         problems += _contradicting_channels(config["movie"], config["export"]["functional_channel"])
+    problems += _contradicting_cells(config["cells"])
     return problems + _contradicting_exports(config["export"])
+
+
+def _contradicting_cells(cells: Mapping[str, Any]) -> list[Problem]:
+    """Find traces and files of ROIs that cannot be read."""
+    problems = []
+    rois = cells["rois"]
+    if cells["traces"] == "suite2p" and rois not in (None, "suite2p"):
+        text = f"found suite2p, but cells.rois is {rois}: Suite2p has traces of its own ROIs only."
+        problems.append(Problem(path=("cells", "traces"), text=text))
+    if rois in (None, "suite2p", "blobs"):
+        return problems
+    kind = Path(rois).suffix.lower()
+    if kind not in ROI_FILES:
+        text = (
+            f'found "{rois}"; allowed are suite2p, blobs, null, or a file whose name ends in '
+            f"{', '.join(ROI_FILES)}."
+        )
+        problems.append(Problem(path=("cells", "rois"), text=text))
+    if kind in (".zip", ".roi") and find_spec("roifile") is None:
+        text = f'found "{rois}", but {ROIFILE_MISSING}.'
+        problems.append(Problem(path=("cells", "rois"), text=text))
+    return problems
 
 
 def _contradicting_channels(movie: Mapping[str, Any], functional: int | None) -> list[Problem]:

@@ -20,6 +20,7 @@ from derotation.calibration.calibration import Calibration
 from derotation.errors import PYNWB_MISSING, InputError
 from derotation.io.files import whole_file
 from derotation.io.movie import Movie
+from derotation.io.results import check_arrays, read_npz
 from derotation.io.start import recording_start
 from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
@@ -27,7 +28,7 @@ from derotation.signals.angles import Angles
 if TYPE_CHECKING:
     from pynwb import NWBFile
 
-__all__ = ["PlaneMovies", "export_nwb"]
+__all__ = ["CellTraces", "PlaneMovies", "cells_of_file", "export_nwb"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ Where = Literal["external", "inside"]
 Told = Mapping[str, Any]
 
 _UNKNOWN = "unknown"
+_TRACES = ("fluorescence", "neuropil", "dff", "time_s")
 _SUBJECT = ("subject_id", "species", "sex", "age", "date_of_birth", "genotype", "strain", "weight")
 
 
@@ -52,6 +54,44 @@ class PlaneMovies:
     """The movie before and after of each further channel."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CellTraces:
+    """ROIs of the derotated movie and their traces, as ``cells.npz`` holds them."""
+
+    roi: NDArray[np.int64]
+    """What each is called, shape (n,)."""
+    masks: tuple[NDArray[np.float64], ...]
+    """Column, row and weight of the pixels of each, shape (p, 3)."""
+    traces: Mapping[str, NDArray[Any]]
+    """``fluorescence``, ``neuropil``, ``dff`` and ``time_s``, shape (n, frame) each."""
+    flags: Mapping[str, NDArray[np.bool_]]
+    """What is said of each ROI, shape (n,) each."""
+
+
+def cells_of_file(path: str | Path) -> CellTraces:
+    """Read what the step ``measure_cells`` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file holds something else.
+    """
+    arrays = read_npz(path, "the cells of a session")
+    axes: dict[str, tuple[str, ...]] = {"roi": ("roi",)}
+    axes |= dict.fromkeys(_TRACES, ("roi", "frame"))
+    axes |= dict.fromkeys(("angle_tuned", "velocity_tuned"), ("roi",))
+    pixel = ("mask_column", "mask_row", "mask_weight")
+    axes |= dict.fromkeys(("mask_roi", *pixel), ("pixel",))
+    check_arrays(path, arrays, axes)
+    masks = np.stack([arrays[name].astype(np.float64) for name in pixel], axis=1)
+    return CellTraces(
+        roi=arrays["roi"],
+        masks=tuple(masks[arrays["mask_roi"] == one] for one in arrays["roi"]),
+        traces={name: arrays[name] for name in _TRACES},
+        flags={name: arrays[name].astype(np.bool_) for name in ("angle_tuned", "velocity_tuned")},
+    )
+
+
 def export_nwb(
     path: str | Path,
     *,
@@ -61,6 +101,7 @@ def export_nwb(
     angles: Angles,
     calibration: Calibration,
     motion: Motion | None = None,
+    cells: CellTraces | None = None,
     movies: Where = "external",
     further: Sequence[tuple[Movie, Movie]] = (),
     planes: Sequence[PlaneMovies] = (),
@@ -83,6 +124,9 @@ def export_nwb(
         What the movie was derotated with.
     motion : Motion, optional
         How the sample moved during the session.
+    cells : CellTraces, optional
+        ROIs of the derotated movie: their masks and traces become a `PlaneSegmentation` and
+        `RoiResponseSeries`; when each ROI was scanned is a further one, ``roi_time``.
     movies : {"external", "inside"}
         external: the file names the TIFFs, relative to its own folder; inside: it holds the pixels,
         as NWB wants them: (frame, column, row).
@@ -128,6 +172,8 @@ def export_nwb(
             _add_plane(file, part, suffix, movies, target.parent, told)
         if motion is not None:
             _module(file).add(_motion_correction(motion, file))
+        if cells is not None and len(cells.roi):
+            _add_cells(file, cells, first)
         _module(file).add(_calibration_table(calibration))
         _module(file).add(_provenance_table(calibration, recorded, settings))
         with whole_file(target) as temporary, NWBHDF5IO(str(temporary), "w") as io:
@@ -395,6 +441,61 @@ def _motion_correction(motion: Motion, file: "NWBFile") -> Any:
         xy_translation=moved,
     )
     return MotionCorrection(corrected_image_stacks=[stack])
+
+
+def _add_cells(file: "NWBFile", cells: CellTraces, part: PlaneMovies) -> None:
+    """Add the masks and traces of ROIs, at the times of frames and at their own."""
+    from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, RoiResponseSeries
+
+    times = part.angles.frame_start / part.angles.sampling_rate
+    if cells.traces["dff"].shape[1] != len(times):
+        msg = (
+            f"the cells have traces of {cells.traces['dff'].shape[1]} frames, but the movie has "
+            f"{len(times)}; run measure_cells again"
+        )
+        raise InputError(msg)
+    segmentation = ImageSegmentation()
+    plane = segmentation.create_plane_segmentation(
+        name="PlaneSegmentation",
+        description="ROIs in the derotated movie, numbered as in cells.csv",
+        imaging_plane=file.imaging_planes["ImagingPlane"],
+    )
+    for number, mask in zip(cells.roi.tolist(), cells.masks, strict=True):
+        plane.add_roi(id=int(number), pixel_mask=[(int(x), int(y), float(w)) for x, y, w in mask])
+    for name, values in cells.flags.items():
+        plane.add_column(name, f"Whether the cell is called so: {name}", data=values.tolist())
+    module = _module(file)
+    module.add(segmentation)
+    every = list(range(len(cells.roi)))
+
+    def series(name: str, what: str, unit: str, trace: str) -> Any:
+        return RoiResponseSeries(
+            name=name,
+            description=what,
+            data=cells.traces[trace].T,
+            unit=unit,
+            rois=plane.create_roi_table_region("all ROIs", region=every),
+            timestamps=times,
+        )
+
+    unseen = "; NaN where too little was seen"
+    module.add(
+        Fluorescence(
+            roi_response_series=[
+                series("fluorescence", f"Of the ROIs{unseen}", "gray values", "fluorescence"),
+                series("neuropil", f"Of the rings around them{unseen}", "gray values", "neuropil"),
+                series(
+                    "roi_time",
+                    "When each ROI was scanned in each frame, seconds of the analog recording",
+                    "s",
+                    "time_s",
+                ),
+            ]
+        )
+    )
+    module.add(
+        DfOverF(roi_response_series=[series("dff", f"Change of fluorescence{unseen}", "1", "dff")])
+    )
 
 
 def _calibration_table(calibration: Calibration) -> Any:

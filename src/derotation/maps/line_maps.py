@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.maps import transforms
+from derotation.maps.kernels.scanned import when_scanned
 from derotation.maps.resample import Derotated, derotate_frames
 from derotation.maps.timing import LineTiming
 
@@ -223,3 +224,36 @@ class LineMaps:
             places = transforms.apply(back[frame, line], points)
             line = np.clip(np.nan_to_num(np.rint(places[..., 1])), 0, height - 1).astype(int)
         return places, line_angles[frame, line]
+
+    def scanned_at(self, points: NDFloat, maps: Maps, width: int) -> NDFloat:
+        """Tell when places of the output were scanned, to a fraction of a line.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n, p, 2)
+            Places (x, y) in the derotated picture, those of each frame; NaN for none.
+        maps : ndarray of shape (n, line, 2, 3)
+            The maps of all lines of these n frames, see :meth:`at`.
+        width : int
+            Columns of a recorded frame, px.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+            Time in lines of the frame: 2.5 is the middle between the moments of lines 2 and 3, to
+            which their angles belong (:attr:`LineAngles.line_times_s`). NaN where no usable line
+            tells about a place.
+
+        Notes
+        -----
+        Between two lines, maps change linearly with time, so that the time is found by one division
+        once it is known between which two. A bidirectional scan sees a place of several lines'
+        height in the middle of its lines, on average: that is what is told.
+        """
+        when = np.full(points.shape[:2], np.nan)
+        if maps.shape[1] > 1:
+            slope = 0.0 if self.timing.bidirectional else self.timing.line_duty / width
+            late = self.timing.offset - slope * 0.5 * (width - 1)
+            places = np.ascontiguousarray(points, np.float64)
+            when_scanned(transforms.invert(maps), places, slope, late, when)
+        return when

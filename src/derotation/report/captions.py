@@ -34,6 +34,8 @@ PLOTS: Mapping[str, str] = {
     "blob": "Path of the blob that was found most often",
     "quality_over_time": "Quality over time",
     "coverage": "Coverage over time",
+    "cell_tuning": "What cells follow",
+    "cell_responses": "Responses of cells to rotations",
     "animation": "Raw and derotated movie side by side",
 }
 

@@ -342,8 +342,8 @@ def _log_end(state: State) -> str:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    names = ("scan", "illumination", "motion", "movement", "planes")
-    scan, illumination, motion, movement, planes = (
+    names = ("scan", "illumination", "motion", "movement", "planes", "cells")
+    scan, illumination, motion, movement, planes, cells = (
         _read(folder / f"{name}.json") for name in names
     )
     said = {
@@ -353,6 +353,7 @@ def _statements(folder: Path) -> dict[str, str]:
         "Motion": motion.get("statement"),
         "Movement": movement.get("statement"),
         "Further planes": planes.get("statement"),
+        "Cells": cells.get("statement"),
     }
     return {about: str(text) for about, text in said.items() if text}
 

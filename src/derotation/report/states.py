@@ -31,6 +31,7 @@ STEPS = (
     "export_tiff",
     "export_nwb",
     "run_suite2p",
+    "measure_cells",
     "animate_session",
 )
 # The step of which a job belongs to a group of sessions instead of one.

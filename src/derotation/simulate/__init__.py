@@ -1,5 +1,6 @@
 """Simulated recordings whose truth is known, and the simulators that users of the field know."""
 
+from derotation.simulate.cell_tuning import CellTuning, TunedCells
 from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import FreeTurning, Motion, Sinusoid, Stalled
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
@@ -28,6 +29,7 @@ __all__ = [
     "BIN_CHANNELS",
     "NPY_CHANNELS",
     "AnalogPlan",
+    "CellTuning",
     "CutTiles",
     "Faults",
     "FreeTurning",
@@ -43,6 +45,7 @@ __all__ = [
     "Sinusoid",
     "Stalled",
     "Ticks",
+    "TunedCells",
     "View",
     "cut_tiles",
     "full_protocol",

@@ -22,6 +22,7 @@ from derotation.errors import InputError
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.integers import clipped
 from derotation.settings.spelling import did_you_mean
+from derotation.simulate.cell_tuning import CellTuning, TunedCells, draw_tuned_cells
 from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import Motion, crossings, motion_of
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
@@ -141,6 +142,8 @@ class RecordingParameters:
         Whether the cells have transients.
     calcium_rate : float
         Transients per cell and second, Hz.
+    tuning : CellTuning or mapping
+        How many cells follow the angle or the velocity, or lie in a shadow that does.
     photons_per_pixel : float, optional
         Photons that a typical cell gives at baseline in one pixel. None: no noise at all, and a
         typical cell has a brightness of 1; with a float ``dtype`` the movie then holds the exact
@@ -222,6 +225,7 @@ class RecordingParameters:
     scene_options: Mapping[str, Any] = field(default_factory=dict)
     calcium: bool = True
     calcium_rate: float = 0.1
+    tuning: CellTuning | Mapping[str, Any] = field(default_factory=CellTuning)
     photons_per_pixel: float | None = 10.0
     gain: float = 20.0
     pmt_offset: float = 100.0
@@ -304,6 +308,9 @@ class RecordingParameters:
             known = [f.name for f in fields(SampleMotion)]
             _check_names("sample_motion", self.sample_motion, known)
             object.__setattr__(self, "sample_motion", SampleMotion(**self.sample_motion))
+        if not isinstance(self.tuning, CellTuning):
+            _check_names("tuning", self.tuning, [f.name for f in fields(CellTuning)])
+            object.__setattr__(self, "tuning", CellTuning(**self.tuning))
         if self.view is not None and not isinstance(self.view, View):
             _check_names("view", self.view, [f.name for f in fields(View)])
             object.__setattr__(self, "view", View(**self.view))
@@ -334,6 +341,8 @@ class RecordingPlan:
         The sample.
     activity : ndarray of shape (n_frames, n_cells)
         Factor on each cell's amplitude during each frame; 1 is the baseline. The focus is in it.
+    tuned : TunedCells
+        Which cells follow what.
     light : ndarray of shape (n_frames,)
         Factor on all light in each frame: 1, and less once the sample has bleached.
     illumination : ndarray of shape (height, width)
@@ -380,6 +389,7 @@ class RecordingPlan:
     n_frames: int
     scene: Scene
     activity: NDArray[np.float64]
+    tuned: TunedCells
     light: NDArray[np.float64]
     illumination: NDArray[np.float64]
     motor: Motor | Motion
@@ -411,7 +421,8 @@ class RecordingPlan:
         if number == 0:
             return replace(self, further=())
         scene, activity = self.further[number - 1]
-        return replace(self, scene=scene, activity=activity, number=number, further=())
+        tuned = draw_tuned_cells(CellTuning(), scene.n_cells, 0)
+        return replace(self, scene=scene, activity=activity, tuned=tuned, number=number, further=())
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -554,6 +565,9 @@ class RecordingPlan:
             moved = self._pixel_displacement(frame)
             x, y = x - moved[..., 0], y - moved[..., 1]
         light = self.illumination * self.light[frame]
+        if np.any(self.tuned.kind == 3):
+            radii = np.sqrt(self.scene.radii.prod(axis=1))
+            light = light * self.tuned.shadows(x, y, angle, self.cell_centers, radii)
         return np.asarray(self._scene_at(x, y, self.activity[frame]) * light)
 
     def _pixel_displacement(self, frame: int) -> NDArray[np.float64]:
@@ -723,11 +737,17 @@ def plan_recording(**parameters: Any) -> RecordingPlan:
     analog, injected = _plan_signals(p, motor, ticks, line_start, n_samples)
     stimulus = np.column_stack([motor.speed[first_move], motor.direction[first_move]])
     further = tuple(_plan_layer(p, center, k, n_frames) for k in range(1, p.channels * p.planes))
+    tuned = draw_tuned_cells(_tuning(p), scene.n_cells, min(p.n_cells, scene.n_cells))
+    activity = _plan_brightness(p, scene.n_cells, n_frames)
+    if np.any(tuned.kind > 0):
+        middle = line_start[:, height // 2] + line_duration / 2
+        activity += tuned.activity(middle, motion.angle)
     return RecordingPlan(
         parameters=p,
         n_frames=n_frames,
         scene=scene,
-        activity=_plan_brightness(p, scene.n_cells, n_frames),
+        activity=activity,
+        tuned=tuned,
         light=_sample_motion(p).light(np.linspace(0, 1, n_frames)),
         illumination=_plan_illumination(p),
         motor=motion,
@@ -783,6 +803,11 @@ def _sample_motion(p: RecordingParameters) -> SampleMotion:
     """Motion of the parameters, which accept a mapping but always hold the dataclass."""
     given = p.sample_motion
     return given if isinstance(given, SampleMotion) else SampleMotion(**given)
+
+
+def _tuning(p: RecordingParameters) -> CellTuning:
+    """Tuning of the parameters, which accept a mapping but always hold the dataclass."""
+    return p.tuning if isinstance(p.tuning, CellTuning) else CellTuning(**p.tuning)
 
 
 def _plan_motion(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from derotation.errors import InputError
+from derotation.simulate.cell_tuning import KINDS, CellTuning
 from derotation.simulate.faults import Faults
 from derotation.simulate.formats import MovieFormat, MoviePlan, write_movie, write_signals_as
 from derotation.simulate.recording import Recording, RecordingPlan, plan_recording
@@ -203,6 +204,9 @@ def _write_truth(path: Path, plan: RecordingPlan) -> None:
         "rotation_direction": plan.rotation_direction,
         "rotation_speed": plan.rotation_speed,
         "activity": plan.activity,
+        "cell_kind": np.array(KINDS)[plan.tuned.kind],
+        "cell_preferred_angle": plan.tuned.preferred_angle,
+        "cell_slope": plan.tuned.slope,
         "displacement": plan.displacement,
         "light": plan.light,
         "cell_centers": plan.cell_centers,
@@ -221,7 +225,7 @@ def _summary(plan: RecordingPlan) -> dict[str, Any]:
     names = [
         name
         for name in p.__dataclass_fields__
-        if name not in ("scene", "faults", "view", "sample_motion")
+        if name not in ("scene", "faults", "view", "sample_motion", "tuning")
     ]
     faults = p.faults if isinstance(p.faults, Faults) else Faults(**p.faults)
     scene = "random" if p.scene is None else "given"
@@ -231,6 +235,7 @@ def _summary(plan: RecordingPlan) -> dict[str, Any]:
             "faults": asdict(faults),
             "view": asdict(p.view) if isinstance(p.view, View) else None,
             "sample_motion": asdict(plan.sample_motion),
+            "tuning": asdict(p.tuning if isinstance(p.tuning, CellTuning) else CellTuning()),
             "scene": scene,
         },
         "n_frames": plan.n_frames,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from derotation.calibration.calibration import Calibration
-from derotation.export.nwb import PlaneMovies, export_nwb
+from derotation.export.nwb import PlaneMovies, cells_of_file, export_nwb
 from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
 from derotation.steps.channels import channel_files, plane_folders
@@ -27,6 +27,7 @@ def run(
     channels: str | Path | None = None,
     motion: str | Path | None = None,
     planes: str | Path | None = None,
+    cells: str | Path | None = None,
 ) -> None:
     """Write a session as an NWB file.
 
@@ -51,6 +52,8 @@ def run(
         ``motion.npz``: how the sample moved.
     planes : path, optional
         The folder in which ``derotate_planes`` put further planes.
+    cells : path, optional
+        ``cells.npz``: what ``measure_cells`` found.
 
     Raises
     ------
@@ -89,6 +92,7 @@ def run(
             angles=angles_as_used(Angles.load(angles), found),
             calibration=found,
             motion=load_motion(motion),
+            cells=None if cells is None else cells_of_file(cells),
             movies=config["export"]["nwb"],
             about=config.get("nwb"),
             settings=config,

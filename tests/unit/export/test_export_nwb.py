@@ -267,3 +267,41 @@ def test_the_inspector_of_dandi_finds_nothing(tmp_path, movies):
     write(session, path, movies=movies)
     found = inspector.inspect_nwbfile(nwbfile_path=str(path), checks=checks)
     assert "check_subject_exists" in {one.check_function_name for one in found}
+
+
+def cell_traces(n_frames):
+    rng = np.random.default_rng(0)
+    traces = {name: rng.normal(size=(2, n_frames)) for name in ("fluorescence", "neuropil", "dff")}
+    traces["dff"][0, 3] = np.nan
+    traces["time_s"] = np.arange(n_frames) / RATE + np.array([[0.1], [0.2]])
+    return nwb.CellTraces(
+        roi=np.array([3, 8]),
+        masks=(np.array([[5.0, 6.0, 0.25], [6.0, 6.0, 0.75]]), np.array([[9.0, 4.0, 1.0]])),
+        traces=traces,
+        flags={name: np.array([True, False]) for name in ("angle_tuned", "velocity_tuned")},
+    )
+
+
+def test_cells_have_masks_traces_and_times_of_their_own(session, tmp_path):
+    path = tmp_path / "ses_a.nwb"
+    cells = cell_traces(len(session.angles.frame_start))
+    write(session, path, cells=cells)
+    assert not problems(path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        module = io.read().processing["derotation"]
+        plane = module["ImageSegmentation"]["PlaneSegmentation"]
+        assert plane.id[:].tolist() == [3, 8]
+        assert [tuple(pixel) for pixel in plane["pixel_mask"][0]] == [(5, 6, 0.25), (6, 6, 0.75)]
+        assert plane["angle_tuned"][:].tolist() == [True, False]
+        for name in ("fluorescence", "neuropil"):
+            series = module["Fluorescence"][name]
+            np.testing.assert_array_equal(series.data[:], cells.traces[name].T)
+        np.testing.assert_array_equal(module["DfOverF"]["dff"].data[:], cells.traces["dff"].T)
+        times = module["Fluorescence"]["roi_time"]
+        np.testing.assert_array_equal(times.data[:], cells.traces["time_s"].T)
+        assert times.unit == "s"
+
+
+def test_cells_of_another_movie_are_refused(session, tmp_path):
+    with pytest.raises(InputError, match="run measure_cells again"):
+        write(session, tmp_path / "a.nwb", cells=cell_traces(4 + len(session.angles.frame_start)))

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 PROTOCOL = tuple(sheet_schema()["properties"]["protocol"]["enum"])
 # Choices of a type checker, by their places, and the keys that they repeat.
 CHOICES = {
+    ("cells.dff", "Baseline"): "cells.baseline",
     ("cohort.discover", "name"): "discover.name",
     ("export.frames", "Fill"): "export.fill",
     ("export.nwb", "Where"): "export.nwb",
@@ -72,6 +73,13 @@ PARAMETERS = {
         name: f"center.{name}" for name in ("delta_center", "init_points", "n_iter", "seed")
     },
     "maps.resample.LineTiming": {"line_reference": "angles.line_reference"},
+    "cells.dff.delta_f_over_f": {
+        "neuropil_weight": "cells.neuropil_weight",
+        "method": "cells.baseline",
+        "window_s": "cells.baseline_s",
+        "percentile": "cells.baseline_percentile",
+    },
+    "cells.matching.match_cells": {"farthest": "cells.match_px"},
     "derotate_by_line.derotate_recording": {"interpolation": "derotate.interpolation"},
     "maps.resample.derotate_frames": {"interpolation": "derotate.interpolation"},
     "export.frames.FilledFrames": {"scale": "export.scale"},
