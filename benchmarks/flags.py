@@ -3,7 +3,7 @@
 Sessions are simulated without noise; then something is done to what was recorded (frames are lost,
 the picture moves, blurs, grows), photons are drawn, and the session is parsed, calibrated,
 derotated and judged. The first sentence should name what was done; where motion correction mends
-it, a sentence says so, and nothing is flagged. Others differ from each other
+it, that sentence is said all the same. Others differ from each other
 in light, cells, protocol, rates and geometry, and nothing should be flagged.
 """
 
@@ -57,7 +57,7 @@ class Case:
     """Words of the first sentence that should be said, one of those divided by |; nothing should be
     flagged if it is empty."""
     mended: bool = False
-    """What was done is corrected as motion: these words are said, but nothing is flagged."""
+    """What was done is corrected as motion: these words are said, but nothing need be flagged."""
     simulated: Mapping[str, Any] = field(default_factory=dict)
     photons: float = 10.0
     """Of a typical cell's pixel."""
@@ -384,9 +384,10 @@ def judge(case: Case, size: int, seed: int) -> dict[str, Any]:
             row |= {"flag": quality.flag, "advice": quality.advice, "figures": figures}
             row["flagged"] = flagged
             row["moved"] = quality["sample_moved_px"].sentence
-    said = row.get("moved", "") if case.mended else (row["advice"] or [""])[0]
+    mended = case.mended and row["flag"] == "ok"
+    said = row["moved"] if mended else (row["advice"] or [""])[0]
     named = any(words in said for words in case.expected.split("|"))
-    fine = case.mended or not case.expected
+    fine = mended or not case.expected
     enough = row["flag"] == "bad" if case.unusable else (row["flag"] == "ok") == fine
     row["right"] = named and enough
     return row

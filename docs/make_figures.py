@@ -22,6 +22,7 @@ from figures import (
     illumination,
     mosaics,
     movement,
+    performance,
     quality,
     readme,
     signals_look,
@@ -48,6 +49,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "mosaic_overlaps": mosaics.mosaic_overlaps,
     "movement": movement.movement,
     "what_moved": movement.what_moved,
+    "where_the_time_goes": performance.where_the_time_goes,
     "signals_look": signals_look.signals_look,
 }
 # Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the

@@ -15,7 +15,6 @@ from derotation.cohort.signal_mistakes import (
     layout_mistake,
 )
 from derotation.errors import DerotationError, InputError
-from derotation.images.bidi_phase import estimate_bidi_phase
 from derotation.io.channels import open_channels
 from derotation.io.signals import AnalogSignals, BinLayout, signal_options
 from derotation.signals.look import SignalsLook, look_at_signals
@@ -119,7 +118,11 @@ def look_at_session(
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
     channels = open_channels(
-        signals.path, n_channels=len(order), layout=layout, dataset=given["dataset"]
+        signals.path,
+        n_channels=len(order),
+        layout=layout,
+        dataset=given["dataset"],
+        listed=signals.foreign,
     )
     has_frames = "frame_clock" in signals.roles
     look = look_at_signals(
@@ -209,6 +212,9 @@ def _directions(
     look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Say that nothing tells the directions of the scan, and what the movie shows at rest."""
+    # Slow to import, and only needed here.
+    from derotation.images.bidi_phase import estimate_bidi_phase
+
     n = _frames_at_rest(look) // movie.n_planes
     n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
     if n < LEAST_FRAMES:

@@ -534,15 +534,26 @@ def _provenance_table(
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Take what holds others apart, since NWB wants no dictionaries in cells."""
-    if isinstance(value, Mapping) and value:
+    """Take what holds others apart, since NWB wants no dictionaries in cells, not even as text."""
+    if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(f"{name}.{key}", inner)
-    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
+        return
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if "{" not in text:
+        yield name, text
+    elif isinstance(value, list | tuple):
         for k, inner in enumerate(value):
             yield from _flat(f"{name}.{k}", inner)
     else:
-        yield name, value if isinstance(value, str) else json.dumps(value, default=str)
+        try:
+            held = json.loads(text)
+        except ValueError:
+            held = None
+        if isinstance(held, dict | list):
+            yield from _flat(name, held)
+        else:
+            yield name, text.replace("{", "(").replace("}", ")")
 
 
 def _table(

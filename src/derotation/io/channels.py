@@ -64,6 +64,7 @@ def open_channels(
     n_channels: int | None = None,
     layout: BinLayout | None = None,
     dataset: str | None = None,
+    listed: ForeignColumns | None = None,
 ) -> Channels:
     """Open a signals file of which nobody has said what its channels are.
 
@@ -78,6 +79,8 @@ def open_channels(
         How a `.bin` holds its samples.
     dataset
         Where in the file the channels are, if it holds several things.
+    listed
+        The columns of a file of another program, if they are listed already.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def open_channels(
     if suffix == ".bin":
         return _bin(path, n_channels or 1, layout or BinLayout())
     if suffix in KINDS:
-        return _foreign(path, n_channels, dataset)
+        return _foreign(path, listed or _columns(path, n_channels, dataset))
     raise SignalError(
         f"{path}: analog signals are read from .npy, .bin, {', '.join(KINDS)}, not from "
         f"'{path.suffix}' files."
@@ -155,8 +158,11 @@ def _bin(path: Path, n_channels: int, layout: BinLayout) -> Channels:
     )
 
 
-def _foreign(path: Path, n_channels: int | None, dataset: str | None) -> Channels:
-    opened = ForeignColumns(path, dataset=dataset, n_expected=n_channels, error=SignalError)
+def _columns(path: Path, n_channels: int | None, dataset: str | None) -> ForeignColumns:
+    return ForeignColumns(path, dataset=dataset, n_expected=n_channels, error=SignalError)
+
+
+def _foreign(path: Path, opened: ForeignColumns) -> Channels:
     columns = opened.listing.columns
     n_samples = min(column.n_values for column in columns)
     if not n_samples:

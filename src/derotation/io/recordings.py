@@ -25,6 +25,8 @@ _SHOWN = 5
 _PRAIRIE_NAME = re.compile(
     r"(?P<stem>.+?)_Cycle\d+(?:_\w+?)?_Ch(?P<channel>\d+)_\d+(?:\.ome)?\.tiff?", re.IGNORECASE
 )
+# ChanA_001_001_001_0001.tif
+_THOR_NAME = re.compile(r"Chan(?P<letter>[A-Z])(?:_\d+){2,}\.tiff?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +78,15 @@ def recording_at(path: Path) -> Recording | None:
             # Its files bear no name of their own.
             return _only_one_of(path.parent)
         return None if program is None else Recording(program=program, description=path)
-    if suffix == ".raw":
+    of_thor = _THOR_NAME.fullmatch(path.name)
+    if suffix == ".raw" or of_thor:
         thor = [found for found in _descriptions(path.parent) if found.program == "thor"]
         _refuse_several(path.parent, thor)
-        return replace(thor[0], raw=path) if thor else None
+        if not thor:
+            return None
+        if of_thor:
+            return replace(thor[0], channel=ord(of_thor["letter"]) - ord("A") + 1)
+        return replace(thor[0], raw=path)
     match = _PRAIRIE_NAME.fullmatch(path.name)
     description = match and _of_stem(path.parent, match["stem"])
     if not match or not description:

@@ -87,6 +87,11 @@ class AnalogSignals:
         return self._path
 
     @property
+    def foreign(self) -> ForeignColumns | None:
+        """The columns of a file of another program, listed already; None for other files."""
+        return self._stored.file if isinstance(self._stored, LazyRows) else None
+
+    @property
     def n_samples(self) -> int:
         """Number of samples of each channel."""
         return int(self._stored.shape[1])
@@ -264,6 +269,11 @@ class LazyRows:
         n_values = columns.listing.columns[self._wanted[0]].n_values
         self.shape = (len(self._wanted), n_values)
         self.dtype = np.dtype(columns.listing.dtype)
+
+    @property
+    def file(self) -> ForeignColumns:
+        """The file."""
+        return self._columns
 
     @property
     def columns(self) -> tuple[int, ...]:

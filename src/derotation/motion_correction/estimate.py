@@ -41,8 +41,9 @@ logger = logging.getLogger(__name__)
 NDFloat = NDArray[np.float64]
 
 CHUNK_BYTES = 16e6
-# By so much the logarithm of the likelihood has to rise if motion is allowed for. By chance 7.1 is
-# passed 1 in 370 times (3 sigma); but cells that are active for a second pull at frames, too.
+# By so much the logarithm of the likelihood has to rise if motion beside jumps is allowed for. By
+# chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
+# frames, too.
 MIN_GAIN = 15.0
 # Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
 MIN_ERRORS = 2.0
@@ -289,7 +290,7 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
             "The sample's motion cannot be told: only {share:.0f} % of the frames could be "
             "compared with the mean of all. It is not corrected."
         )
-    elif figures["gain"] < MIN_GAIN or figures["rms"] <= max(
+    elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or figures["rms"] <= max(
         LIMITS.min_effect_px, MIN_ERRORS * figures["sd"]
     ):
         code, doubt = "none", False

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 __all__ = ["between_frames"]
 
@@ -56,6 +55,9 @@ def between_frames(
     the time between frames, not of the second; where the sample sets off between two frames it is
     bounded by how far a frame turns, as it has to be.
     """
+    # Slow to load, and few sessions have such a table.
+    from scipy.interpolate import CubicSpline
+
     step = np.diff(angle)
     still, jump = _rests(step), _jumps(step)
     left, right = step / np.diff(time), step / np.diff(time)

@@ -243,7 +243,7 @@ def test_a_full_session_without_a_table_takes_directions_from_the_movie(full_fil
     assert any("no stimulus table" in remark for remark in pipeline.settings.remarks)
     with pipeline.open_movie() as movie:
         events = pipeline.parse_signals(movie, 10_000.0)
-    assert events.rotation_direction.tolist() == [direction for _, direction in FULL["stimulus"]]
+    assert events.rotation_direction.tolist() == [1, -1]
 
 
 def test_center_is_written_for_people_and_for_programs(full_run):

@@ -15,6 +15,7 @@ import yaml
 from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
+from derotation.simulate.formats import write_signals_as
 from derotation.simulate.recording import RecordingPlan, plan_recording
 from derotation.simulate.rig_signals import (
     ClockOptions,
@@ -402,3 +403,21 @@ def test_what_is_taken_for_granted_stands_once_for_all_sessions(rig):
     table = format_table(check_cohort(load_cohort(config)))
     (line,) = [line for line in table.splitlines() if "scan.bidirectional" in line]
     assert line.startswith("  s0, s1, s2, s3 and 2 more: ")
+
+
+@pytest.mark.parametrize("kind", ["csv", "h5"])
+def test_files_that_name_their_channels(plans, tmp_path, kind):
+    pytest.importorskip("h5py")
+    plan, _ = plans(2, 10_000, 1, "full")
+    made = Rig(plan, tmp_path, tmp_path).write()
+    made.signals = tmp_path / f"named.{kind}"
+    names = ["line_clock", "frame_clock", "motor_on", "motor_ticks"]
+    analog = plan.analog
+    write_signals_as(made.signals, kind, names, analog.blocks(), analog.n_samples, made.rate)
+    right = {"rotation_on": "motor_on", "rotation_ticks": "motor_ticks"}
+    found = made.check(channel_names=right)
+    assert (found.problems, found.notes) == ((), ())
+    wrong = {"rotation_on": "motor_ticks", "rotation_ticks": "motor_on"}
+    problem = only_problem(made.check(channel_names=wrong))
+    assert "signals.channel_names: {" in problem
+    assert "rotation_on: motor_on, rotation_ticks: motor_ticks" in problem

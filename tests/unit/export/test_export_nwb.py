@@ -1,6 +1,7 @@
 """The NWB file, read back and looked at by pynwb's own validator."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,6 +203,25 @@ def test_what_dandi_misses_is_logged(session, tmp_path, caplog):
 def test_a_time_zone_that_does_not_exist_is_named(session, tmp_path):
     with pytest.raises(InputError, match=r"nwb\.time_zone: there is no 'London'"):
         write(session, tmp_path / "s.nwb", about={**ABOUT, "time_zone": "London"})
+
+
+def test_nothing_in_a_cell_is_a_dictionary():
+    given = {
+        "a": {"b": 1, "c": [1, 2], "empty": {}},
+        "text": "two {words: here} and more",
+        "json": '{"d": {"e": null}}',
+        "deep": [[{"f": "g"}], 3],
+        "object": Path("h"),
+    }
+    assert dict(nwb._flat("x", given)) == {
+        "x.a.b": "1",
+        "x.a.c": "[1, 2]",
+        "x.text": "two (words: here) and more",
+        "x.json.d.e": "null",
+        "x.deep.0.0.f": "g",
+        "x.deep.1": "3",
+        "x.object": '"h"',
+    }
 
 
 EPOCH = "frameNumbers = 1\nepoch = [2019 5 14 11 21 31.250000]\n"

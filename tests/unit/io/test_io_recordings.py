@@ -113,6 +113,17 @@ def test_two_recordings_of_thorimage_in_one_folder(tmp_path):
             open_movie(path)
 
 
+def test_a_tiff_of_thorimage_means_its_recording_and_channel(tmp_path):
+    data = write(tmp_path / "rec", "thor_tif", 2, replace(PLAN, n_channels=2))
+    path = tmp_path / "rec" / "ChanB_001_001_001_000003.tif"
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(frames(movie), data[:, 0, 1])
+    assert len(movie_files(path)) == 9
+    (tmp_path / "rec" / "Experiment.xml").unlink()
+    with open_movie(path) as movie:
+        assert len(movie) == 1
+
+
 def test_raw_files_that_follow_each_other(tmp_path):
     folder = tmp_path / "a"
     data = write(folder, "thor_raw")

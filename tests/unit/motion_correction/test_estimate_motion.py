@@ -86,6 +86,7 @@ def test_a_jump_is_found_said_and_mended(tmp_path):
     assert len(estimate.jumps) == 1
     assert abs(estimate.jumps[0] - jumped) <= 1
     assert "jumped" in estimate.statement
+    assert estimate.corrected, estimate.statement
     error = np.abs(errors(recording, angles, estimate))
     away = np.abs(np.arange(len(error)) - jumped) > 1
     assert error[away].max() < 0.4
