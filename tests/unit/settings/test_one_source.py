@@ -36,6 +36,7 @@ OTHERS = {
     ("microscope", "sample", "rotation", "angle"),
     ("translation", "similarity", "affine"),
     ("nearest", "linear", "cubic"),  # for pictures, not lines
+    ("not-a-knot", "clamped"),  # ends of SciPy's splines
     ("Display", "Original"),
     ("error", "skip"),
     ("channel", "plane"),
