@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.maps import transforms
-from derotation.maps.kernels.scanned import when_scanned
 from derotation.maps.resample import Derotated, derotate_frames
 from derotation.maps.timing import LineTiming
 
@@ -250,6 +249,8 @@ class LineMaps:
         once it is known between which two. A bidirectional scan sees a place of several lines'
         height in the middle of its lines, on average: that is what is told.
         """
+        from derotation.maps.kernels.scanned import when_scanned  # compiled code, slow to load
+
         when = np.full(points.shape[:2], np.nan)
         if maps.shape[1] > 1:
             slope = 0.0 if self.timing.bidirectional else self.timing.line_duty / width
