@@ -67,6 +67,9 @@ class Recorded:
         self.line_angles, self.line_times_s = line_angles, times_s
         self.line_usable = np.isfinite(line_angles)
 
+    def times_of(self, frames: Any) -> NDFloat:
+        return np.asarray(self.line_times_s[frames])
+
     def shifted(self, lag_ms: float) -> "Recorded":
         return self
 

@@ -52,7 +52,7 @@ class Lines:
         return cls(
             line_angles=np.asarray(angles.line_angles[numbers]),
             line_speeds=np.nan_to_num(angles.line_speeds(numbers)),
-            line_times_s=np.asarray(angles.line_times_s[numbers]),
+            line_times_s=angles.times_of(numbers),
             sample_timing=line_maps.timing,
         )
 
@@ -60,6 +60,10 @@ class Lines:
     def line_usable(self) -> NDArray[np.bool_]:
         """Which lines have an angle, shape (n, y)."""
         return np.isfinite(self.line_angles)
+
+    def times_of(self, frames: slice | NDArray[Any]) -> NDArray[np.float64]:
+        """Tell the moments of the lines of some frames, seconds."""
+        return np.asarray(self.line_times_s[frames])
 
     @property
     def at_rest(self) -> NDArray[np.bool_]:

@@ -45,6 +45,9 @@ class LineAngles(Protocol):
     def line_times_s(self) -> NDFloat:
         """The moment to which each angle belongs, seconds, shape (frame, line)."""
 
+    def times_of(self, frames: Frames) -> NDFloat:
+        """Tell these moments of some frames."""
+
     @property
     def lag_ms(self) -> float:
         """The lag by which they have been shifted already."""
@@ -166,7 +169,7 @@ class LineMaps:
         ndarray of shape (frame, line, 2, 3)
             From recorded to output positions (x, y); NaN for lines that must not be used.
         """
-        return self.at(self.angles.line_angles[frames], self.angles.line_times_s[frames])
+        return self.at(self.angles.line_angles[frames], self.angles.times_of(frames))
 
     def at(self, angles: ArrayLike, times_s: ArrayLike) -> Maps:
         """Make the maps of lines with these angles (degrees) at these times (s): (..., 2, 3)."""

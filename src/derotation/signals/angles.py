@@ -52,6 +52,9 @@ _AXES = {
     **dict.fromkeys(_SCALARS, ()),
 }
 
+# Frames that tell the period of the scanner's lines.
+PERIOD_FRAMES = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Angles:
@@ -103,9 +106,25 @@ class Angles:
     @property
     def line_times_s(self) -> NDArray[np.float64]:
         """The moment to which each line's angle belongs, seconds, shape (n_frames, n_lines)."""
-        period = float(np.median(np.diff(self.line_start, axis=1)))
+        return self.times_of(slice(None))
+
+    def times_of(self, frames: slice | NDArray[Any]) -> NDArray[np.float64]:
+        """Tell the moment to which each line's angle belongs, of some frames, seconds.
+
+        Parameters
+        ----------
+        frames : slice or ndarray
+            Numbers of frames.
+
+        Returns
+        -------
+        ndarray of shape (n, line)
+        """
+        # Asked for chunk by chunk: the scanner's period is told by some frames of a long movie.
+        some = self.line_start[:: max(len(self.line_start) // PERIOD_FRAMES, 1)]
+        period = float(np.median(np.diff(some, axis=1)))
         late = _FRACTION[self.line_reference] * self.line_duty * period
-        return (self.line_start + late) / self.sampling_rate
+        return np.asarray((self.line_start[frames] + late) / self.sampling_rate)
 
     @property
     def at_rest(self) -> NDArray[np.bool_]:

@@ -31,6 +31,9 @@ class Turning:
     def line_times_s(self):
         return 0.01 * np.arange(2 * LINES).reshape(2, LINES)
 
+    def times_of(self, frames):
+        return self.line_times_s[frames]
+
     @property
     def line_angles(self):
         return 50 * (self.line_times_s + self.lag_ms / 1000)

@@ -109,4 +109,5 @@ def test_the_steps_are_those_of_the_workflow(pytestconfig):
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.startswith("rule ")
     }
-    assert set(STEPS) | {MOSAIC_STEP, "report", "report_now"} == names - {"all"}
+    of_cohorts = {MOSAIC_STEP, "match_cells", "report", "report_now"}
+    assert set(STEPS) | of_cohorts == names - {"all"}

@@ -19,6 +19,9 @@ class Lines:
         self.line_angles, self.line_times_s = line_angles, line_times_s
         self.line_usable = np.isfinite(line_angles)
 
+    def times_of(self, frames):
+        return self.line_times_s[frames]
+
     def shifted(self, lag_ms):
         return self
 
