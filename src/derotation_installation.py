@@ -20,6 +20,8 @@ __all__ = ["InstallationError", "main", "mixture", "refuse_mixture"]
 
 OWN = "derotation-workflow"
 PACKAGE = "derotation"
+# What no other package of this name has; a copy of ours elsewhere on the path is ours, too.
+OWN_FILE = "_moved.py"
 
 
 class InstallationError(ImportError):
@@ -94,7 +96,9 @@ def mixture(folder: Path | None = None, *, search: bool = False) -> str | None:
             f"{_reinstall(folder)}"
         )
     imported = None if chosen else _place_imported()
-    if imported is not None and imported != (folder / PACKAGE).resolve():
+    if imported is None or imported == (folder / PACKAGE).resolve():
+        return None
+    if not (imported / OWN_FILE).is_file():
         return (
             f"{folder / PACKAGE}: 'import {PACKAGE}' gives the package in {imported} instead; if "
             f"that is another program's, mend it with: {_pip(f'uninstall -y {PACKAGE}')}"

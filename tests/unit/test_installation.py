@@ -166,6 +166,18 @@ def test_theirs_before_an_editable_install_is_seen_by_the_command(tmp_path):
     assert "pip uninstall -y derotation" in ran.stderr
 
 
+def test_a_copy_of_ours_before_an_editable_install_is_no_other_package(tmp_path):
+    source, packages = Folder(tmp_path / "src"), Folder(tmp_path / "packages")
+    ours(source)
+    packages.install("copied", "1", {**OURS, "derotation/_moved.py": ""})
+    ran = source.python(
+        "import derotation_installation;"
+        f"sys.path.insert(0, {str(packages.path)!r});"
+        "print(derotation_installation.mixture())"
+    )
+    assert (ran.stdout, ran.stderr) == ("None\n", "")
+
+
 @pytest.mark.parametrize(
     ("told", "source"),
     [
