@@ -34,11 +34,12 @@ def test_a_good_run_ends_with_its_report(first_run):
     assert table(cohort)["b"]["calibration"] == "a"
     text = page(cohort)
     assert "failed in" not in text
-    # The pictures of both sessions are within the page, and their captions name the session.
+    # The pictures of both sessions are within the page (what moves is played), each with two more
+    # in the table; and their captions name the session.
     made = [
-        plot for name in "ab" for plot in (cohort.folder / "results" / name / "plots").iterdir()
+        plot for name in "ab" for plot in (cohort.folder / "results" / name / "plots").glob("*.png")
     ]
-    assert text.count('<img src="data:image/') == len(made)
+    assert text.count('<img src="data:image/') == len(made) + 2 * 2
     assert "The signals of session b, with the events" in text
     assert "snakemake.wildcards" not in text
     # The summary on the terminal, with the page's path, and the progress before it.
