@@ -123,8 +123,8 @@ def measure(
     # Compiles what was not compiled yet, and makes what chosen steps need of the others; a quick
     # run of all steps does so on its way.
     if not given.quick or given.steps != list(STEPS):
-        last = max(list(STEPS).index(step) for step in given.steps)
-        for step in list(STEPS.values())[: last + 1]:
+        needed = 1 + max(list(STEPS).index(step) for step in given.steps)
+        for step in list(STEPS.values())[:needed]:
             for which, source in sources.items():
                 run(step, folder / which, source, repeats=0, threads=given.threads)
     for k in range(given.rounds):

@@ -14,7 +14,7 @@ from derotation.io.columns import ForeignColumns
 from derotation.io.foreign import KINDS
 from derotation.io.signals import BinLayout
 
-__all__ = ["Channels", "Stretch", "open_channels"]
+__all__ = ["Channels", "open_channels"]
 
 #: First sample, and the one after the last.
 Stretch = tuple[int, int]
