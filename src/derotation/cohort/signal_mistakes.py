@@ -351,7 +351,7 @@ def _wrong_protocol(look: SignalsLook, said: Settings) -> Mistake | None:
         return Mistake(
             key="protocol",
             text=f"the sheet says protocol incremental, but the motor makes {_count(motor)} of "
-            f"{n} ticks each, without steps. Write full in the column protocol, with a stimulus "
+            f"{n} ticks, without steps. Write full in the column protocol, with a stimulus "
             "table",
         )
     if not motor.has_gate and motor.protocol == "free" and "rotation_on" in said.roles:
@@ -395,30 +395,37 @@ def _wrong_increment(look: SignalsLook, said: Settings) -> Mistake | None:
     if said.protocol == "full" and motor.protocol == "incremental":
         return None
     degrees = said.degrees_per_rotation
-    if n is not None and degrees is not None:
+    if n is not None and degrees is not None and not _turn_fits(motor, said):
         turned = n * said.rotation_increment
-        if abs(turned / degrees - 1) < WRONG_TURN:
-            return None
-        if _speeds_fit(motor, said):
+        seen = _seen(motor, n)
+        if _speeds_fit(motor, said) or _steps_fit(motor, said):
+            by = "at the speeds of the stimulus table"
+            if said.protocol == "incremental":
+                by = "in steps as angles.degrees_per_step says"
             return Mistake(
                 key="signals.degrees_per_rotation",
-                text=f"{_count(motor)} of {n} ticks each were seen: {turned:g} degrees with "
-                f"signals.rotation_increment {said.rotation_increment:g}, at the speeds of the "
-                f"stimulus table, but signals.degrees_per_rotation is {degrees:g}. Write "
-                f"signals.degrees_per_rotation: {turned:g}",
+                text=f"{seen}: {turned:g} degrees with signals.rotation_increment "
+                f"{said.rotation_increment:g}, {by}, but signals.degrees_per_rotation is "
+                f"{degrees:g}. Write signals.degrees_per_rotation: {turned:g}",
             )
         return Mistake(
             key="signals.rotation_increment",
-            text=f"{_count(motor)} of {n} ticks each were seen: with signals.rotation_increment "
-            f"{said.rotation_increment:g} that is {turned:g} degrees, not the {degrees:g} of "
-            f"signals.degrees_per_rotation. Write signals.rotation_increment: "
-            f"{_increment(n, degrees):g}",
+            text=f"{seen}: with signals.rotation_increment {said.rotation_increment:g} that is "
+            f"{turned:g} degrees, not the {degrees:g} of signals.degrees_per_rotation. Write "
+            f"signals.rotation_increment: {_increment(n, degrees):g}",
         )
-    if step is None or said.protocol != "incremental":
+    if step is None or said.protocol != "incremental" or _steps_fit(motor, said):
         return None
     turned = step * said.rotation_increment
-    if abs(turned / said.degrees_per_step - 1) < WRONG_TURN:
-        return None
+    if _steps_add_up(look, motor, said):
+        # So the increment is right.
+        return Mistake(
+            key="angles.degrees_per_step",
+            text=f"Write angles.degrees_per_step: {turned:g}, not {said.degrees_per_step:g}: the "
+            f"motor turns in steps of {step} ticks, which are {turned:g} degrees with "
+            f"signals.rotation_increment {said.rotation_increment:g}, and all ticks add up to the "
+            f"{degrees:g} of signals.degrees_per_rotation",
+        )
     if any(abs(turned / size - 1) < 1 / step for size in ROUND_STEPS) and step > 1:
         also = (
             f", or signals.rotation_increment: {said.degrees_per_step / step:g} if the steps are "
@@ -437,6 +444,25 @@ def _wrong_increment(look: SignalsLook, said: Settings) -> Mistake | None:
         f"{said.degrees_per_step:g} of angles.degrees_per_step. Write signals.rotation_increment: "
         f"{said.degrees_per_step / step:g}",
     )
+
+
+def _steps_fit(motor: MotorLook, said: Settings) -> bool:
+    """Tell whether the steps of an incremental session are as large as is said."""
+    if motor.step_ticks is None or said.protocol != "incremental":
+        return False
+    turned = motor.step_ticks * said.rotation_increment
+    return abs(turned / said.degrees_per_step - 1) < WRONG_TURN
+
+
+def _steps_add_up(look: SignalsLook, motor: MotorLook, said: Settings) -> bool:
+    """Tell whether all ticks of an incremental session are seen to add up to its degrees."""
+    if said.degrees_per_rotation is None or motor.turn_ticks is None:
+        return False
+    if motor.turn_ticks != motor.step_ticks:
+        return _turn_fits(motor, said)
+    # One rotation-on for each step: nothing may be left out.
+    turned = int(motor.whole_ticks.sum()) * said.rotation_increment
+    return len(look.stretches) == 1 and abs(turned / said.degrees_per_rotation - 1) < WRONG_TURN
 
 
 def _increment(n_ticks: int, degrees: float) -> float:
@@ -508,6 +534,13 @@ def _too_short(look: SignalsLook, said: Settings) -> Mistake | None:
         "the recording of the signals was stopped early, the file is not copied whole, or it is of "
         "another movie",
     )
+
+
+def _seen(motor: MotorLook, n: int) -> str:
+    one = len(motor.whole_ticks) == 1
+    return f"{_count(motor)} of {n} ticks was seen" if one else (
+        f"{_count(motor)} of {n} ticks each were seen"
+    )  # fmt: skip
 
 
 def _count(motor: MotorLook) -> str:

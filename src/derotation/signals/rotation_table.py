@@ -90,7 +90,12 @@ def said_sampling_rate(
 
 
 def increment_implied(
-    ticks: Sequence[NDArray[np.float64]], expected: int, increment: float, *, steps: bool
+    ticks: Sequence[NDArray[np.float64]],
+    expected: int,
+    increment: float,
+    *,
+    steps: bool,
+    degrees: float | None = None,
 ) -> str:
     """Say which increment the ticks imply, if all rotations have too many or too few by one factor.
 
@@ -104,6 +109,9 @@ def increment_implied(
         Degrees per tick that this is told from.
     steps : bool
         Whether they are steps.
+    degrees : float, optional
+        What all steps add up to. Where they do, the increment is right, and what is said of a
+        step's degrees is wrong.
 
     Returns
     -------
@@ -121,6 +129,14 @@ def increment_implied(
     if alike.mean() < MOST_ALIKE or np.median([unevenness(own) for own in ticks]) > MOST_UNEVEN:
         return ""
     n, what = round(usual), "steps" if steps else "rotations"
+    own, total = n * increment, len(counts) * n * increment
+    if steps and degrees is not None and abs(total / degrees - 1) < SAME_FACTOR:
+        return (
+            f"Write angles.degrees_per_step: {own:g}. {int(alike.sum())} of {len(counts)} steps "
+            f"have {n} ticks, evenly, where {expected} are expected: {own:g} degrees each with "
+            f"signals.rotation_increment {increment:g}, and {total:g} in all, as "
+            "signals.degrees_per_rotation says."
+        )
     key = "angles.degrees_per_step" if steps else "signals.degrees_per_rotation"
     return (
         f"{int(alike.sum())} of {len(counts)} {what} have {n} ticks, evenly, where {expected} are "

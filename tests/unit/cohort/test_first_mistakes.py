@@ -283,6 +283,21 @@ def test_a_wrong_increment(rig, increment, kind):
     assert "signals.rotation_increment: 0.2" in only_problem(found)
 
 
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize("size", [10, 40])
+def test_a_wrong_size_of_the_steps(rig, per_step, size):
+    made = rig("incremental", rotation_on_per_step=per_step).write()
+    problem = only_problem(made.check(sections={"angles": {"degrees_per_step": size}}))
+    assert problem.startswith(f"Write angles.degrees_per_step: 20, not {size}")
+    assert "signals.rotation_increment:" not in problem
+
+
+def test_a_wrong_turn_of_steps_that_are_right(rig):
+    found = rig("incremental").write().check(degrees_per_rotation=180, sections=STEPS)
+    assert "Write signals.degrees_per_rotation: 360" in only_problem(found)
+    assert "signals.rotation_increment:" not in only_problem(found)
+
+
 def test_half_turns_are_no_wrong_increment(rig):
     made = rig(degrees_per_rotation=180.0).write()
     problem = only_problem(made.check())
