@@ -13,6 +13,7 @@ import numpy as np
 from derotation.signals.look import MotorLook, SignalsLook, rounded_rate, usual_count
 from derotation.signals.look_kinds import KIND_WORDS, ClocksLook, Kind
 from derotation.signals.look_layout import BinGuess
+from derotation.signals.repairs import plain_number
 
 __all__ = ["Mistake", "Settings", "find_mistakes", "layout_mistake"]
 
@@ -259,8 +260,9 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
     if implied is not None and interval:
         factor = rate / implied
         shown = (
-            f"with signals.sampling_rate {rate:g} the frame clock counts {rate / interval:.4g} "
-            f"frames per second, but the movie's file says {said.frame_rate:.4g}"
+            f"with signals.sampling_rate {plain_number(rate)} the frame clock counts "
+            f"{plain_number(rate / interval, 4)} frames per second, but the movie's file says "
+            f"{plain_number(said.frame_rate, 4)}"
         )
         if max(factor, 1 / factor) > 1 + WRONG_RATE:
             return Mistake(
@@ -271,7 +273,7 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         if abs(factor - 1) > ODD_RATE:
             return Mistake(
                 key="signals.sampling_rate",
-                text=f"{shown}. If that is right, signals.sampling_rate is {implied:.6g}",
+                text=f"{shown}. If that is right, signals.sampling_rate is {plain_number(implied)}",
                 is_problem=False,
             )
         return None
@@ -281,8 +283,8 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         seen = said.rotation_increment * rate / look.motor.whole_intervals
         return Mistake(
             key="signals.sampling_rate",
-            text=f"with signals.sampling_rate {rate:g} rotations reach {_speeds(seen)} degrees/s, "
-            f"but the stimulus table says {_speeds(said.speeds or ())}: "
+            text=f"with signals.sampling_rate {plain_number(rate)} rotations reach "
+            f"{_speeds(seen)} degrees/s, but the stimulus table says {_speeds(said.speeds or ())}: "
             f"{_times(factor_of_speeds)}. Write signals.sampling_rate: "
             f"{rounded_rate(rate / factor_of_speeds)}",
         )
@@ -290,9 +292,9 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         way = 1000 if rate / interval <= RATES[0] else 1 / 1000
         return Mistake(
             key="signals.sampling_rate",
-            text=f"with signals.sampling_rate {rate:g} the frame clock counts "
-            f"{rate / interval:.3g} frames per second, which no scanner does. The key is in Hz: is "
-            f"{rounded_rate(rate * way)} meant?",
+            text=f"with signals.sampling_rate {plain_number(rate)} the frame clock counts "
+            f"{plain_number(rate / interval, 3)} frames per second, which no scanner does. "
+            f"The key is in Hz: is {rounded_rate(rate * way)} meant?",
         )
     return None
 
@@ -523,15 +525,15 @@ def _too_short(look: SignalsLook, said: Settings) -> Mistake | None:
     if wanted / there > SEVERAL:
         lasts += (
             ". If its file holds several channels or planes in turns, write movie.n_channels or "
-            "movie.n_planes; else"
+            "movie.n_planes; else the"
         )
     else:
-        lasts += "."
+        lasts += ". The"
     return Mistake(
         key="signals",
         text=f"the signals ({look.path}) are too short: their {look.n_samples} samples hold at "
         f"most {int(there) + 1} frames of the frame clock, but the movie has {wanted}{lasts} "
-        "the recording of the signals was stopped early, the file is not copied whole, or it is of "
+        "recording of the signals was stopped early, the file is not copied whole, or it is of "
         "another movie",
     )
 
@@ -551,11 +553,11 @@ def _count(motor: MotorLook) -> str:
 def _times(factor: float) -> str:
     """Say by how much something is too large or too small."""
     if factor >= 1:
-        return f"{factor:.3g} times as fast"
-    return f"{1 / factor:.3g} times as slow"
+        return f"{plain_number(factor, 3)} times as fast"
+    return f"{plain_number(1 / factor, 3)} times as slow"
 
 
 def _speeds(values: Iterable[float]) -> str:
     found = sorted({float(f"{value:.3g}") for value in values})
-    shown = [f"{value:g}" for value in found[:6]]
+    shown = [plain_number(value) for value in found[:6]]
     return ", ".join(shown) + (", ..." if len(found) > 6 else "")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.signals.repairs import Report, table
+from derotation.signals.repairs import Report, plain_number, table
 
 __all__ = [
     "SPEED_TOLERANCE",
@@ -79,9 +79,10 @@ def said_sampling_rate(
     report.anomaly(
         "sampling_rate",
         "rotation_ticks",
-        f"All {len(measured)} rotations reached {1 / usual:.3g} times the speed that the stimulus "
-        f"table says. If the table is right, signals.sampling_rate is {implied:g}, not "
-        f"{report.sampling_rate:g} (or signals.rotation_increment is wrong by this factor).",
+        f"All {len(measured)} rotations reached {plain_number(1 / usual, 3)} times the speed that "
+        f"the stimulus table says. If the table is right, signals.sampling_rate is "
+        f"{plain_number(implied)}, not {plain_number(report.sampling_rate)} (or "
+        "signals.rotation_increment is wrong by this factor).",
         count=len(measured),
     )
     # It explains all others.

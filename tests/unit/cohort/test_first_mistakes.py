@@ -253,6 +253,13 @@ def test_a_wrong_sampling_rate(rig, factor, told):
     assert f"signals.sampling_rate: {made.rate:g}" in problem
 
 
+def test_numbers_are_written_as_people_do(rig):
+    made = rig().write()
+    problem = only_problem(made.check(sampling_rate=1000 * made.rate))
+    assert ": 1000 times as fast" in problem
+    assert "e+0" not in problem
+
+
 @pytest.mark.parametrize("factor", [0.5, 2, 0.2, 5, 10, 0.001, 1000])
 @pytest.mark.parametrize("protocol", ["incremental", "free"])
 def test_a_wrong_sampling_rate_without_a_table(rig, factor, protocol):
@@ -355,6 +362,7 @@ def test_signals_that_are_too_short(rig, told):
     made.change(lambda signals: signals[:, : int(0.6 * signals.shape[1])])
     problem = only_problem(made.check())
     assert "are too short" in problem
+    assert ". The recording of the signals was stopped early" in problem
     assert "signals.sampling_rate" not in problem
 
 
