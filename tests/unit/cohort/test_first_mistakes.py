@@ -274,6 +274,32 @@ def test_six_channels_read_as_four(rig):
     assert "6 channels" in problem
 
 
+def cut(made, n_bytes):
+    """Copy the signals without their last bytes."""
+    whole = made.signals.read_bytes()
+    made.signals = made.folder / "signals.bin"
+    made.signals.write_bytes(whole[: len(whole) - n_bytes])
+    return made
+
+
+def test_six_channels_read_as_four_in_a_file_that_does_not_divide(rig):
+    made = rig().write(kind="bin")
+    # One or no sample less, so that its bytes are no multiple of those of four channels.
+    made = cut(made, 12 if made.signals.stat().st_size % 8 == 0 else 0)
+    problem = only_problem(made.check())
+    assert problem.startswith("signals.channel_order names 4 channels")
+    assert "but the file looks like one of 6: " in problem.split(". ")[0]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 2, 11])
+def test_a_file_that_is_cut_in_a_sample(rig, n_bytes):
+    made = cut(rig().write(kind="bin"), n_bytes)
+    problem = only_problem(made.check(channel_order=list(BIN_CHANNELS)))
+    assert "is cut in the middle of a sample" in problem
+    assert f"{12 - n_bytes} bytes are left over" in problem
+    assert "signals.channel_order" not in problem
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "int32", ">i2", "int8"])
 def test_a_wrong_type_of_integers(rig, dtype):
     made = rig().write(kind="bin")
