@@ -236,6 +236,7 @@ def _settings(
         n_clock_frames=movie.n_clock_frames,
         n_rows=movie.n_rows,
         lines_per_frame=scan["lines_per_frame"] or movie.lines_per_frame,
+        frames_given=given["frames"] != "auto",
         rows_given=any((scan.get("rows") or {}).values()),
     )
 

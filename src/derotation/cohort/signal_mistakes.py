@@ -33,6 +33,10 @@ ROUND_STEPS = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 8.0, 9.0, 10.0, 12.0, 15.
                24.0, 30.0, 36.0, 40.0, 45.0, 60.0, 72.0, 90.0)  # fmt: skip
 # Signals that hold fewer of the movie's frames than this part are too short.
 SHORTEST = 0.98
+# A clock that counts more than this times the movie's frames counts too many, unless they are few.
+MANY_FRAMES, FEW_FRAMES = 1.1, 5
+# A gap so many times the usual interval interrupts a clock.
+PAUSE = 3.0
 # Movies with so many times the frames of the clock may hold several channels or planes.
 SEVERAL = 1.8
 # Channels whose roles are told by their pulses, so that others cannot be meant.
@@ -82,6 +86,8 @@ class Settings:
     """Rows of the movie's frames."""
     lines_per_frame: int | None = None
     """What configuration or metadata say that the line clock counts."""
+    frames_given: bool = False
+    """Whether ``signals.frames`` says which of the clock's frames are the movie's."""
     rows_given: bool = False
     """Whether ``scan.rows`` says which lines are rows."""
 
@@ -120,6 +126,8 @@ def find_mistakes(look: SignalsLook, said: Settings) -> list[Mistake]:
     ]
     if found[2] is None or not found[2].is_problem:
         found.append(_too_short(look, said))
+    if not any(found):
+        found += [_too_many_rotations(look, said), _too_many_frames(look, said)]
     return [mistake for mistake in found if mistake is not None]
 
 
@@ -257,7 +265,7 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
     implied = look.sampling_rate(said.frame_rate)
     if said.frame_rate and look.has_frame_interval(rate / said.frame_rate):
         return None
-    if implied is not None and interval:
+    if said.frame_rate and implied is not None and interval:
         factor = rate / implied
         shown = (
             f"with signals.sampling_rate {plain_number(rate)} the frame clock counts "
@@ -535,6 +543,47 @@ def _too_short(look: SignalsLook, said: Settings) -> Mistake | None:
         f"most {int(there) + 1} frames of the frame clock, but the movie has {wanted}{lasts} "
         "recording of the signals was stopped early, the file is not copied whole, or it is of "
         "another movie",
+    )
+
+
+def _too_many_rotations(look: SignalsLook, said: Settings) -> Mistake | None:
+    """Say that more rotations were seen in the whole file than the stimulus table has rows."""
+    motor = look.motor
+    if motor is None or said.protocol != "full" or motor.protocol != "full" or not said.speeds:
+        return None
+    n = motor.turn_ticks
+    if len(look.stretches) > 1 or not motor.has_gate or n is None:
+        return None
+    # What rotation-on cuts into pieces is none.
+    there = int(np.count_nonzero(np.abs(motor.whole_ticks / n - 1) < WRONG_TURN))
+    if there <= len(said.speeds):
+        return None
+    rows = "1 row" if len(said.speeds) == 1 else f"{len(said.speeds)} rows"
+    return Mistake(
+        key="stimulus",
+        text=f"{there} rotations of {n} ticks were seen, but the stimulus table has {rows}: is it "
+        "the table of this recording, and whole?",
+        is_problem=False,
+    )
+
+
+def _too_many_frames(look: SignalsLook, said: Settings) -> Mistake | None:
+    """Say that the clock counts many more frames in the whole file than the movie has."""
+    wanted, number = said.n_clock_frames, said.roles.get("frame_clock")
+    clock = next((c for c in look.of_kind("frame_clock") if c.number == number), None)
+    if clock is None or not wanted or said.frames_given or len(look.stretches) > 1:
+        return None
+    there, pulses = clock.pulses.n_pulses, clock.pulses
+    if there <= max(MANY_FRAMES * wanted, wanted + FEW_FRAMES):
+        return None
+    if pulses.intervals().max() > PAUSE * pulses.interval:
+        return None  # a pause tells which frames are the movie's
+    return Mistake(
+        key="signals.frames",
+        text=f"the frame clock counts {there} frames without a pause, but the movie has {wanted}: "
+        "is it the movie of this recording, and whole? If the clock runs on before or after the "
+        "movie, signals.frames says which frames are the movie's",
+        is_problem=False,
     )
 
 

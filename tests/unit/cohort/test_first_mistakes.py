@@ -392,6 +392,32 @@ def test_signals_that_are_too_short(rig, told):
     assert "signals.sampling_rate" not in problem
 
 
+def test_a_table_with_fewer_rows_than_rotations(rig):
+    made = rig().write()
+    n = len(made.plan.stimulus)
+    lines = made.stimulus.read_text().splitlines()
+    made.stimulus = made.folder / "short.csv"
+    made.stimulus.write_text("\n".join(lines[:-1]) + "\n")
+    found = made.check()
+    said = f"{n} rotations of 1800 ticks were seen, but the stimulus table has {n - 1} rows"
+    assert any(said in note for note in found.notes)
+    assert found.problems == ()
+
+
+def test_a_clock_that_counts_many_more_frames_than_the_movie_has(rig):
+    made = rig().write()
+    n = made.plan.n_frames
+    made.movie = made.folder / "short.tif"
+    about = {"axes": "TYX", "finterval": 1 / made.plan.parameters.frame_rate}
+    shape = (int(0.7 * n), *made.plan.parameters.shape)
+    tifffile.imwrite(made.movie, np.zeros(shape, np.uint8), imagej=True, metadata=about)
+    said = f"frames without a pause, but the movie has {shape[0]}"
+    found = made.check()
+    assert found.problems == ()
+    assert any(said in note for note in found.notes)
+    assert not any(said in note for note in made.check(frames="first").notes)
+
+
 @pytest.mark.parametrize("factor", [2, 0.5])
 def test_another_number_of_lines_than_rows(rig, factor):
     made = rig()
