@@ -25,13 +25,12 @@ from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.cells.blocks import blocks_of
-from derotation.cells.chance import false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f, sliding_baseline
 from derotation.cells.matching import match_cells
 from derotation.cells.measure import measure_cells
 from derotation.cells.rois import Rois
 from derotation.cells.rotations import Rotations
-from derotation.cells.tuning import tuning_of, velocity_edges
+from derotation.cells.tuning import call, tuning_of, velocity_edges
 from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels
 from derotation.io.signals import open_signals
@@ -256,11 +255,7 @@ def judged_session(plan: RecordingPlan, rng: np.random.Generator) -> dict[str, l
                 edges=velocity_edges(velocity), decay_s=0.8, seed=cell,
             )
         )  # fmt: skip
-    called = {}
-    for what in ("angle", "velocity"):
-        q = false_discovery_rate(np.array([getattr(one, f"{what}_p") for one in found]))
-        bright = np.array([getattr(one, f"{what}_brightness") for one in found])
-        called[what] = (np.nan_to_num(q, nan=1) <= 0.05) & ~bright
+    called = {"angle": call(found, "angle").tuned, "velocity": call(found, "velocity").tuned}
     any_called = called["angle"] | called["velocity"]
     preferred = np.array([one.preferred_angle for one in found])
     # Relative to the baseline as it is defined: of a cell that is silenced, too, that lies below 1.

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.cells.blocks import Blocks, blocks_of
-from derotation.cells.chance import false_discovery_rate
+from derotation.cells.chance import MIN_BLOCKS
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.extract import Extracted, extract
 from derotation.cells.rois import Rois, neuropil_rings
@@ -24,6 +24,7 @@ from derotation.cells.tuning import (
     LEVEL,
     N_ANGLES,
     Tuning,
+    call,
     tuning_of,
     velocity_edges,
 )
@@ -114,11 +115,16 @@ class CellTable:
         )
         if not n:
             return "There are no cells."
-        return (
+        said = (
             f"Of {n} cells, {angle} are tuned to the angle and {velocity} to the angular velocity "
             f"(false discovery rate {LEVEL:.0%}); of {brightness} others what looks like tuning is "
             "explained by brightness."
         )
+        if not np.isfinite(self.columns["angle_variance"]).any():
+            return f"{said} A single turn tells no tuning to the angle."
+        if len(self.rotation_start_s) < MIN_BLOCKS:
+            said += f" With fewer than {MIN_BLOCKS} rotations all this is rough."
+        return said
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``cells.csv``: a row per cell; empty where a number is not known."""
@@ -441,17 +447,15 @@ def _columns(
     }
     for name in ("seen_frames", "time_in_frame_s", "noise"):
         columns[name] = np.array([fact[name] for fact in facts], np.float64)
-    for what in ("angle", "velocity"):
-        p = told(f"{what}_p").astype(np.float64)
-        q = false_discovery_rate(p)
-        found = np.nan_to_num(q, nan=1.0) <= LEVEL
-        brightness = told(f"{what}_brightness").astype(np.bool_)
+    kinds: tuple[Literal["angle"], Literal["velocity"]] = ("angle", "velocity")
+    for what in kinds:
+        called = call(tunings, what)
         columns |= {
-            f"{what}_p": p,
-            f"{what}_q": q,
-            f"{what}_tuned": found & ~brightness,
-            f"{what}_is_brightness": found & brightness,
-            f"{what}_variance": told(f"{what}_variance"),
+            f"{what}_p": told(f"{what}_p").astype(np.float64),
+            f"{what}_q": called.q,
+            f"{what}_tuned": called.tuned,
+            f"{what}_is_brightness": called.brightness,
+            f"{what}_variance": told(f"{what}_variance").astype(np.float64),
         }
     names = {
         "preferred_angle_deg": "preferred_angle",

@@ -7,17 +7,19 @@ that answers to any turning is silent at the angle of rest, and would otherwise 
 all other angles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
 from derotation.cells.blocks import Blocks
-from derotation.cells.chance import Chance
+from derotation.cells.chance import Chance, false_discovery_rate
 from derotation.cells.dff import harmonics
 
-__all__ = ["Tuning", "tuning_of", "velocity_edges"]
+__all__ = ["Called", "Tuning", "call", "tuning_of", "velocity_edges"]
 
 NDFloat = NDArray[np.float64]
 
@@ -80,6 +82,45 @@ class Tuning:
     """Value at the middle of each of 36 bins of angles, as fitted, shape (36,)."""
     velocity_curve: NDFloat
     """Mean in each bin of velocities, shape (11,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Called:
+    """Which cells of a session are tuned."""
+
+    q: NDFloat
+    """False discovery rate of each cell, NaN where it was not tested."""
+    tuned: NDArray[np.bool_]
+    """Which cells are."""
+    brightness: NDArray[np.bool_]
+    """Which ones look so, but follow brightness."""
+
+
+def call(tunings: Sequence[Tuning], what: Literal["angle", "velocity"]) -> Called:
+    """Tell which cells are tuned, by the false discovery rate among all of them.
+
+    What does not foretell rotations that were held out is chance whatever its p-value, which is
+    rough with few rotations; and of a single turn nothing is foretold.
+
+    Parameters
+    ----------
+    tunings : sequence of Tuning
+        All cells of a session.
+    what : {"angle", "velocity"}
+
+    Returns
+    -------
+    Called
+    """
+
+    def told(name: str) -> NDFloat:
+        return np.array([getattr(one, f"{what}_{name}") for one in tunings], np.float64)
+
+    q = false_discovery_rate(told("p"))
+    found = np.nan_to_num(q, nan=1.0) <= LEVEL
+    found &= np.nan_to_num(told("variance"), nan=-1.0) > 0
+    bright = told("brightness").astype(np.bool_)
+    return Called(q=q, tuned=found & ~bright, brightness=found & bright)
 
 
 def velocity_edges(velocity: NDFloat) -> NDFloat:

@@ -158,12 +158,16 @@ def _charts(sessions: Sequence[SessionReport], when: str | None) -> Iterator[Cha
             str(session.row.get(when, session.name)) if when is not None else session.name
             for session in (sessions[0], sessions[-1])
         ]
+        ends_of_axis = number(low), number(high)
+        if ends_of_axis[0] == ends_of_axis[1]:
+            digits = min(max(1 - math.floor(math.log10(high - low)), 0), 9)
+            ends_of_axis = f"{low:.{digits}f}", f"{high:.{digits}f}"
         yield Chart(
             title=title,
             meaning=meaning,
             unit=unit,
-            low=number(low),
-            high=number(high),
+            low=ends_of_axis[0],
+            high=ends_of_axis[1],
             dots=tuple(dots),
             first=ends[0],
             last=ends[1],

@@ -1,5 +1,7 @@
 """What cells follow: traces made from the truth, and from nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
@@ -8,7 +10,7 @@ from derotation.cells.blocks import blocks_of
 from derotation.cells.chance import add_by_transforms, draw_shifts, false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.kernels import add_shifted
-from derotation.cells.tuning import _shape_of, tuning_of, velocity_edges
+from derotation.cells.tuning import _shape_of, call, tuning_of, velocity_edges
 
 RATE = 6.74
 
@@ -156,6 +158,26 @@ def test_of_a_single_turn_nothing_can_be_told():
     )  # fmt: skip
     assert found.angle_p > 0.05
     assert np.isnan(found.angle_variance)
+
+
+@pytest.mark.parametrize(("variance", "tuned_ones"), [(np.nan, 0), (-0.2, 0), (0.2, 3)])
+def test_what_foretells_nothing_is_not_called_tuning(variance, tuned_ones):
+    one = dataclasses.replace(
+        tuned(spontaneous(np.random.default_rng(9))),
+        angle_p=0.001, angle_variance=variance, angle_brightness=False,
+    )  # fmt: skip
+    assert call([one] * 3, "angle").tuned.sum() == tuned_ones
+    bright = dataclasses.replace(one, angle_brightness=True)
+    assert not call([bright] * 3, "angle").tuned.any()
+    assert call([bright] * 3, "angle").brightness.sum() == tuned_ones
+
+
+def test_tuned_cells_are_called_so_among_others():
+    rng = np.random.default_rng(10)
+    follows = [decayed(bump(ANGLE, at)) + 0.1 * rng.normal(size=N) for at in (40, 160, 290)]
+    found = [tuned(trace) for trace in (*follows, *(spontaneous(rng) for _ in range(9)))]
+    assert call(found, "angle").tuned[:3].all()
+    assert call(found, "angle").tuned[3:].sum() <= 1
 
 
 def test_a_cell_seen_at_few_angles_tells_nothing_of_them():

@@ -220,7 +220,8 @@ const Player = (function () {
         height: 150, xLabel: "time (s); blue: rotations", yLabel: "angle (°)", x: this.seen.x,
         ySteps: [1, 5, 10, 45, 90, 180, 360, 720],
         bands: rotations, cursor: time_s[this.k],
-        series: [{ x: path.time_s, y: path.angle_deg, color: Plots.COLORS.ink }],
+        // After a whole turn the angle begins anew: the sample does not turn back.
+        series: [{ x: path.time_s, y: Plots.withoutJumps(path.angle_deg, 180), color: Plots.COLORS.ink }],
       });
       this.seen.valueAt = drawn.valueAt;
     }

@@ -33,14 +33,27 @@ const Plots = (function () {
     return low === high ? [low - 0.5, high + 0.5] : [low, high];
   }
 
+  // Cut a curve where it jumps by more than `most`.
+  function withoutJumps(values, most) {
+    return values.map((value, k) =>
+      k > 0 && value !== null && values[k - 1] !== null && Math.abs(value - values[k - 1]) > most
+        ? null : value);
+  }
+
   // Round numbers between two ends: steps of 1, 2 or 5 times a power of ten, or parts of a turn.
   function ticks(low, high, n, steps) {
     const rough = (high - low) / n;
     const power = Math.pow(10, Math.floor(Math.log10(rough)));
-    const step = (steps || [power, 2 * power, 5 * power, 10 * power]).find((s) => s >= rough) || rough;
-    const found = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(k * step);
-    return found;
+    const round = steps || [power / 2, power, 2 * power, 5 * power, 10 * power];
+    const wanted = round.findIndex((s) => s >= rough);
+    const chosen = wanted < 0 ? round.length - 1 : wanted;
+    // A single mark tells no scale: then the next smaller steps are tried.
+    for (let which = chosen; ; which--) {
+      const step = round[which];
+      const found = [];
+      for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(k * step);
+      if (found.length > 1 || which === 0) return found;
+    }
   }
 
   function written(value, step) {
@@ -229,5 +242,5 @@ const Plots = (function () {
     });
   }
 
-  return { COLORS, draw, polar, extent, zoomable };
+  return { COLORS, draw, polar, extent, withoutJumps, zoomable };
 })();
