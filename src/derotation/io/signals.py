@@ -504,7 +504,7 @@ def _rows(
                 advice = (
                     "angles.source asks for it: write there what tells the angle in this "
                     "recording, or name the channel in signals."
-                    f"{'channel_names' if named else 'channel_order'}."
+                    f"{'channel_names' if named or name != role else 'channel_order'}."
                 )
             raise SignalError(
                 f"{path}: the channel '{name}', wanted as {role}, is not among "
