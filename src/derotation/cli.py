@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_recording_options(signals)
     signals.add_argument(
         "-o", "--output", metavar="PNG",
-        help="the picture (default: the file's name with .png, in this folder)",
+        help="the picture (default: the file's name with .png, in this folder; with a number if "
+        "there is one of that name)",
     )  # fmt: skip
     signals.set_defaults(run=_signals, directory=None)
 
@@ -275,13 +277,19 @@ def _signals(asked: argparse.Namespace) -> int:
     from derotation.steps.inputs import save_plot
 
     found = _look(asked)
-    picture = Path(asked.output or f"{Path(asked.file).stem}.png")
+    picture = Path(asked.output) if asked.output else _free_name(Path(asked.file).stem, ".png")
     save_plot(plot_look(found.look, found.channels, found.sampling_rate), picture)
     print(found.text)
     print("\nLines for the configuration:\n")
     print(format_keys(found.keys))
     print(f"Picture: {picture}")
     return 0
+
+
+def _free_name(stem: str, suffix: str) -> Path:
+    """Give the first of NAME, NAME_2, NAME_3 ... that no file has: it may be somebody's own."""
+    names = (Path(f"{stem}_{n}{suffix}" if n > 1 else f"{stem}{suffix}") for n in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _discover(asked: argparse.Namespace) -> int:
@@ -351,14 +359,23 @@ def _doctor(asked: argparse.Namespace) -> int:
     from derotation.jobs.doctor import Finding, examine
 
     findings = []
+    defaults = validate_config({"signals": {"sampling_rate": None}})
     try:
-        config = _config(asked.configfile)
+        if asked.configfile or CONFIG.is_file():
+            config = _config(asked.configfile)
+        else:
+            # Nothing is wrong where nothing was begun.
+            config = defaults
+            found = (
+                f'there is none in {Path.cwd()} (no {CONFIG}); "derotation init STUDY" makes one'
+            )
+            findings.append(Finding(topic="study", found=found))
     except ConfigError as error:
         (first, *more) = str(error).splitlines()
         found = f"{first} ({len(more)} more)" if more else first
         advice = '"derotation check" says all that is wrong; the defaults are taken here'
         findings.append(Finding(topic="configuration", found=found, advice=advice))
-        config = validate_config({"signals": {"sampling_rate": None}})
+        config = defaults
     findings = [*examine(config), *findings]
     for finding in findings:
         print(f"{finding.topic}: {finding.found}")

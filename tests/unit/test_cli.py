@@ -265,6 +265,14 @@ def test_the_doctor_looks_at_a_configuration_that_is_wrong(study, capsys):
     assert "To be mended:" in said
 
 
+def test_the_doctor_finds_no_fault_with_a_folder_that_is_no_study(tmp_path, capsys):
+    main(["doctor", "-d", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert f"study: there is none in {tmp_path}" in said
+    assert "derotation init STUDY" in said
+    assert "configuration" not in said
+
+
 def test_signals_are_looked_at_without_any_configuration(tmp_path, monkeypatch, capsys, raw):
     monkeypatch.chdir(tmp_path)
     assert main(["signals", str(raw / "day1/signals.npy"), "--frame-rate", "10"]) == 0
@@ -279,6 +287,11 @@ def test_signals_are_looked_at_without_any_configuration(tmp_path, monkeypatch, 
     }
     assert "Picture: signals.png" in said
     assert (tmp_path / "signals.png").read_bytes().startswith(b"\x89PNG")
+    # Nobody's picture is replaced.
+    (tmp_path / "signals.png").write_bytes(b"mine")
+    assert main(["signals", str(raw / "day1/signals.npy")]) == 0
+    assert "Picture: signals_2.png" in capsys.readouterr().out
+    assert (tmp_path / "signals.png").read_bytes() == b"mine"
     assert main(["signals", "none.npy"]) == 1
     assert "none.npy does not exist" in capsys.readouterr().err
 

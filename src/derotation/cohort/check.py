@@ -18,7 +18,7 @@ from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
 from derotation.cohort.session_look import (
     MovieSaid,
-    advice_on_layout,
+    explained,
     look_at_session,
     open_movie_of,
 )
@@ -297,7 +297,7 @@ class _Look:
                 self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
             )
         except SignalError as error:
-            raise SignalError(f"{error}{advice_on_layout(self.session.signals, given)}") from error
+            raise SignalError(explained(error, self.session.signals, given)) from error
         roles = digital_roles(signals.roles, source)
         missing = [role for role in given["invert"] if role not in roles]
         if missing:

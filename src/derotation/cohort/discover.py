@@ -534,10 +534,9 @@ def _movie(tree: _Tree, recording: Path) -> tuple[str, int, list[str]]:
                     if len(own) == 1 and tree.contents.is_picture(own[0])]  # fmt: skip
         if len(groups) - len(pictures) == 1:
             left_out = [groups.pop(key)[0] for key in pictures]
-            notes = [
-                f"{_listed(left_out)} {'hold' if len(left_out) > 1 else 'holds'} a single picture "
-                "and lies beside a movie: left out."
-            ]
+            one = len(left_out) == 1
+            what = "holds a single picture and lies" if one else "hold single pictures and lie"
+            notes = [f"{_listed(left_out)} {what} beside a movie: left out."]
     if len(groups) > 1:
         raise InputError(
             f"it holds {len(groups)} movies: {_listed(files)}; put each into a folder of its own "

@@ -14,7 +14,7 @@ from derotation.cohort.signal_mistakes import (
     find_mistakes,
     layout_mistake,
 )
-from derotation.errors import DerotationError, InputError
+from derotation.errors import DerotationError, InputError, SignalError
 from derotation.io.channels import open_channels
 from derotation.io.signals import AnalogSignals, BinLayout, signal_options
 from derotation.signals.look import SignalsLook, look_at_signals
@@ -24,7 +24,7 @@ from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 if TYPE_CHECKING:
     from derotation.io.movie import Movie
 
-__all__ = ["MovieSaid", "SessionLook", "advice_on_layout", "look_at_session", "open_movie_of"]
+__all__ = ["MovieSaid", "SessionLook", "explained", "look_at_session", "open_movie_of"]
 
 # Frames at rest that tell the phase of the scan; fewer tell nothing.
 MOST_FRAMES, LEAST_FRAMES = 24, 4
@@ -145,21 +145,53 @@ def look_at_session(
     return SessionLook(mistakes=tuple(mistakes), notes=note, remarks=remark)
 
 
-def advice_on_layout(path: str, given: Mapping[str, Any]) -> str:
-    """Say how a `.bin` that cannot be opened as configured looks; empty if that is not known."""
-    if Path(path).suffix.lower() != ".bin":
-        return ""
+def explained(error: SignalError, path: str, given: Mapping[str, Any]) -> str:
+    """Say why a `.bin` cannot be opened as configured, first of all, as far as its data tell.
+
+    Parameters
+    ----------
+    error : SignalError
+        What opening it said.
+    path : str
+        The file.
+    given : mapping
+        The configuration's section ``signals``.
+
+    Returns
+    -------
+    str
+        What the error says, after its cause if that is known.
+    """
+    file, order = Path(path), given["channel_order"]
+    if file.suffix.lower() != ".bin":
+        return str(error)
+    layout: BinLayout = signal_options(given)["layout"]
     try:
-        best = guess_layout(path, signal_options(given)["layout"])
+        best = guess_layout(file, layout)
+        wrong = _wrong_layout(file, order, layout) if best else None
+        left = (file.stat().st_size - layout.header_bytes) % (
+            len(order) * layout.numpy_dtype().itemsize
+        )
     except (DerotationError, OSError, ValueError):
-        return ""
+        return str(error)
+    if wrong is not None:
+        return f"{wrong.text}. {error}"
     if best is None:
-        return ""
-    return (
-        f" Its channels are coherent if it is read as {best.n_channels} channels of "
-        f"{best.layout.dtype} (signals.channel_order names {len(given['channel_order'])}, "
-        f"signals.bin.dtype is {given['bin']['dtype']})."
-    )
+        return str(error)
+    if (best.n_channels, best.layout.dtype) != (len(order), layout.dtype):
+        return (
+            f"{error} Its channels are coherent if it is read as {best.n_channels} channels of "
+            f"{best.layout.dtype} (signals.channel_order names {len(order)}, signals.bin.dtype is "
+            f"{layout.dtype})."
+        )
+    if left:
+        return (
+            f"{file} is cut in the middle of a sample: its {len(order)} channels of {layout.dtype} "
+            f"are coherent, as the configuration says, but {left} bytes are left over at its end. "
+            "Copy it again from where it was recorded; if it is cut there, too, take these bytes "
+            "off"
+        )
+    return str(error)
 
 
 def _wrong_layout(path: Path, order: Sequence[str], layout: BinLayout) -> Mistake | None:
@@ -204,6 +236,7 @@ def _settings(
         n_clock_frames=movie.n_clock_frames,
         n_rows=movie.n_rows,
         lines_per_frame=scan["lines_per_frame"] or movie.lines_per_frame,
+        frames_given=given["frames"] != "auto",
         rows_given=any((scan.get("rows") or {}).values()),
     )
 

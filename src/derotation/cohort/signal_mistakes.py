@@ -13,6 +13,7 @@ import numpy as np
 from derotation.signals.look import MotorLook, SignalsLook, rounded_rate, usual_count
 from derotation.signals.look_kinds import KIND_WORDS, ClocksLook, Kind
 from derotation.signals.look_layout import BinGuess
+from derotation.signals.repairs import plain_number
 
 __all__ = ["Mistake", "Settings", "find_mistakes", "layout_mistake"]
 
@@ -32,6 +33,10 @@ ROUND_STEPS = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 8.0, 9.0, 10.0, 12.0, 15.
                24.0, 30.0, 36.0, 40.0, 45.0, 60.0, 72.0, 90.0)  # fmt: skip
 # Signals that hold fewer of the movie's frames than this part are too short.
 SHORTEST = 0.98
+# A clock that counts more than this times the movie's frames counts too many, unless they are few.
+MANY_FRAMES, FEW_FRAMES = 1.1, 5
+# A gap so many times the usual interval interrupts a clock.
+PAUSE = 3.0
 # Movies with so many times the frames of the clock may hold several channels or planes.
 SEVERAL = 1.8
 # Channels whose roles are told by their pulses, so that others cannot be meant.
@@ -81,6 +86,8 @@ class Settings:
     """Rows of the movie's frames."""
     lines_per_frame: int | None = None
     """What configuration or metadata say that the line clock counts."""
+    frames_given: bool = False
+    """Whether ``signals.frames`` says which of the clock's frames are the movie's."""
     rows_given: bool = False
     """Whether ``scan.rows`` says which lines are rows."""
 
@@ -119,6 +126,8 @@ def find_mistakes(look: SignalsLook, said: Settings) -> list[Mistake]:
     ]
     if found[2] is None or not found[2].is_problem:
         found.append(_too_short(look, said))
+    if not any(found):
+        found += [_too_many_rotations(look, said), _too_many_frames(look, said)]
     return [mistake for mistake in found if mistake is not None]
 
 
@@ -256,11 +265,12 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
     implied = look.sampling_rate(said.frame_rate)
     if said.frame_rate and look.has_frame_interval(rate / said.frame_rate):
         return None
-    if implied is not None and interval:
+    if said.frame_rate and implied is not None and interval:
         factor = rate / implied
         shown = (
-            f"with signals.sampling_rate {rate:g} the frame clock counts {rate / interval:.4g} "
-            f"frames per second, but the movie's file says {said.frame_rate:.4g}"
+            f"with signals.sampling_rate {plain_number(rate)} the frame clock counts "
+            f"{plain_number(rate / interval, 4)} frames per second, but the movie's file says "
+            f"{plain_number(said.frame_rate, 4)}"
         )
         if max(factor, 1 / factor) > 1 + WRONG_RATE:
             return Mistake(
@@ -271,7 +281,7 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         if abs(factor - 1) > ODD_RATE:
             return Mistake(
                 key="signals.sampling_rate",
-                text=f"{shown}. If that is right, signals.sampling_rate is {implied:.6g}",
+                text=f"{shown}. If that is right, signals.sampling_rate is {plain_number(implied)}",
                 is_problem=False,
             )
         return None
@@ -281,8 +291,8 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         seen = said.rotation_increment * rate / look.motor.whole_intervals
         return Mistake(
             key="signals.sampling_rate",
-            text=f"with signals.sampling_rate {rate:g} rotations reach {_speeds(seen)} degrees/s, "
-            f"but the stimulus table says {_speeds(said.speeds or ())}: "
+            text=f"with signals.sampling_rate {plain_number(rate)} rotations reach "
+            f"{_speeds(seen)} degrees/s, but the stimulus table says {_speeds(said.speeds or ())}: "
             f"{_times(factor_of_speeds)}. Write signals.sampling_rate: "
             f"{rounded_rate(rate / factor_of_speeds)}",
         )
@@ -290,9 +300,9 @@ def _wrong_rate(look: SignalsLook, said: Settings) -> Mistake | None:
         way = 1000 if rate / interval <= RATES[0] else 1 / 1000
         return Mistake(
             key="signals.sampling_rate",
-            text=f"with signals.sampling_rate {rate:g} the frame clock counts "
-            f"{rate / interval:.3g} frames per second, which no scanner does. The key is in Hz: is "
-            f"{rounded_rate(rate * way)} meant?",
+            text=f"with signals.sampling_rate {plain_number(rate)} the frame clock counts "
+            f"{plain_number(rate / interval, 3)} frames per second, which no scanner does. "
+            f"The key is in Hz: is {rounded_rate(rate * way)} meant?",
         )
     return None
 
@@ -351,7 +361,7 @@ def _wrong_protocol(look: SignalsLook, said: Settings) -> Mistake | None:
         return Mistake(
             key="protocol",
             text=f"the sheet says protocol incremental, but the motor makes {_count(motor)} of "
-            f"{n} ticks each, without steps. Write full in the column protocol, with a stimulus "
+            f"{n} ticks, without steps. Write full in the column protocol, with a stimulus "
             "table",
         )
     if not motor.has_gate and motor.protocol == "free" and "rotation_on" in said.roles:
@@ -395,30 +405,37 @@ def _wrong_increment(look: SignalsLook, said: Settings) -> Mistake | None:
     if said.protocol == "full" and motor.protocol == "incremental":
         return None
     degrees = said.degrees_per_rotation
-    if n is not None and degrees is not None:
+    if n is not None and degrees is not None and not _turn_fits(motor, said):
         turned = n * said.rotation_increment
-        if abs(turned / degrees - 1) < WRONG_TURN:
-            return None
-        if _speeds_fit(motor, said):
+        seen = _seen(motor, n)
+        if _speeds_fit(motor, said) or _steps_fit(motor, said):
+            by = "at the speeds of the stimulus table"
+            if said.protocol == "incremental":
+                by = "in steps as angles.degrees_per_step says"
             return Mistake(
                 key="signals.degrees_per_rotation",
-                text=f"{_count(motor)} of {n} ticks each were seen: {turned:g} degrees with "
-                f"signals.rotation_increment {said.rotation_increment:g}, at the speeds of the "
-                f"stimulus table, but signals.degrees_per_rotation is {degrees:g}. Write "
-                f"signals.degrees_per_rotation: {turned:g}",
+                text=f"{seen}: {turned:g} degrees with signals.rotation_increment "
+                f"{said.rotation_increment:g}, {by}, but signals.degrees_per_rotation is "
+                f"{degrees:g}. Write signals.degrees_per_rotation: {turned:g}",
             )
         return Mistake(
             key="signals.rotation_increment",
-            text=f"{_count(motor)} of {n} ticks each were seen: with signals.rotation_increment "
-            f"{said.rotation_increment:g} that is {turned:g} degrees, not the {degrees:g} of "
-            f"signals.degrees_per_rotation. Write signals.rotation_increment: "
-            f"{_increment(n, degrees):g}",
+            text=f"{seen}: with signals.rotation_increment {said.rotation_increment:g} that is "
+            f"{turned:g} degrees, not the {degrees:g} of signals.degrees_per_rotation. Write "
+            f"signals.rotation_increment: {_increment(n, degrees):g}",
         )
-    if step is None or said.protocol != "incremental":
+    if step is None or said.protocol != "incremental" or _steps_fit(motor, said):
         return None
     turned = step * said.rotation_increment
-    if abs(turned / said.degrees_per_step - 1) < WRONG_TURN:
-        return None
+    if _steps_add_up(look, motor, said):
+        # So the increment is right.
+        return Mistake(
+            key="angles.degrees_per_step",
+            text=f"Write angles.degrees_per_step: {turned:g}, not {said.degrees_per_step:g}: the "
+            f"motor turns in steps of {step} ticks, which are {turned:g} degrees with "
+            f"signals.rotation_increment {said.rotation_increment:g}, and all ticks add up to the "
+            f"{degrees:g} of signals.degrees_per_rotation",
+        )
     if any(abs(turned / size - 1) < 1 / step for size in ROUND_STEPS) and step > 1:
         also = (
             f", or signals.rotation_increment: {said.degrees_per_step / step:g} if the steps are "
@@ -437,6 +454,25 @@ def _wrong_increment(look: SignalsLook, said: Settings) -> Mistake | None:
         f"{said.degrees_per_step:g} of angles.degrees_per_step. Write signals.rotation_increment: "
         f"{said.degrees_per_step / step:g}",
     )
+
+
+def _steps_fit(motor: MotorLook, said: Settings) -> bool:
+    """Tell whether the steps of an incremental session are as large as is said."""
+    if motor.step_ticks is None or said.protocol != "incremental":
+        return False
+    turned = motor.step_ticks * said.rotation_increment
+    return abs(turned / said.degrees_per_step - 1) < WRONG_TURN
+
+
+def _steps_add_up(look: SignalsLook, motor: MotorLook, said: Settings) -> bool:
+    """Tell whether all ticks of an incremental session are seen to add up to its degrees."""
+    if said.degrees_per_rotation is None or motor.turn_ticks is None:
+        return False
+    if motor.turn_ticks != motor.step_ticks:
+        return _turn_fits(motor, said)
+    # One rotation-on for each step: nothing may be left out.
+    turned = int(motor.whole_ticks.sum()) * said.rotation_increment
+    return len(look.stretches) == 1 and abs(turned / said.degrees_per_rotation - 1) < WRONG_TURN
 
 
 def _increment(n_ticks: int, degrees: float) -> float:
@@ -497,17 +533,65 @@ def _too_short(look: SignalsLook, said: Settings) -> Mistake | None:
     if wanted / there > SEVERAL:
         lasts += (
             ". If its file holds several channels or planes in turns, write movie.n_channels or "
-            "movie.n_planes; else"
+            "movie.n_planes; else the"
         )
     else:
-        lasts += "."
+        lasts += ". The"
     return Mistake(
         key="signals",
         text=f"the signals ({look.path}) are too short: their {look.n_samples} samples hold at "
         f"most {int(there) + 1} frames of the frame clock, but the movie has {wanted}{lasts} "
-        "the recording of the signals was stopped early, the file is not copied whole, or it is of "
+        "recording of the signals was stopped early, the file is not copied whole, or it is of "
         "another movie",
     )
+
+
+def _too_many_rotations(look: SignalsLook, said: Settings) -> Mistake | None:
+    """Say that more rotations were seen in the whole file than the stimulus table has rows."""
+    motor = look.motor
+    if motor is None or said.protocol != "full" or motor.protocol != "full" or not said.speeds:
+        return None
+    n = motor.turn_ticks
+    if len(look.stretches) > 1 or not motor.has_gate or n is None:
+        return None
+    # What rotation-on cuts into pieces is none.
+    there = int(np.count_nonzero(np.abs(motor.whole_ticks / n - 1) < WRONG_TURN))
+    if there <= len(said.speeds):
+        return None
+    rows = "1 row" if len(said.speeds) == 1 else f"{len(said.speeds)} rows"
+    return Mistake(
+        key="stimulus",
+        text=f"{there} rotations of {n} ticks were seen, but the stimulus table has {rows}: is it "
+        "the table of this recording, and whole?",
+        is_problem=False,
+    )
+
+
+def _too_many_frames(look: SignalsLook, said: Settings) -> Mistake | None:
+    """Say that the clock counts many more frames in the whole file than the movie has."""
+    wanted, number = said.n_clock_frames, said.roles.get("frame_clock")
+    clock = next((c for c in look.of_kind("frame_clock") if c.number == number), None)
+    if clock is None or not wanted or said.frames_given or len(look.stretches) > 1:
+        return None
+    there, pulses = clock.pulses.n_pulses, clock.pulses
+    if there <= max(MANY_FRAMES * wanted, wanted + FEW_FRAMES):
+        return None
+    if pulses.intervals().max() > PAUSE * pulses.interval:
+        return None  # a pause tells which frames are the movie's
+    return Mistake(
+        key="signals.frames",
+        text=f"the frame clock counts {there} frames without a pause, but the movie has {wanted}: "
+        "is it the movie of this recording, and whole? If the clock runs on before or after the "
+        "movie, signals.frames says which frames are the movie's",
+        is_problem=False,
+    )
+
+
+def _seen(motor: MotorLook, n: int) -> str:
+    one = len(motor.whole_ticks) == 1
+    return f"{_count(motor)} of {n} ticks was seen" if one else (
+        f"{_count(motor)} of {n} ticks each were seen"
+    )  # fmt: skip
 
 
 def _count(motor: MotorLook) -> str:
@@ -518,11 +602,11 @@ def _count(motor: MotorLook) -> str:
 def _times(factor: float) -> str:
     """Say by how much something is too large or too small."""
     if factor >= 1:
-        return f"{factor:.3g} times as fast"
-    return f"{1 / factor:.3g} times as slow"
+        return f"{plain_number(factor, 3)} times as fast"
+    return f"{plain_number(1 / factor, 3)} times as slow"
 
 
 def _speeds(values: Iterable[float]) -> str:
     found = sorted({float(f"{value:.3g}") for value in values})
-    shown = [f"{value:g}" for value in found[:6]]
+    shown = [plain_number(value) for value in found[:6]]
     return ", ".join(shown) + (", ..." if len(found) > 6 else "")

@@ -495,11 +495,20 @@ def _rows(
             )  # fmt: skip
             counted = "" if has_order else f" (the file has {len(own_names)} channels)"
             hint = did_you_mean(str(name), named or order)
-            raise SignalError(
-                f"{path}: the channel '{name}', wanted as {role}, is not among "
-                f"{where}{counted}{hint}. "
+            advice = (
                 "Correct signals.channel_names or signals.channel_order; if there is none, set "
                 f"signals.channel_names.{role} to null."
+            )
+            if role in OPTIONAL_ROLES and role in required:
+                # Wanted only since it is to tell the angle, so that there has to be one.
+                advice = (
+                    "angles.source asks for it: write there what tells the angle in this "
+                    "recording, or name the channel in signals."
+                    f"{'channel_names' if named or name != role else 'channel_order'}."
+                )
+            raise SignalError(
+                f"{path}: the channel '{name}', wanted as {role}, is not among "
+                f"{where}{counted}{hint}. {advice}"
             )
         rows[role] = index
     shared = [role for role in rows if list(rows.values()).count(rows[role]) > 1]

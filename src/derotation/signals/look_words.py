@@ -8,6 +8,7 @@ import yaml
 
 from derotation.signals.look import ChannelLook, SignalsLook, rounded_rate
 from derotation.signals.look_kinds import KIND_WORDS
+from derotation.signals.repairs import plain_number
 
 __all__ = ["format_keys", "format_look"]
 
@@ -60,13 +61,19 @@ def format_keys(keys: dict[str, Any]) -> str:
     keys : dict
         Nested, see :func:`derotation.signals.look.suggested_keys`.
     """
-    text: str = yaml.safe_dump(keys, sort_keys=False, default_flow_style=None, width=10_000)
-    if "sampling_rate" not in keys.get("signals", {}):
-        text = text.replace(
-            "signals:", "signals:\n  # sampling_rate: not told by the file; in Hz", 1
-        ).replace("signals:\n  # sampling_rate: not told by the file; in Hz {}",
-                  "signals:\n  # sampling_rate: not told by the file; in Hz")  # fmt: skip
-    return text
+    lines = []
+    for section, own in keys.items():
+        lines.append(f"{section}:")
+        if section == "signals" and "sampling_rate" not in own:
+            lines.append("  # sampling_rate: not told by the file; in Hz")
+        lines += [f"  {key}: {_in_one_line(value)}" for key, value in own.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _in_one_line(value: Any) -> str:
+    # YAML ends a lone number by three dots, but not one in a list.
+    text: str = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=10_000)
+    return text.strip()[1:-1]
 
 
 def _what_was_read(look: SignalsLook, rate: float | None) -> str:
@@ -74,7 +81,7 @@ def _what_was_read(look: SignalsLook, rate: float | None) -> str:
     if not others:
         return "All of it was read."
     n = first[1] - first[0]
-    length = f"{n / rate:.3g} s" if rate else f"{n} samples"
+    length = f"{plain_number(n / rate, 3)} s" if rate else f"{n} samples"
     return f"The first {length} and {len(others)} further places were read."
 
 
@@ -88,7 +95,7 @@ def _row(channel: ChannelLook, rate: float | None) -> tuple[str, ...]:
     often = (
         ""
         if np.isnan(p.interval)
-        else (f"{rate / p.interval:.4g}" if rate else f"{p.interval:.0f}")
+        else (f"{plain_number(rate / p.interval, 4)}" if rate else f"{p.interval:.0f}")
     )
     bad = f" ({p.n_bad} samples are no numbers)" if p.n_bad else ""
     return (
@@ -122,19 +129,21 @@ def _clocks(
         return ["Clocks: no line clock and no frame clock was found."]
     lines = f" of {clocks.lines_per_frame} lines" if clocks.lines_per_frame else ""
     often = (
-        f"{rate / clocks.frame_interval:.4g} frames{lines} per second"
+        f"{plain_number(rate / clocks.frame_interval, 4)} frames{lines} per second"
         if rate
-        else f"a frame{lines} every {clocks.frame_interval:g} samples"
+        else f"a frame{lines} every {plain_number(clocks.frame_interval)} samples"
     )
-    said = [f"{frame_rate:.4g} frames per second" if frame_rate else "",
-            f"{n_rows} rows" if n_rows else ""]  # fmt: skip
-    movie = f" The movie: {', '.join(filter(None, said))}." if any(said) else ""
+    # Without rows there is no movie, and somebody gave the frame rate.
+    known = f"{plain_number(frame_rate, 4)} frames per second" if frame_rate else ""
+    said = [known, f"{n_rows} rows"] if n_rows else []
+    movie = f" The movie: {', '.join(filter(None, said))}." if said else ""
     found = [f"Clocks: {often}.{movie}"]
     implied = look.sampling_rate(frame_rate)
     if implied:
+        whose = "the movie" if n_rows else "a movie"
         found.append(
-            f"Sampling rate: {rounded_rate(implied)} Hz, by the movie's frame rate "
-            f"({clocks.frame_interval:g} samples per frame)."
+            f"Sampling rate: {rounded_rate(implied)} Hz, by {whose} of {known} "
+            f"({plain_number(clocks.frame_interval)} samples per frame)."
         )
     elif rate is None:
         found.append(
@@ -167,7 +176,7 @@ def _motor(look: SignalsLook, rate: float | None) -> list[str]:
         found.append(f"With 0.2 degrees per tick, a step is of {0.2 * step:g} degrees.")
     if rate and n and look.increment and motor.protocol == "full":
         speeds = look.increment * rate / motor.whole_intervals
-        shown = ", ".join(f"{speed:.3g}" for speed in np.unique(speeds.round(0))[:8])
+        shown = ", ".join(plain_number(speed, 3) for speed in np.unique(speeds.round(0))[:8])
         found.append(f"Speeds: {shown} degrees/s.")
     if not found:
         found.append("Motor: ticks without whole rotations.")

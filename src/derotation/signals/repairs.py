@@ -86,3 +86,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], limit: int = 
 def counted(n: int, one: str, many: str | None = None) -> str:
     """Say how many, with the right plural."""
     return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def plain_number(value: float, digits: int = 6) -> str:
+    """Write so many digits of a number as people do: 1000, not 1e+03."""
+    return np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")

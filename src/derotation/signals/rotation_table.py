@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.signals.repairs import Report, table
+from derotation.signals.repairs import Report, plain_number, table
 
 __all__ = [
     "SPEED_TOLERANCE",
@@ -79,9 +79,10 @@ def said_sampling_rate(
     report.anomaly(
         "sampling_rate",
         "rotation_ticks",
-        f"All {len(measured)} rotations reached {1 / usual:.3g} times the speed that the stimulus "
-        f"table says. If the table is right, signals.sampling_rate is {implied:g}, not "
-        f"{report.sampling_rate:g} (or signals.rotation_increment is wrong by this factor).",
+        f"All {len(measured)} rotations reached {plain_number(1 / usual, 3)} times the speed that "
+        f"the stimulus table says. If the table is right, signals.sampling_rate is "
+        f"{plain_number(implied)}, not {plain_number(report.sampling_rate)} (or "
+        "signals.rotation_increment is wrong by this factor).",
         count=len(measured),
     )
     # It explains all others.
@@ -90,7 +91,12 @@ def said_sampling_rate(
 
 
 def increment_implied(
-    ticks: Sequence[NDArray[np.float64]], expected: int, increment: float, *, steps: bool
+    ticks: Sequence[NDArray[np.float64]],
+    expected: int,
+    increment: float,
+    *,
+    steps: bool,
+    degrees: float | None = None,
 ) -> str:
     """Say which increment the ticks imply, if all rotations have too many or too few by one factor.
 
@@ -104,6 +110,9 @@ def increment_implied(
         Degrees per tick that this is told from.
     steps : bool
         Whether they are steps.
+    degrees : float, optional
+        What all steps add up to. Where they do, the increment is right, and what is said of a
+        step's degrees is wrong.
 
     Returns
     -------
@@ -121,6 +130,14 @@ def increment_implied(
     if alike.mean() < MOST_ALIKE or np.median([unevenness(own) for own in ticks]) > MOST_UNEVEN:
         return ""
     n, what = round(usual), "steps" if steps else "rotations"
+    own, total = n * increment, len(counts) * n * increment
+    if steps and degrees is not None and abs(total / degrees - 1) < SAME_FACTOR:
+        return (
+            f"Write angles.degrees_per_step: {own:g}. {int(alike.sum())} of {len(counts)} steps "
+            f"have {n} ticks, evenly, where {expected} are expected: {own:g} degrees each with "
+            f"signals.rotation_increment {increment:g}, and {total:g} in all, as "
+            "signals.degrees_per_rotation says."
+        )
     key = "angles.degrees_per_step" if steps else "signals.degrees_per_rotation"
     return (
         f"{int(alike.sum())} of {len(counts)} {what} have {n} ticks, evenly, where {expected} are "

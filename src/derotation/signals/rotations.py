@@ -908,11 +908,10 @@ class _Finder:
             )
         if not any(rotation.ticks is not None for rotation in rotations):
             reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
+            none = f"no usable rotation among {len(rotations)}."
             advice = "Check signals.rotation_increment, signals.degrees_per_rotation and the cable."
-            raise SignalError(
-                f"rotation_ticks: no usable rotation among {len(rotations)}. {cause or advice}"
-                f"\n{reasons}"
-            )
+            said = f"{cause} So there is {none}" if cause else f"{none} {advice}"
+            raise SignalError(f"rotation_ticks: {said}\n{reasons}")
         if self.rules.protocol == "incremental":
             self._check_whole_turn(rotations)
             return
@@ -933,14 +932,17 @@ class _Finder:
                 )
 
     def _common_cause(self, rotations: list[Rotation]) -> str:
-        """Say which increment explains the ticks of all rotations, if one does."""
+        """Say which increment, or size of the steps, explains the ticks of all rotations."""
         if self.expected is None:
             return ""
         first = np.searchsorted(self.pulses, [rotation.start for rotation in rotations])
         after = np.searchsorted(self.pulses, [rotation.stop for rotation in rotations], "right")
         own = [self.pulses[a:b] for a, b in zip(first, after, strict=True)]
         steps = self.rules.protocol == "incremental"
-        return increment_implied(own, self.expected, self.rules.increment, steps=steps)
+        rules = self.rules
+        return increment_implied(
+            own, self.expected, rules.increment, steps=steps, degrees=rules.degrees
+        )
 
     def _check_whole_turn(self, rotations: list[Rotation]) -> None:
         """Say if the steps of the incremental protocol do not add up to the turn."""

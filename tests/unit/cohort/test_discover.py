@@ -197,9 +197,17 @@ def test_a_lone_picture_beside_a_movie_is_left_out_and_said(tmp_path, picture):
     assert session.signals == str(raw / "day1/s.npy")
     assert not found.unpaired
     (note,) = found.notes
-    assert str(raw / picture) in note
-    assert "single picture" in note
+    assert f"{raw / picture} holds a single picture" in note
     assert "left out" in note
+
+
+def test_several_pictures_beside_a_movie(tmp_path):
+    raw = tree(tmp_path / "raw", "day1/s.npy", "day1/s.csv")
+    movie(raw / "day1/m.tif", 5)
+    for name in ("overview", "mean"):
+        movie(raw / f"day1/{name}.tif", 1)
+    (note,) = discover_sessions(raw).notes
+    assert "hold single pictures and lie beside a movie: left out" in note
 
 
 def test_pages_of_one_movie_are_no_lone_pictures(tmp_path):

@@ -253,6 +253,13 @@ def test_a_wrong_sampling_rate(rig, factor, told):
     assert f"signals.sampling_rate: {made.rate:g}" in problem
 
 
+def test_numbers_are_written_as_people_do(rig):
+    made = rig().write()
+    problem = only_problem(made.check(sampling_rate=1000 * made.rate))
+    assert ": 1000 times as fast" in problem
+    assert "e+0" not in problem
+
+
 @pytest.mark.parametrize("factor", [0.5, 2, 0.2, 5, 10, 0.001, 1000])
 @pytest.mark.parametrize("protocol", ["incremental", "free"])
 def test_a_wrong_sampling_rate_without_a_table(rig, factor, protocol):
@@ -265,6 +272,32 @@ def test_six_channels_read_as_four(rig):
     problem = only_problem(rig().write(kind="bin").check())
     assert "signals.channel_order" in problem
     assert "6 channels" in problem
+
+
+def cut(made, n_bytes):
+    """Copy the signals without their last bytes."""
+    whole = made.signals.read_bytes()
+    made.signals = made.folder / "signals.bin"
+    made.signals.write_bytes(whole[: len(whole) - n_bytes])
+    return made
+
+
+def test_six_channels_read_as_four_in_a_file_that_does_not_divide(rig):
+    made = rig().write(kind="bin")
+    # One or no sample less, so that its bytes are no multiple of those of four channels.
+    made = cut(made, 12 if made.signals.stat().st_size % 8 == 0 else 0)
+    problem = only_problem(made.check())
+    assert problem.startswith("signals.channel_order names 4 channels")
+    assert "but the file looks like one of 6: " in problem.split(". ")[0]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 2, 11])
+def test_a_file_that_is_cut_in_a_sample(rig, n_bytes):
+    made = cut(rig().write(kind="bin"), n_bytes)
+    problem = only_problem(made.check(channel_order=list(BIN_CHANNELS)))
+    assert "is cut in the middle of a sample" in problem
+    assert f"{12 - n_bytes} bytes are left over" in problem
+    assert "signals.channel_order" not in problem
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", ">i2", "int8"])
@@ -281,6 +314,21 @@ def test_a_wrong_type_of_integers(rig, dtype):
 def test_a_wrong_increment(rig, increment, kind):
     found = rig(kind).write().check(rotation_increment=increment, sections=STEPS)
     assert "signals.rotation_increment: 0.2" in only_problem(found)
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize("size", [10, 40])
+def test_a_wrong_size_of_the_steps(rig, per_step, size):
+    made = rig("incremental", rotation_on_per_step=per_step).write()
+    problem = only_problem(made.check(sections={"angles": {"degrees_per_step": size}}))
+    assert problem.startswith(f"Write angles.degrees_per_step: 20, not {size}")
+    assert "signals.rotation_increment:" not in problem
+
+
+def test_a_wrong_turn_of_steps_that_are_right(rig):
+    found = rig("incremental").write().check(degrees_per_rotation=180, sections=STEPS)
+    assert "Write signals.degrees_per_rotation: 360" in only_problem(found)
+    assert "signals.rotation_increment:" not in only_problem(found)
 
 
 def test_half_turns_are_no_wrong_increment(rig):
@@ -340,7 +388,34 @@ def test_signals_that_are_too_short(rig, told):
     made.change(lambda signals: signals[:, : int(0.6 * signals.shape[1])])
     problem = only_problem(made.check())
     assert "are too short" in problem
+    assert ". The recording of the signals was stopped early" in problem
     assert "signals.sampling_rate" not in problem
+
+
+def test_a_table_with_fewer_rows_than_rotations(rig):
+    made = rig().write()
+    n = len(made.plan.stimulus)
+    lines = made.stimulus.read_text().splitlines()
+    made.stimulus = made.folder / "short.csv"
+    made.stimulus.write_text("\n".join(lines[:-1]) + "\n")
+    found = made.check()
+    said = f"{n} rotations of 1800 ticks were seen, but the stimulus table has {n - 1} rows"
+    assert any(said in note for note in found.notes)
+    assert found.problems == ()
+
+
+def test_a_clock_that_counts_many_more_frames_than_the_movie_has(rig):
+    made = rig().write()
+    n = made.plan.n_frames
+    made.movie = made.folder / "short.tif"
+    about = {"axes": "TYX", "finterval": 1 / made.plan.parameters.frame_rate}
+    shape = (int(0.7 * n), *made.plan.parameters.shape)
+    tifffile.imwrite(made.movie, np.zeros(shape, np.uint8), imagej=True, metadata=about)
+    said = f"frames without a pause, but the movie has {shape[0]}"
+    found = made.check()
+    assert found.problems == ()
+    assert any(said in note for note in found.notes)
+    assert not any(said in note for note in made.check(frames="first").notes)
 
 
 @pytest.mark.parametrize("factor", [2, 0.5])

@@ -322,6 +322,20 @@ def test_files_of_other_programs(tmp_path, kind):
     )
 
 
+@pytest.mark.parametrize("role", ["angle_voltage", "quadrature_b"])
+def test_a_missing_channel_of_the_angle_names_the_source(tmp_path, role):
+    np.save(tmp_path / "s.npy", volts_of_rig(50)[:4])
+    with pytest.raises(SignalError, match=rf"{role}.* is not among") as caught:
+        open_signals(tmp_path / "s.npy", channel_order=ROLES, required=(*ROLES[:2], role))
+    assert "angles.source" in str(caught.value)
+    assert "signals.channel_order" in str(caught.value)
+    # A key that nobody has written is no key to correct.
+    assert "signals.channel_names" not in str(caught.value)
+    # Whoever wrote it reads where it stands.
+    with pytest.raises(SignalError, match=r"Correct signals\.channel_names"):
+        open_signals(tmp_path / "s.npy", channel_order=ROLES, channel_names={"direction": "dir"})
+
+
 def test_channels_by_number(tmp_path):
     volts = volts_of_rig(50)
     numbers = dict(zip(ROLES, (3, 2, 4, 5), strict=True))

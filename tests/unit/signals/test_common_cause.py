@@ -31,7 +31,19 @@ def test_lost_ticks_are_no_matter_of_the_increment():
     assert increment_implied([STEADY] * 3, 1800, 0.2, steps=False) == ""
 
 
-def parse(protocol, factor=1.0, **config):
+@pytest.mark.parametrize(("n_steps", "degrees"), [(12, 360.0), (6, 180.0)])
+def test_steps_that_add_up_to_the_turn_are_of_another_size(n_steps, degrees):
+    # 150 ticks of 0.2 degrees are 30 degrees; 10 were expected.
+    steps = [STEADY[:150]] * n_steps
+    said = increment_implied(steps, 50, 0.2, steps=True, degrees=degrees)
+    assert said.startswith("Write angles.degrees_per_step: 30. ")
+    assert "likely" not in said
+    # With an increment that is wrong they do not add up.
+    said = increment_implied(steps, 100, 0.3, steps=True, degrees=degrees)
+    assert "signals.rotation_increment is likely 0.2" in said
+
+
+def parse(protocol, factor=1.0, step=60.0, **config):
     # One rotation-on per rotation, or per step of 60 degrees.
     degrees, table = (
         (360.0, [(200, 1), (100, -1)]) if protocol == "full" else (60.0, [(60, -1)] * 6)
@@ -45,7 +57,7 @@ def parse(protocol, factor=1.0, **config):
         protocol=protocol,
         stimulus=source.stimulus if protocol == "full" else None,
         config=config,
-        degrees_per_step=60.0 if protocol == "incremental" else None,
+        degrees_per_step=step if protocol == "incremental" else None,
     )
 
 
@@ -67,6 +79,11 @@ def test_a_wrong_increment_of_steps_stands_first_and_alone():
     assert first.code == "rotation_increment"
     assert "signals.rotation_increment is likely 0.2, not 0.1" in first.text
     assert all(each.code != "rotation_unusable" for each in others)
+
+
+def test_a_wrong_size_of_steps_stands_first():
+    with pytest.raises(SignalError, match=r"^rotation_ticks: Write angles.degrees_per_step: 60\. "):
+        parse("incremental", step=20.0)
 
 
 def test_a_wrong_sampling_rate_stands_first():

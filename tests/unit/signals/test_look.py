@@ -23,6 +23,7 @@ from derotation.signals.look_kinds import find_kinds
 from derotation.signals.look_layout import guess_layout
 from derotation.signals.look_pulses import look_at_pulses
 from derotation.signals.look_words import format_keys, format_look
+from derotation.signals.repairs import plain_number
 from derotation.simulate.formats import write_signals_as
 from derotation.simulate.free_motion import Sinusoid
 from derotation.simulate.recording import plan_recording
@@ -206,6 +207,50 @@ def test_counts_of_ticks_that_motors_have(n, usual):
 @pytest.mark.parametrize(("rate", "shown"), [(19_998.7, 20_000), (62_503.0, 62_500), (17.31, 17.3)])
 def test_rates_are_rounded_to_what_boards_have(rate, shown):
     assert rounded_rate(rate) == pytest.approx(shown, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"signals": {"rotation_increment": 0.2}},
+        {"signals": {"channel_names": {"rotation_on": None}}},
+        {"signals": {"channel_order": ["a", "b"], "bin": {"dtype": ">i2", "header_bytes": 4}},
+         "angles": {"source": "voltage"}},
+    ],
+)  # fmt: skip
+def test_keys_without_a_sampling_rate_can_be_pasted(keys):
+    text = format_keys(keys)
+    assert yaml.safe_load(text) == keys
+    # The reader sets what is missing where the comment stands.
+    rate = text.replace("# sampling_rate: not told by the file; in Hz", "sampling_rate: 1000")
+    assert yaml.safe_load(rate) == {**keys, "signals": {"sampling_rate": 1000, **keys["signals"]}}
+
+
+def test_no_keys_at_all():
+    assert yaml.safe_load(format_keys({"signals": {}})) == {"signals": None}
+
+
+def test_a_frame_rate_is_no_movie(plan, tmp_path):
+    look, _ = look_at_file(write_signals(tmp_path / "signals.npy", plan.analog, "npy"))
+    text = format_look(look, frame_rate=8.0)
+    assert "The movie" not in text
+    assert "20000 Hz, by a movie of 8 frames per second" in text
+
+
+def test_rates_are_written_without_exponents(plan, tmp_path):
+    look, _ = look_at_file(write_signals(tmp_path / "signals.npy", plan.analog, "npy"))
+    text = format_look(look, sampling_rate=1000.0 * RATE, n_rows=64)
+    assert "8000 frames of 64 lines per second" in text
+    assert "e+0" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(1000.0, 3, "1000"), (6738.2, 4, "6738"), (6738.2, 3, "6740"), (0.2, 6, "0.2"),
+     (1e6, 6, "1000000"), (0.00012, 3, "0.00012"), (30, 6, "30")],
+)  # fmt: skip
+def test_plain_numbers(value, digits, shown):
+    assert plain_number(value, digits) == shown
 
 
 def test_the_words_name_channels_numbers_and_kinds(plan, tmp_path):
