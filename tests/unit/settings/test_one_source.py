@@ -36,11 +36,13 @@ OTHERS = {
     ("microscope", "sample", "rotation", "angle"),
     ("translation", "similarity", "affine"),
     ("nearest", "linear", "cubic"),  # for pictures, not lines
+    ("angle", "velocity"),
     ("not-a-knot", "clamped"),  # ends of SciPy's splines
     ("Display", "Original"),
     ("error", "skip"),
     ("channel", "plane"),
     ("prairie", "thor"),
+    ("angle", "velocity"),
     ("not-a-knot", "clamped"),
     ("mirror", "constant"),
     ("scanimage", "ome", "imagej", "plain", "prairie", "thor", "scanbox", "hdf5", "nwb"),
