@@ -132,6 +132,14 @@ def test_line_reference(reference, fraction):
     assert errors(source, angles, fraction).max() <= 0.02
 
 
+def test_times_of_some_lines_are_those_of_all():
+    source = rig()
+    angles = interpolate_angles(events_of(source), protocol="full")
+    some = np.array([5, 2, 7])
+    np.testing.assert_array_equal(angles.times_of(some), angles.line_times_s[some])
+    np.testing.assert_allclose(angles.line_times_s, line_times(source), atol=2e-4)
+
+
 def test_line_duty_can_be_given():
     source = rig(TABLE[:1])
     angles = interpolate_angles(events_of(source), line_duty=0.5, **PROTOCOL)
