@@ -57,7 +57,10 @@ def choose_sessions(repository: Repository) -> None:
 def demo(repository, tmp_path_factory):
     choose_sessions(repository)
     hog = tmp_path_factory.mktemp("hog") / "claim"
-    process = repository.start(HOG_STEP="estimate_center", HOG_CLAIM=str(hog))
+    # Not the session whose job is killed below: each fault has a job of its own.
+    process = repository.start(
+        HOG_STEP="estimate_center", HOG_SESSION="demo_incremental", HOG_CLAIM=str(hog)
+    )
     canceled = repository.wait_for_running("calibrate_demo_full")
     subprocess.run(["scancel", canceled.number], check=True)
     process.wait(timeout=900)

@@ -1,7 +1,7 @@
 """Trouble made on purpose: Python imports this first in every job if its folder is in PYTHONPATH.
 
-One job of the step that HOG_STEP names, the first to come, takes more and more memory. Those of
-SLEEPY_STEP take their time. With LOOK_SOON it is looked at once why jobs wait.
+The job of the step and session that HOG_STEP and HOG_SESSION name takes more and more memory, once.
+Those of SLEEPY_STEP take their time. With LOOK_SOON it is looked at once why jobs wait.
 """
 
 import os
@@ -25,7 +25,13 @@ def is_step(name: str) -> bool:
     return bool(step) and "SLURM_JOB_ID" in os.environ and sys.orig_argv[-1].endswith(f".{step}.py")
 
 
-if is_step("HOG_STEP"):
+def is_of_session(name: str, step: str) -> bool:
+    """Tell by the log that the job's script writes, which is not the one of a session it reads."""
+    log = f"logs/{os.environ[name]}/{os.environ[step]}.log"
+    return log.encode() in Path(sys.orig_argv[-1]).read_bytes()
+
+
+if is_step("HOG_STEP") and is_of_session("HOG_SESSION", "HOG_STEP"):
     try:
         Path(os.environ["HOG_CLAIM"]).touch(exist_ok=False)
     except FileExistsError:
