@@ -25,7 +25,8 @@ from derotation.io.scanimage import parse_header
 from derotation.io.thor import open_thor, thor_metadata
 from derotation.io.tiff_file import read_file, try_first_page
 from derotation.io.tiff_movie import open_tiffs
-from derotation.io.tiff_pages import PageTable, read_first_page, read_page_table
+from derotation.io.tiff_page_table import read_first_page, read_page_table
+from derotation.io.tiff_pages import PageTable
 
 __all__ = [
     "Movie",

@@ -13,7 +13,8 @@ from derotation.io.isolated import call_isolated
 from derotation.io.layout import PageGrid, read_grid
 from derotation.io.metadata import MovieMetadata
 from derotation.io.scanimage import ScanImageHeader, parse_header
-from derotation.io.tiff_pages import PageReader, PageTable, read_page_table
+from derotation.io.tiff_page_table import read_page_table
+from derotation.io.tiff_pages import PageReader, PageTable
 
 __all__ = [
     "MovieFile",

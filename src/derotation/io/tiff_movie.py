@@ -18,7 +18,7 @@ from derotation.io.scanimage import VolumeLayout
 from derotation.io.series import SeriesNames, read_series
 from derotation.io.tiff_file import MovieFile, check_alike, read_file, try_first_page
 from derotation.io.tiff_frames import frames_from_grids, frames_from_turns
-from derotation.io.tiff_pages import read_page_table
+from derotation.io.tiff_page_table import read_page_table
 
 __all__ = ["open_tiffs"]
 
