@@ -31,7 +31,8 @@ from scipy import ndimage, signal
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import line_maps
-from derotation.simulate.recording import RecordingPlan, plan_recording
+from derotation.simulate.plan import RecordingPlan
+from derotation.simulate.recording import plan_recording
 
 LINE_DUTY = 0.9
 READ_NOISE = 0.25  # photons

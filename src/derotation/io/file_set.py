@@ -18,7 +18,8 @@ from derotation.io.metadata import MovieMetadata
 from derotation.io.ome import OmeImage, is_ome, read_ome, stub_target
 from derotation.io.series import SeriesNames, read_series
 from derotation.io.source import FrameSource
-from derotation.io.tiff_pages import PageTable, read_description, read_page_table
+from derotation.io.tiff_page_table import read_description, read_page_table
+from derotation.io.tiff_pages import PageTable
 
 __all__ = [
     "FileSet",

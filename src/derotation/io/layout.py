@@ -12,7 +12,8 @@ from derotation.errors import MovieError
 from derotation.io.metadata import MovieMetadata
 from derotation.io.numbers import MOST_PAGES, UM_PER_UNIT, positive, whole
 from derotation.io.ome import OmeImage, is_ome, read_ome, stub_target
-from derotation.io.tiff_pages import PageTable, shaped_description
+from derotation.io.tiff_description import shaped_description
+from derotation.io.tiff_pages import PageTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -215,6 +215,18 @@ def _lost(found: Measured) -> NDArray[np.bool_]:
     return np.asarray(known & (values < limit))
 
 
+def _size_and_speed(places: NDFloat, times: NDFloat) -> dict[str, float]:
+    """Tell how far (px) and how fast (px/s) the sample moved, from (n, 2) places at (n,) times."""
+    size = np.hypot(*places.T)
+    step = np.hypot(*np.diff(places, axis=0).T) / np.diff(times)
+    return {
+        "rms": float(np.sqrt(np.mean(size**2))),
+        "most": float(np.quantile(size, MOST)),
+        "largest": float(size.max()),
+        "fastest": float(np.quantile(step, 0.999)) if len(step) else 0.0,
+    }
+
+
 def _judged(
     path: Path,
     measured: NDFloat,
@@ -233,14 +245,9 @@ def _judged(
     measured = measured - zero
     sd = np.sqrt(np.mean(path.sd**2, axis=1) + PULLED_PX**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
-    size = np.hypot(*places.reshape(-1, 2).T)
-    step = np.hypot(*np.diff(places.reshape(-1, 2), axis=0).T) / np.diff(times.ravel())
     away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
     figures = {
-        "rms": float(np.sqrt(np.mean(size**2))),
-        "most": float(np.quantile(size, MOST)),
-        "largest": float(size.max()),
-        "fastest": float(np.quantile(step, 0.999)) if len(step) else 0.0,
+        **_size_and_speed(places.reshape(-1, 2), times.ravel()),
         "left": float(np.sqrt(max(np.mean(away), 0.0))) if len(away) else float("nan"),
         "sd": float(np.sqrt(np.mean(sd[np.isfinite(sd)] ** 2))) if np.isfinite(sd).any() else 0.0,
         "time_constant": path.roughness.constant_s,

@@ -5,13 +5,9 @@ from derotation.simulate.faults import Faults
 from derotation.simulate.free_motion import FreeTurning, Motion, Sinusoid, Stalled
 from derotation.simulate.motor import Motor, Ticks, full_protocol, incremental_protocol
 from derotation.simulate.pairs import ImagePair, simulate_pair
-from derotation.simulate.recording import (
-    Recording,
-    RecordingParameters,
-    RecordingPlan,
-    plan_recording,
-    simulate_recording,
-)
+from derotation.simulate.parameters import RecordingParameters
+from derotation.simulate.plan import RecordingPlan
+from derotation.simulate.recording import Recording, plan_recording, simulate_recording
 from derotation.simulate.sample_motion import SampleMotion
 from derotation.simulate.scene import Scene, random_scene
 from derotation.simulate.signals import (

@@ -20,7 +20,8 @@ from derotation.errors import InputError
 from derotation.simulate.cell_tuning import KINDS, CellTuning
 from derotation.simulate.faults import Faults
 from derotation.simulate.formats import MovieFormat, MoviePlan, write_movie, write_signals_as
-from derotation.simulate.recording import Recording, RecordingPlan, plan_recording
+from derotation.simulate.plan import RecordingPlan
+from derotation.simulate.recording import Recording, plan_recording
 from derotation.simulate.signals import NPY_CHANNELS, appears_whole, write_signals
 from derotation.simulate.window import View
 
@@ -60,7 +61,7 @@ def simulate_session(
     frames_per_chunk : int, optional
         Frames held in memory at a time; None: about 32 MB.
     **parameters
-        Those of `derotation.simulate.recording.RecordingParameters`.
+        Those of `derotation.simulate.parameters.RecordingParameters`.
 
     Returns
     -------

@@ -16,7 +16,8 @@ from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
 from derotation.simulate.formats import write_signals_as
-from derotation.simulate.recording import RecordingPlan, plan_recording
+from derotation.simulate.plan import RecordingPlan
+from derotation.simulate.recording import plan_recording
 from derotation.simulate.rig_signals import (
     ClockOptions,
     clock_pulses,

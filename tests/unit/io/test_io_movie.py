@@ -234,7 +234,7 @@ def test_another_part_without_opening_again(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "m.ome.tif", data, photometric="minisblack",
                      metadata={"axes": "TZCYX"})  # fmt: skip
     with open_movie(tmp_path / "m.ome.tif", channel=2, plane=1) as movie:
-        monkeypatch.setattr("derotation.io.movie.read_page_table", None)
+        monkeypatch.setattr("derotation.io.tiff_movie.read_page_table", None)
         assert movie.channels == (1, 2)
         other, deeper = movie.part(channel=1), movie.part(plane=3)
         assert [(m.channel, m.plane) for m in (movie, other, deeper)] == [(2, 1), (1, 1), (2, 3)]
@@ -1024,7 +1024,7 @@ def test_integers_of_64_bits_are_refused(tmp_path, dtype):
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_codecs_in_c_are_tried_where_a_crash_does_no_harm(tmp_path, monkeypatch, damaged):
-    from derotation.io import movie as module
+    from derotation.io import tiff_file as module
 
     path = tmp_path / "m.tif"
     tifffile.imwrite(path, movie_data(), photometric="minisblack", compression="zlib")

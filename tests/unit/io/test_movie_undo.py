@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from derotation.errors import ConfigError
-from derotation.io.movie import UNDO, open_movie
+from derotation.io.lazy_movie import UNDO
+from derotation.io.movie import open_movie
 
 SCANNED = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
 DONE = {

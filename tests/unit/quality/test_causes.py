@@ -9,7 +9,9 @@ import pytest
 from scipy import ndimage
 
 from derotation.export.bad_frames import bad_frames
-from derotation.quality import causes, measure
+from derotation.quality import causes, frame_figures
+from derotation.quality.figures import SPECIFICATIONS
+from derotation.quality.judge import flagged
 from derotation.signals.segments import Segments
 from derotation.simulate import Sinusoid
 from unit.judged import flawless_events, judge, simulated
@@ -212,8 +214,8 @@ def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp
     assert figure.before == pytest.approx(size, abs=0.1)
     assert ("is corrected" in figure.said) == (flag == "ok")
     assert figure.value == pytest.approx(0.0 if flag == "ok" else size, abs=0.1)
-    (spec,) = (s for s in measure.SPECIFICATIONS if s.name == "sample_moved_px")
-    assert measure._judged(spec, figure, {"look": 0.5, "bad": 2.0}).flag == flag
+    (spec,) = (s for s in SPECIFICATIONS if s.name == "sample_moved_px")
+    assert flagged(spec, figure, {"look": 0.5, "bad": 2.0}).flag == flag
 
 
 def test_drift(recording, tmp_path):
@@ -284,10 +286,10 @@ def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, 
     likeness, correlation = quality.along.likeness.copy(), quality.along.correlation.copy()
     likeness[3] = 0.5
     noisy = dataclasses.replace(quality.along, likeness=likeness)
-    assert measure._rotating_correlation(statistics, turned, noisy).value > 0.9
+    assert frame_figures.rotating_correlation(statistics, turned, noisy).value > 0.9
     correlation[3] = 0.6
     wrong = dataclasses.replace(noisy, correlation=correlation)
-    found = measure._rotating_correlation(statistics, turned, wrong)
+    found = frame_figures.rotating_correlation(statistics, turned, wrong)
     assert found.value == 0.5
     assert "The worst is rotation 2" in found.said
 
