@@ -1,30 +1,26 @@
 """A session's signals and movie looked at together, before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from derotation.cohort.mistakes.bin_layout import wrong_layout
+from derotation.cohort.mistakes.find import find_mistakes
+from derotation.cohort.mistakes.settings import Mistake, Settings
 from derotation.cohort.sample_sheet import Session
-from derotation.cohort.signal_mistakes import (
-    Mistake,
-    Settings,
-    find_mistakes,
-    layout_mistake,
-)
-from derotation.errors import DerotationError, InputError, SignalError
+from derotation.errors import InputError
 from derotation.io.channels import open_channels
 from derotation.io.signals import AnalogSignals, BinLayout, signal_options
 from derotation.signals.look import SignalsLook, look_at_signals
-from derotation.signals.look_layout import coherent_channels, guess_layout, judge_layout
+from derotation.signals.look_layout import coherent_channels
 from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
 if TYPE_CHECKING:
     from derotation.io.movie import Movie
 
-__all__ = ["MovieSaid", "SessionLook", "explained", "look_at_session", "open_movie_of"]
+__all__ = ["MovieSaid", "SessionLook", "look_at_session", "open_movie_of"]
 
 # Frames at rest that tell the phase of the scan; fewer tell nothing.
 MOST_FRAMES, LEAST_FRAMES = 24, 4
@@ -114,7 +110,7 @@ def look_at_session(
     layout: BinLayout = signal_options(given)["layout"]
     is_bin = signals.path.suffix.lower() == ".bin"
     if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
-        wrong = _wrong_layout(signals.path, order, layout)
+        wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
     channels = open_channels(
@@ -136,70 +132,13 @@ def look_at_session(
     mistakes = find_mistakes(look, said)
     if is_bin and (mistakes or not _shows_clock(look)):
         # Integers of another type may look alike, but for some channels or for their voltages.
-        wrong = _wrong_layout(signals.path, order, layout)
+        wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
             return SessionLook(mistakes=(wrong,))
     if movie.bidirectional is not None or config["scan"]["bidirectional"] is not None:
         return SessionLook(mistakes=tuple(mistakes))
     note, remark = _directions(look, session, config, movie)
     return SessionLook(mistakes=tuple(mistakes), notes=note, remarks=remark)
-
-
-def explained(error: SignalError, path: str, given: Mapping[str, Any]) -> str:
-    """Say why a `.bin` cannot be opened as configured, first of all, as far as its data tell.
-
-    Parameters
-    ----------
-    error : SignalError
-        What opening it said.
-    path : str
-        The file.
-    given : mapping
-        The configuration's section ``signals``.
-
-    Returns
-    -------
-    str
-        What the error says, after its cause if that is known.
-    """
-    file, order = Path(path), given["channel_order"]
-    if file.suffix.lower() != ".bin":
-        return str(error)
-    layout: BinLayout = signal_options(given)["layout"]
-    try:
-        best = guess_layout(file, layout)
-        wrong = _wrong_layout(file, order, layout) if best else None
-        left = (file.stat().st_size - layout.header_bytes) % (
-            len(order) * layout.numpy_dtype().itemsize
-        )
-    except (DerotationError, OSError, ValueError):
-        return str(error)
-    if wrong is not None:
-        return f"{wrong.text}. {error}"
-    if best is None:
-        return str(error)
-    if (best.n_channels, best.layout.dtype) != (len(order), layout.dtype):
-        return (
-            f"{error} Its channels are coherent if it is read as {best.n_channels} channels of "
-            f"{best.layout.dtype} (signals.channel_order names {len(order)}, signals.bin.dtype is "
-            f"{layout.dtype})."
-        )
-    if left:
-        return (
-            f"{file} is cut in the middle of a sample: its {len(order)} channels of {layout.dtype} "
-            f"are coherent, as the configuration says, but {left} bytes are left over at its end. "
-            "Copy it again from where it was recorded; if it is cut there, too, take these bytes "
-            "off"
-        )
-    return str(error)
-
-
-def _wrong_layout(path: Path, order: Sequence[str], layout: BinLayout) -> Mistake | None:
-    n = len(order)
-    # Of twice as many channels as there are, each would be seen twice.
-    own = coherent_channels(path, layout)
-    seen = judge_layout(path, own if own and n % own == 0 else n, layout)
-    return layout_mistake(replace(seen, n_channels=n), guess_layout(path, layout), order)
 
 
 def _shows_clock(look: SignalsLook) -> bool:
