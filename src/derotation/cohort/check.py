@@ -211,7 +211,7 @@ class _Look:
         self._durations_explained = False
 
     def movie(self) -> None:
-        with open_movie_of(self.session, self.config) as movie:
+        with open_movie_of(self.session.movie, self.config) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"

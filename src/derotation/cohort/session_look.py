@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -20,7 +21,13 @@ from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 if TYPE_CHECKING:
     from derotation.io.movie import Movie
 
-__all__ = ["MovieSaid", "SessionLook", "look_at_session", "open_movie_of"]
+__all__ = [
+    "MovieSaid",
+    "SessionLook",
+    "look_at_session",
+    "look_for_mistakes",
+    "open_movie_of",
+]
 
 # Frames at rest that tell the phase of the scan; fewer tell nothing.
 MOST_FRAMES, LEAST_FRAMES = 24, 4
@@ -69,14 +76,14 @@ class SessionLook:
     """What is taken for granted, as no file says it."""
 
 
-def open_movie_of(session: Session, config: Mapping[str, Any]) -> "Movie":
+def open_movie_of(movie: str | Path, config: Mapping[str, Any]) -> "Movie":
     """Open a session's movie as the configuration says."""
     from derotation.io.movie import open_movie
 
     chosen = config["movie"]
     keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
     asked = {key: chosen.get(key) for key in keys}
-    return open_movie(session.movie, **asked, undo=chosen.get("undo") or ())
+    return open_movie(movie, **asked, undo=chosen.get("undo") or ())
 
 
 def look_at_session(
@@ -106,13 +113,46 @@ def look_at_session(
     -------
     SessionLook
     """
+    look, mistakes = look_for_mistakes(signals, session.protocol, config, movie, speeds=speeds)
+    stated = movie.bidirectional is not None or config["scan"]["bidirectional"] is not None
+    if look is None or stated:
+        return SessionLook(mistakes=mistakes)
+    note, remark = _directions(look, session, config, movie)
+    return SessionLook(mistakes=mistakes, notes=note, remarks=remark)
+
+
+def look_for_mistakes(
+    signals: AnalogSignals,
+    protocol: str,
+    config: Mapping[str, Any],
+    movie: MovieSaid,
+    *,
+    speeds: Sequence[float] | None = None,
+) -> tuple[SignalsLook | None, tuple[Mistake, ...]]:
+    """Look at a session's signals, and compare them with what is said about them.
+
+    Parameters
+    ----------
+    signals, config, movie, speeds
+        As for :func:`look_at_session`; of the configuration the sections ``signals``, ``angles``
+        and ``scan`` are read.
+    protocol : str
+        As in the sample sheet.
+
+    Returns
+    -------
+    look : SignalsLook or None
+        None if the channels are not those that are configured.
+    mistakes : tuple of Mistake
+        Causes first.
+    """
     given, order = config["signals"], config["signals"]["channel_order"]
     layout: BinLayout = signal_options(given)["layout"]
     is_bin = signals.path.suffix.lower() == ".bin"
     if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
         wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return SessionLook(mistakes=(wrong,))
+            return None, (wrong,)
     channels = open_channels(
         signals.path,
         n_channels=len(order),
@@ -128,17 +168,14 @@ def look_at_session(
         frame_channel=signals.channel_number("frame_clock") if has_frames else None,
     )
     own_names = any(name is not None for name in channels.names)
-    said = _settings(signals, session, config, movie, speeds, own_names)
+    said = _settings(signals, protocol, config, movie, speeds, own_names)
     mistakes = find_mistakes(look, said)
     if is_bin and (mistakes or not _shows_clock(look)):
         # Integers of another type may look alike, but for some channels or for their voltages.
         wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return SessionLook(mistakes=(wrong,))
-    if movie.bidirectional is not None or config["scan"]["bidirectional"] is not None:
-        return SessionLook(mistakes=tuple(mistakes))
-    note, remark = _directions(look, session, config, movie)
-    return SessionLook(mistakes=tuple(mistakes), notes=note, remarks=remark)
+            return None, (wrong,)
+    return look, tuple(mistakes)
 
 
 def _shows_clock(look: SignalsLook) -> bool:
@@ -149,7 +186,7 @@ def _shows_clock(look: SignalsLook) -> bool:
 
 def _settings(
     signals: AnalogSignals,
-    session: Session,
+    protocol: str,
     config: Mapping[str, Any],
     movie: MovieSaid,
     speeds: Sequence[float] | None,
@@ -160,13 +197,13 @@ def _settings(
     source = angles["source"]
     used = {*digital_roles(signals.roles, source), *REQUIRED_ROLES[source]}
     return Settings(
-        protocol=session.protocol,
+        protocol=protocol,
         source=source,
         roles={r: signals.channel_number(r) for r in signals.roles if r in used},
         sampling_rate=float(given["sampling_rate"]),
         rotation_increment=float(given["rotation_increment"]),
         degrees_per_rotation=given["degrees_per_rotation"],
-        degrees_per_step=float(angles["degrees_per_step"]),
+        degrees_per_step=float(angles["degrees_per_step"]) if protocol == "incremental" else np.nan,
         channel_order=tuple(given["channel_order"]),
         recognize_clocks=given["recognize_clocks"],
         has_own_names=own_names,
@@ -191,7 +228,7 @@ def _directions(
     n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
     if n < LEAST_FRAMES:
         return (), (UNSTATED,)
-    with open_movie_of(session, config) as opened:
+    with open_movie_of(session.movie, config) as opened:
         frames = opened.read(np.arange(n)).astype(np.float64)
     # A pixel that is never a number stays none.
     known = np.isfinite(frames)

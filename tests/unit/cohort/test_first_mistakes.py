@@ -3,9 +3,7 @@
 Signals are simulated, movies are empty frames of the right number and size.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
 from derotation.simulate.formats import write_signals_as
-from derotation.simulate.recording import RecordingPlan, plan_recording
+from derotation.simulate.recording import plan_recording
 from derotation.simulate.rig_signals import (
     ClockOptions,
     clock_pulses,
@@ -24,110 +22,10 @@ from derotation.simulate.rig_signals import (
     quadrature_pulses,
     voltage_samples,
 )
-from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS, write_signals
+from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS
+from unit.mistaken_rig import STEPS, Rig
 
-# Frames per second, samples per second, seed.
-RIGS = [(2, 10_000, 1), (7, 25_000, 2), (30, 50_000, 4), (30, 10_000, 5)]
-SPEEDS = (50.0, 100.0, 150.0, 200.0)
 ORDER = list(NPY_CHANNELS)
-
-
-@dataclass
-class Rig:
-    """A simulated recording without its picture, and its files in a folder."""
-
-    plan: RecordingPlan
-    folder: Path
-    cache: Path
-
-    @property
-    def rate(self) -> float:
-        return self.plan.parameters.sampling_rate
-
-    def write(self, *, kind="npy", told=True, rows=None):
-        """Write the files; whether the movie's file tells the frame rate, and how many rows."""
-        p = self.plan.parameters
-        self.movie = self.cache / f"movie_{told}_{rows}.tif"
-        self.signals = self.cache / f"signals.{kind}"
-        self.stimulus = self.cache / "stimulus.csv"
-        shape = (self.plan.n_frames, rows or p.shape[0], p.shape[1])
-        about = {"axes": "TYX"} | ({"finterval": 1 / p.frame_rate} if told else {})
-        if not self.movie.exists():
-            tifffile.imwrite(self.movie, np.zeros(shape, np.uint8), imagej=True, metadata=about)
-        if not self.signals.exists():
-            write_signals(self.signals, self.plan.analog, kind)
-        table = self.plan.stimulus if p.protocol == "full" else [(100, 1)]
-        lines = [f"{speed:g},{direction:g}" for speed, direction in table]
-        self.stimulus.write_text("speed,direction\n" + "\n".join(lines) + "\n")
-        return self
-
-    def change(self, change):
-        """Change the signals' matrix (4, n)."""
-        changed = change(np.load(self.signals))
-        self.signals = self.folder / "signals.npy"
-        np.save(self.signals, changed)
-
-    def check(self, *, protocol=None, sections=None, **signals: Any):
-        protocol = protocol or self.plan.parameters.protocol
-        cells = [self.movie, self.signals, self.stimulus if protocol == "full" else ""]
-        sheet = self.folder / "sheet.tsv"
-        sheet.write_text("session\tprotocol\tmovie\tsignals\tstimulus\n"
-                         + "\t".join(map(str, ["one", protocol, *cells])) + "\n")  # fmt: skip
-        config = {
-            "sessions": str(sheet),
-            "signals": {"sampling_rate": self.rate, **signals},
-            **(sections or {}),
-        }
-        (found,) = check_cohort(load_cohort(config)).sessions
-        return found
-
-
-@pytest.fixture(scope="module")
-def plans(tmp_path_factory):
-    """Plans and folders by rates, seed and protocol, made when first asked for."""
-    made: dict[Any, tuple[RecordingPlan, Path]] = {}
-
-    def plan(frame_rate, rate, seed, protocol, **more):
-        key = (frame_rate, rate, seed, protocol, *map(str, more.items()))
-        if key not in made:
-            rng = np.random.default_rng(seed)
-            if protocol == "free":
-                motion = {"sinusoid": {"amplitude": 200, "frequency": 0.05}}
-                more = {"motion": motion, "n_frames": 20 * frame_rate, **more}
-            elif protocol == "incremental":
-                more = {"degrees_per_step": 20, "step_rest_s": 0.8, **more}
-            planned = plan_recording(
-                protocol=protocol,
-                shape=(64, 32) if frame_rate < 20 else (48, 32),
-                frame_rate=frame_rate,
-                sampling_rate=rate,
-                stimulus=[(speed, rng.choice([-1, 1])) for speed in rng.permutation(SPEEDS)[:3]],
-                rest_before_s=3,
-                acceleration=600,
-                signal_noise_v=float(rng.choice([0, 0.05])),
-                n_cells=2,
-                calcium=False,
-                seed=seed,
-                **more,
-            )
-            made[key] = planned, tmp_path_factory.mktemp("files")
-        return made[key]
-
-    return plan
-
-
-@pytest.fixture(params=RIGS, ids=lambda rig: f"{rig[0]}Hz-{rig[1]}")
-def rig(request, plans, tmp_path):
-    """Make a rig with a protocol."""
-
-    def make(protocol="full", **more):
-        plan, cache = plans(*request.param, protocol, **more)
-        return Rig(plan, tmp_path, cache)
-
-    return make
-
-
-STEPS = {"angles": {"degrees_per_step": 20}}
 
 
 def only_problem(found):

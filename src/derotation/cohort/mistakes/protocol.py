@@ -25,8 +25,8 @@ def wrong_protocol(look: SignalsLook, said: Settings) -> Mistake | None:
         return Mistake(
             key="protocol",
             text="the sheet says protocol incremental, but the motor makes "
-            f"{rotations_seen(motor)} of {n} ticks, without steps. Write full in the column protocol, with a stimulus "
-            "table",
+            f"{rotations_seen(motor)} of {n} ticks, without steps. Write full in the "
+            "column protocol, with a stimulus table",
         )
     if not motor.has_gate and motor.protocol == "free" and "rotation_on" in said.roles:
         return Mistake(

@@ -30,6 +30,7 @@ class Settings:
     rotation_increment: float
     degrees_per_rotation: float | None
     degrees_per_step: float
+    """NaN if the sheet says that there are no steps."""
     channel_order: Sequence[str] = ()
     recognize_clocks: bool = True
     has_own_names: bool = False
