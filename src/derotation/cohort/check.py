@@ -301,10 +301,7 @@ class _Look:
                 f"signals.invert names {', '.join(missing)}, which is not among the channels that "
                 f"are read: {', '.join(roles)}"
             )
-        if given["sampling_rate"] is None:
-            self.problems.append("signals.sampling_rate is null, but the session has signals")
-            return
-        self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
+        self.found["signals_s"] = signals.n_samples / signals.sampling_rate(given["sampling_rate"])
         self._signals = signals
 
     def wiring(self) -> None:

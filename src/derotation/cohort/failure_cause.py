@@ -86,7 +86,7 @@ def find_cause(
         else:
             with open_movie_of(movie, config) as found:
                 said = MovieSaid.of(found)
-        _, mistakes = look_for_mistakes(opened, protocol, config, said, speeds=speeds)
+        _, _, mistakes = look_for_mistakes(opened, protocol, config, said, speeds=speeds)
     except (DerotationError, OSError, ValueError):
         return ""
     return next((mistake.text for mistake in mistakes if mistake.is_problem), "")

@@ -9,6 +9,7 @@ import numpy as np
 
 from derotation.cohort.mistakes.bin_layout import wrong_layout
 from derotation.cohort.mistakes.find import find_mistakes
+from derotation.cohort.mistakes.sampling_rate import unproved_rate
 from derotation.cohort.mistakes.settings import Mistake, Settings
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import InputError
@@ -19,6 +20,7 @@ from derotation.signals.look_layout import coherent_channels
 from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
 if TYPE_CHECKING:
+    from derotation.images.bidi_phase import BidiPhase
     from derotation.io.movie import Movie
 
 __all__ = [
@@ -37,6 +39,7 @@ UNSTATED = (
     "the movie's file does not say in which directions lines were scanned, nor does "
     "scan.bidirectional: it is taken as one direction unless turning frames show that it was both"
 )
+NONE_SEEN = "At rest odd lines lie where even ones do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +116,19 @@ def look_at_session(
     -------
     SessionLook
     """
-    look, mistakes = look_for_mistakes(signals, session.protocol, config, movie, speeds=speeds)
-    stated = movie.bidirectional is not None or config["scan"]["bidirectional"] is not None
-    if look is None or stated:
+    look, said, mistakes = look_for_mistakes(
+        signals, session.protocol, config, movie, speeds=speeds
+    )
+    if look is None or said is None:
         return SessionLook(mistakes=mistakes)
+    unproved = unproved_rate(look, said)
     note, remark = _directions(look, session, config, movie)
-    return SessionLook(mistakes=mistakes, notes=note, remarks=remark)
+    remarks = (unproved, remark) if not mistakes else (remark,)
+    return SessionLook(
+        mistakes=mistakes,
+        notes=tuple(filter(None, [note])),
+        remarks=tuple(filter(None, remarks)),
+    )
 
 
 def look_for_mistakes(
@@ -128,7 +138,7 @@ def look_for_mistakes(
     movie: MovieSaid,
     *,
     speeds: Sequence[float] | None = None,
-) -> tuple[SignalsLook | None, tuple[Mistake, ...]]:
+) -> tuple[SignalsLook | None, Settings | None, tuple[Mistake, ...]]:
     """Look at a session's signals, and compare them with what is said about them.
 
     Parameters
@@ -143,6 +153,8 @@ def look_for_mistakes(
     -------
     look : SignalsLook or None
         None if the channels are not those that are configured.
+    said : Settings or None
+        What it was compared with.
     mistakes : tuple of Mistake
         Causes first.
     """
@@ -152,7 +164,7 @@ def look_for_mistakes(
     if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
         wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return None, (wrong,)
+            return None, None, (wrong,)
     channels = open_channels(
         signals.path,
         n_channels=len(order),
@@ -163,7 +175,7 @@ def look_for_mistakes(
     has_frames = "frame_clock" in signals.roles
     look = look_at_signals(
         channels,
-        sampling_rate=given["sampling_rate"],
+        sampling_rate=signals.sampling_rate(given["sampling_rate"]),
         n_rows=movie.n_rows,
         frame_channel=signals.channel_number("frame_clock") if has_frames else None,
     )
@@ -174,8 +186,8 @@ def look_for_mistakes(
         # Integers of another type may look alike, but for some channels or for their voltages.
         wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return None, (wrong,)
-    return look, tuple(mistakes)
+            return None, None, (wrong,)
+    return look, said, tuple(mistakes)
 
 
 def _shows_clock(look: SignalsLook) -> bool:
@@ -200,7 +212,8 @@ def _settings(
         protocol=protocol,
         source=source,
         roles={r: signals.channel_number(r) for r in signals.roles if r in used},
-        sampling_rate=float(given["sampling_rate"]),
+        sampling_rate=float(signals.sampling_rate(given["sampling_rate"])),
+        stated_rate=signals.stated_rate,
         rotation_increment=float(given["rotation_increment"]),
         degrees_per_rotation=given["degrees_per_rotation"],
         degrees_per_step=float(angles["degrees_per_step"]) if protocol == "incremental" else np.nan,
@@ -208,7 +221,8 @@ def _settings(
         recognize_clocks=given["recognize_clocks"],
         has_own_names=own_names,
         speeds=speeds,
-        frame_rate=movie.frame_rate,
+        frame_rate=scan.get("frame_rate") or movie.frame_rate,
+        frame_rate_from="scan.frame_rate" if scan.get("frame_rate") else "the movie's file",
         n_clock_frames=movie.n_clock_frames,
         n_rows=movie.n_rows,
         lines_per_frame=scan["lines_per_frame"] or movie.lines_per_frame,
@@ -219,15 +233,51 @@ def _settings(
 
 def _directions(
     look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say that nothing tells the directions of the scan, and what the movie shows at rest."""
+) -> tuple[str, str]:
+    """Compare what is said of the scan's directions with what the movie shows at rest.
+
+    Returns
+    -------
+    note, remark : str
+        What is worth a look, and what is taken for granted; empty if nothing is.
+    """
+    given = config["scan"]["bidirectional"]
+    stated = movie.bidirectional if given is None else given
+    if stated:
+        return "", ""
+    found = _phase_at_rest(look, session, config, movie)
+    if found is not None and found.trusted and _is_sure(found):
+        whose = "the movie's file" if given is None else "scan.bidirectional"
+        says = (
+            "which neither the movie's file nor scan.bidirectional says"
+            if stated is None
+            else f"but {whose} says in one"
+        )
+        return (
+            f"odd lines of the sample at rest lie {found.phase_px:+.2f} ± {found.sd_px:.2f} px off "
+            f"even ones, so lines were scanned in both directions, {says}. Write "
+            "scan.bidirectional: true"
+        ), ""
+    if stated is not None:
+        return "", ""
+    return "", UNSTATED if found is None else f"{UNSTATED}. {NONE_SEEN}"
+
+
+def _is_sure(found: "BidiPhase") -> bool:
+    return abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX)
+
+
+def _phase_at_rest(
+    look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
+) -> "BidiPhase | None":
+    """Compare odd with even lines of the first frames at rest; None if there are too few."""
     # Slow to import, and only needed here.
     from derotation.images.bidi_phase import estimate_bidi_phase
 
     n = _frames_at_rest(look) // movie.n_planes
     n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
     if n < LEAST_FRAMES:
-        return (), (UNSTATED,)
+        return None
     with open_movie_of(session.movie, config) as opened:
         frames = opened.read(np.arange(n)).astype(np.float64)
     # A pixel that is never a number stays none.
@@ -236,16 +286,9 @@ def _directions(
     total = np.where(known, frames, 0).sum(axis=0)
     picture = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
     try:
-        found = estimate_bidi_phase(picture)
+        return estimate_bidi_phase(picture)
     except InputError:
-        return (), (UNSTATED,)
-    if found.trusted and abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX):
-        return (
-            f"odd lines of the sample at rest lie {found.phase_px:+.2f} ± {found.sd_px:.2f} px off "
-            "even ones, so lines were scanned in both directions, which neither the movie's file "
-            "nor scan.bidirectional says. Write scan.bidirectional: true",
-        ), ()
-    return (), (f"{UNSTATED}. At rest odd lines lie where even ones do",)
+        return None
 
 
 def _frames_at_rest(look: SignalsLook) -> int:

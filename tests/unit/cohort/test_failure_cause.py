@@ -1,5 +1,6 @@
 """A run that fails without a check before it says first what the check would have said."""
 
+import numpy as np
 import pytest
 
 from derotation.cohort.failure_cause import cause_first
@@ -99,3 +100,24 @@ def test_a_later_failure_names_the_mistake_first(plans, tmp_path, protocol, said
     if not killed:
         assert key in state.details.splitlines()[0]
         assert state.details.endswith("there is no center.\nLook.")
+
+
+@pytest.mark.parametrize(("given", "factor"), [(None, 1), (25_000.0, 1), (50_000.0, 2)])
+def test_a_run_takes_the_rate_that_the_signals_file_says(plans, tmp_path, given, factor):
+    h5py = pytest.importorskip("h5py")
+    plan, cache = plans(7, 25_000, 2, "full")
+    made = Rig(plan, tmp_path, cache).write(told=False)
+    made.signals = tmp_path / "sweep.h5"
+    with h5py.File(made.signals, "w") as file:
+        file["header/AcquisitionSampleRate"] = [[25_000.0]]
+        file["header/AIChannelNames"] = [name.encode() for name in ORDER]
+        file["sweep_0001/analogScans"] = np.stack([plan.analog.channel(role) for role in ORDER])
+    events = parse_signals.run(
+        **made.inputs(sampling_rate=given), outputs=parse_signals.Outputs.within(tmp_path / "out")
+    )
+    assert events.sampling_rate == 25_000 * factor
+    said = [odd.text for odd in events.anomalies if odd.code == "sampling_rate"]
+    assert bool(said) == (factor != 1)
+    if said:
+        assert said[0] == events.anomalies[0].text
+        assert "file says 25000 samples per second, but signals.sampling_rate is 50000" in said[0]

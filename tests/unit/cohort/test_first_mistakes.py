@@ -166,6 +166,97 @@ def test_a_wrong_sampling_rate_without_a_table(rig, factor, protocol):
     assert f"signals.sampling_rate: {made.rate:g}" in only_problem(found)
 
 
+@pytest.mark.parametrize("protocol", ["full", "incremental"])
+def test_a_frame_rate_that_only_the_user_knows_is_compared(rig, protocol):
+    made = rig(protocol).write(told=False)
+    known = {**STEPS, "scan": {"frame_rate": made.plan.parameters.frame_rate}}
+    assert made.check(sections=known).problems == ()
+    problem = only_problem(made.check(sampling_rate=2 * made.rate, sections=known))
+    assert "but scan.frame_rate says" in problem
+    assert f"Write signals.sampling_rate: {made.rate:g}" in problem
+
+
+@pytest.mark.parametrize("protocol", ["full", "incremental", "free"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_rate_that_nothing_proves_is_said(rig, protocol, told):
+    made = rig(protocol).write(told=told)
+    remarks = made.check(sections=STEPS).remarks
+    # The table's speeds prove it, too.
+    unproved = not told and protocol != "full"
+    said = f"by signals.sampling_rate {made.rate:g} it is {made.plan.parameters.frame_rate:g}. "
+    assert any(said in remark for remark in remarks) is unproved
+    assert any("scan.frame_rate" in remark for remark in remarks) is unproved
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("factor", [1.05, 0.93, 1.1])
+def test_a_sampling_rate_that_is_a_little_off_is_worth_a_look(rig, told, factor):
+    made = rig().write(told=told)
+    found = made.check(sampling_rate=factor * made.rate)
+    assert found.problems == ()
+    (note,) = found.notes
+    assert "signals.sampling_rate is" in note
+    implied = float(note.split("signals.sampling_rate is ")[-1])
+    assert implied == pytest.approx(made.rate, rel=0.01)
+
+
+def stated(made, kind):
+    """Write the signals into a file that says its sampling rate itself."""
+    made.signals = made.folder / f"stated.{'h5' if kind in ('wavesurfer', 'nwb') else kind}"
+    volts, rate = np.stack([made.plan.analog.channel(role) for role in ORDER]), made.rate
+    if kind == "csv":
+        table = np.column_stack([np.arange(volts.shape[1]) / rate * 1e3, volts.T])
+        names = ",".join(["Time(ms)", *ORDER])
+        np.savetxt(made.signals, table, delimiter=",", header=names, comments="", fmt="%.6g")
+    elif kind == "tdms":
+        nptdms = pytest.importorskip("nptdms")
+        with nptdms.TdmsWriter(made.signals) as writer:
+            writer.write_segment([
+                nptdms.ChannelObject("daq", name, row, properties={"wf_increment": 1 / rate})
+                for name, row in zip(ORDER, volts, strict=True)
+            ])  # fmt: skip
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(made.signals, "w") as file:
+            if kind == "wavesurfer":
+                file["header/AcquisitionSampleRate"] = [[rate]]
+                file["header/AIChannelNames"] = [name.encode() for name in ORDER]
+                file["header/AIChannelScales"] = np.ones(4)
+                file["sweep_0001/analogScans"] = volts
+            else:
+                file["acquisition/daq/data"] = volts
+                file["acquisition/daq/starting_time"] = 0.0
+                file["acquisition/daq/starting_time"].attrs["rate"] = rate
+    return made
+
+
+@pytest.mark.parametrize("kind", ["wavesurfer", "tdms", "csv", "nwb"])
+def test_a_signals_file_may_say_its_sampling_rate(plans, tmp_path, kind):
+    plan, cache = plans(2, 10_000, 1, "incremental")
+    made = stated(Rig(plan, tmp_path, cache).write(told=False), kind)
+    dataset = {"dataset": "acquisition/daq/data"} if kind == "nwb" else {}
+    for right in (None, made.rate):
+        found = made.check(sections=STEPS, sampling_rate=right, **dataset)
+        assert (found.problems, found.notes) == ((), ())
+        assert not any("sampling_rate" in remark for remark in found.remarks)
+        assert found.signals_s == pytest.approx(plan.analog.n_samples / made.rate)
+    for factor in (2, 1.05, 0.1):
+        found = made.check(sections=STEPS, sampling_rate=factor * made.rate, **dataset)
+        assert only_problem(found) == (
+            f"signals.sampling_rate is {factor * 10_000:g}, but the signals' file says 10000. "
+            "Write signals.sampling_rate: 10000, or null to take what each file says"
+        )
+
+
+def test_a_movie_of_another_rate_than_the_signals_prove_is_worth_a_look(plans, tmp_path):
+    plan, cache = plans(7, 25_000, 2, "full")
+    made = stated(Rig(plan, tmp_path, cache).write(), "wavesurfer")
+    found = made.check(sections={"scan": {"frame_rate": 3.5}})
+    assert found.problems == ()
+    (note,) = found.notes
+    assert "but scan.frame_rate says 3.5. The signals' file says the sampling rate itself" in note
+
+
 def test_six_channels_read_as_four(rig):
     problem = only_problem(rig().write(kind="bin").check())
     assert "signals.channel_order" in problem
@@ -361,9 +452,12 @@ def test_the_directions_of_the_scan_are_not_stated(tmp_path, seed, phase):
         (remark,) = found.remarks
         assert "scan.bidirectional" in remark
         assert "odd lines lie where even ones do" in remark
-    for stated in (True, False):
-        said = made.check(sections={"scan": {"bidirectional": stated}})
-        assert (said.notes, said.remarks) == ((), ())
+    both = made.check(sections={"scan": {"bidirectional": True}})
+    assert (both.notes, both.remarks) == ((), ())
+    one = made.check(sections={"scan": {"bidirectional": False}})
+    assert one.remarks == ()
+    said = "but scan.bidirectional says in one. Write scan.bidirectional: true"
+    assert [said in note for note in one.notes] == ([True] if phase else [])
 
 
 def test_what_is_taken_for_granted_stands_once_for_all_sessions(rig):

@@ -37,8 +37,12 @@ class Settings:
     """Whether the file names its channels."""
     speeds: Sequence[float] | None = None
     """Of the stimulus table, degrees/s."""
+    stated_rate: float | None = None
+    """Samples per second, as the signals' file says, Hz."""
     frame_rate: float | None = None
-    """Of the movie's metadata, as the frame clock counts, Hz."""
+    """Frames per second as the frame clock should count them, Hz."""
+    frame_rate_from: str = "the movie's file"
+    """What says the frame rate."""
     n_clock_frames: int | None = None
     """Frames that the clock should have counted."""
     n_rows: int | None = None
