@@ -11,6 +11,7 @@ from derotation.cohort.mistakes.bin_layout import wrong_layout
 from derotation.cohort.mistakes.find import find_mistakes
 from derotation.cohort.mistakes.sampling_rate import unproved_rate
 from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.movie_turns import turns_otherwise
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import InputError
 from derotation.io.channels import open_channels
@@ -121,13 +122,16 @@ def look_at_session(
     )
     if look is None or said is None:
         return SessionLook(mistakes=mistakes)
-    unproved = unproved_rate(look, said)
     note, remark = _directions(look, session, config, movie)
-    remarks = (unproved, remark) if not mistakes else (remark,)
+    other = unproved = ""
+    if not mistakes:
+        unproved = unproved_rate(look, said)
+        with open_movie_of(session.movie, config) as opened:
+            other = turns_otherwise(look, said, opened)
     return SessionLook(
         mistakes=mistakes,
-        notes=tuple(filter(None, [note])),
-        remarks=tuple(filter(None, remarks)),
+        notes=tuple(filter(None, [note, other])),
+        remarks=tuple(filter(None, [unproved, remark])),
     )
 
 

@@ -460,6 +460,70 @@ def test_the_directions_of_the_scan_are_not_stated(tmp_path, seed, phase):
     assert [said in note for note in one.notes] == ([True] if phase else [])
 
 
+PLANS = {
+    "full": {"stimulus": ((60, 1), (200, -1)), "rest_between_s": 3},
+    "early": {"stimulus": ((200, -1), (60, 1)), "rest_between_s": 3},
+    "late": {"stimulus": ((200, -1), (60, 1)), "rest_between_s": 3, "rest_before_s": 5},
+    "still": {"stimulus": ((100, 1),), "rest_before_s": 8},
+    "incremental": {"protocol": "incremental", "degrees_per_step": 60, "step_rest_s": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """Sessions of several plans, with pictures; made when first asked for."""
+    made = {}
+
+    def session(name, photons=40, seed=1):
+        if (name, photons, seed) not in made:
+            folder = tmp_path_factory.mktemp(name)
+            plan = {**SCANNED, "photons_per_pixel": photons, **PLANS[name], "seed": seed}
+            made[name, photons, seed] = plan, simulate_session(folder, **plan), folder
+        plan, files, folder = made[name, photons, seed]
+        rig = Rig(plan_recording(**plan), folder, folder)
+        rig.movie, rig.signals = files["movie"], files["signals"]
+        rig.stimulus = files.get("stimulus")
+        return rig
+
+    return session
+
+
+SIXTY = {"angles": {"degrees_per_step": 60}, "scan": {"bidirectional": False}}
+
+
+@pytest.mark.parametrize("photons", [0.3, 2, 40])
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", PLANS)
+def test_a_movie_that_turns_with_the_motor_gives_no_word(scanned, name, photons, seed):
+    found = scanned(name, photons, seed).check(sections=SIXTY)
+    assert (found.problems, found.notes) == ((), ())
+
+
+def _first_frames(rig, n):
+    """Write a movie of the first frames, or of the last one again and again."""
+    with tifffile.TiffFile(rig.movie) as file:
+        frames = file.asarray()
+    return frames[np.minimum(np.arange(n), len(frames) - 1)]
+
+
+@pytest.mark.parametrize("photons", [2, 40])
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("full", "late"), ("late", "early"), ("full", "still"), ("early", "full"), ("full", "early"),
+     ("incremental", "still"), ("incremental", "full"), ("full", "incremental")],
+)  # fmt: skip
+def test_a_movie_of_another_recording_of_that_length(scanned, tmp_path, name, other, photons):
+    made = scanned(name, photons)
+    about = {"axes": "TYX", "finterval": 1 / made.plan.parameters.frame_rate}
+    frames = _first_frames(scanned(other, photons, seed=2), made.plan.n_frames)
+    made.movie = tmp_path / "other.tif"
+    tifffile.imwrite(made.movie, frames, imagej=True, metadata=about)
+    found = made.check(sections=SIXTY)
+    assert found.problems == ()
+    assert len(found.notes) == 1
+    assert "is the movie of this recording" in found.notes[0]
+
+
 def test_what_is_taken_for_granted_stands_once_for_all_sessions(rig):
     made = rig().write()
     made.check()
