@@ -29,7 +29,8 @@ config/config.yaml.
 """
 RUN_EPILOG = """\
 All other arguments are handed to Snakemake, such as
-  derotation run -n                            only say what would be run
+  derotation run -n                            only say what would be run, and why
+  derotation run -n --quiet host               the same, job by job
   derotation run --cores 4                     use four cores
   derotation run --profile slurm               submit jobs to a SLURM cluster
   derotation run results/a/derotated.tif       only what this file needs

@@ -106,6 +106,11 @@ class RotationRules:
     max_off_glitch_s: float
     max_missing_fraction: float
 
+    @property
+    def word(self) -> str:
+        """What one of them is called."""
+        return "step" if self.protocol == "incremental" else "rotation"
+
     def ticks_of(self, degrees: float | None) -> int | None:
         """Give the number of ticks of so many degrees."""
         return None if degrees is None else int(np.floor(degrees / self.increment + 1e-6))
@@ -876,9 +881,10 @@ class _Finder:
                 self.report.anomaly(
                     "ticks_spread",
                     "rotation_ticks",
-                    f"Rotation {k + 1} has {counted(abs(train.unexplained), 'tick')} {what} than "
+                    f"{self.rules.word.capitalize()} {k + 1} has "
+                    f"{counted(abs(train.unexplained), 'tick')} {what} than "
                     f"{self.rules.increment:g} degrees per tick say, without a gap or a doubled "
-                    "tick to explain it: its ticks were spread evenly over the rotation. Check "
+                    "tick to explain it: its ticks were spread evenly over it. Check "
                     "signals.rotation_increment and signals.degrees_per_rotation.",
                     [rotations[k].start],
                     count=abs(train.unexplained),
@@ -903,12 +909,13 @@ class _Finder:
             self.report.anomaly(
                 "rotation_unusable",
                 "rotation_ticks",
-                f"Rotation {k + 1} is unusable: {rotation.problem}. {after}",
+                f"{self.rules.word.capitalize()} {k + 1} is unusable: {rotation.problem}. {after}",
                 [rotation.start],
             )
         if not any(rotation.ticks is not None for rotation in rotations):
-            reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
-            none = f"no usable rotation among {len(rotations)}."
+            word = self.rules.word
+            reasons = "\n".join(f"{word} {k + 1}: {r.problem}" for k, r in lost[:20])
+            none = f"no usable {word} among {len(rotations)}."
             advice = "Check signals.rotation_increment, signals.degrees_per_rotation and the cable."
             said = f"{cause} So there is {none}" if cause else f"{none} {advice}"
             raise SignalError(f"rotation_ticks: {said}\n{reasons}")

@@ -148,7 +148,12 @@ def run(
             found = find_angles_after_stalls(opened, found, protocol=protocol)
     found = _with_missing_end_said(found, opened)
     found.save(outputs.events, outputs.summary)
-    figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
+    if recorded is None:
+        figure = plot_measured_angle(found)
+    else:
+        figure = plot_signals(
+            *_as_used(recorded, found), word="step" if protocol == "incremental" else "rotation"
+        )
     save_plot(figure, outputs.plot)
     return found
 
