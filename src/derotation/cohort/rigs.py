@@ -202,7 +202,7 @@ def _contradictions(config: Mapping[str, Any], sessions: Iterable[Session]) -> l
     if signals["sampling_rate"] is None and silent:
         text = (
             f"found null (nothing), but the session {silent[0].name} has analog signals, whose "
-            "file does not say it."
+            'file does not say it; "derotation signals FILE --movie FILE" may tell it.'
         )
         return [Problem(path=("signals", "sampling_rate"), text=text)]
     suffixes = {Path(session.signals).suffix.lower() for session in with_signals}
