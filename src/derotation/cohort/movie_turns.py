@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from derotation.cohort.mistakes.settings import Settings
 from derotation.numerics.binning import binned
@@ -136,6 +135,9 @@ def _is_counted(look: SignalsLook, said: Settings) -> bool:
 
 def _pictures(movie: "Movie", clock_frames: Frames, most: int) -> NDArray[np.float64]:
     """Read some frames, small and without what is coarse: brightness and the edge of the field."""
+    # Slow to import, and only needed here.
+    from scipy.ndimage import uniform_filter
+
     frames = np.unique(np.minimum(clock_frames // movie.n_planes, len(movie) - 1))
     if len(frames) > most:
         frames = frames[np.linspace(0, len(frames) - 1, most).astype(int)]

@@ -1,6 +1,6 @@
 """Pictures of the analog signals with the events that were found in them."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,7 @@ MAX_NOTES = 8
 MAX_POINTS = 20_000
 
 
-def plot_signals(
-    signals: AnalogSignals, events: Events, *, word: Literal["rotation", "step"] = "rotation"
-) -> "Figure":
+def plot_signals(signals: AnalogSignals, events: Events, *, word: str = "rotation") -> "Figure":
     """Show all channels over the whole recording, and the start of the first rotation closely.
 
     Parameters
@@ -55,7 +53,7 @@ def plot_signals(
         The signals; only a part of their samples is read.
     events : Events
         What was found in them.
-    word : {"rotation", "step"}
+    word : str
         What a rotation is called: a step, in the protocol incremental.
 
     Returns

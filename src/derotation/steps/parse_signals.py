@@ -259,7 +259,7 @@ def _with_sampling_rate_checked(events: Events, stated: float | None) -> Events:
     return replace(events, anomalies=(odd, *events.anomalies))
 
 
-def _with_frame_rate_checked(events: Events, movie: Movie, given: float | None) -> Events:
+def _with_frame_rate_checked(events: Events, movie: Movie, given: float | None = None) -> Events:
     """Compare the clock with what is said: they differ if signals.sampling_rate is wrong."""
     said, whose = (
         (given, "scan.frame_rate says")

@@ -482,7 +482,7 @@ def scanned(tmp_path_factory):
         plan, files, folder = made[name, photons, seed]
         rig = Rig(plan_recording(**plan), folder, folder)
         rig.movie, rig.signals = files["movie"], files["signals"]
-        rig.stimulus = files.get("stimulus")
+        rig.stimulus = files.get("stimulus", folder)
         return rig
 
     return session
