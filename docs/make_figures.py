@@ -14,8 +14,8 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from matplotlib import image
 from numpy.typing import NDArray
+from PIL import Image
 
 from figures import (
     concepts,
@@ -52,6 +52,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "where_the_time_goes": performance.where_the_time_goes,
     "signals_look": signals_look.signals_look,
 }
+# Those that move, which write their file themselves.
+ANIMATIONS: dict[str, Callable[[Path], None]] = {"standing_still": readme.standing_still}
+FILES = {name: f"{name}.png" for name in FIGURES} | {name: f"{name}.gif" for name in ANIMATIONS}
 # Fonts and edges differ a little between versions of Matplotlib; of blocks of so many pixels, the
 # mean of a color may differ by so much (of 1), and so many of them may differ by more.
 BLOCK, TOLERANCE, FEW = 24, 0.08, 0.02
@@ -60,12 +63,12 @@ BLOCK, TOLERANCE, FEW = 24, 0.08, 0.02
 def main() -> int:
     """Write or check pictures; the exit code is 1 if some are out of date."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(FIGURES)}")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(FILES)}")
     parser.add_argument("--check", action="store_true", help="write nothing")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - FIGURES.keys():
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(FIGURES)}")
-    names = arguments.names or list(FIGURES)
+    if unknown := set(arguments.names) - FILES.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(FILES)}")
+    names = arguments.names or list(FILES)
     if arguments.check:
         return check(names)
     IMAGES.mkdir(exist_ok=True)
@@ -81,7 +84,11 @@ def draw(names: list[str], folder: Path) -> None:
 
 def draw_one(name: str, folder: Path) -> None:
     """Draw one picture."""
-    FIGURES[name]().savefig(folder / f"{name}.png", dpi=DPI)
+    path = folder / FILES[name]
+    if name in ANIMATIONS:
+        ANIMATIONS[name](path)
+    else:
+        FIGURES[name]().savefig(path, dpi=DPI)
 
 
 def check(names: list[str]) -> int:
@@ -90,8 +97,8 @@ def check(names: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         draw(names, Path(folder))
         for name in names:
-            new, old = Path(folder, f"{name}.png"), IMAGES / f"{name}.png"
-            if not old.exists() or not alike(image.imread(new), image.imread(old)):
+            new, old = Path(folder, FILES[name]), IMAGES / FILES[name]
+            if not old.exists() or not alike(read(new), read(old)):
                 stale.append(name)
     if stale:
         print(
@@ -100,6 +107,12 @@ def check(names: list[str]) -> int:
             file=sys.stderr,
         )
     return 1 if stale else 0
+
+
+def read(path: Path) -> NDArray[np.float32]:
+    """Read a picture, or the first frame of one that moves: red, green and blue from 0 to 1."""
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"), np.float32) / 255
 
 
 def alike(new: NDArray[np.float32], old: NDArray[np.float32]) -> bool:

@@ -29,7 +29,8 @@ config/config.yaml.
 """
 RUN_EPILOG = """\
 All other arguments are handed to Snakemake, such as
-  derotation run -n                            only say what would be run
+  derotation run -n                            only say what would be run, and why
+  derotation run -n --quiet host               the same, job by job
   derotation run --cores 4                     use four cores
   derotation run --profile slurm               submit jobs to a SLURM cluster
   derotation run results/a/derotated.tif       only what this file needs
@@ -204,13 +205,13 @@ def _add_recording_options(parser: argparse.ArgumentParser) -> None:
     options: dict[str, dict[str, Any]] = {
         "--movie": {"metavar": "FILE",
                     "help": "the movie recorded with it: its frame rate tells the sampling rate"},
-        "--frame-rate": {"type": float, "metavar": "HZ",
+        "--frame-rate": {"type": _rate, "metavar": "HZ",
                          "help": "frames per second, if the movie's file does not say it"},
-        "--sampling-rate": {"type": float, "metavar": "HZ", "help": "samples per second"},
-        "--channels": {"type": int, "metavar": "N",
+        "--sampling-rate": {"type": _rate, "metavar": "HZ", "help": "samples per second"},
+        "--channels": {"type": _count, "metavar": "N",
                        "help": "number of channels (told from the data of a .bin)"},
         "--dtype": {"metavar": "TYPE", "help": "type of a .bin's integers (told from the data)"},
-        "--header-bytes": {"type": int, "default": 0, "metavar": "N",
+        "--header-bytes": {"type": _bytes, "default": 0, "metavar": "N",
                            "help": "bytes before the first sample of a .bin"},
         "--range-v": {"type": float, "nargs": 2, "default": (-10.0, 10.0),
                       "metavar": ("LOW", "HIGH"),
@@ -219,6 +220,28 @@ def _add_recording_options(parser: argparse.ArgumentParser) -> None:
     }  # fmt: skip
     for option, arguments in options.items():
         parser.add_argument(option, **arguments)
+
+
+def _rate(text: str) -> float:
+    """Read a rate; argparse says the rest."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no rate; it must be above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of channels; there is at least 1")
+    return value
+
+
+def _bytes(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number of bytes; it is at least 0")
+    return value
 
 
 def _started_in(directory: str | None) -> contextlib.AbstractContextManager[None]:
@@ -254,6 +277,9 @@ def _look(asked: argparse.Namespace) -> "RecordingLook":
     from derotation.cohort.recording_look import look_at_recording
     from derotation.io.signals import BinLayout
 
+    low, high = asked.range_v
+    if not low < high:
+        raise ConfigError(f"--range-v: {low:g} V is not below {high:g} V.")
     layout = BinLayout(
         dtype=asked.dtype or BinLayout.dtype,
         header_bytes=asked.header_bytes,
@@ -276,6 +302,8 @@ def _signals(asked: argparse.Namespace) -> int:
     from derotation.signals.look_words import format_keys
     from derotation.steps.inputs import save_plot
 
+    if asked.output and Path(asked.output).suffix.lower() != ".png":
+        raise ConfigError(f"--output {asked.output}: the picture is a .png; name it so.")
     found = _look(asked)
     picture = Path(asked.output) if asked.output else _free_name(Path(asked.file).stem, ".png")
     save_plot(plot_look(found.look, found.channels, found.sampling_rate), picture)

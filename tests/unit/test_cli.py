@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shlex
 import shutil
@@ -238,7 +239,7 @@ def test_a_folder_that_is_not_there(tmp_path, capsys):
 def test_unknown_arguments_are_for_snakemake_alone(study, capsys, monkeypatch):
     started = []
     monkeypatch.setattr("os.execv", lambda *words: started.append((Path.cwd(), *words)))
-    words = ["-n", "results/a/angles.csv", "--cores", "2", "--profile", "slurm", "--dir"]
+    words = ["-F", "results/a/angles.csv", "--cores", "2", "--profile", "slurm", "--dir"]
     with pytest.raises(TypeError):  # what replaces this process does not come back
         main(["run", *words[:3], "-d", str(study), *words[3:]])
     ((folder, program, command),) = started
@@ -313,6 +314,45 @@ def test_discover_lists_movies_without_signals_if_the_picture_tells_the_angle(wo
     (workplace / "raw/day3/stimulus.csv").unlink()
     assert main(["discover", "raw"]) == 0
     assert "day3: free, movie raw/day3/movie.tif (1 file), signals none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--channels", "0"], "0 is no number of channels"),
+        (["--channels", "-3"], "-3 is no number of channels"),
+        (["--channels", "four"], "invalid"),
+        (["--sampling-rate", "-5"], "-5 is no rate"),
+        (["--sampling-rate", "nan"], "nan is no rate"),
+        (["--frame-rate", "0"], "0 is no rate"),
+        (["--header-bytes", "-1"], "-1 is no number of bytes"),
+        (["--header-bytes", "99999999"], "holds no samples behind the 99999999 bytes"),
+        (["--range-v", "5", "5"], "5 V is not below 5 V"),
+        (["--range-v", "10", "-10"], "10 V is not below -10 V"),
+        (["-o", "picture.txt"], "picture.txt: the picture is a .png"),
+    ],
+)
+def test_options_that_make_no_sense_are_said(tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    np.zeros((400, 4), np.int16).tofile("s.bin")
+    with contextlib.suppress(SystemExit):  # as argparse ends
+        assert main(["signals", "s.bin", *options]) == 1
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("command", [["signals"], ["init", "study", "--signals"]])
+def test_an_empty_file_is_said(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    Path("s.bin").touch()
+    assert main([*command, "s.bin"]) == 1
+    assert "s.bin is empty: it holds no samples." in capsys.readouterr().err
+
+
+def test_a_study_is_no_file(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["init", str(tmp_path / "file")]) == 1
+    assert "is a file; name a folder" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")

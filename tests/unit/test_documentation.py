@@ -81,8 +81,17 @@ def test_every_picture_of_a_page_has_a_script(figures):
         for path in [*DOCS.glob("*.md"), ROOT / "README.md"]
         for name in re.findall(r"!\[[^\]]*\]\((?:docs/)?(images/[^)]+)\)", path.read_text())
     }
-    assert shown == figures.FIGURES.keys()
-    assert {path.stem for path in (DOCS / "images").glob("*.png")} == figures.FIGURES.keys()
+    assert shown == figures.FILES.keys()
+    assert {path.name for path in (DOCS / "images").iterdir()} == set(figures.FILES.values())
+
+
+def test_the_moving_picture_of_the_readme_loads_quickly(figures):
+    moving = [DOCS / "images" / figures.FILES[name] for name in figures.ANIMATIONS]
+    assert [path.name for path in moving] == ["standing_still.gif"]
+    assert all(path.stat().st_size <= 1_000_000 for path in moving)
+    frame = figures.read(moving[0])
+    assert figures.alike(frame, frame)
+    assert 0.9 < frame.max() <= 1
 
 
 def test_a_picture_that_shows_something_else_is_told_from_other_edges(figures):

@@ -7,15 +7,20 @@ from derotation.jobs.logs import job_log
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+recorded = {
+    "movie": snakemake.params.movie,
+    "signals": snakemake.input.get("signals"),
+    "stimulus": snakemake.input.get("stimulus"),
+    "protocol": snakemake.params.protocol,
+    "config": snakemake.params.config,
+}
 with job_log(snakemake.log[0]):
+    from derotation.cohort.failure_cause import cause_first
     from derotation.steps import parse_signals
 
-    parse_signals.run(
-        movie=snakemake.params.movie,
-        signals=snakemake.input.get("signals"),
-        stimulus=snakemake.input.get("stimulus"),
-        angle_table=snakemake.input.get("angles"),
-        protocol=snakemake.params.protocol,
-        config=snakemake.params.config,
-        outputs=parse_signals.Outputs.of(**dict(snakemake.output.items())),
-    )
+    with cause_first(**recorded):
+        parse_signals.run(
+            **recorded,
+            angle_table=snakemake.input.get("angles"),
+            outputs=parse_signals.Outputs.of(**dict(snakemake.output.items())),
+        )

@@ -27,6 +27,7 @@ from derotation.analysis.run_log import run_log
 from derotation.analysis.scripts_of_0_1 import ScriptsOf01
 from derotation.calibration import Calibration
 from derotation.calibration.center import CenterEstimate
+from derotation.cohort.failure_cause import cause_first
 from derotation.errors import CenterError, ConfigError, DerotationError
 from derotation.estimates import Verdict
 from derotation.io.files import write_text
@@ -325,16 +326,18 @@ class FullPipeline(ScriptsOf01):
         """
         settings = self.settings
         signals = {**settings.sections["signals"], "sampling_rate": sampling_rate}
-        return parse_signals.run(
-            movie=movie,
-            signals=settings.signals,
-            stimulus=settings.stimulus,
-            protocol=self.protocol,
-            config={**settings.sections, "signals": signals},
-            outputs=parse_signals.Outputs.within(
-                settings.files, plots=self._plots, summary=settings.events_summary
-            ),
+        recorded: dict[str, Any] = {
+            "movie": movie,
+            "signals": settings.signals,
+            "stimulus": settings.stimulus,
+            "protocol": self.protocol,
+            "config": {**settings.sections, "signals": signals},
+        }
+        outputs = parse_signals.Outputs.within(
+            settings.files, plots=self._plots, summary=settings.events_summary
         )
+        with cause_first(**recorded):
+            return parse_signals.run(**recorded, outputs=outputs)
 
     def interpolate_angles(self, movie: Movie, events: Events) -> Angles:
         """Tell the angle of each line and frame.

@@ -14,14 +14,10 @@ import numpy as np
 
 from derotation.cohort.cohort import Cohort
 from derotation.cohort.groups import SAME_SIZE
+from derotation.cohort.mistakes.bin_layout import why_not_opened
 from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
-from derotation.cohort.session_look import (
-    MovieSaid,
-    explained,
-    look_at_session,
-    open_movie_of,
-)
+from derotation.cohort.session_look import MovieSaid, look_at_session, open_movie_of
 from derotation.errors import DerotationError, SignalError
 from derotation.io.movie import Movie
 from derotation.io.parts import further_parts
@@ -215,7 +211,7 @@ class _Look:
         self._durations_explained = False
 
     def movie(self) -> None:
-        with open_movie_of(self.session, self.config) as movie:
+        with open_movie_of(self.session.movie, self.config) as movie:
             rate, meta = movie.metadata.frame_rate, movie.metadata
             several = [
                 f"{what} {number} of {count}"
@@ -297,7 +293,7 @@ class _Look:
                 self.session.signals, required=REQUIRED_ROLES[source], **signal_options(given)
             )
         except SignalError as error:
-            raise SignalError(explained(error, self.session.signals, given)) from error
+            raise SignalError(why_not_opened(error, self.session.signals, given)) from error
         roles = digital_roles(signals.roles, source)
         missing = [role for role in given["invert"] if role not in roles]
         if missing:
@@ -305,10 +301,7 @@ class _Look:
                 f"signals.invert names {', '.join(missing)}, which is not among the channels that "
                 f"are read: {', '.join(roles)}"
             )
-        if given["sampling_rate"] is None:
-            self.problems.append("signals.sampling_rate is null, but the session has signals")
-            return
-        self.found["signals_s"] = signals.n_samples / given["sampling_rate"]
+        self.found["signals_s"] = signals.n_samples / signals.sampling_rate(given["sampling_rate"])
         self._signals = signals
 
     def wiring(self) -> None:

@@ -29,6 +29,7 @@ from derotation.cohort.contents import Contents, Role
 from derotation.errors import InputError
 from derotation.io.files import natural_sort, write_text
 from derotation.io.movie import is_recording, movie_files
+from derotation.io.recordings import recording_at
 from derotation.settings.defaults import complete
 
 __all__ = ["Discovery", "FoundSession", "Patterns", "Unpaired", "discover_sessions", "write_sheet"]
@@ -519,6 +520,8 @@ def _one_stimulus(tree: _Tree, files: _Files, folder: Path) -> list[Path]:
 def _movie(tree: _Tree, recording: Path) -> tuple[str, int, list[str]]:
     """Give the movie's path, or the pattern that stands for exactly its files."""
     if recording in tree.whole:
+        # It says so if the folder holds several: none of them is meant by the folder alone.
+        recording_at(recording)
         return str(recording), len(movie_files(recording)), []
     files = tree.movies(recording)
     if len(files) == 1:
@@ -677,8 +680,8 @@ def _sharing(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _valid(name: str) -> str:
-    """Leave letters, digits, _ and - of a name."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name).lstrip("_-") or "session"
+    """Leave letters, digits, _ and - of a name; what else it holds becomes one _ between them."""
+    return re.sub(r"_*[^A-Za-z0-9_-]+_*", "_", name).strip("_-") or "session"
 
 
 def _shared_names(sessions: Sequence[FoundSession]) -> list[str]:

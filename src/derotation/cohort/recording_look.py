@@ -21,7 +21,7 @@ class RecordingLook:
     channels: Channels
     """The file as it was read."""
     sampling_rate: float | None
-    """Samples per second, as given or told from the movie's frame rate."""
+    """Samples per second, as given, stated by the file or told from the movie's frame rate."""
     keys: dict[str, Any]
     """What it suggests for the configuration, nested."""
     text: str
@@ -79,10 +79,17 @@ def look_at_recording(
         sampling_rate=sampling_rate,
         n_rows=n_rows,
     )
-    rate = sampling_rate or look.sampling_rate(frame_rate)
+    known = sampling_rate or channels.stated_rate
+    rate = known or look.sampling_rate(frame_rate)
     keys = suggested_keys(look, frame_rate)
-    if sampling_rate:
+    if known:
         keys["signals"].pop("sampling_rate", None)
-        keys["signals"] = {"sampling_rate": rounded_rate(sampling_rate), **keys["signals"]}
-    text = format_look(look, sampling_rate=rate, frame_rate=frame_rate, n_rows=n_rows)
+        keys["signals"] = {"sampling_rate": rounded_rate(known), **keys["signals"]}
+    text = format_look(
+        look,
+        sampling_rate=rate,
+        stated_rate=channels.stated_rate,
+        frame_rate=frame_rate,
+        n_rows=n_rows,
+    )
     return RecordingLook(look=look, channels=channels, sampling_rate=rate, keys=keys, text=text)

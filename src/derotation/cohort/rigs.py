@@ -30,6 +30,8 @@ __all__ = [
 
 # Files that cannot name their channels, so that signals.channel_order has to.
 _WITHOUT_NAMES = (".npy", ".bin")
+# Files that cannot say their sampling rate, so that signals.sampling_rate has to.
+_WITHOUT_RATE = (".npy", ".bin", ".mat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -196,8 +198,12 @@ def _contradictions(config: Mapping[str, Any], sessions: Iterable[Session]) -> l
     if not with_signals:
         return []
     signals = config["signals"]
-    if signals["sampling_rate"] is None:
-        text = f"found null (nothing), but the session {with_signals[0].name} has analog signals."
+    silent = [s for s in with_signals if Path(s.signals).suffix.lower() in _WITHOUT_RATE]
+    if signals["sampling_rate"] is None and silent:
+        text = (
+            f"found null (nothing), but the session {silent[0].name} has analog signals, whose "
+            'file does not say it; "derotation signals FILE --movie FILE" may tell it.'
+        )
         return [Problem(path=("signals", "sampling_rate"), text=text)]
     suffixes = {Path(session.signals).suffix.lower() for session in with_signals}
     has_order = bool(suffixes & set(_WITHOUT_NAMES))

@@ -1,30 +1,36 @@
 """A session's signals and movie looked at together, before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from derotation.cohort.mistakes.bin_layout import wrong_layout
+from derotation.cohort.mistakes.find import find_mistakes
+from derotation.cohort.mistakes.sampling_rate import unproved_rate
+from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.movie_turns import turns_otherwise
 from derotation.cohort.sample_sheet import Session
-from derotation.cohort.signal_mistakes import (
-    Mistake,
-    Settings,
-    find_mistakes,
-    layout_mistake,
-)
-from derotation.errors import DerotationError, InputError, SignalError
+from derotation.errors import InputError
 from derotation.io.channels import open_channels
 from derotation.io.signals import AnalogSignals, BinLayout, signal_options
 from derotation.signals.look import SignalsLook, look_at_signals
-from derotation.signals.look_layout import coherent_channels, guess_layout, judge_layout
+from derotation.signals.look_layout import coherent_channels
 from derotation.signals.roles import REQUIRED_ROLES, digital_roles
 
 if TYPE_CHECKING:
+    from derotation.images.bidi_phase import BidiPhase
     from derotation.io.movie import Movie
 
-__all__ = ["MovieSaid", "SessionLook", "explained", "look_at_session", "open_movie_of"]
+__all__ = [
+    "MovieSaid",
+    "SessionLook",
+    "look_at_session",
+    "look_for_mistakes",
+    "open_movie_of",
+]
 
 # Frames at rest that tell the phase of the scan; fewer tell nothing.
 MOST_FRAMES, LEAST_FRAMES = 24, 4
@@ -34,6 +40,7 @@ UNSTATED = (
     "the movie's file does not say in which directions lines were scanned, nor does "
     "scan.bidirectional: it is taken as one direction unless turning frames show that it was both"
 )
+NONE_SEEN = "At rest odd lines lie where even ones do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +80,14 @@ class SessionLook:
     """What is taken for granted, as no file says it."""
 
 
-def open_movie_of(session: Session, config: Mapping[str, Any]) -> "Movie":
+def open_movie_of(movie: str | Path, config: Mapping[str, Any]) -> "Movie":
     """Open a session's movie as the configuration says."""
     from derotation.io.movie import open_movie
 
     chosen = config["movie"]
     keys = ("channel", "plane", "n_planes", "n_channels", "dataset")
     asked = {key: chosen.get(key) for key in keys}
-    return open_movie(session.movie, **asked, undo=chosen.get("undo") or ())
+    return open_movie(movie, **asked, undo=chosen.get("undo") or ())
 
 
 def look_at_session(
@@ -110,13 +117,58 @@ def look_at_session(
     -------
     SessionLook
     """
+    look, said, mistakes = look_for_mistakes(
+        signals, session.protocol, config, movie, speeds=speeds
+    )
+    if look is None or said is None:
+        return SessionLook(mistakes=mistakes)
+    note, remark = _directions(look, session, config, movie)
+    other = unproved = ""
+    if not mistakes:
+        unproved = unproved_rate(look, said)
+        with open_movie_of(session.movie, config) as opened:
+            other = turns_otherwise(look, said, opened)
+    return SessionLook(
+        mistakes=mistakes,
+        notes=tuple(filter(None, [note, other])),
+        remarks=tuple(filter(None, [unproved, remark])),
+    )
+
+
+def look_for_mistakes(
+    signals: AnalogSignals,
+    protocol: str,
+    config: Mapping[str, Any],
+    movie: MovieSaid,
+    *,
+    speeds: Sequence[float] | None = None,
+) -> tuple[SignalsLook | None, Settings | None, tuple[Mistake, ...]]:
+    """Look at a session's signals, and compare them with what is said about them.
+
+    Parameters
+    ----------
+    signals, config, movie, speeds
+        As for :func:`look_at_session`; of the configuration the sections ``signals``, ``angles``
+        and ``scan`` are read.
+    protocol : str
+        As in the sample sheet.
+
+    Returns
+    -------
+    look : SignalsLook or None
+        None if the channels are not those that are configured.
+    said : Settings or None
+        What it was compared with.
+    mistakes : tuple of Mistake
+        Causes first.
+    """
     given, order = config["signals"], config["signals"]["channel_order"]
     layout: BinLayout = signal_options(given)["layout"]
     is_bin = signals.path.suffix.lower() == ".bin"
     if is_bin and coherent_channels(signals.path, layout) not in (None, len(order)):
-        wrong = _wrong_layout(signals.path, order, layout)
+        wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return SessionLook(mistakes=(wrong,))
+            return None, None, (wrong,)
     channels = open_channels(
         signals.path,
         n_channels=len(order),
@@ -127,79 +179,19 @@ def look_at_session(
     has_frames = "frame_clock" in signals.roles
     look = look_at_signals(
         channels,
-        sampling_rate=given["sampling_rate"],
+        sampling_rate=signals.sampling_rate(given["sampling_rate"]),
         n_rows=movie.n_rows,
         frame_channel=signals.channel_number("frame_clock") if has_frames else None,
     )
     own_names = any(name is not None for name in channels.names)
-    said = _settings(signals, session, config, movie, speeds, own_names)
+    said = _settings(signals, protocol, config, movie, speeds, own_names)
     mistakes = find_mistakes(look, said)
     if is_bin and (mistakes or not _shows_clock(look)):
         # Integers of another type may look alike, but for some channels or for their voltages.
-        wrong = _wrong_layout(signals.path, order, layout)
+        wrong = wrong_layout(signals.path, order, layout)
         if wrong is not None:
-            return SessionLook(mistakes=(wrong,))
-    if movie.bidirectional is not None or config["scan"]["bidirectional"] is not None:
-        return SessionLook(mistakes=tuple(mistakes))
-    note, remark = _directions(look, session, config, movie)
-    return SessionLook(mistakes=tuple(mistakes), notes=note, remarks=remark)
-
-
-def explained(error: SignalError, path: str, given: Mapping[str, Any]) -> str:
-    """Say why a `.bin` cannot be opened as configured, first of all, as far as its data tell.
-
-    Parameters
-    ----------
-    error : SignalError
-        What opening it said.
-    path : str
-        The file.
-    given : mapping
-        The configuration's section ``signals``.
-
-    Returns
-    -------
-    str
-        What the error says, after its cause if that is known.
-    """
-    file, order = Path(path), given["channel_order"]
-    if file.suffix.lower() != ".bin":
-        return str(error)
-    layout: BinLayout = signal_options(given)["layout"]
-    try:
-        best = guess_layout(file, layout)
-        wrong = _wrong_layout(file, order, layout) if best else None
-        left = (file.stat().st_size - layout.header_bytes) % (
-            len(order) * layout.numpy_dtype().itemsize
-        )
-    except (DerotationError, OSError, ValueError):
-        return str(error)
-    if wrong is not None:
-        return f"{wrong.text}. {error}"
-    if best is None:
-        return str(error)
-    if (best.n_channels, best.layout.dtype) != (len(order), layout.dtype):
-        return (
-            f"{error} Its channels are coherent if it is read as {best.n_channels} channels of "
-            f"{best.layout.dtype} (signals.channel_order names {len(order)}, signals.bin.dtype is "
-            f"{layout.dtype})."
-        )
-    if left:
-        return (
-            f"{file} is cut in the middle of a sample: its {len(order)} channels of {layout.dtype} "
-            f"are coherent, as the configuration says, but {left} bytes are left over at its end. "
-            "Copy it again from where it was recorded; if it is cut there, too, take these bytes "
-            "off"
-        )
-    return str(error)
-
-
-def _wrong_layout(path: Path, order: Sequence[str], layout: BinLayout) -> Mistake | None:
-    n = len(order)
-    # Of twice as many channels as there are, each would be seen twice.
-    own = coherent_channels(path, layout)
-    seen = judge_layout(path, own if own and n % own == 0 else n, layout)
-    return layout_mistake(replace(seen, n_channels=n), guess_layout(path, layout), order)
+            return None, None, (wrong,)
+    return look, said, tuple(mistakes)
 
 
 def _shows_clock(look: SignalsLook) -> bool:
@@ -210,7 +202,7 @@ def _shows_clock(look: SignalsLook) -> bool:
 
 def _settings(
     signals: AnalogSignals,
-    session: Session,
+    protocol: str,
     config: Mapping[str, Any],
     movie: MovieSaid,
     speeds: Sequence[float] | None,
@@ -221,18 +213,20 @@ def _settings(
     source = angles["source"]
     used = {*digital_roles(signals.roles, source), *REQUIRED_ROLES[source]}
     return Settings(
-        protocol=session.protocol,
+        protocol=protocol,
         source=source,
         roles={r: signals.channel_number(r) for r in signals.roles if r in used},
-        sampling_rate=float(given["sampling_rate"]),
+        sampling_rate=float(signals.sampling_rate(given["sampling_rate"])),
+        stated_rate=signals.stated_rate,
         rotation_increment=float(given["rotation_increment"]),
         degrees_per_rotation=given["degrees_per_rotation"],
-        degrees_per_step=float(angles["degrees_per_step"]),
+        degrees_per_step=float(angles["degrees_per_step"]) if protocol == "incremental" else np.nan,
         channel_order=tuple(given["channel_order"]),
         recognize_clocks=given["recognize_clocks"],
         has_own_names=own_names,
         speeds=speeds,
-        frame_rate=movie.frame_rate,
+        frame_rate=scan.get("frame_rate") or movie.frame_rate,
+        frame_rate_from="scan.frame_rate" if scan.get("frame_rate") else "the movie's file",
         n_clock_frames=movie.n_clock_frames,
         n_rows=movie.n_rows,
         lines_per_frame=scan["lines_per_frame"] or movie.lines_per_frame,
@@ -243,16 +237,52 @@ def _settings(
 
 def _directions(
     look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say that nothing tells the directions of the scan, and what the movie shows at rest."""
+) -> tuple[str, str]:
+    """Compare what is said of the scan's directions with what the movie shows at rest.
+
+    Returns
+    -------
+    note, remark : str
+        What is worth a look, and what is taken for granted; empty if nothing is.
+    """
+    given = config["scan"]["bidirectional"]
+    stated = movie.bidirectional if given is None else given
+    if stated:
+        return "", ""
+    found = _phase_at_rest(look, session, config, movie)
+    if found is not None and found.trusted and _is_sure(found):
+        whose = "the movie's file" if given is None else "scan.bidirectional"
+        says = (
+            "which neither the movie's file nor scan.bidirectional says"
+            if stated is None
+            else f"but {whose} says in one"
+        )
+        return (
+            f"odd lines of the sample at rest lie {found.phase_px:+.2f} ± {found.sd_px:.2f} px off "
+            f"even ones, so lines were scanned in both directions, {says}. Write "
+            "scan.bidirectional: true"
+        ), ""
+    if stated is not None:
+        return "", ""
+    return "", UNSTATED if found is None else f"{UNSTATED}. {NONE_SEEN}"
+
+
+def _is_sure(found: "BidiPhase") -> bool:
+    return abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX)
+
+
+def _phase_at_rest(
+    look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
+) -> "BidiPhase | None":
+    """Compare odd with even lines of the first frames at rest; None if there are too few."""
     # Slow to import, and only needed here.
     from derotation.images.bidi_phase import estimate_bidi_phase
 
     n = _frames_at_rest(look) // movie.n_planes
     n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
     if n < LEAST_FRAMES:
-        return (), (UNSTATED,)
-    with open_movie_of(session, config) as opened:
+        return None
+    with open_movie_of(session.movie, config) as opened:
         frames = opened.read(np.arange(n)).astype(np.float64)
     # A pixel that is never a number stays none.
     known = np.isfinite(frames)
@@ -260,16 +290,9 @@ def _directions(
     total = np.where(known, frames, 0).sum(axis=0)
     picture = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
     try:
-        found = estimate_bidi_phase(picture)
+        return estimate_bidi_phase(picture)
     except InputError:
-        return (), (UNSTATED,)
-    if found.trusted and abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX):
-        return (
-            f"odd lines of the sample at rest lie {found.phase_px:+.2f} ± {found.sd_px:.2f} px off "
-            "even ones, so lines were scanned in both directions, which neither the movie's file "
-            "nor scan.bidirectional says. Write scan.bidirectional: true",
-        ), ()
-    return (), (f"{UNSTATED}. At rest odd lines lie where even ones do",)
+        return None
 
 
 def _frames_at_rest(look: SignalsLook) -> int:

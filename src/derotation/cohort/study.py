@@ -96,6 +96,8 @@ def write_study(folder: str | Path, keys: Mapping[str, Any] | None = None) -> li
         Nothing is written then.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder, which is made if there is none.")
     contents = {
         "Snakefile": _SNAKEFILE.format(version=_version()),
         "config/config.yaml": config_text(keys),

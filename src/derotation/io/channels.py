@@ -38,6 +38,8 @@ class Channels:
     """How a `.bin` is read; None for all other files."""
     reader: Callable[[Sequence[Stretch]], list[NDArray[np.float32]]]
     """Reads stretches, see :meth:`read`."""
+    stated_rate: float | None = None
+    """Samples per second as the file says it, Hz."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -182,6 +184,7 @@ def _foreign(path: Path, opened: ForeignColumns) -> Channels:
         stored=f"{len(columns)} columns of {path.suffix}{where}",
         layout=None,
         reader=read,
+        stated_rate=opened.listing.sampling_rate,
     )
 
 

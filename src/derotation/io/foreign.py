@@ -7,6 +7,7 @@ the caller maps into memory.
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ _BLOCK_SAMPLES = 2**22
 _MOST_COLUMNS = 4096
 _TEXT_ROWS = 2**18
 _HEAD_BYTES = 2**16
+# A column of times, with its unit in its name, such as Prairie View's "Time(ms)".
+_TIMES = re.compile(r"time[\s_]*[(\[]?\s*(s|sec|seconds|ms|us|µs)\s*[)\]]?$", re.IGNORECASE)
+_SECONDS = {"m": 1e-3, "u": 1e-6, "µ": 1e-6}
+# Times follow each other evenly to within this part of their interval, as far as digits tell.
+_EVEN = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,8 @@ class Listing:
     """One after the other."""
     dtype: str
     """Type of the values once unpacked."""
+    sampling_rate: float | None = None
+    """Values per second, if the file says it, Hz."""
 
 
 def list_columns(path: Path, dataset: str | None, n_expected: int | None) -> Listing:
@@ -304,7 +312,16 @@ class _Hdf5:
             dataset=self._name,
             columns=tuple(self._columns),
             dtype=_plain_dtype(np.result_type(*dtypes)),
+            sampling_rate=self._sampling_rate(),
         )
+
+    def _sampling_rate(self) -> float | None:
+        """Look where WaveSurfer, or a series of NWB, says it."""
+        if self._is_wavesurfer:
+            said = self._header("AcquisitionSampleRate", "Acquisition/SampleRate")
+            return _positive(said[0]) if said else None
+        start = self._parts[0][0].parent.get("starting_time")
+        return None if start is None else _positive(start.attrs.get("rate"))
 
     def read(
         self, start: int, stop: int, wanted: Sequence[int]
@@ -574,8 +591,15 @@ class _Tdms:
         self._file.close()
 
     def listing(self) -> Listing:
+        intervals = [_positive(c.properties.get("wf_increment")) for c in self._channels]
+        same = intervals[0] if len(set(intervals)) == 1 else None
         # Scaled values are doubles; four bytes hold what a converter knows.
-        return Listing(dataset=self._name, columns=tuple(self._columns), dtype="f4")
+        return Listing(
+            dataset=self._name,
+            columns=tuple(self._columns),
+            dtype="f4",
+            sampling_rate=1 / same if same else None,
+        )
 
     def read(
         self, start: int, stop: int, wanted: Sequence[int]
@@ -610,7 +634,24 @@ class _Text:
         if not self._n_values:
             raise InputError(f"{self._path} has no rows of numbers.")
         columns = tuple(Column(name=name, n_values=self._n_values) for name in self._names)
-        return Listing(dataset="", columns=columns, dtype="f8")
+        rate = self._sampling_rate()
+        return Listing(dataset="", columns=columns, dtype="f8", sampling_rate=rate)
+
+    def _sampling_rate(self) -> float | None:
+        """Tell it from a column of times."""
+        found = [(k, _TIMES.match(name or "")) for k, name in enumerate(self._names)]
+        named = [(k, match[1].lower()) for k, match in found if match]
+        if len(named) != 1:
+            return None
+        ((column, unit),) = named
+        times = next(self._blocks(_TEXT_ROWS))[:, column] * _SECONDS.get(unit[0], 1.0)
+        if len(times) < 2 or not np.all(np.isfinite(times)):
+            return None
+        interval = float(times[-1] - times[0]) / (len(times) - 1)
+        even = times[0] + interval * np.arange(len(times))
+        if interval <= 0 or np.abs(times - even).max() > max(1, _EVEN * len(times)) * interval:
+            return None
+        return float(f"{1 / interval:.9g}")
 
     def read(
         self, start: int, stop: int, wanted: Sequence[int]
@@ -636,6 +677,15 @@ class _Text:
                 f"{self._path} cannot be read as a table of numbers ({error}); numbers separated "
                 "by commas are expected, below at most one line of names."
             ) from error
+
+
+def _positive(value: Any) -> float | None:
+    """Give a number that may be a rate or an interval."""
+    try:
+        number = float(np.squeeze(value))
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 def _is_number(text: str) -> bool:

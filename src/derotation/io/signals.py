@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.errors import SignalError
+from derotation.errors import ConfigError, SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
 from derotation.settings.spelling import did_you_mean
@@ -90,6 +90,37 @@ class AnalogSignals:
     def foreign(self) -> ForeignColumns | None:
         """The columns of a file of another program, listed already; None for other files."""
         return self._stored.file if isinstance(self._stored, LazyRows) else None
+
+    @property
+    def stated_rate(self) -> float | None:
+        """Samples per second as the file says it, Hz; None if it does not."""
+        return self.foreign.listing.sampling_rate if self.foreign else None
+
+    def sampling_rate(self, given: float | None) -> float:
+        """Settle the samples per second.
+
+        Parameters
+        ----------
+        given
+            The key ``signals.sampling_rate``, Hz; None: as the file says.
+
+        Returns
+        -------
+        float
+            Hz.
+
+        Raises
+        ------
+        ConfigError
+            If neither says it.
+        """
+        rate = given or self.stated_rate
+        if rate is None:
+            raise ConfigError(
+                f"signals.sampling_rate is null, and {self.path} does not say it either: give the "
+                "samples per second."
+            )
+        return rate
 
     @property
     def n_samples(self) -> int:

@@ -13,6 +13,10 @@ __all__ = ["snakemake_command"]
 # Where Snakemake looks for one, in this order.
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 _DEFAULT = "profiles/default"
+# A dry run says how many jobs there are of each step, and why; not each of them in eight lines.
+_DRY_RUN = ("-n", "--dry-run", "--dryrun")
+_HOW_LOUD = ("-q", "--quiet", "--verbose", "-p", "--printshellcmds")
+_SHORT = ["--quiet", "host", "rules"]
 
 
 def snakemake_command(
@@ -24,7 +28,8 @@ def snakemake_command(
 
     A folder without a Snakefile runs the workflow that comes with the package, one without
     ``profiles/default`` the default profile; and the name of a profile (``--profile slurm``) is
-    looked for in ``profiles/`` and among those that come with the package, too.
+    looked for in ``profiles/`` and among those that come with the package, too. A dry run is
+    short, unless it is said how much it is to say.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ def snakemake_command(
     """
     folder = Path(folder)
     words = list(_with_profiles(arguments, folder, environment))
+    if _given(arguments, *_DRY_RUN) and not _given(arguments, *_HOW_LOUD):
+        words += _SHORT
     own = next((name for name in _SNAKEFILES if (folder / name).is_file()), None)
     if own is None and not _given(arguments, "-s", "--snakefile"):
         words += ["--snakefile", str(workflow_file())]

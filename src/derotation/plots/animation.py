@@ -196,15 +196,16 @@ def _draw_mark(axis: "Axes", frames: SideBySide, turned: float) -> None:
     axis.plot(x, y, "+", color=ORANGE, markersize=8)
 
 
-def save_animation(frames: SideBySide, path: str | Path) -> None:
+def save_animation(frames: SideBySide, path: str | Path, *, max_bytes: int = MAX_BYTES) -> None:
     """Write an animated GIF, small enough to be part of a page.
 
     Parameters
     ----------
     frames : SideBySide
     path : path
-        The file, which appears whole or not at all. It has 64, 32 or 16 gray levels: as many
-        as fit into 1.5 MB.
+        The file, which appears whole or not at all.
+    max_bytes : int
+        It has 64, 32 or 16 gray levels: as many as fit into so many bytes.
     """
     shown = _smaller(frames)
     figure = plot_side_by_side(shown)
@@ -218,7 +219,7 @@ def save_animation(frames: SideBySide, path: str | Path) -> None:
     durations[-1] = PAUSE_MS
     for levels in LEVELS:
         content = _gif(pictures, durations, levels)
-        if len(content) <= MAX_BYTES:
+        if len(content) <= max_bytes:
             break
     with whole_file(path) as temporary:
         temporary.write_bytes(content)

@@ -44,7 +44,7 @@ MAX_NOTES = 8
 MAX_POINTS = 20_000
 
 
-def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
+def plot_signals(signals: AnalogSignals, events: Events, *, word: str = "rotation") -> "Figure":
     """Show all channels over the whole recording, and the start of the first rotation closely.
 
     Parameters
@@ -53,6 +53,8 @@ def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
         The signals; only a part of their samples is read.
     events : Events
         What was found in them.
+    word : str
+        What a rotation is called: a step, in the protocol incremental.
 
     Returns
     -------
@@ -80,9 +82,9 @@ def plot_signals(signals: AnalogSignals, events: Events) -> "Figure":
     axes[-1, 1].set_xlabel("time since rotation-on rose (ms)")
     axes[-1, 2].set_xlabel("time since rotation-on rose (ms)")
     axes[-1, 2].locator_params(axis="x", nbins=5)
-    axes[0, 0].set_title("whole recording; rotations shaded; top: repaired, bottom: odd")
-    axes[0, 1].set_title(f"start of rotation {shown + 1}")
-    axes[0, 2].set_title(f"a few lines and ticks within rotation {shown + 1}")
+    axes[0, 0].set_title(f"whole recording; {word}s shaded; top: repaired, bottom: odd")
+    axes[0, 1].set_title(f"start of {word} {shown + 1}")
+    axes[0, 2].set_title(f"a few lines and ticks within {word} {shown + 1}")
     _write_notes(bottom, notes)
     return figure
 

@@ -102,6 +102,8 @@ class SessionReport:
     """False if the calibration contradicts itself or rests on too little."""
     statements: Mapping[str, str]
     """What other steps found, in plain words, by what they looked at."""
+    doubtful: frozenset[str] = frozenset()
+    """Those of `statements` that are not sure, or rest on what is only assumed."""
     plots: Mapping[str, Path]
     """Files of the plots that exist, in reading order."""
     times: tuple[StepTime, ...]
@@ -283,6 +285,7 @@ def _collect(
         calibration_from=str(row.get("calibration", "")),
         trusted=bool(known.get("trusted", True)),
         statements=_statements(folder),
+        doubtful=_doubtful(folder),
         plots=_plots(folder / "plots"),
         times=tuple(_times(Path(benchmarks, name))),
         player=player if frames else None,
@@ -342,9 +345,9 @@ def _log_end(state: State) -> str:
 
 def _statements(folder: Path) -> dict[str, str]:
     """Collect what other steps say in plain words."""
-    names = ("scan", "illumination", "motion", "movement", "planes", "cells")
     scan, illumination, motion, movement, planes, cells = (
-        _read(folder / f"{name}.json") for name in names
+        _read(folder / f"{name}.json")
+        for name in ("scan", "illumination", "motion", "movement", "planes", "cells")
     )
     said = {
         "Scan": scan.get("statement"),
@@ -356,6 +359,17 @@ def _statements(folder: Path) -> dict[str, str]:
         "Cells": cells.get("statement"),
     }
     return {about: str(text) for about, text in said.items() if text}
+
+
+def _doubtful(folder: Path) -> frozenset[str]:
+    """Tell which statements a person should look at."""
+    verdicts = {
+        about: _read(folder / f"{name}.json").get("verdicts", ())
+        for about, name in (("Scan", "scan"), ("Motion", "motion"), ("Movement", "movement"))
+    }
+    return frozenset(
+        about for about, own in verdicts.items() if any(one.get("doubt") for one in own)
+    )
 
 
 def _figures(quality: Mapping[str, Any], path: Path) -> list[Figure]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.errors import SignalError
 from derotation.io.channels import open_channels
 from derotation.io.signals import BinLayout
 from derotation.signals.look_kinds import find_kinds
@@ -142,6 +143,9 @@ def _places(path: Path, layout: BinLayout) -> Sequence[NDArray[np.float64]]:
     """Read values of some places, as parts of the type's range."""
     dtype = layout.numpy_dtype()
     size = (path.stat().st_size - layout.header_bytes) // dtype.itemsize
+    if size < 1:
+        behind = f" behind the {layout.header_bytes} bytes of its header" if size < 0 else ""
+        raise SignalError(f"{path} is empty: it holds no samples{behind}.")
     values: Any = np.memmap(path, dtype, "r", offset=layout.header_bytes, shape=(size,))
     length = min(PLACE_BYTES // dtype.itemsize, size)
     starts = np.linspace(0, size - length, PLACES if size > PLACES * length else 1).astype(int)

@@ -20,6 +20,7 @@ def format_look(
     look: SignalsLook,
     *,
     sampling_rate: float | None = None,
+    stated_rate: float | None = None,
     frame_rate: float | None = None,
     n_rows: int | None = None,
 ) -> str:
@@ -30,6 +31,8 @@ def format_look(
     look : SignalsLook
     sampling_rate : float, optional
         As somebody says, Hz; else it is told from the movie's frame rate.
+    stated_rate : float, optional
+        As the signals' file says, Hz.
     frame_rate : float, optional
         Of the movie, as the frame clock counts, Hz.
     n_rows : int, optional
@@ -48,6 +51,7 @@ def format_look(
         *_table([_header(rate), *(_row(channel, rate) for channel in look.channels)]),
         "",
         *_clocks(look, rate, frame_rate, n_rows),
+        *_stated(stated_rate, rate),
         *_motor(look, rate),
     ]
     return "\n".join(lines)
@@ -151,6 +155,16 @@ def _clocks(
             "its frame rate, else give --frame-rate or --sampling-rate."
         )
     return found
+
+
+def _stated(stated: float | None, rate: float | None) -> list[str]:
+    """Say what the file itself says of its sampling rate."""
+    if stated is None:
+        return []
+    said = f"The signals' file says its sampling rate: {plain_number(stated)} Hz"
+    if rate and abs(rate / stated - 1) > 1e-3:
+        said += f", not the {plain_number(rate)} Hz that are given"
+    return [f"{said}."]
 
 
 def _motor(look: SignalsLook, rate: float | None) -> list[str]:

@@ -54,6 +54,11 @@ class RotationRules:
     max_off_glitch_s: float
     max_missing_fraction: float
 
+    @property
+    def word(self) -> str:
+        """What one of them is called."""
+        return "step" if self.protocol == "incremental" else "rotation"
+
     def ticks_of(self, degrees: float | None) -> int | None:
         """Give the number of ticks of so many degrees."""
         return None if degrees is None else int(np.floor(degrees / self.increment + 1e-6))

@@ -39,9 +39,10 @@ def report_ticks(found: FoundBlocks, rotations: list[Rotation]) -> None:
             found.report.anomaly(
                 "ticks_spread",
                 "rotation_ticks",
-                f"Rotation {k + 1} has {counted(abs(train.unexplained), 'tick')} {what} than "
+                f"{found.rules.word.capitalize()} {k + 1} has "
+                f"{counted(abs(train.unexplained), 'tick')} {what} than "
                 f"{found.rules.increment:g} degrees per tick say, without a gap or a doubled "
-                "tick to explain it: its ticks were spread evenly over the rotation. Check "
+                "tick to explain it: its ticks were spread evenly over it. Check "
                 "signals.rotation_increment and signals.degrees_per_rotation.",
                 [rotations[k].start],
                 count=abs(train.unexplained),
@@ -67,12 +68,13 @@ def check_rotations(found: FoundBlocks, rotations: list[Rotation]) -> None:
         found.report.anomaly(
             "rotation_unusable",
             "rotation_ticks",
-            f"Rotation {k + 1} is unusable: {rotation.problem}. {after}",
+            f"{found.rules.word.capitalize()} {k + 1} is unusable: {rotation.problem}. {after}",
             [rotation.start],
         )
     if not any(rotation.ticks is not None for rotation in rotations):
-        reasons = "\n".join(f"rotation {k + 1}: {r.problem}" for k, r in lost[:20])
-        none = f"no usable rotation among {len(rotations)}."
+        word = found.rules.word
+        reasons = "\n".join(f"{word} {k + 1}: {r.problem}" for k, r in lost[:20])
+        none = f"no usable {word} among {len(rotations)}."
         advice = "Check signals.rotation_increment, signals.degrees_per_rotation and the cable."
         said = f"{cause} So there is {none}" if cause else f"{none} {advice}"
         raise SignalError(f"rotation_ticks: {said}\n{reasons}")

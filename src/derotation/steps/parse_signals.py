@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from derotation.errors import ConfigError, InputError
+from derotation.errors import InputError
 from derotation.images.following.into_events import events_with_seen_angle
 from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.movie import Movie
@@ -43,6 +43,8 @@ class Outputs(outputs_base.Outputs):
 
 # Frame rates in a file's metadata are often rounded; a wrong sampling rate is far off.
 _RATE_TOLERANCE = 0.02
+# That of the signals' file itself is not.
+_STATED_TOLERANCE = 1e-3
 # A last frame that is not whole is usual where a recording is stopped by hand.
 _MISSING_FRAMES = 2
 
@@ -117,7 +119,7 @@ def run(
                 recorded,
                 n_frames=opened.shape[0],
                 lines_per_frame=lines,
-                sampling_rate=chosen["sampling_rate"],
+                sampling_rate=recorded.sampling_rate(chosen["sampling_rate"]),
                 protocol=protocol,
                 stimulus=table,
                 clock_index=opened.clock_index,
@@ -133,7 +135,8 @@ def run(
                 flyback_lines=config["scan"].get("flyback_lines") or 0.0,
                 n_columns=opened.shape[2],
             )
-            found = _with_frame_rate_checked(found, opened)
+            found = _with_frame_rate_checked(found, opened, config["scan"].get("frame_rate"))
+            found = _with_sampling_rate_checked(found, recorded.stated_rate)
         if source == "movie":
             timing = _timing(opened, found, config)
             found = events_with_seen_angle(found, opened, timing, threads)
@@ -145,18 +148,18 @@ def run(
             found = find_angles_after_stalls(opened, found, protocol=protocol)
     found = _with_missing_end_said(found, opened)
     found.save(outputs.events, outputs.summary)
-    figure = plot_signals(*_as_used(recorded, found)) if recorded else plot_measured_angle(found)
+    if recorded is None:
+        figure = plot_measured_angle(found)
+    else:
+        figure = plot_signals(
+            *_as_used(recorded, found), word="step" if protocol == "incremental" else "rotation"
+        )
     save_plot(figure, outputs.plot)
     return found
 
 
 def _open(signals: str | Path, chosen: Mapping[str, Any], source: str) -> AnalogSignals:
     """Open the signals with the channels that the angle's source needs."""
-    if chosen["sampling_rate"] is None:
-        raise ConfigError(
-            "signals.sampling_rate is null, which only sessions without signals allow; give the "
-            f"samples per second of {signals}."
-        )
     return open_signals(
         signals,
         required=REQUIRED_ROLES.get(source, REQUIRED_ROLES["ticks"]),
@@ -241,9 +244,28 @@ def _with_missing_end_said(events: Events, movie: Movie) -> Events:
     return replace(events, anomalies=(odd, *events.anomalies))
 
 
-def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:
-    """Compare the clock with the metadata: they differ if signals.sampling_rate is wrong."""
-    said = movie.metadata.frame_rate
+def _with_sampling_rate_checked(events: Events, stated: float | None) -> Events:
+    """Compare the configuration with what the signals' file says itself."""
+    if stated is None or abs(events.sampling_rate / stated - 1) < _STATED_TOLERANCE:
+        return events
+    text = (
+        f"The signals' file says {stated:.9g} samples per second, but signals.sampling_rate is "
+        f"{events.sampling_rate:.9g}, which was used. Write {stated:.9g}, or null to take what "
+        "each file says."
+    )
+    logger.warning(text)
+    odd = Repair(code="sampling_rate", channel="frame_clock", count=1, text=text)
+    # It explains all others.
+    return replace(events, anomalies=(odd, *events.anomalies))
+
+
+def _with_frame_rate_checked(events: Events, movie: Movie, given: float | None = None) -> Events:
+    """Compare the clock with what is said: they differ if signals.sampling_rate is wrong."""
+    said, whose = (
+        (given, "scan.frame_rate says")
+        if given
+        else (movie.metadata.frame_rate, "the movie's metadata say")
+    )
     if said is None or len(events.frame_start) < 2:
         return events
     clock_frames = np.diff(movie.clock_index)
@@ -251,8 +273,8 @@ def _with_frame_rate_checked(events: Events, movie: Movie) -> Events:
     if abs(measured / said - 1) < _RATE_TOLERANCE:
         return events
     text = (
-        f"The frame clock counts {measured:.4g} frames per second, but the movie's metadata say "
-        f"{said:.4g}. If the metadata are right, signals.sampling_rate is "
+        f"The frame clock counts {measured:.4g} frames per second, but {whose} "
+        f"{said:.4g}. If that is right, signals.sampling_rate is "
         f"{events.sampling_rate * said / measured:.6g}, not {events.sampling_rate:g}."
     )
     logger.warning(text)

@@ -1,17 +1,24 @@
 """Step ``report``: what became of a cohort, as a page, a table and a record of the run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from derotation.cohort.calibrations import calibration_in_use
+from derotation.cohort.failure_cause import find_cause
+from derotation.cohort.rigs import rig_config
+from derotation.jobs.logs import last_error
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record
 from derotation.report.sessions import CohortReport, Row, collect_mosaic, collect_session
-from derotation.report.states import RunJobs, mosaic_states, session_states
+from derotation.report.states import RunJobs, State, mosaic_states, session_states
 from derotation.report.table import write_cohort_table
 
 __all__ = ["run"]
+
+# Steps that are not explained by what is said about the signals, or have explained themselves.
+_NOT_EXPLAINED = ("simulate_session", "parse_signals", "run_suite2p", "report")
 
 
 def run(
@@ -68,7 +75,7 @@ def run(
     sessions = (
         collect_session(
             row,
-            states[name],
+            _with_cause(row, states[name], config),
             results=results,
             benchmarks=benchmarks,
             calibration=calibration_in_use(
@@ -93,3 +100,26 @@ def run(
     write_cohort_table(Path(results, "cohort.tsv"), cohort.sessions)
     write_page(results, cohort, content, threads=threads)
     return cohort
+
+
+def _with_cause(row: Row, state: State, config: Mapping[str, Any]) -> State:
+    """Say first which mistake in configuration or sheet made a step fail that read no signals.
+
+    The step that reads them has said so itself.
+    """
+    if state.status != "failed" or state.failed_step in _NOT_EXPLAINED:
+        return state
+    if not state.log or last_error(state.log) is None:
+        # It was killed, or no job at all: that is no matter of settings.
+        return state
+    rig, stimulus = row.get("rig"), row.get("stimulus")
+    cause = find_cause(
+        str(row["movie"]),
+        str(row.get("signals") or ""),
+        str(stimulus) if stimulus else None,
+        str(row["protocol"]),
+        rig_config(config, str(rig) if rig else None),
+    )
+    if not cause:
+        return state
+    return replace(state, reason=cause, details=f"{cause}.\n{state.details}")

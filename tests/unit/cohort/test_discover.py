@@ -243,6 +243,17 @@ def test_names_become_valid_and_that_is_said(tmp_path):
     assert '"day_1"' in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("day1 (incremental)", "day1_incremental"), ("a - b", "a_-_b"), ("_x_", "x"), ("é", "session"),
+     ("m.7__day", "m_7__day"), ("b-1", "b-1")],
+)  # fmt: skip
+def test_names_are_tidy(tmp_path, folder, name):
+    found = discover_sessions(tree(tmp_path / "raw", *(f"{folder}/{n}" for n in
+                                                       ("m.tif", "s.npy", "s.csv"))))  # fmt: skip
+    assert found.sessions[0].name == name
+
+
 def test_a_sheet_is_never_replaced_unasked(tmp_path):
     found = discover_sessions(tree(tmp_path / "raw", "a/m.tif", "a/s.npy", "a/s.csv"))
     sheet = tmp_path / "sheet.tsv"

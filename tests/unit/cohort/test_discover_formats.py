@@ -217,6 +217,21 @@ def test_a_part_of_a_folder_can_still_be_asked_for(tmp_path):
     assert session.movie == str(folder / "rec" / "better_1.tif")
 
 
+def test_a_folder_with_two_recordings_is_said_at_once(tmp_path):
+    movie(tmp_path / "raw" / "day1", "prairie")
+    (first,) = list((tmp_path / "raw" / "day1").rglob("*.xml"))
+    for file in list(first.parent.glob(f"{first.stem}*")):
+        other = file.with_name(file.name.replace(first.stem, "another-002"))
+        other.write_bytes(file.read_bytes())
+    signals(tmp_path / "raw" / "day1" / "s.npy", "npy")
+    text(tmp_path / "raw" / "day1" / "stimulus.csv")
+    found = discover_sessions(tmp_path / "raw")
+    assert not found.sessions
+    (unpaired,) = found.unpaired
+    assert "holds 2 recordings" in unpaired.reason
+    assert "write the one that is meant into the sheet's column movie" in unpaired.reason
+
+
 def test_a_damaged_file_hides_no_other_session(tmp_path):
     raw = tmp_path / "raw"
     for name in ("a", "b"):

@@ -29,7 +29,8 @@ def study(tmp_path):
     "words",
     [
         [],
-        ["-n", "results/a/derotated.tif"],
+        ["-n", "--quiet", "host", "--", "results/a/derotated.tif"],
+        ["--dry-run", "--verbose"],
         ["--profile", "slurm"],
         ["--profile=slurm", "--cores", "2"],
         ["--profile", "profiles/slurm"],
@@ -50,9 +51,16 @@ def test_without_the_link_the_studys_own_profile_is_found(study, environment):
 
 
 def test_an_empty_folder_takes_all_from_the_package(tmp_path, environment):
-    assert snakemake_command(["-n"], tmp_path, environment) == [*SNAKEMAKE, "-n", *SHIPPED]
+    assert snakemake_command(["-F"], tmp_path, environment) == [*SNAKEMAKE, "-F", *SHIPPED]
     said = snakemake_command(["--profile", "slurm"], tmp_path, environment)
     assert said == [*SNAKEMAKE, "--profile", str(profile_folder("slurm")), *SHIPPED]
+
+
+@pytest.mark.parametrize("word", ["-n", "--dry-run", "--dryrun"])
+def test_a_dry_run_is_short(study, environment, word):
+    said = snakemake_command([word, "results/a/derotated.tif"], study, environment)
+    short = ["--quiet", "host", "rules"]
+    assert said == [*SNAKEMAKE, word, "results/a/derotated.tif", *short]
 
 
 def test_a_users_own_profile_comes_first(tmp_path, environment):

@@ -417,3 +417,13 @@ def test_an_open_session_fits_the_window(cohort, tmp_path, width):
             "c.getBoundingClientRect().right > innerWidth).map(c => c.className)"
         ) == []  # fmt: skip
         assert browser.complaints == []
+
+
+def test_a_long_reason_is_shown_to_its_last_word(cohort, browser, tmp_path):
+    log = tmp_path / "logs" / "broken" / "parse_signals.log"
+    log.write_text(f"ERROR: {'a long reason with many words ' * 12}: set signals.channel_order\n")
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    items = "Array.from(document.querySelectorAll('li.stopped'))"
+    assert browser.evaluate(f"{items}.some(e => e.scrollWidth > e.clientWidth)") is False
+    assert browser.evaluate("document.querySelector('li.stopped').clientHeight") > 30

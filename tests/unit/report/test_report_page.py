@@ -368,6 +368,19 @@ def test_a_page_of_its_own_is_made_again_with_its_player(cohort):
     assert 'class="player-data"' not in before
 
 
+def test_a_statement_that_rests_on_an_assumption_is_marked(cohort):
+    said = "In which directions lines were scanned is not said; one direction is assumed."
+    for name, doubt in (("mouse10", False), ("mouse2", True)):
+        verdict = {"topic": "scan", "code": "assumed", "doubt": doubt}
+        Path("results", name, "scan.json").write_text(
+            json.dumps({"statement": f"{name}: {said}", "verdicts": [verdict]})
+        )
+    cohort()
+    words = Words(Path("results/report.html").read_text()).words
+    assert f"to look at mouse2: {said}" in words
+    assert f"Scan mouse10: {said}" in words
+
+
 def test_the_log_of_a_failure_is_shown_to_its_end(cohort):
     log = Path("logs/broken/parse_signals.log")
     many = "".join(f"12:00 INFO line {k}\n" for k in range(100))

@@ -174,6 +174,7 @@ def test_a_session_without_signals_and_table_is_refused(made, tmp_path):
             movie=made[0] / "movie.tif", signals=None, stimulus=None, protocol="free",
             config=config, outputs=parse_signals.Outputs.within(tmp_path),
         )  # fmt: skip
+    np.save(tmp_path / "s.npy", np.zeros((4, 100), np.float32))
     with pytest.raises(DerotationError, match=r"signals\.sampling_rate is null"):
         parse_signals.run(
             movie=made[0] / "movie.tif", signals=tmp_path / "s.npy", stimulus=None,
