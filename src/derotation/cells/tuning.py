@@ -334,18 +334,25 @@ class _Moments:
         return weights
 
     def held_out(self, which: NDArray[np.bool_]) -> float:
-        """Tell which part of the variance of blocks left out some columns explain beyond others."""
+        """Tell which part of the variance of blocks left out some columns explain beyond others.
+
+        That is how much better the columns foretell, alone or beside the others, than the others
+        alone or the mean: what only makes up for the others' errors explains nothing.
+        """
         folds = self._blocks.folds()
         if len(folds) < 2:
             return np.nan
-        with_all, without, total = 0.0, 0.0, 0.0
+        constant = np.zeros_like(which)
+        constant[0] = True
+        both, own, others, mean = 0.0, 0.0, 0.0, 0.0
         for fold in folds:
             rest = np.setdiff1d(np.arange(len(self._blocks)), fold)
-            with_all += self._error(fold, self.fit(rest, np.ones_like(which)))
-            without += self._error(fold, self.fit(rest, ~which))
+            both += self._error(fold, self.fit(rest, np.ones_like(which)))
+            own += self._error(fold, self.fit(rest, which | constant))
+            others += self._error(fold, self.fit(rest, ~which))
             n = max(int(self._n[fold].sum()), 1)
-            total += float(self._square[fold].sum() - self._sum[fold].sum() ** 2 / n)
-        return (without - with_all) / total if total > 0 else np.nan
+            mean += float(self._square[fold].sum() - self._sum[fold].sum() ** 2 / n)
+        return (min(others, mean) - min(both, own)) / mean if mean > 0 else np.nan
 
     def _error(self, numbers: NDArray[np.int64], weights: NDFloat) -> float:
         gram, product = self._gram[numbers].sum(axis=0), self._with[numbers].sum(axis=0)

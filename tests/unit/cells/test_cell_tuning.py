@@ -102,6 +102,23 @@ def test_p_values_of_cells_that_follow_nothing_are_uniform():
         assert np.median([one.angle_variance for one in found]) < 0
 
 
+def test_with_few_rotations_no_more_than_all_is_foretold():
+    angle, velocity, starts = protocol(n_rotations=4)
+    n, rng = len(angle), np.random.default_rng(12)
+    found = [
+        tuning_of(
+            trace, trace, angle, velocity, frame_rate=RATE, blocks=blocks_of(n, RATE, starts),
+            edges=velocity_edges(velocity), decay_s=0.8,
+        )
+        for trace in (spontaneous(rng)[:n] + rng.normal(0, 0.05, n) for _ in range(60))
+    ]  # fmt: skip
+    for name in ("angle_variance", "velocity_variance"):
+        told = np.array([getattr(one, name) for one in found])
+        # What only makes up for the errors of the other fit is no part of the trace.
+        assert told.max() < 0.5
+        assert np.median(told) < 0
+
+
 def test_a_shadow_is_brightness_and_not_tuning():
     rng = np.random.default_rng(3)
     light = 1 - 0.4 * bump(ANGLE, 130)
