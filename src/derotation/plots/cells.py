@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.cells.matching import MatchedCells
-from derotation.cells.measure import CellTable
 from derotation.cells.rois import Rois
+from derotation.cells.table import CellTable
 from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:

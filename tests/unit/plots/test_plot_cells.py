@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.text import Text
 
 from derotation.cells.matching import match_cells
-from derotation.cells.measure import COLUMNS, CellTable
 from derotation.cells.rois import Rois
+from derotation.cells.table import COLUMNS, CellTable
 from derotation.plots.cells import plot_cell_responses, plot_cell_tuning, plot_matched_cells
 
 
