@@ -149,16 +149,13 @@ def measure_cells(
             "mask_column": rois.column,
             "mask_weight": rois.weight,
         }
-        x, y = rois.centroids.T
         traces.save(
             output,
             {
                 "kind": KIND,
                 "version": VERSION,
                 "statement": table.statement,
-                "roi": rois.number,
-                "x_px": x,
-                "y_px": y,
+                **table.columns,
                 "picture_shape": rois.shape,
                 **pixels,
                 "angle_curve": table.angle_curve,
@@ -169,9 +166,8 @@ def measure_cells(
                 "response_time_s": table.response_time_s,
                 "response_kind": table.response_kind,
                 "rotation_start_s": table.rotation_start_s,
+                "rotation_end_s": table.rotation_end_s,
                 "rotation_kind": table.rotation_kind,
-                "angle_tuned": table.columns["angle_tuned"],
-                "velocity_tuned": table.columns["velocity_tuned"],
             },
         )
     logger.info("%s", table.statement)

@@ -76,6 +76,7 @@ class Study:
             response_time_s=times,
             response_kind=kinds,
             rotation_start_s=self.rotations.start_s,
+            rotation_end_s=self.rotations.end_s,
             rotation_kind=kind,
         )
 
@@ -161,7 +162,7 @@ def _columns(
             f"{what}_p": told(f"{what}_p").astype(np.float64),
             f"{what}_q": called.q,
             f"{what}_tuned": called.tuned,
-            f"{what}_is_brightness": called.brightness,
+            f"{what}_verdict": called.verdict,
             f"{what}_variance": told(f"{what}_variance").astype(np.float64),
         }
     names = {

@@ -19,11 +19,10 @@ NDFloat = NDArray[np.float64]
 
 COLUMNS = (
     "roi", "x_px", "y_px", "pixels", "neuropil_pixels", "seen_frames", "time_in_frame_s", "noise",
-    "angle_tuned", "angle_q", "angle_p", "angle_variance", "preferred_angle_deg",
+    "angle_tuned", "angle_verdict", "angle_q", "angle_p", "angle_variance", "preferred_angle_deg",
     "vector_length", "peak_angle_deg", "peak_dff", "width_deg",
-    "velocity_tuned", "velocity_q", "velocity_p", "velocity_variance",
+    "velocity_tuned", "velocity_verdict", "velocity_q", "velocity_p", "velocity_variance",
     "slope_per_100_deg_per_s", "speed_slope_per_100_deg_per_s",
-    "angle_is_brightness", "velocity_is_brightness",
 )  # fmt: skip
 
 
@@ -47,6 +46,8 @@ class CellTable:
     """Speed (degrees per second) and direction of each kind of rotation, shape (kind, 2)."""
     rotation_start_s: NDFloat
     """When each rotation began, shape (rotation,)."""
+    rotation_end_s: NDFloat
+    """When it ended, shape (rotation,)."""
     rotation_kind: NDArray[np.int64]
     """Of which kind it is, shape (rotation,)."""
 
@@ -60,9 +61,8 @@ class CellTable:
         angle, velocity = (
             int(np.sum(self.columns[f"{what}_tuned"])) for what in ("angle", "velocity")
         )
-        brightness = int(
-            np.sum(self.columns["angle_is_brightness"] | self.columns["velocity_is_brightness"])
-        )
+        bright = [self.columns[f"{what}_verdict"] == "brightness" for what in ("angle", "velocity")]
+        brightness = int(np.sum(bright[0] | bright[1]))
         if not n:
             return "There are no cells."
         said = (

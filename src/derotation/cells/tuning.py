@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from derotation.cells import VERDICTS
 from derotation.cells.blocks import Blocks
 from derotation.cells.chance import Chance, false_discovery_rate
 from derotation.cells.dff import harmonics
@@ -90,10 +91,13 @@ class Called:
 
     q: NDFloat
     """False discovery rate of each cell, NaN where it was not tested."""
-    tuned: NDArray[np.bool_]
-    """Which cells are."""
-    brightness: NDArray[np.bool_]
-    """Which ones look so, but follow brightness."""
+    verdict: NDArray[np.str_]
+    """One of the keys of :data:`derotation.cells.VERDICTS` for each."""
+
+    @property
+    def tuned(self) -> NDArray[np.bool_]:
+        """Which cells are."""
+        return np.asarray(self.verdict == "tuned")
 
 
 def call(tunings: Sequence[Tuning], what: Literal["angle", "velocity"]) -> Called:
@@ -116,11 +120,24 @@ def call(tunings: Sequence[Tuning], what: Literal["angle", "velocity"]) -> Calle
     def told(name: str) -> NDFloat:
         return np.array([getattr(one, f"{what}_{name}") for one in tunings], np.float64)
 
-    q = false_discovery_rate(told("p"))
-    found = np.nan_to_num(q, nan=1.0) <= LEVEL
-    found &= np.nan_to_num(told("variance"), nan=-1.0) > 0
-    bright = told("brightness").astype(np.bool_)
-    return Called(q=q, tuned=found & ~bright, brightness=found & bright)
+    p, variance = told("p"), told("variance")
+    q = false_discovery_rate(p)
+    samples = np.array([one.n_samples for one in tunings])
+    # Of a cell that does not change nothing is told, not even a slope.
+    nothing = ~np.isfinite([one.slope for one in tunings])
+    found = np.select(
+        [
+            nothing | (samples < MIN_SAMPLES),
+            ~np.isfinite(variance),
+            ~np.isfinite(p),
+            q > LEVEL,
+            variance <= 0,
+            told("brightness") > 0,
+        ],
+        list(VERDICTS)[:-1],
+        "tuned",
+    )
+    return Called(q=q, verdict=found)
 
 
 def velocity_edges(velocity: NDFloat) -> NDFloat:
