@@ -28,7 +28,7 @@ from derotation.cells.blocks import blocks_of
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f, sliding_baseline
 from derotation.cells.matching import match_cells
 from derotation.cells.measure import measure_cells
-from derotation.cells.rois import Rois
+from derotation.cells.rois import Rois, neuropil_rings
 from derotation.cells.rotations import Rotations
 from derotation.cells.tuning import call, tuning_of, velocity_edges
 from derotation.io.movie import open_movie
@@ -166,6 +166,7 @@ def pictures_of(seed: int, *, quick: bool) -> dict[str, float]:
         "time_ms": time_error_ms(plan, cells),
         "dff_r": float(np.nanmedian(correlations(plan, cells))),
         "bias": turning_bias(static),
+        "bias_of_passband": passband_bias(plan),
         "bias_default": turning_bias(default),
         "bias_uneven": turning_bias(uneven),
     }
@@ -204,6 +205,34 @@ def turning_bias(cells: dict[str, NDArray[Any]]) -> float:
         for dff, moves in zip(cells["dff"], turning, strict=True)
     ]
     return float(np.median(np.abs(bias)))
+
+
+def passband_bias(plan: RecordingPlan) -> float:
+    """Tell by how much `linear` cannot but change dF/F while turning: the median of cells.
+
+    At rest samples are taken as they are; while turning, places lie anywhere between samples, and
+    the mean of what linear interpolation gives is the picture convolved with a triangle, two pixels
+    wide at its base, along each axis.
+    """
+    rois = outlines(plan)
+    rings = neuropil_rings(rois, 2, 6)
+    height, width = rois.shape
+    rows, columns = np.mgrid[:height, :width]
+    x, y = plan.place_in_sample(columns, rows, np.zeros(rois.shape))
+    offsets = (np.arange(16) + 0.5) / 8 - 1
+    weights = (1 - np.abs(offsets)) / 8
+    at_rest = plan.scene.evaluate(x, y)
+    turning = sum(
+        a * b * plan.scene.evaluate(x + dx, y + dy)
+        for dx, a in zip(offsets, weights, strict=True)
+        for dy, b in zip(offsets, weights, strict=True)
+    )
+    own, around = (
+        [regions.sparse @ np.ravel(picture) for picture in (at_rest, turning)]
+        for regions in (rois, rings)
+    )
+    change = own[1] - own[0] - 0.7 * (around[1] - around[0])
+    return float(np.median(np.abs(change / (own[0] - 0.7 * around[0]))))
 
 
 def tuning_found(seed: int, n_sessions: int, repeats: int) -> dict[str, float]:

@@ -145,7 +145,7 @@ def plot_cell_responses(table: CellTable) -> "Figure":
         axes.set_facecolor(UNSEEN)
         own = table.rotation_kind == kind
         turns = "1 rotation" if own.sum() == 1 else f"{own.sum()} rotations"
-        axes.set_title(f"{speed:.0f} degrees/s, direction {direction:+.0f}\n{turns}", fontsize=9)
+        axes.set_title(f"{speed:.0f} degrees/s\ndirection {direction:+.0f}, {turns}", fontsize=9)
         n = known[:, kind].sum(axis=0)
         mean = np.divide(rasters[:, kind].sum(axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
         below.plot(time, mean, color="black", lw=1)

@@ -67,8 +67,8 @@ def test_what_nobody_saw_has_no_mean():
 
 def test_responses_have_a_panel_per_kind():
     figure = plot_cell_responses(table(4))
-    assert "100 degrees/s, direction +1\n2 rotations" in texts(figure)
-    assert "200 degrees/s, direction -1\n2 rotations" in texts(figure)
+    assert "100 degrees/s\ndirection +1, 2 rotations" in texts(figure)
+    assert "200 degrees/s\ndirection -1, 2 rotations" in texts(figure)
     for nothing in (table(0), table(3, n_kinds=0)):
         assert "there are no cells, or no rotations" in texts(plot_cell_responses(nothing))
 
