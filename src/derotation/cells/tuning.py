@@ -19,6 +19,7 @@ from derotation.cells import VERDICTS
 from derotation.cells.blocks import Blocks
 from derotation.cells.chance import Chance, false_discovery_rate
 from derotation.cells.dff import harmonics
+from derotation.cells.products import across
 
 __all__ = ["Called", "Tuning", "call", "tuning_of", "velocity_edges"]
 
@@ -301,7 +302,7 @@ def _regressors(
 
 def _are_one(columns: NDFloat) -> bool:
     """Tell whether two columns are the same but for a factor."""
-    gram = columns.T @ columns
+    gram = across(columns, columns)
     return bool(gram[0, 1] ** 2 > 0.9999 * gram[0, 0] * gram[1, 1])
 
 
@@ -330,8 +331,8 @@ class _Moments:
 
     def __init__(self, design: NDFloat, value: NDFloat, blocks: Blocks) -> None:
         parts = blocks.slices()
-        self._gram = np.stack([design[part].T @ design[part] for part in parts])
-        self._with = np.stack([design[part].T @ value[part] for part in parts])
+        self._gram = np.stack([across(design[part], design[part]) for part in parts])
+        self._with = np.stack([across(design[part], value[part]) for part in parts])
         self._square = np.array([value[part] @ value[part] for part in parts])
         self._sum = np.array([value[part].sum() for part in parts])
         self._n = np.diff(blocks.edges)
