@@ -66,11 +66,13 @@ class CellTable:
         if not n:
             return "There are no cells."
         said = (
-            f"Of {n} cells, {angle} are tuned to the angle and {velocity} to the angular velocity "
-            f"(false discovery rate {LEVEL:.0%}); of {brightness} others what looks like tuning is "
-            "explained by brightness."
+            f"Of {_many(n, 'cell')}, {angle} are tuned to the angle and {velocity} to the angular "
+            f"velocity (false discovery rate {LEVEL:.0%})"
         )
-        if not np.isfinite(self.columns["angle_variance"]).any():
+        if brightness:
+            said += f"; of {_many(brightness, 'other')} brightness explains what looks like tuning"
+        said += "."
+        if np.any(self.columns["angle_verdict"] == "single turn"):
             return f"{said} A single turn tells no tuning to the angle."
         if len(self.rotation_start_s) < MIN_BLOCKS:
             said += f" With fewer than {MIN_BLOCKS} rotations all this is rough."
@@ -84,6 +86,10 @@ class CellTable:
         for k in range(len(self)):
             writer.writerow([_said(self.columns[name][k]) for name in COLUMNS])
         write_text(path, stream.getvalue())
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _said(value: Any) -> str:
