@@ -8,7 +8,7 @@ ROI_FILES = (".tif", ".tiff", ".npy", ".zip", ".roi")
 #: What is said of a cell, the first that holds; and why, in words.
 VERDICTS = {
     "few samples": "it was seen too rarely, is darker than what is around it, or does not change",
-    "single turn": "a single turn leaves none that could be foretold",
+    "single turn": "a single turn, or a short recording, leaves none that could be foretold",
     "few angles": "it was not seen at enough of the angles",
     "chance": "chance would do as well",
     "not foretold": "rotations that were left out of the fit are not foretold",

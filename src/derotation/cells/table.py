@@ -73,7 +73,7 @@ class CellTable:
             said += f"; of {_many(brightness, 'other')} brightness explains what looks like tuning"
         said += "."
         if np.any(self.columns["angle_verdict"] == "single turn"):
-            return f"{said} A single turn tells no tuning to the angle."
+            return f"{said} A single turn, or a short recording, tells no tuning."
         if len(self.rotation_start_s) < MIN_BLOCKS:
             said += f" With fewer than {MIN_BLOCKS} rotations all this is rough."
         return said
