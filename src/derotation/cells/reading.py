@@ -142,7 +142,7 @@ def _load(path: Path, *, pickled: bool = False) -> Any:
         return np.load(path, allow_pickle=pickled)
     except Exception as error:
         # Damaged files make NumPy and pickle raise many things.
-        msg = f"{path} cannot be read ({error}); run Suite2p again"
+        msg = f"{path} cannot be read as an array of NumPy; run Suite2p again"
         raise InputError(msg) from error
 
 

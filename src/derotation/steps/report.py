@@ -8,7 +8,7 @@ from derotation.cohort.calibrations import calibration_in_use
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record
 from derotation.report.sessions import CohortReport, Row, collect_mosaic, collect_session
-from derotation.report.states import RunJobs, mosaic_states, session_states
+from derotation.report.states import RunJobs, matching_state, mosaic_states, session_states
 from derotation.report.table import write_cohort_table
 
 __all__ = ["run"]
@@ -82,6 +82,7 @@ def run(
     cohort = CohortReport(
         sessions=tuple(sessions),
         mosaics=tuple(collect_mosaic(name, built[name], results=results) for name in built),
+        matching=matching_state(results, logs),
     )
     content = PageContent(
         config=config,
