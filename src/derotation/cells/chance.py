@@ -6,6 +6,7 @@ from scipy import fft
 
 from derotation.cells.blocks import Blocks
 from derotation.cells.kernels import add_shifted
+from derotation.cells.products import across, along
 
 __all__ = ["Chance", "draw_shifts", "false_discovery_rate"]
 
@@ -48,21 +49,21 @@ class Chance:
         self._shifts = draw_shifts(blocks, rng)
         self._signs = rng.choice([-1.0, 1.0], (N_SHIFTS, len(blocks)))
         self._others = orthonormal(other)
-        self._own = orthonormal(design - self._others @ (self._others.T @ design))
+        self._own = orthonormal(design - along(self._others, across(self._others, design)))
 
     def test(self, value: NDFloat) -> tuple[float, float]:
         """Tell the p-value of a trace (n,), and how much is explained (sum of squares)."""
-        left = value - self._others @ (self._others.T @ value)
+        left = value - along(self._others, across(self._others, value))
         sums = np.zeros((N_SHIFTS, self._own.shape[1]))
         if int(np.diff(self._blocks.edges).max()) <= LONG_BLOCK:
             add_shifted(self._own, left, self._blocks.edges, self._shifts, sums)
         else:
             add_by_transforms(self._own, left, self._blocks, self._shifts, sums)
-        said = np.stack([self._own[part].T @ left[part] for part in self._blocks.slices()])
+        said = np.stack([across(self._own[part], left[part]) for part in self._blocks.slices()])
         size = float(np.sum(said.sum(axis=0) ** 2))
         chances = [sums]
         if len(said) >= MIN_BLOCKS:
-            chances.append(self._signs @ said)
+            chances.append(along(self._signs, said))
         return max(_share_above(size, one) for one in chances), size
 
 
@@ -74,9 +75,9 @@ def _share_above(size: float, sums: NDFloat) -> float:
 
 def orthonormal(design: NDFloat) -> NDFloat:
     """Give an orthonormal basis of the space of columns."""
-    vectors, sizes, _ = np.linalg.svd(design.T @ design)
+    vectors, sizes, _ = np.linalg.svd(across(design, design))
     kept = sizes > max(1e-9 * float(sizes[0]), 1e-12)
-    return np.asarray(design @ (vectors[:, kept] / np.sqrt(sizes[kept])))
+    return along(design, vectors[:, kept] / np.sqrt(sizes[kept]))
 
 
 def add_by_transforms(

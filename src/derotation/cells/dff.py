@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from derotation.cells.products import along
 from derotation.numerics.degrees import wrapped
 
 __all__ = ["Baseline", "brightness_by_angle", "delta_f_over_f", "sliding_baseline"]
@@ -193,7 +194,7 @@ def brightness_by_angle(
     weight = np.sqrt(np.minimum(counts, 4 * np.median(counts)))
     found, *_ = np.linalg.lstsq(design * weight[:, None], np.array(levels) * weight, rcond=1e-6)
     at = np.isfinite(angle)
-    factor[at] = np.exp(harmonics(angle[at], ORDER) @ found[1:])
+    factor[at] = np.exp(along(harmonics(angle[at], ORDER), found[1:]))
     return factor
 
 

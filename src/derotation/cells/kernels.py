@@ -82,3 +82,23 @@ def add_shifted(columns, moved, edges, shifts, sums):
             s = shifts[b, m]
             for c in range(n):
                 sums[m, c] += table[s, c]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def multiply_across(first, second, out):
+    """Add first.T @ second to out: (n, k), (n, m), (k, m)."""
+    for i in range(first.shape[0]):
+        for j in range(first.shape[1]):
+            value = first[i, j]
+            for k in range(second.shape[1]):
+                out[j, k] += value * second[i, k]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def multiply_along(columns, weights, out):
+    """Add columns @ weights to out: (n, k), (k, m), (n, m)."""
+    for i in range(columns.shape[0]):
+        for j in range(columns.shape[1]):
+            value = columns[i, j]
+            for k in range(weights.shape[1]):
+                out[i, k] += value * weights[j, k]

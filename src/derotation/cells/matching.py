@@ -48,7 +48,8 @@ class MatchedCells:
     probability: NDFloat
     """Chance that it is the same cell, from the scores of displaced copies; NaN as `score`."""
     false_matches: dict[str, float]
-    """Part of a session's matches that would be made with displaced copies, by sessions."""
+    """Part of a session's matches that is expected to be wrong, by sessions: displaced copies make
+    so many matches that score as high as the worst one."""
 
     @property
     def sessions_of_cell(self) -> NDInt:
@@ -137,7 +138,7 @@ def match_cells(
         pairs, scores = _pairs(known, own, farthest, shift)
         chance = _scores_by_chance(known, own, farthest, shift)
         probability = _probability(scores, chance)
-        false[name] = min(len(chance) / N_COPIES / max(len(scores), 1), 1.0) if len(cells) else 0.0
+        false[name] = 1 - float(probability.min()) if len(probability) else 0.0
         partner = dict(zip(pairs[:, 1].tolist(), range(len(pairs)), strict=True))
         places = own.centroids - shift
         for k in range(len(own)):
@@ -164,7 +165,7 @@ def match_cells(
     )
     several = len(np.unique(matched.cell[matched.sessions_of_cell > 1]))
     logger.info(
-        "%d cells, %d of them in several of %d sessions; matches that chance would make: %s",
+        "%d cells, %d of them in several of %d sessions; matches that are expected to be wrong: %s",
         len(cells), several, len(rois),
         ", ".join(f"{name} {part:.1%}" for name, part in false.items()),
     )  # fmt: skip

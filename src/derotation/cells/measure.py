@@ -1,42 +1,31 @@
 """What the ROIs of a session say: traces at their own times, and what each cell follows."""
 
-import csv
-import io
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.cells.blocks import Blocks, blocks_of
-from derotation.cells.chance import MIN_BLOCKS
-from derotation.cells.dff import brightness_by_angle, delta_f_over_f
 from derotation.cells.extract import Extracted, extract
 from derotation.cells.rois import Rois, neuropil_rings
-from derotation.cells.rotations import Rotations, aligned, mean_by_kind
+from derotation.cells.rotations import Rotations
+from derotation.cells.study import TRACES, Study
+from derotation.cells.table import CellTable
 from derotation.cells.traces import TraceFiles
-from derotation.cells.tuning import (
-    LEVEL,
-    N_ANGLES,
-    Tuning,
-    call,
-    tuning_of,
-    velocity_edges,
-)
+from derotation.cells.tuning import N_ANGLES, velocity_edges
 from derotation.errors import InputError
-from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenPixels
 from derotation.maps.line_maps import Displaced, LineMaps
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 
-__all__ = ["CellTable", "GivenTraces", "measure_cells"]
+__all__ = ["GivenTraces", "measure_cells"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,26 +34,6 @@ NDFloat = NDArray[np.float64]
 KIND, VERSION = "derotation cells", 1
 # Frames that are written together.
 FRAMES_AT_ONCE = 512
-
-TRACES: Mapping[str, Any] = {
-    "time_s": np.float64,
-    "fluorescence": np.float32,
-    "neuropil": np.float32,
-    "dff": np.float32,
-    "seen": np.float32,
-    "neuropil_seen": np.float32,
-    "angle_deg": np.float32,
-    "velocity_deg_per_s": np.float32,
-}
-
-COLUMNS = (
-    "roi", "x_px", "y_px", "pixels", "neuropil_pixels", "seen_frames", "time_in_frame_s", "noise",
-    "angle_tuned", "angle_q", "angle_p", "angle_variance", "preferred_angle_deg",
-    "vector_length", "peak_angle_deg", "peak_dff", "width_deg",
-    "velocity_tuned", "velocity_q", "velocity_p", "velocity_variance",
-    "slope_per_100_deg_per_s", "speed_slope_per_100_deg_per_s",
-    "angle_is_brightness", "velocity_is_brightness",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,73 +44,6 @@ class GivenTraces:
     """Gray values above the detector's offset, shape (ROI, frame)."""
     neuropil: NDArray[np.float32]
     """The same of the neuropil."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CellTable:
-    """What is known of each cell: one value per ROI in each column."""
-
-    columns: dict[str, NDArray[Any]]
-    """By their names in ``cells.csv``, shape (n,) each."""
-    angle_curve: NDFloat
-    """Change of fluorescence at 36 angles (5, 15, ... degrees), shape (n, 36)."""
-    velocity_curve: NDFloat
-    """The same in 11 bins of velocities, shape (n, 11)."""
-    velocity_edges: NDFloat
-    """Edges of these bins, degrees per second, shape (12,)."""
-    response: NDFloat
-    """Mean response aligned to the start of rotations of each kind, shape (n, kind, time)."""
-    response_time_s: NDFloat
-    """Time against the start of the rotation, shape (time,)."""
-    response_kind: NDFloat
-    """Speed (degrees per second) and direction of each kind of rotation, shape (kind, 2)."""
-    rotation_start_s: NDFloat
-    """When each rotation began, shape (rotation,)."""
-    rotation_kind: NDArray[np.int64]
-    """Of which kind it is, shape (rotation,)."""
-
-    def __len__(self) -> int:
-        return len(self.columns["roi"])
-
-    @property
-    def statement(self) -> str:
-        """What was found, in a sentence."""
-        n = len(self)
-        angle, velocity = (
-            int(np.sum(self.columns[f"{what}_tuned"])) for what in ("angle", "velocity")
-        )
-        brightness = int(
-            np.sum(self.columns["angle_is_brightness"] | self.columns["velocity_is_brightness"])
-        )
-        if not n:
-            return "There are no cells."
-        said = (
-            f"Of {n} cells, {angle} are tuned to the angle and {velocity} to the angular velocity "
-            f"(false discovery rate {LEVEL:.0%}); of {brightness} others what looks like tuning is "
-            "explained by brightness."
-        )
-        if not np.isfinite(self.columns["angle_variance"]).any():
-            return f"{said} A single turn tells no tuning to the angle."
-        if len(self.rotation_start_s) < MIN_BLOCKS:
-            said += f" With fewer than {MIN_BLOCKS} rotations all this is rough."
-        return said
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write ``cells.csv``: a row per cell; empty where a number is not known."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for k in range(len(self)):
-            writer.writerow([_said(self.columns[name][k]) for name in COLUMNS])
-        write_text(path, stream.getvalue())
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    return str(value)
 
 
 def measure_cells(
@@ -229,7 +131,7 @@ def measure_cells(
             movie, seen, line_maps, rois, rings, mean=mean, offset=offset, threads=threads
         )
         edges = velocity_edges(_write(traces, parts, given, settings["min_seen"]))
-        study = _Study(
+        study = Study(
             traces=traces,
             settings=settings,
             frame_rate=angles.frame_rate,
@@ -247,16 +149,13 @@ def measure_cells(
             "mask_column": rois.column,
             "mask_weight": rois.weight,
         }
-        x, y = rois.centroids.T
         traces.save(
             output,
             {
                 "kind": KIND,
                 "version": VERSION,
                 "statement": table.statement,
-                "roi": rois.number,
-                "x_px": x,
-                "y_px": y,
+                **table.columns,
                 "picture_shape": rois.shape,
                 **pixels,
                 "angle_curve": table.angle_curve,
@@ -267,9 +166,8 @@ def measure_cells(
                 "response_time_s": table.response_time_s,
                 "response_kind": table.response_kind,
                 "rotation_start_s": table.rotation_start_s,
+                "rotation_end_s": table.rotation_end_s,
                 "rotation_kind": table.rotation_kind,
-                "angle_tuned": table.columns["angle_tuned"],
-                "velocity_tuned": table.columns["velocity_tuned"],
             },
         )
     logger.info("%s", table.statement)
@@ -324,146 +222,3 @@ def _write(
             first, n_waiting = first + n_waiting, 0
     flush()
     return np.concatenate(velocities) if velocities else np.empty(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Study:
-    """What is needed to study one cell after the other."""
-
-    traces: TraceFiles
-    settings: Mapping[str, Any]
-    frame_rate: float
-    frame_s: NDFloat
-    blocks: Blocks
-    edges: NDFloat
-    decay_s: float
-    rotations: Rotations
-    motion: Displaced | None
-
-    def table(self, rois: Rois, rings: Rois, threads: int) -> CellTable:
-        """Study all cells."""
-        kinds, kind = self.rotations.kinds()
-        times = self.rotations.times(self.frame_rate)
-        tunings, facts, responses = [], [], []
-        with ThreadPoolExecutor(threads) as pool:
-            for first in range(0, len(rois), threads):
-                some = range(first, min(first + threads, len(rois)))
-                rows = [{name: self.traces.row(name, k) for name in TRACES} for k in some]
-                studied = list(pool.map(self._study, rows))
-                for k, row, (tuning, dff, fact) in zip(some, rows, studied, strict=True):
-                    self.traces.write_row("dff", k, dff)
-                    single = aligned(dff, row["time_s"], self.rotations, times)
-                    responses.append(mean_by_kind(single, kind, len(kinds)))
-                    tunings.append(tuning)
-                    facts.append(fact)
-        columns = _columns(rois, rings, tunings, facts)
-        n = len(rois)
-        return CellTable(
-            columns=columns,
-            angle_curve=np.reshape([t.angle_curve for t in tunings], (n, N_ANGLES)),
-            velocity_curve=np.reshape(
-                [t.velocity_curve for t in tunings], (n, len(self.edges) - 1)
-            ),
-            velocity_edges=self.edges,
-            response=np.reshape(responses, (n, len(kinds), len(times))),
-            response_time_s=times,
-            response_kind=kinds,
-            rotation_start_s=self.rotations.start_s,
-            rotation_kind=kind,
-        )
-
-    def _study(self, row: dict[str, NDFloat]) -> tuple[Tuning, NDFloat, dict[str, float]]:
-        """Give the tuning of a cell, its change of fluorescence, and what else is said of it."""
-        f, n, angle = row["fluorescence"], row["neuropil"], row["angle_deg"]
-        light = brightness_by_angle(n, angle, self.frame_rate)
-        lit = (f / light, n / light)
-        match self.settings["light"]:
-            case "neuropil":
-                shown = lit
-            case "roi":
-                own = brightness_by_angle(f, angle, self.frame_rate, quiet=True)
-                shown = (f / own, n / light)
-            case _:
-                shown = (f, n)
-        dff, corrected = self._dff(*shown), self._dff(*lit)
-        tuning = tuning_of(
-            dff,
-            corrected,
-            angle,
-            row["velocity_deg_per_s"],
-            frame_rate=self.frame_rate,
-            blocks=self.blocks,
-            edges=self.edges,
-            decay_s=self.decay_s,
-            nuisance=self._nuisance(row),
-        )
-        steps = np.diff(dff)
-        steps = steps[np.isfinite(steps)]
-        facts = {
-            "seen_frames": float(np.mean(np.isfinite(dff))) if len(dff) else np.nan,
-            "time_in_frame_s": float(np.nanmedian(row["time_s"] - self.frame_s))
-            if np.isfinite(row["time_s"]).any()
-            else np.nan,
-            # Noise of single samples: activity changes slowly.
-            "noise": float(np.median(np.abs(steps))) / 0.6745 / 2**0.5 if len(steps) else np.nan,
-        }
-        return tuning, dff, facts
-
-    def _dff(self, fluorescence: NDFloat, neuropil: NDFloat) -> NDFloat:
-        return delta_f_over_f(
-            fluorescence,
-            neuropil,
-            self.frame_rate,
-            neuropil_weight=self.settings["neuropil_weight"],
-            method=self.settings["baseline"],
-            window_s=self.settings["baseline_s"],
-            percentile=self.settings["baseline_percentile"],
-        )
-
-    def _nuisance(self, row: dict[str, NDFloat]) -> NDFloat:
-        """Give what else changes brightness: how much was seen, and where the sample was."""
-        columns = [row["seen"]]
-        if self.motion is not None:
-            moved = self.motion.displacement(np.nan_to_num(row["time_s"]))
-            columns += [moved[:, 0], moved[:, 1]]
-        return np.stack(columns, axis=1)
-
-
-def _columns(
-    rois: Rois, rings: Rois, tunings: list[Tuning], facts: list[dict[str, float]]
-) -> dict[str, NDArray[Any]]:
-    """Put together the columns of ``cells.csv``."""
-
-    def told(name: str) -> NDArray[Any]:
-        return np.array([getattr(tuning, name) for tuning in tunings])
-
-    x, y = rois.centroids.T
-    columns: dict[str, NDArray[Any]] = {
-        "roi": rois.number,
-        "x_px": x,
-        "y_px": y,
-        "pixels": rois.n_pixels,
-        "neuropil_pixels": rings.n_pixels,
-    }
-    for name in ("seen_frames", "time_in_frame_s", "noise"):
-        columns[name] = np.array([fact[name] for fact in facts], np.float64)
-    kinds: tuple[Literal["angle"], Literal["velocity"]] = ("angle", "velocity")
-    for what in kinds:
-        called = call(tunings, what)
-        columns |= {
-            f"{what}_p": told(f"{what}_p").astype(np.float64),
-            f"{what}_q": called.q,
-            f"{what}_tuned": called.tuned,
-            f"{what}_is_brightness": called.brightness,
-            f"{what}_variance": told(f"{what}_variance").astype(np.float64),
-        }
-    names = {
-        "preferred_angle_deg": "preferred_angle",
-        "vector_length": "vector_length",
-        "peak_angle_deg": "peak_angle",
-        "peak_dff": "peak",
-        "width_deg": "width",
-        "slope_per_100_deg_per_s": "slope",
-        "speed_slope_per_100_deg_per_s": "speed_slope",
-    }
-    return columns | {column: told(name) for column, name in names.items()}

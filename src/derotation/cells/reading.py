@@ -1,6 +1,7 @@
 """ROIs from files of other programs, and from blobs of the mean image."""
 
 import logging
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ __all__ = ["Suite2pCells", "read_rois", "read_suite2p", "rois_of_blobs"]
 
 logger = logging.getLogger(__name__)
 
+# Kinds of ImageJ's ROIs that hold an area; others are lines, points, or nothing.
+AREAS = ("POLYGON", "RECT", "OVAL", "FREEHAND", "TRACED")
 # A blob's scale times this is its radius.
 RADIUS = 2**0.5
 
@@ -56,10 +59,19 @@ def read_suite2p(folder: str | Path, shape: tuple[int, int, int]) -> Suite2pCell
     """
     place = Path(folder)
     stat = _load(place / "stat.npy", pickled=True)
+    if stat.ndim != 1 or not all(isinstance(one, dict) for one in stat):
+        msg = f"{place / 'stat.npy'} is no list of ROIs as Suite2p writes it; run Suite2p again"
+        raise InputError(msg)
     chosen = np.ones(len(stat), np.bool_)
     if (place / "iscell.npy").exists():
-        listed = np.asarray(_load(place / "iscell.npy"), np.float64).reshape(len(stat), -1)
-        chosen = listed[:, 0] > 0
+        listed = np.asarray(_load(place / "iscell.npy"), np.float64)
+        if listed.ndim not in (1, 2) or len(listed) != len(stat):
+            msg = (
+                f"{place / 'iscell.npy'} has the shape {listed.shape}, but stat.npy holds "
+                f"{len(stat)} ROIs: a row for each was expected. Run Suite2p again"
+            )
+            raise InputError(msg)
+        chosen = (listed if listed.ndim == 1 else listed[:, 0]) > 0
     fluorescence, neuropil = (_load(place / name) for name in ("F.npy", "Fneu.npy"))
     expected = (len(stat), shape[0])
     for name, traces in (("F.npy", fluorescence), ("Fneu.npy", neuropil)):
@@ -71,15 +83,9 @@ def read_suite2p(folder: str | Path, shape: tuple[int, int, int]) -> Suite2pCell
             raise InputError(msg)
     pixels, weights = [], []
     for k, one in enumerate(stat):
-        try:
-            row, column, weight = (np.asarray(one[name]) for name in ("ypix", "xpix", "lam"))
-            shared = np.asarray(one.get("overlap", np.zeros(len(row))), np.bool_)
-        except (KeyError, TypeError, AttributeError) as error:
-            msg = f"{place / 'stat.npy'}, ROI {k}: it lacks {error}; run Suite2p again"
-            raise InputError(msg) from error
-        own = ~shared if not shared.all() else np.ones(len(row), np.bool_)
-        pixels.append(np.stack([row[own], column[own]]))
-        weights.append(np.maximum(weight[own].astype(np.float64), 0))
+        row, column, weight = _suite2p_roi(place / "stat.npy", k, one, shape[1:])
+        pixels.append(np.stack([row, column]))
+        weights.append(np.maximum(weight, 0))
     found = Rois.of(
         [pixels[k] for k in np.flatnonzero(chosen)],
         shape[1:],
@@ -91,6 +97,37 @@ def read_suite2p(folder: str | Path, shape: tuple[int, int, int]) -> Suite2pCell
         fluorescence=np.asarray(fluorescence[found.number], np.float32),
         neuropil=np.asarray(neuropil[found.number], np.float32),
     )
+
+
+def _suite2p_roi(
+    path: Path, number: int, roi: Mapping[str, Any], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Give rows, columns and weights of a ROI's pixels, but for those that it shares."""
+    try:
+        row, column = (np.asarray(roi[name], np.int64) for name in ("ypix", "xpix"))
+        weight = np.asarray(roi["lam"], np.float64)
+    except KeyError as error:
+        msg = f"{path}, ROI {number}: it lacks {error}; run Suite2p again"
+        raise InputError(msg) from error
+    shared = np.asarray(roi.get("overlap", np.zeros(len(row))), np.bool_)
+    if not row.shape == column.shape == weight.shape == shared.shape or row.ndim != 1:
+        msg = (
+            f"{path}, ROI {number}: ypix, xpix, lam and overlap hold {row.size}, {column.size}, "
+            f"{weight.size} and {shared.size} pixels; as many were expected. Run Suite2p again"
+        )
+        raise InputError(msg)
+    if not np.isfinite(weight).all():
+        msg = f"{path}, ROI {number}: lam holds what is no number; run Suite2p again"
+        raise InputError(msg)
+    inside = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
+    if not inside.all():
+        msg = (
+            f"{path}, ROI {number} lies outside the picture ({shape[1]} x {shape[0]} px): it is of "
+            "another movie. Run Suite2p again"
+        )
+        raise InputError(msg)
+    own = ~shared if not shared.all() else np.ones(len(row), np.bool_)
+    return row[own], column[own], weight[own]
 
 
 def _load(path: Path, *, pickled: bool = False) -> Any:
@@ -105,7 +142,7 @@ def _load(path: Path, *, pickled: bool = False) -> Any:
         return np.load(path, allow_pickle=pickled)
     except Exception as error:
         # Damaged files make NumPy and pickle raise many things.
-        msg = f"{path} cannot be read ({error}); run Suite2p again"
+        msg = f"{path} cannot be read as an array of NumPy; run Suite2p again"
         raise InputError(msg) from error
 
 
@@ -164,8 +201,21 @@ def _of_picture(file: Path, picture: NDArray[Any], shape: tuple[int, int]) -> Ro
             f"of the shape {shape} (a label per pixel), or (n, {shape[0]}, {shape[1]}): a mask each"
         )
         raise InputError(msg)
+    if picture.size and picture.min() < 0:
+        msg = (
+            f"{file}: found numbers down to {picture.min()}; 0 is expected where there is no ROI, "
+            "and numbers from 1 on where there are"
+        )
+        raise InputError(msg)
     if picture.ndim == 2:
         return Rois.of_labels(picture)
+    for k, mask in enumerate(picture, 1):
+        if len(np.unique(mask[mask > 0])) > 1:
+            msg = (
+                f"{file}, page {k}: found several numbers above 0. Of several pages each is the "
+                "mask of one ROI; a picture of labels has one page"
+            )
+            raise InputError(msg)
     return Rois.of([np.stack(np.nonzero(mask)) for mask in picture], shape)
 
 
@@ -182,7 +232,18 @@ def _imagej(file: Path, shape: tuple[int, int]) -> Rois:
         msg = f"{file} cannot be read as ROIs of ImageJ ({error})"
         raise InputError(msg) from error
     listed = read if isinstance(read, list) else [read]
-    return Rois.of([_pixels_of(one, shape) for one in listed], shape)
+    areas = [one.roitype.name in AREAS for one in listed]
+    others = sorted({one.roitype.name.lower() for one, is_area in zip(listed, areas, strict=True)
+                     if not is_area})  # fmt: skip
+    if others:
+        logger.warning(
+            "%s: %d of %d ROIs hold no area (%s) and are left out",
+            file, areas.count(False), len(listed), ", ".join(others),
+        )  # fmt: skip
+    numbers = np.flatnonzero(areas)
+    return Rois.of(
+        [_pixels_of(listed[k], shape) for k in numbers], shape, number=np.asarray(numbers) + 1
+    )
 
 
 def _pixels_of(roi: Any, shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from derotation.cells import VERDICTS
 from derotation.cells.blocks import Blocks
 from derotation.cells.chance import Chance, false_discovery_rate
 from derotation.cells.dff import harmonics
+from derotation.cells.products import across
 
 __all__ = ["Called", "Tuning", "call", "tuning_of", "velocity_edges"]
 
@@ -90,10 +92,13 @@ class Called:
 
     q: NDFloat
     """False discovery rate of each cell, NaN where it was not tested."""
-    tuned: NDArray[np.bool_]
-    """Which cells are."""
-    brightness: NDArray[np.bool_]
-    """Which ones look so, but follow brightness."""
+    verdict: NDArray[np.str_]
+    """One of the keys of :data:`derotation.cells.VERDICTS` for each."""
+
+    @property
+    def tuned(self) -> NDArray[np.bool_]:
+        """Which cells are."""
+        return np.asarray(self.verdict == "tuned")
 
 
 def call(tunings: Sequence[Tuning], what: Literal["angle", "velocity"]) -> Called:
@@ -116,11 +121,24 @@ def call(tunings: Sequence[Tuning], what: Literal["angle", "velocity"]) -> Calle
     def told(name: str) -> NDFloat:
         return np.array([getattr(one, f"{what}_{name}") for one in tunings], np.float64)
 
-    q = false_discovery_rate(told("p"))
-    found = np.nan_to_num(q, nan=1.0) <= LEVEL
-    found &= np.nan_to_num(told("variance"), nan=-1.0) > 0
-    bright = told("brightness").astype(np.bool_)
-    return Called(q=q, tuned=found & ~bright, brightness=found & bright)
+    p, variance = told("p"), told("variance")
+    q = false_discovery_rate(p)
+    samples = np.array([one.n_samples for one in tunings])
+    # Of a cell that does not change nothing is told, not even a slope.
+    nothing = ~np.isfinite([one.slope for one in tunings])
+    found = np.select(
+        [
+            nothing | (samples < MIN_SAMPLES),
+            ~np.isfinite(variance),
+            ~np.isfinite(p),
+            q > LEVEL,
+            variance <= 0,
+            told("brightness") > 0,
+        ],
+        list(VERDICTS)[:-1],
+        "tuned",
+    )
+    return Called(q=q, verdict=found)
 
 
 def velocity_edges(velocity: NDFloat) -> NDFloat:
@@ -284,7 +302,7 @@ def _regressors(
 
 def _are_one(columns: NDFloat) -> bool:
     """Tell whether two columns are the same but for a factor."""
-    gram = columns.T @ columns
+    gram = across(columns, columns)
     return bool(gram[0, 1] ** 2 > 0.9999 * gram[0, 0] * gram[1, 1])
 
 
@@ -313,8 +331,8 @@ class _Moments:
 
     def __init__(self, design: NDFloat, value: NDFloat, blocks: Blocks) -> None:
         parts = blocks.slices()
-        self._gram = np.stack([design[part].T @ design[part] for part in parts])
-        self._with = np.stack([design[part].T @ value[part] for part in parts])
+        self._gram = np.stack([across(design[part], design[part]) for part in parts])
+        self._with = np.stack([across(design[part], value[part]) for part in parts])
         self._square = np.array([value[part] @ value[part] for part in parts])
         self._sum = np.array([value[part].sum() for part in parts])
         self._n = np.diff(blocks.edges)
@@ -334,18 +352,25 @@ class _Moments:
         return weights
 
     def held_out(self, which: NDArray[np.bool_]) -> float:
-        """Tell which part of the variance of blocks left out some columns explain beyond others."""
+        """Tell which part of the variance of blocks left out some columns explain beyond others.
+
+        That is how much better the columns foretell, alone or beside the others, than the others
+        alone or the mean: what only makes up for the others' errors explains nothing.
+        """
         folds = self._blocks.folds()
         if len(folds) < 2:
             return np.nan
-        with_all, without, total = 0.0, 0.0, 0.0
+        constant = np.zeros_like(which)
+        constant[0] = True
+        both, own, others, mean = 0.0, 0.0, 0.0, 0.0
         for fold in folds:
             rest = np.setdiff1d(np.arange(len(self._blocks)), fold)
-            with_all += self._error(fold, self.fit(rest, np.ones_like(which)))
-            without += self._error(fold, self.fit(rest, ~which))
+            both += self._error(fold, self.fit(rest, np.ones_like(which)))
+            own += self._error(fold, self.fit(rest, which | constant))
+            others += self._error(fold, self.fit(rest, ~which))
             n = max(int(self._n[fold].sum()), 1)
-            total += float(self._square[fold].sum() - self._sum[fold].sum() ** 2 / n)
-        return (without - with_all) / total if total > 0 else np.nan
+            mean += float(self._square[fold].sum() - self._sum[fold].sum() ** 2 / n)
+        return (min(others, mean) - min(both, own)) / mean if mean > 0 else np.nan
 
     def _error(self, numbers: NDArray[np.int64], weights: NDFloat) -> float:
         gram, product = self._gram[numbers].sum(axis=0), self._with[numbers].sum(axis=0)

@@ -184,6 +184,7 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
             look.problems.append(_unforeseen(part.__name__, session, error))
     look.durations()
     look.times()
+    look.cells()
     return SessionCheck(
         name=session.name,
         protocol=session.protocol,
@@ -238,6 +239,18 @@ class _Look:
                     part(movie)
                 except DerotationError as error:
                     self.problems.append(str(error))
+
+    def cells(self) -> None:
+        """Tell whether the file with the session's ROIs is there."""
+        wanted = self.config["cells"]["rois"]
+        if wanted in (None, "blobs", "suite2p"):
+            return
+        file = Path(wanted.replace("{session}", self.session.name))
+        if not file.exists():
+            self.notes.append(
+                f"{file} is missing (cells.rois), so that no cells are measured; after it is made, "
+                "derotation run goes on with them"
+            )
 
     def _parts(self, movie: Movie) -> None:
         """Compare the channels and planes that are wanted with those of the files."""

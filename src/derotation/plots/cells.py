@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from derotation.cells import VERDICTS
 from derotation.cells.matching import MatchedCells
-from derotation.cells.measure import CellTable
 from derotation.cells.rois import Rois
+from derotation.cells.table import CellTable
 from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_cell_responses", "plot_cell_tuning", "plot_matched_cells"]
 
 N_SHOWN = 6
+UNSEEN = "0.8"
 
 
 def plot_cell_tuning(table: CellTable, rois: Rois, mean: ArrayLike) -> "Figure":
@@ -70,11 +72,13 @@ def plot_cell_tuning(table: CellTable, rois: Rois, mean: ArrayLike) -> "Figure":
             if k >= len(best):
                 panel.axis("off")
                 if k == 0:
-                    panel.text(0.5, 0.5, f"no cell is tuned to the {what}", ha="center")
+                    panel.text(0, 0.5, _why_none(table, what), va="center", fontsize=9)
                 continue
             cell = best[k]
             panel.plot(at, lines[cell], color=color, marker="." if color == BLUE else None)
-            panel.set_title(f"ROI {table.columns['roi'][cell]}", fontsize=9)
+            roi, q = table.columns["roi"][cell], table.columns[f"{what}_q"][cell]
+            part = table.columns[f"{what}_variance"][cell]
+            panel.set_title(f"ROI {roi}: q = {q:.2g}, {part:.0%} foretold", fontsize=9)
             panel.tick_params(labelsize=8)
             panel.spines[["top", "right"]].set_visible(False)
             if color == ORANGE:
@@ -83,6 +87,15 @@ def plot_cell_tuning(table: CellTable, rois: Rois, mean: ArrayLike) -> "Figure":
             panel.set_xlabel(label, fontsize=8)
             panel.set_ylabel("dF/F", fontsize=8)
     return figure
+
+
+def _why_none(table: CellTable, what: str) -> str:
+    """Say that no cell is tuned, and count the reasons."""
+    said = f"no cell is tuned to the {what}"
+    verdicts, counts = np.unique(table.columns[f"{what}_verdict"], return_counts=True)
+    for verdict, n in zip(verdicts.tolist(), counts.tolist(), strict=True):
+        said += f"\n{n}: {VERDICTS.get(verdict, verdict)}"
+    return said
 
 
 def plot_cell_responses(table: CellTable) -> "Figure":
@@ -108,16 +121,18 @@ def plot_cell_responses(table: CellTable) -> "Figure":
         return figure
     shown = min(n_kinds, 8)
     kinds = np.unique(np.linspace(0, n_kinds - 1, shown).astype(int))
-    rasters = np.nan_to_num(table.response)
+    known = np.isfinite(table.response)
+    rasters = np.where(known, table.response, 0.0)
     order = np.argsort(np.argmax(rasters.mean(axis=1), axis=1), kind="stable")
-    top = float(np.nanquantile(np.abs(table.response), 0.99)) if np.isfinite(rasters).any() else 1.0
+    top = float(np.quantile(np.abs(table.response[known]), 0.99)) if known.any() else 1.0
     panels = figure.subplots(
         2, len(kinds), squeeze=False, sharex=True, height_ratios=(3, 1), sharey="row"
     )
     time = table.response_time_s
+    lasts = table.rotation_end_s - table.rotation_start_s
     for k, kind in enumerate(kinds):
         speed, direction = table.response_kind[kind]
-        axes = panels[0, k]
+        axes, below = panels[:, k]
         image = axes.imshow(
             table.response[order, kind],
             aspect="auto",
@@ -127,17 +142,22 @@ def plot_cell_responses(table: CellTable) -> "Figure":
             extent=(time[0], time[-1], len(order), 0),
             interpolation="nearest",
         )
-        axes.axvline(0, color="black", lw=0.8)
-        axes.set_title(f"{speed:.0f} degrees/s, {'+' if direction > 0 else '-'}", fontsize=9)
-        below = panels[1, k]
-        with np.errstate(invalid="ignore"):
-            below.plot(time, rasters[:, kind].mean(axis=0), color="black", lw=1)
-        below.axvline(0, color="black", lw=0.8)
+        axes.set_facecolor(UNSEEN)
+        own = table.rotation_kind == kind
+        turns = "1 rotation" if own.sum() == 1 else f"{own.sum()} rotations"
+        axes.set_title(f"{speed:.0f} degrees/s\ndirection {direction:+.0f}, {turns}", fontsize=9)
+        n = known[:, kind].sum(axis=0)
+        mean = np.divide(rasters[:, kind].sum(axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
+        below.plot(time, mean, color="black", lw=1)
+        for axis in (axes, below):
+            axis.axvline(0, color="black", lw=0.8)
+            axis.axvline(float(np.median(lasts[own])), color="black", lw=0.8, ls="--")
         below.set_xlabel("time from start (s)", fontsize=8)
         below.spines[["top", "right"]].set_visible(False)
     panels[0, 0].set_ylabel("cells, by the time of their peak")
-    panels[1, 0].set_ylabel("mean dF/F")
-    figure.colorbar(image, ax=panels[0, :].tolist(), label="dF/F", fraction=0.03)
+    panels[1, 0].set_ylabel("mean dF/F of all cells")
+    figure.colorbar(image, ax=panels[0, :].tolist(), label="dF/F (gray: not seen)", fraction=0.03)
+    figure.supxlabel("solid line: the rotation begins; dashed: it ends", fontsize=8)
     return figure
 
 
@@ -180,9 +200,12 @@ def plot_matched_cells(
             color = palette(int(matched.cell[k]) % 20) if often[k] else GRAY
             n_common += bool(often[k])
             _outline(panel, own.take([index[int(matched.roi[k])]]), color)
-        panel.set_title(f"{name}: {n_common} of {len(rows)} cells in others, too", fontsize=9)
+        panel.set_title(
+            f"{name}: {n_common} of {len(rows)} cells\nfound in other sessions, too", fontsize=9
+        )
     for panel in panels[len(names) :]:
         panel.axis("off")
+    figure.supxlabel("the same color: the same cell; gray: found in one session only", fontsize=8)
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.cells import VERDICTS
 from derotation.errors import InputError
 from derotation.io.results import read_npz
 
@@ -72,8 +73,31 @@ def cells_for_page(path: str | Path) -> str:
         "angle": [_packed(row % 360, 360.0) for row in arrays["angle_deg"][:, chosen]],
         "velocity": [_packed(row) for row in arrays["velocity_deg_per_s"][:, chosen]],
         "outline": _outlines(arrays, n),
+        "said": _said(arrays, n),
     }
     return json.dumps(content, separators=(",", ":"))
+
+
+def _said(arrays: dict[str, NDArray[Any]], n: int) -> list[str]:
+    """Say for each cell whether it is tuned, and why not, if the file tells."""
+    said = [""] * n
+    for what, name, unit in (
+        ("angle", "preferred_angle_deg", "preferred angle {:.0f} degrees"),
+        ("velocity", "slope_per_100_deg_per_s", "dF/F changes by {:+.2f} per 100 degrees/s"),
+    ):
+        wanted = [f"{what}_{figure}" for figure in ("verdict", "q", "variance")]
+        if not {*wanted, name} <= arrays.keys():
+            continue
+        for k in range(n):
+            verdict, q, variance = (arrays[figure][k] for figure in wanted)
+            figures = [f"q = {q:.2g}"] if np.isfinite(q) else []
+            if verdict == "tuned":
+                figures += [f"{variance:.0%} of their variance", unit.format(arrays[name][k])]
+            told = f" ({', '.join(figures)})" if figures else ""
+            is_it = "tuned" if verdict == "tuned" else "not called tuned"
+            why = VERDICTS.get(str(verdict), str(verdict))
+            said[k] += f"{what.capitalize()}: {is_it}, {why}{told}. "
+    return [text.strip() for text in said]
 
 
 def _times(times: NDArray[Any]) -> NDArray[np.float64]:

@@ -132,6 +132,7 @@ def _context(results: Path, cohort: CohortReport, content: PageContent) -> dict[
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     return {
         "sessions": sorted(sessions, key=lambda session: order[session.verdict]),
+        "matching": cohort.matching,
         "mosaics": [
             (mosaic, _plots_of(mosaic, MOSAIC_PLOTS, results, content, map))
             for mosaic in cohort.mosaics

@@ -166,6 +166,8 @@ class CohortReport:
     """In the order of the sample sheet."""
     mosaics: tuple[MosaicReport, ...] = ()
     """In the order of the sample sheet."""
+    matching: State = field(default_factory=lambda: State(status="done"))
+    """What became of the cells that are matched between sessions."""
 
 
 def collect_mosaic(group: str, state: State, *, results: str | Path) -> MosaicReport:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from derotation.jobs.logs import last_error
 
-__all__ = ["RunJobs", "State", "mosaic_states", "session_states"]
+__all__ = ["RunJobs", "State", "matching_state", "mosaic_states", "session_states"]
 
 Status = Literal["done", "failed", "missing"]
 Job = tuple[str, str]
@@ -143,6 +143,14 @@ def mosaic_states(
         else:
             states[group] = State(status="done")
     return states
+
+
+def matching_state(results: str | Path, logs: str | Path) -> State:
+    """Tell whether matching the cells of several sessions failed, by its table and its log."""
+    log = Path(logs, "cohort", "match_cells.log")
+    # With the table there, the log is an old one.
+    error = None if Path(results, "cells_matched.csv").exists() else last_error(log)
+    return State(status="done") if error is None else _failed("match_cells", log, error)
 
 
 def _failed(step: str, log: Path | None, error: str) -> State:

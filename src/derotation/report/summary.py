@@ -62,6 +62,11 @@ def summary_lines(cohort: CohortReport, page: str | Path) -> list[str]:
             lines.append(f"{words}: {reason}" if reason else words)
     if len(others) > MAX_LINES:
         lines.append(f"  ... and {len(others) - MAX_LINES} more")
+    if cohort.matching.status == "failed":
+        lines.append(
+            f"  cells of several sessions: failed in {cohort.matching.failed_step}: "
+            f"{cohort.matching.reason} ({cohort.matching.log})"
+        )
     for mosaic in cohort.mosaics:
         if mosaic.state.status != "done":
             words = (

@@ -12,10 +12,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
-from derotation.cells.measure import CellTable, GivenTraces, measure_cells
+from derotation.cells.measure import GivenTraces, measure_cells
 from derotation.cells.reading import Suite2pCells, read_rois, read_suite2p, rois_of_blobs
 from derotation.cells.rois import Rois, without_overlap
 from derotation.cells.rotations import Rotations
+from derotation.cells.table import CellTable
 from derotation.errors import InputError
 from derotation.io.files import write_json
 from derotation.io.movie import open_movie

@@ -12,7 +12,13 @@ from derotation.jobs.logs import last_error
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record
 from derotation.report.sessions import CohortReport, Row, collect_mosaic, collect_session
-from derotation.report.states import RunJobs, State, mosaic_states, session_states
+from derotation.report.states import (
+    RunJobs,
+    State,
+    matching_state,
+    mosaic_states,
+    session_states,
+)
 from derotation.report.table import write_cohort_table
 
 __all__ = ["run"]
@@ -89,6 +95,7 @@ def run(
     cohort = CohortReport(
         sessions=tuple(sessions),
         mosaics=tuple(collect_mosaic(name, built[name], results=results) for name in built),
+        matching=matching_state(results, logs),
     )
     content = PageContent(
         config=config,

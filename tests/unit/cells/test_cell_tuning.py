@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from derotation.cells import VERDICTS
 from derotation.cells.blocks import blocks_of
 from derotation.cells.chance import add_by_transforms, draw_shifts, false_discovery_rate
 from derotation.cells.dff import brightness_by_angle, delta_f_over_f
@@ -102,6 +103,23 @@ def test_p_values_of_cells_that_follow_nothing_are_uniform():
         assert np.median([one.angle_variance for one in found]) < 0
 
 
+def test_with_few_rotations_no_more_than_all_is_foretold():
+    angle, velocity, starts = protocol(n_rotations=4)
+    n, rng = len(angle), np.random.default_rng(12)
+    found = [
+        tuning_of(
+            trace, trace, angle, velocity, frame_rate=RATE, blocks=blocks_of(n, RATE, starts),
+            edges=velocity_edges(velocity), decay_s=0.8,
+        )
+        for trace in (spontaneous(rng)[:n] + rng.normal(0, 0.05, n) for _ in range(60))
+    ]  # fmt: skip
+    for name in ("angle_variance", "velocity_variance"):
+        told = np.array([getattr(one, name) for one in found])
+        # What only makes up for the errors of the other fit is no part of the trace.
+        assert told.max() < 0.5
+        assert np.median(told) < 0
+
+
 def test_a_shadow_is_brightness_and_not_tuning():
     rng = np.random.default_rng(3)
     light = 1 - 0.4 * bump(ANGLE, 130)
@@ -160,16 +178,33 @@ def test_of_a_single_turn_nothing_can_be_told():
     assert np.isnan(found.angle_variance)
 
 
-@pytest.mark.parametrize(("variance", "tuned_ones"), [(np.nan, 0), (-0.2, 0), (0.2, 3)])
-def test_what_foretells_nothing_is_not_called_tuning(variance, tuned_ones):
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, "tuned"),
+        ({"angle_brightness": True}, "brightness"),
+        ({"angle_brightness": True, "angle_variance": -0.2}, "not foretold"),
+        ({"angle_p": 0.2}, "chance"),
+        ({"angle_p": np.nan}, "few angles"),
+        ({"angle_variance": np.nan}, "single turn"),
+        ({"angle_p": np.nan, "angle_variance": np.nan, "slope": np.nan}, "few samples"),
+        ({"n_samples": 20}, "few samples"),
+    ],
+)
+def test_what_is_not_called_tuned_has_a_reason(changed, verdict):
     one = dataclasses.replace(
         tuned(spontaneous(np.random.default_rng(9))),
-        angle_p=0.001, angle_variance=variance, angle_brightness=False,
-    )  # fmt: skip
-    assert call([one] * 3, "angle").tuned.sum() == tuned_ones
-    bright = dataclasses.replace(one, angle_brightness=True)
-    assert not call([bright] * 3, "angle").tuned.any()
-    assert call([bright] * 3, "angle").brightness.sum() == tuned_ones
+        **{"angle_p": 0.001, "angle_variance": 0.2, "angle_brightness": False} | changed,
+    )
+    called = call([one] * 3, "angle")
+    assert called.verdict.tolist() == [verdict] * 3
+    assert called.tuned.all() == called.tuned.any() == (verdict == "tuned")
+    assert set(VERDICTS) >= {verdict}
+
+
+def test_without_cells_there_are_no_verdicts():
+    assert call([], "velocity").verdict.shape == (0,)
+    assert call([], "velocity").tuned.dtype == bool
 
 
 def test_tuned_cells_are_called_so_among_others():
@@ -196,6 +231,7 @@ def test_a_cell_seen_at_few_angles_tells_nothing_of_them():
 def test_nothing_to_tell_is_no_number(trace):
     found = tuned(trace)
     assert np.isnan([found.angle_p, found.velocity_p, found.slope]).all()
+    assert call([found], "velocity").verdict == ["few samples"]
     assert not found.angle_brightness
 
 

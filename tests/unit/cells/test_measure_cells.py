@@ -7,8 +7,9 @@ import pytest
 from derotated_cells import derotated
 
 from derotation.cells.dff import sliding_baseline
-from derotation.cells.measure import COLUMNS, GivenTraces, measure_cells
+from derotation.cells.measure import GivenTraces, measure_cells
 from derotation.cells.rois import Rois
+from derotation.cells.table import COLUMNS
 from derotation.cells.traces import TraceFiles
 from derotation.errors import InputError
 from derotation.io.movie import open_movie

@@ -68,6 +68,31 @@ def test_rois_that_lack_a_key_are_named(tmp_path):
         read_suite2p(tmp_path, (20, 12, 16))
 
 
+def one_roi(**changed):
+    roi = {"ypix": np.array([1, 2]), "xpix": np.array([3, 4]), "lam": np.array([1.0, 2.0])}
+    return np.array([roi | changed] * 3, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"stat": one_roi(xpix=np.array([3, 16]))}, r"ROI 0 lies outside the picture \(16 x 12 px"),
+        ({"stat": one_roi(ypix=np.array([-1, 2]))}, "lies outside the picture"),
+        ({"stat": one_roi(xpix=np.array([3]))}, "hold 2, 1, 2 and 2 pixels"),
+        ({"stat": one_roi(overlap=np.array([True]))}, "hold 2, 2, 2 and 1 pixels"),
+        ({"stat": one_roi(lam=np.array([1, np.nan]))}, "lam holds what is no number"),
+        ({"stat": np.array({"a": 1}, dtype=object)}, "is no list of ROIs"),
+        ({"stat": np.zeros((3, 2))}, "is no list of ROIs"),
+        ({"iscell": np.ones((6, 2))}, r"iscell.npy has the shape \(6, 2\), but stat.npy holds 3"),
+        ({"iscell": np.array(1.0)}, "a row for each was expected"),
+    ],
+)
+def test_what_suite2p_would_not_write_is_named(tmp_path, files, says):
+    suite2p_folder(tmp_path, **files)
+    with pytest.raises(InputError, match=says):
+        read_suite2p(tmp_path, (20, 12, 16))
+
+
 @pytest.mark.parametrize("kind", ["tif", "npy"])
 def test_a_picture_of_labels_names_its_rois(tmp_path, kind):
     path = tmp_path / f"rois.{kind}"
@@ -99,6 +124,23 @@ def test_rois_of_imagej_hold_the_pixels_that_it_counts(tmp_path):
     assert np.array_equal(rois.take([1]).labels() > 0, ellipse)
 
 
+def test_lines_and_points_of_imagej_are_no_regions(tmp_path, caplog):
+    roifile = pytest.importorskip("roifile")
+    corners = np.array([[3, 2], [7, 2], [7, 5], [3, 5]], float)
+    rois = []
+    for kind in ("POLYLINE", "POLYGON", "POINT", "FREEHAND", "LINE"):
+        rois.append(roifile.ImagejRoi.frompoints(corners, name=kind))
+        rois[-1].roitype = roifile.ROI_TYPE[kind]
+    roifile.roiwrite(tmp_path / "rois.zip", rois, mode="w")
+    found = read_rois(tmp_path / "rois.zip", LABELS.shape)
+    # They are called by their place in the file.
+    assert found.number.tolist() == [2, 4]
+    assert "3 of 5 ROIs hold no area (line, point, polyline) and are left out" in caplog.text
+    roifile.roiwrite(tmp_path / "line.roi", rois[0])
+    with pytest.raises(InputError, match="holds no ROI"):
+        read_rois(tmp_path / "line.roi", LABELS.shape)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -119,6 +161,8 @@ def test_other_files_are_refused(tmp_path, name, content, says):
         (np.zeros((12, 16), int), "holds no ROI"),
         (np.ones((12, 15), int), r"expected whole numbers of the shape \(12, 16\)"),
         (np.ones((12, 16)), "found float64"),
+        (LABELS.astype(int) - 1, "found numbers down to -1"),
+        (np.stack([LABELS, LABELS]), "page 1: found several numbers above 0"),
     ],
 )
 def test_pictures_that_are_none_of_rois_are_refused(tmp_path, picture, says):

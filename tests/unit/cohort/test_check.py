@@ -125,6 +125,22 @@ def test_a_functional_channel_of_a_rig_that_is_not_derotated():
     assert check_cohort(load_cohort(config)).all_problems == []
 
 
+def test_a_session_without_its_file_of_rois_is_worth_a_look():
+    config = {"sessions": "sheet.tsv", "signals": {"sampling_rate": 1000}}
+    Path("rois").mkdir()
+    Path("rois/b.npy").touch()
+    found = check_cohort(load_cohort(config | {"cells": {"rois": "rois/{session}.npy"}}))
+    said = {
+        one.name: [note for note in one.notes if "cells.rois" in note] for one in found.sessions
+    }
+    assert said["b"] == []
+    for name in "ac":
+        assert said[name][0].startswith(str(Path("rois", f"{name}.npy")) + " is missing")
+    for other in ("blobs", None, "suite2p"):
+        found = check_cohort(load_cohort(config | {"cells": {"rois": other}}))
+        assert not any("cells.rois" in note for one in found.sessions for note in one.notes)
+
+
 def test_two_recordings_in_one_folder_and_what_to_write():
     plan = MoviePlan(n_times=5, shape=(8, 8))
     for name in "xy":

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.text import Text
 
 from derotation.cells.matching import match_cells
-from derotation.cells.measure import COLUMNS, CellTable
 from derotation.cells.rois import Rois
+from derotation.cells.table import COLUMNS, CellTable
 from derotation.plots.cells import plot_cell_responses, plot_cell_tuning, plot_matched_cells
 
 
@@ -18,7 +18,8 @@ def labels(n):
 
 def table(n, *, tuned=True, n_kinds=2):
     numbers = {name: np.linspace(0.1, 0.9, n) for name in COLUMNS}
-    flags = {name: np.zeros(n, bool) for name in COLUMNS if "tuned" in name or "is_" in name}
+    flags = {name: np.zeros(n, bool) for name in COLUMNS if "tuned" in name}
+    flags |= {name: np.full(n, "chance") for name in COLUMNS if "verdict" in name}
     if tuned and n:
         flags["angle_tuned"][0] = flags["velocity_tuned"][-1] = True
     return CellTable(
@@ -30,6 +31,7 @@ def table(n, *, tuned=True, n_kinds=2):
         response_time_s=np.linspace(-2, 5, 20),
         response_kind=np.array([[100.0, 1], [200.0, -1]])[:n_kinds],
         rotation_start_s=np.arange(4.0),
+        rotation_end_s=np.arange(4.0) + 0.9,
         rotation_kind=np.array([0, 1, 0, 1]),
     )
 
@@ -52,13 +54,21 @@ def test_tuned_cells_have_their_curves():
 def test_without_tuning_the_picture_says_so():
     said = texts(plot_cell_tuning(table(3, tuned=False), labels(3), np.ones((40, 50))))
     assert "no cell is tuned to the angle" in said
-    assert "no cell is tuned to the velocity" in said
+    assert "no cell is tuned to the velocity\n3: chance would do as well" in said
+
+
+def test_what_nobody_saw_has_no_mean():
+    cells = table(4)
+    cells.response[:, 0, 15:] = np.nan
+    cells.response[2, 0, :3] = np.nan
+    mean = plot_cell_responses(cells).axes[2].lines[0].get_ydata()
+    np.testing.assert_array_equal(mean, np.where(np.arange(20) < 15, 1, np.nan))
 
 
 def test_responses_have_a_panel_per_kind():
     figure = plot_cell_responses(table(4))
-    assert "100 degrees/s, +" in texts(figure)
-    assert "200 degrees/s, -" in texts(figure)
+    assert "100 degrees/s\ndirection +1, 2 rotations" in texts(figure)
+    assert "200 degrees/s\ndirection -1, 2 rotations" in texts(figure)
     for nothing in (table(0), table(3, n_kinds=0)):
         assert "there are no cells, or no rotations" in texts(plot_cell_responses(nothing))
 
@@ -73,5 +83,5 @@ def test_matched_cells_are_counted():
     said = texts(
         plot_matched_cells(matched, rois, {"a": np.ones((40, 50)), "b": np.ones((40, 50))})
     )
-    assert "a: 3 of 4 cells in others, too" in said
-    assert "b: 3 of 3 cells in others, too" in said
+    assert "a: 3 of 4 cells\nfound in other sessions, too" in said
+    assert "b: 3 of 3 cells\nfound in other sessions, too" in said

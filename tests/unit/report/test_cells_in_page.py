@@ -45,6 +45,26 @@ def test_a_long_session_is_thinned_and_says_so(tmp_path, monkeypatch):
     np.testing.assert_allclose(unpacked(page["samples"][0]), 0.3 * np.arange(14), atol=1e-3)
 
 
+def test_each_cell_says_whether_it_is_tuned_and_why_not(tmp_path):
+    make_cells(tmp_path / "cells.npz")
+    arrays = dict(np.load(tmp_path / "cells.npz"))
+    assert json.loads(cells_for_page(tmp_path / "cells.npz"))["said"] == ["", ""]
+    arrays |= {
+        "angle_verdict": np.array(["tuned", "chance"]), "angle_q": np.array([0.012, 0.4]),
+        "angle_variance": np.array([0.34, -0.1]), "preferred_angle_deg": np.array([150.2, 3.0]),
+        "velocity_verdict": np.array(["few samples", "tuned"]), "velocity_q": np.array([np.nan, 0]),
+        "velocity_variance": np.array([np.nan, 0.2]),
+        "slope_per_100_deg_per_s": np.array([np.nan, -0.31]),
+    }  # fmt: skip
+    np.savez(tmp_path / "cells.npz", **arrays)
+    first, second = json.loads(cells_for_page(tmp_path / "cells.npz"))["said"]
+    assert first.startswith("Angle: tuned, ")
+    assert "(q = 0.012, 34% of their variance, preferred angle 150 degrees)" in first
+    assert "Velocity: not called tuned, it was seen too rarely, " in first
+    assert "Angle: not called tuned, chance would do as well (q = 0.4)." in second
+    assert "dF/F changes by -0.31 per 100 degrees/s" in second
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from derotation.report.states import MOSAIC_STEP, STEPS, RunJobs, session_states
+from derotation.report.states import MOSAIC_STEP, STEPS, RunJobs, matching_state, session_states
 
 
 @pytest.fixture
@@ -99,6 +99,16 @@ def test_a_session_that_waits_for_a_failed_one_names_it(folder):
     found = states(c=["b"])
     assert found["c"].status == "missing"
     assert found["c"].reason == "it needs b, which failed in estimate_plane"
+
+
+def test_a_failed_matching_of_cells_is_told_by_its_log(folder):
+    assert matching_state(".", "logs").status == "done"
+    write_log(folder, "cohort", "match_cells", "ERROR: cells.npz cannot be read\n")
+    found = matching_state(".", "logs")
+    assert (found.status, found.failed_step) == ("failed", "match_cells")
+    assert found.reason == "cells.npz cannot be read"
+    (folder / "cells_matched.csv").touch()
+    assert matching_state(".", "logs").status == "done"
 
 
 def test_the_steps_are_those_of_the_workflow(pytestconfig):

@@ -136,6 +136,7 @@ const Cells = (function () {
         ? "The place at x = " + x.toFixed(0) + ", y = " + y.toFixed(0) + " px. Click another one."
         : "Cell " + this.cells.names[cell] + " at x = " + this.cells.x[cell].toFixed(0) + ", y = " +
           this.cells.y[cell].toFixed(0) + " px. Click another one.";
+      this.find("tuned").textContent = cell === null ? "" : this.cells.said[cell];
       this.answer();
     }
 
