@@ -35,7 +35,7 @@ def _load_plots() -> None:
     artist.kwdoc = _nothing
     try:
         import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure
         import PIL.PngImagePlugin  # noqa: F401
     finally:
         artist.kwdoc = described

@@ -136,8 +136,7 @@ def smooth(
     found = _most_likely(time_s, values, spread * worse, loose, more, rough)
     still = _at_rest(time_s, values, spread * worse, loose, more)
     likely = [
-        _likelihood(time_s, values, spread * worse, loose, own, more)
-        for own in (found, still)
+        _likelihood(time_s, values, spread * worse, loose, own, more) for own in (found, still)
     ]
     gain = max(likely[0] - likely[1], 0.0)
     if gain == 0:
