@@ -1,12 +1,11 @@
 """A cohort of tiny sessions on disk, and Snakemake as a user runs it on them."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from _common import ROOT
+from _common import ROOT, usual_environment
 
 TINY = {
     "shape": [48, 64],
@@ -63,11 +62,10 @@ def snakemake(folder: Path, *words: str) -> list[str]:
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     """Start Snakemake in a process group of its own; what it says goes to ``said.log``."""
-    environment = {key: os.environ[key] for key in os.environ if key != "SNAKEMAKE_PROFILE"}
     with (folder / "said.log").open("a", encoding="utf-8") as said:
         return subprocess.Popen(
             snakemake(folder, *words),
-            cwd=folder, env=environment, text=True, start_new_session=True,
+            cwd=folder, env=usual_environment(), text=True, start_new_session=True,
             stdout=said, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from derotation.cohort.config import load_config
+from derotation.jobs.starting import load_plots_beside
 
 
 def protocol(folder: Path) -> Literal["full", "incremental"]:
@@ -173,6 +174,8 @@ STEPS = {
     )
 }
 
+DRAWING = set(STEPS) - {"export_suite2p"}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -180,6 +183,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    # Errors are to be seen, but what the workflow's scripts do first a job here does, too.
+    if given.step in DRAWING:
+        load_plots_beside()
     config = load_config(given.folder / "config.yaml")
     STEPS[given.step](given.folder, config, given.threads)
 

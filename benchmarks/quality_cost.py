@@ -27,7 +27,7 @@ from _common import (
 FRAME_RATE = 6.74
 BEFORE = ("parse_signals", "interpolate_angles")
 TIMED = ("derotate_movie", "measure_quality", "export_suite2p")
-MOST_ADDED = 0.4
+MOST_ADDED = 0.3
 
 
 def main() -> None:

@@ -28,9 +28,9 @@ from _common import (
 )
 
 CORES = 2
-MOST_DRY_S = 30.0
+MOST_DRY_S = 15.0
 MOST_DRY_MB = 1000.0
-MOST_OVERHEAD_S = 6.0
+MOST_OVERHEAD_S = 4.5
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Seconds from the raw files of a session to derotated.tif, with the center estimated.
 
 Each step runs as a process of its own, as a job of the workflow does: its time includes the start
-of the interpreter, the imports and the plots. The target was set for a session whose center is
-estimated; looking for lag, tilt and wobble as well, as the workflow does, is counted separately.
+of the interpreter, the imports and the plots. To look for lag, tilt and wobble as well, as the
+workflow does, is counted separately.
 """
 
 import statistics
@@ -32,7 +32,7 @@ STEPS = (
     "derotate_movie",
 )
 FRAME_RATE = 6.74
-MOST_SECONDS = 25.0
+MOST_SECONDS = 10.0
 MORE_THAN_CENTER = "estimate_plane"
 
 

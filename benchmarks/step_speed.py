@@ -11,7 +11,6 @@ takes. The ratio of the medians is printed; above 1 this checkout is slower.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ from _common import (
     print_table,
     print_verdicts,
     rotations,
+    usual_environment,
     write_json,
 )
 
@@ -154,7 +154,7 @@ def run(step: str, folder: Path, source: Path, *, repeats: int, threads: int) ->
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": str(source)},
+        env=usual_environment(PYTHONPATH=str(source)),
     )
     if done.returncode:
         sys.exit(f"the step {step} of {source} failed:\n{done.stdout}{done.stderr}")

@@ -7,7 +7,7 @@ from derotation.jobs.logs import job_log
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], draws=True):
     from derotation.steps import estimate_plane
 
     estimate_plane.run(

@@ -14,7 +14,7 @@ recorded = {
     "protocol": snakemake.params.protocol,
     "config": snakemake.params.config,
 }
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], draws=True):
     from derotation.cohort.failure_cause import cause_first
     from derotation.steps import parse_signals
 

@@ -38,7 +38,7 @@ from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
-from derotation.numerics.degrees import cosine, sine
+from derotation.numerics.degrees import cosine_and_sine
 from derotation.numerics.robust import significance, solve
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -357,7 +357,8 @@ def _curve(wobble: NDFloat, basis: NDFloat, covariance: NDFloat) -> tuple[NDFloa
     """Give the shift at `CURVE_ANGLES`, and its standard uncertainty."""
     harmonics = np.arange(1, len(wobble) + 1)[:, np.newaxis] * CURVE_ANGLES
     # From rows (harmonic, (Cx, Cy, Sx, Sy)) to shifts (angle, (x, y)).
-    cos, sin = cosine(harmonics) - 1, sine(harmonics)
+    cos, sin = cosine_and_sine(harmonics)
+    cos = cos - 1
     parts = np.einsum("pki,ka->pai", basis[..., :2], cos)
     parts += np.einsum("pki,ka->pai", basis[..., 2:], sin)
     variance = np.einsum("pai,pq,qai->ai", parts, covariance, parts)

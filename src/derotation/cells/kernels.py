@@ -1,7 +1,8 @@
 """Compiled loops over the pixels of regions; nothing here checks anything."""
 
 import numpy as np
-from numba import njit
+
+from derotation.numerics.compiling import njit
 
 # Columns of the sums: weight that was seen; weighted brightness, expected brightness, and place.
 WEIGHT, VALUE, EXPECTED, X, Y = range(5)

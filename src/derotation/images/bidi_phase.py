@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
+from derotation.numerics.gaussian import smoothed_along
 
 __all__ = [
     "BidiPhase",
@@ -200,9 +201,7 @@ def tell_directions(frames: ArrayLike, line_maps: ArrayLike, line_duty: float) -
 
 def _moments(frame: NDArray[Any], maps: Array, line_duty: float) -> tuple[Array, Array]:
     """Sum instruments times regressors (4, 4), and times what odd lines show more (4,)."""
-    from scipy import ndimage
-
-    smooth = ndimage.gaussian_filter1d(frame.astype(np.float64), SMOOTHING, axis=1)
+    smooth = smoothed_along(frame, SMOOTHING)
     lines = np.arange(3, len(frame) - 3, 2)
     usable = np.isfinite(maps[lines - 1] + maps[lines] + maps[lines + 1]).all(axis=(1, 2))
     lines = lines[usable]
@@ -363,6 +362,4 @@ def _mean(power: Array) -> Array:
 
 
 def _smooth(power: Array) -> Array:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.gaussian_filter1d(power, SPECTRAL_SMOOTHING, mode="reflect"))
+    return smoothed_along(power, SPECTRAL_SMOOTHING)

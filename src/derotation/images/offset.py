@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.io.movie import Movie
+from derotation.numerics.gaussian import smoothed_along
 
 __all__ = ["estimate_pmt_offset", "lit_frames"]
 
@@ -116,11 +117,7 @@ def _lowest_peak(values: NDArray[np.float64], integer: bool) -> float:
     counts, _ = np.histogram(values, edges)
     step = edges[1] - edges[0]
     spread = np.median(values) - np.quantile(values, 0.16)
-    from scipy import ndimage  # slow to import
-
-    smooth = ndimage.gaussian_filter1d(
-        counts.astype(np.float64), max(SMOOTHING * spread / step, 0.5), mode="constant"
-    )
+    smooth = smoothed_along(counts, max(SMOOTHING * spread / step, 0.5), border="zero")
     inner = np.concatenate([[0.0], smooth, [0.0]])
     peaks = np.flatnonzero((inner[1:-1] >= inner[:-2]) & (inner[1:-1] > inner[2:]))
     tall = peaks[smooth[peaks] >= MIN_PEAK * smooth.max()]

@@ -7,7 +7,12 @@ comments, docstrings and imports for type checkers are no part of it. Nothing is
 """
 
 import ast
+import contextlib
 import hashlib
+import json
+import os
+import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +20,8 @@ from pathlib import Path
 __all__ = ["code_fingerprint", "modules_behind"]
 
 _ROOT = Path(__file__).parents[1]
+# Clocks of file systems tick at least as often.
+_SETTLED_NS = 3_000_000_000
 
 
 @cache
@@ -43,11 +50,70 @@ def code_fingerprint(module: str, root: Path = _ROOT) -> str:
     A package's ``__init__`` counts only where a name is imported from it: what it re-exports for
     convenience must not tie every module of the package to all the others. Versions of other
     packages do not count: a new NumPy is no reason to compute all sessions again.
+
+    To parse the library takes more than a second, each time that Snakemake starts. So fingerprints
+    are kept beside Python's own compiled modules, as long as no file of the package has changed its
+    size or time.
     """
+    stamp = _stamp(root)
+    found = _kept(root, stamp).get(module)
+    if found is None:
+        found = _hashed(module, root)
+        _keep(root, stamp, module, found)
+    return found
+
+
+def _hashed(module: str, root: Path) -> str:
     digest = hashlib.sha256()
     for name in modules_behind(module, root):
         digest.update(f"{name}\n{_canonical_code(_path(name, root))}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _stamp(root: Path) -> str | None:
+    """Tell the state of a package's files, and the Python that parses them.
+
+    None right after a change: another one within the same tick of the clock would go unnoticed.
+    """
+    digest, latest = hashlib.sha256(sys.version.encode()), 0
+    for path in sorted(root.rglob("*.py")):
+        state = path.stat()
+        latest = max(latest, state.st_mtime_ns)
+        digest.update(f"{path.relative_to(root)} {state.st_mtime_ns} {state.st_size}\n".encode())
+    return None if time.time_ns() - latest < _SETTLED_NS else digest.hexdigest()
+
+
+def _kept(root: Path, stamp: str | None) -> dict[str, str]:
+    """Read the fingerprints that were kept for this state of the files."""
+    if stamp is None:
+        return {}
+    try:
+        content = json.loads(_kept_in(root).read_text(encoding="utf-8"))
+        fingerprints = content["fingerprints"] if content["stamp"] == stamp else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    well = isinstance(fingerprints, dict) and all(
+        isinstance(one, str) and len(one) == 64 for one in fingerprints.values()
+    )
+    return fingerprints if well else {}
+
+
+def _keep(root: Path, stamp: str | None, module: str, found: str) -> None:
+    """Keep a fingerprint, if there is a place for it; others may do the same at this moment."""
+    if stamp is None:
+        return
+    content = {"stamp": stamp, "fingerprints": _kept(root, stamp) | {module: found}}
+    path = _kept_in(root)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        temporary.replace(path)
+
+
+def _kept_in(root: Path) -> Path:
+    return root / "__pycache__" / f"fingerprints.{sys.implementation.cache_tag}.json"
 
 
 @cache

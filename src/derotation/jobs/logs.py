@@ -10,6 +10,7 @@ from pathlib import Path
 
 from derotation.errors import DerotationError
 from derotation.jobs.folders import use_writable_cache
+from derotation.jobs.starting import load_plots_beside
 
 __all__ = ["job_log", "last_error"]
 
@@ -21,7 +22,7 @@ _FUNCTION = re.compile(r'^  File "(.*)", line (\d+) in (\w+)', re.MULTILINE)
 
 
 @contextmanager
-def job_log(path: str | Path) -> Iterator[None]:
+def job_log(path: str | Path, *, draws: bool = False) -> Iterator[None]:
     """Send everything that a job says to its log file.
 
     Log messages, warnings and whatever is printed to stderr go to the file. An error that this
@@ -33,6 +34,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     ----------
     path : path
         The log file; it is written anew.
+    draws : bool
+        The job makes figures: what draws them is loaded beside its work.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def job_log(path: str | Path) -> Iterator[None]:
             faulthandler.enable(stream, all_threads=False)
         try:
             use_writable_cache()
+            if draws:
+                load_plots_beside()
             yield
         except (DerotationError, OSError, MemoryError) as error:
             _say(error)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.numerics.degrees import cosine, sine
+from derotation.numerics.degrees import cosine, cosine_and_sine
 
 __all__ = [
     "PlaneOutput",
@@ -53,7 +53,7 @@ def rotation_matrices(angles: ArrayLike) -> NDArray[np.float64]:
         Exact at multiples of 90 degrees, so that samples at rest stay where they are.
     """
     turned = np.asarray(angles, dtype=np.float64)
-    cos, sin = cosine(turned), sine(turned)
+    cos, sin = cosine_and_sine(turned)
     return np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
 
 
@@ -73,7 +73,7 @@ def plane_matrix(plane_angle: float, plane_orientation: float) -> NDArray[np.flo
     ndarray of shape (2, 2)
         Symmetric; the identity when `plane_angle` is 0.
     """
-    along = np.array([cosine(plane_orientation), sine(plane_orientation)])
+    along = np.array(cosine_and_sine(plane_orientation))
     return np.asarray(np.eye(2) - (1 - cosine(plane_angle)) * np.outer(along, along))
 
 
@@ -142,8 +142,9 @@ def wobble_shifts(angles: ArrayLike, wobble: ArrayLike) -> NDArray[np.float64]:
     rows = np.asarray(wobble, dtype=np.float64).reshape(-1, 4)
     shifts = np.zeros((*turned.shape, 2))
     for k, row in enumerate(rows, start=1):
-        shifts += row[:2] * (cosine(k * turned) - 1)[..., np.newaxis]
-        shifts += row[2:] * sine(k * turned)[..., np.newaxis]
+        cos, sin = cosine_and_sine(k * turned)
+        shifts += row[:2] * (cos - 1)[..., np.newaxis]
+        shifts += row[2:] * sin[..., np.newaxis]
     return shifts
 
 

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from derotation.numerics.compiling import njit
 
 # Pixels that differ by more than so many standard deviations count for less (Cauchy's weights).
 CAUCHY = 3.0

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from derotation.numerics.compiling import njit
 
 
 @njit(cache=True, nogil=True)
@@ -46,6 +47,32 @@ def filter_path(time, value, variance, loose, size, constant, walk, ahead, sprea
             state[i] += moved[0, i] * away / total
             for j in range(3):
                 cov[i, j] -= moved[0, i] * moved[0, j] / total
+    return likelihood
+
+
+@njit(cache=True, nogil=True)
+def path_likelihood(time, values, variances, loose, ends, size, constant, walk, scale):
+    """Add up what `filter_path` says along x and y for some stretches of places.
+
+    values, variances (n, 2): what was measured; the variances are multiplied by scale. ends (s, 2):
+    where each stretch begins and ends. The others as for `filter_path`.
+    """
+    longest = 0
+    for s in range(ends.shape[0]):
+        longest = max(longest, ends[s, 1] - ends[s, 0])
+    value, variance = np.empty(longest), np.empty(longest)
+    ahead, spread, seen = np.empty((longest, 3)), np.empty((longest, 3, 3)), np.empty((longest, 2))
+    likelihood = 0.0
+    for s in range(ends.shape[0]):
+        first, n = ends[s, 0], ends[s, 1] - ends[s, 0]
+        for axis in range(2):
+            for k in range(n):
+                value[k] = values[first + k, axis]
+                variance[k] = scale * variances[first + k, axis]
+            likelihood += filter_path(
+                time[first : first + n], value[:n], variance[:n], loose[first : first + n],
+                size, constant, walk, ahead, spread, seen,
+            )  # fmt: skip
     return likelihood
 
 

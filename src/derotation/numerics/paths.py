@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.numerics.minimum import lowest_by_simplex, lowest_within
+
 __all__ = ["Path", "Roughness", "covariance", "smooth"]
 
 NDFloat = NDArray[np.float64]
@@ -134,8 +136,7 @@ def smooth(
     found = _most_likely(time_s, values, spread * worse, loose, more, rough)
     still = _at_rest(time_s, values, spread * worse, loose, more)
     likely = [
-        _likelihood(time_s, values, own.scale * spread * worse, loose, own, more)
-        for own in (found, still)
+        _likelihood(time_s, values, spread * worse, loose, own, more) for own in (found, still)
     ]
     gain = max(likely[0] - likely[1], 0.0)
     if gain == 0:
@@ -218,15 +219,13 @@ def _most_likely(
     near: Roughness | None = None,
 ) -> Roughness:
     """Choose the parameters by which the places are most likely, near some that are known."""
-    from scipy import optimize
-
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
     high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
 
-    def unlikely(logs: NDFloat) -> float:
+    def unlikely(logs: list[float]) -> float:
         inside = np.clip(logs, low, high)
         found = _roughness(inside)
-        total = _likelihood(time_s, values, found.scale * spread, loose, found, parts)
+        total = _likelihood(time_s, values, spread, loose, found, parts)
         return -total + float(np.sum((logs - inside) ** 2)) * 100
 
     usual = min(max(float(np.sqrt(np.median(np.var(values, axis=0)))), 2e-3), 5.0)
@@ -234,34 +233,26 @@ def _most_likely(
     if near is not None:
         starts = [np.log([near.size_px, near.constant_s, near.walk_px2, near.scale])]
     tried = [
-        optimize.minimize(
-            unlikely,
-            start,
-            method="Nelder-Mead",
-            options={"xatol": 0.03, "fatol": 0.05, "maxfev": 150},
-        )
+        lowest_by_simplex(unlikely, start.tolist(), xtol=0.03, ftol=0.05, most_calls=150)
         for start in starts
     ]
-    best = min(tried, key=lambda result: float(result.fun))
-    return _roughness(np.clip(best.x, low, high))
+    best, _ = min(tried, key=lambda found: found[1])
+    return _roughness(np.clip(best, low, high))
 
 
 def _at_rest(
     time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, parts: list[slice]
 ) -> Roughness:
     """Choose the noise by which the places are most likely if nothing moved."""
-    from scipy import optimize
 
     def still(log_scale: float) -> Roughness:
         return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
 
     def unlikely(log_scale: float) -> float:
-        own = still(log_scale)
-        return -_likelihood(time_s, values, own.scale * spread, loose, own, parts)
+        return -_likelihood(time_s, values, spread, loose, still(log_scale), parts)
 
     low, high = np.log(SCALES).tolist()
-    best = optimize.minimize_scalar(unlikely, bounds=(low, high), method="bounded")
-    return still(float(best.x))
+    return still(lowest_within(unlikely, low, high))
 
 
 def _roughness(logs: NDFloat) -> Roughness:
@@ -277,11 +268,15 @@ def _likelihood(
     found: Roughness,
     parts: list[slice],
 ) -> float:
-    return sum(
-        _filtered(time_s[p], values[p, k], spread[p, k], loose[p], found)[0]
-        for p in parts
-        for k in (0, 1)
-    )
+    """Tell how likely some stretches of the places are, as a logarithm."""
+    from derotation.numerics import path_kernels
+
+    ends = np.array([[part.start, part.stop] for part in parts], np.int64)
+    likelihood = path_kernels.path_likelihood(
+        time_s, values, spread, loose, ends,
+        found.size_px, found.constant_s, found.walk_px2, found.scale,
+    )  # fmt: skip
+    return float(likelihood)
 
 
 def _filtered(

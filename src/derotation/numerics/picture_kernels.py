@@ -1,7 +1,8 @@
 """Compiled loops over the pixels of pictures that are compared. Nothing in here checks anything."""
 
 import numpy as np
-from numba import njit
+
+from derotation.numerics.compiling import njit
 
 # Sums may be taken in another order, so that several pixels are added at once.
 SUMS = {"reassoc", "contract"}

@@ -79,7 +79,8 @@ def plot_rotations(
     ax.set(xlabel="time since it began (s)", ylabel="degrees turned")
     ax.set_title(f"{title}, {len(rotations)} rotation{'s' if len(rotations) != 1 else ''}")
     if labels:
-        ax.legend(fontsize=8)
+        # To look for the best place among so many points takes longer than to draw them.
+        ax.legend(fontsize=8, loc="upper left")
 
 
 def _look(events: Events, rotation: int, labels: set[str]) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
     if len(ax.get_legend_handles_labels()[0]) > 1:
         # Each unusable rotation has a patch of its own; one entry is enough.
         entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        ax.legend(entries.values(), entries.keys(), fontsize=8)
+        ax.legend(entries.values(), entries.keys(), fontsize=8, loc="upper right")
 
 
 def _mark_repaired(angles: Angles, ax: "Axes") -> None:
@@ -169,4 +170,4 @@ def plot_velocities(events: Events, ax: "Axes", rotations: NDArray[np.intp] | No
     )
     ax.set_ylim(bottom=0)
     if labels:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="lower center")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from derotation.calibration.center_by_blobs import BayesianCenter, EllipseCenter
+
 __all__ = ["plot_center", "plot_center_on_image", "plot_shifts"]
 
 
@@ -30,22 +32,27 @@ def plot_center(estimate: CenterEstimate) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    from derotation.calibration.center_by_blobs import BayesianCenter, EllipseCenter
-
-    if isinstance(estimate.details, EllipseCenter):
-        from derotation.plots.ellipse import plot_ellipse_center
-
-        return plot_ellipse_center(estimate.details)
-    if isinstance(estimate.details, BayesianCenter):
-        from derotation.plots.bayesian import plot_bayesian_center
-
-        return plot_bayesian_center(estimate.details)
+    if estimate.details is not None:
+        return _plot_details(estimate.details)
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     picture, before, after = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     plot_center_on_image(estimate, picture)
     plot_shifts(estimate, before, after)
     figure.suptitle(estimate.calibration.statement, fontsize=10, wrap=True)
     return figure
+
+
+def _plot_details(details: "EllipseCenter | BayesianCenter") -> "Figure":
+    """Show how blobs told the center; what follows blobs is slow to import."""
+    from derotation.calibration.center_by_blobs import EllipseCenter
+
+    if isinstance(details, EllipseCenter):
+        from derotation.plots.ellipse import plot_ellipse_center
+
+        return plot_ellipse_center(details)
+    from derotation.plots.bayesian import plot_bayesian_center
+
+    return plot_bayesian_center(details)
 
 
 def plot_center_on_image(estimate: CenterEstimate, ax: "Axes") -> None:

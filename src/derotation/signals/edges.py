@@ -5,8 +5,9 @@ take contiguous float32 chunks, so that each is compiled once whatever the file'
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from derotation.numerics.compiling import njit
 
 Chunk = NDArray[np.float32]
 Integers = NDArray[np.int64]

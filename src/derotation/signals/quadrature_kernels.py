@@ -1,8 +1,9 @@
 """The compiled loop that counts the edges of a quadrature encoder."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from derotation.numerics.compiling import njit
 
 NDFloat = NDArray[np.float64]
 

@@ -9,8 +9,9 @@ against what its acceleration and the jitter of the pulses allow. See
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from derotation.numerics.compiling import njit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

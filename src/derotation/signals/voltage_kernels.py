@@ -1,8 +1,9 @@
 """The compiled loop that reads a channel of voltages once."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from derotation.numerics.compiling import njit
 
 NDFloat = NDArray[np.float64]
 

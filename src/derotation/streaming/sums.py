@@ -7,7 +7,8 @@ Nothing here checks anything.
 """
 
 import numpy as np
-from numba import njit
+
+from derotation.numerics.compiling import njit
 
 # Columns of the sums per frame: pixels seen; of those that are compared with the reference: their
 # number, sum and sum of squares, those of the reference, and the sum of products.

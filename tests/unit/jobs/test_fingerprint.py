@@ -1,5 +1,6 @@
 """Fingerprints of a small package that each test writes for itself."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def package(tmp_path: Path) -> Path:
 
 def fresh(root: Path, module: str = "lab.step") -> str:
     """Take a fingerprint as a new process would."""
-    for function in (code_fingerprint, modules_behind, fingerprint._tree):
+    for function in (code_fingerprint, modules_behind, fingerprint._tree, fingerprint._stamp):
         function.cache_clear()
     fingerprint._canonical_code.cache_clear()
     return code_fingerprint(module, root)
@@ -136,3 +137,63 @@ def test_the_package_itself_is_found_wherever_this_module_lies_in_it():
     behind = modules_behind("derotation.steps.parse_signals")
     assert "derotation.io.movie" in behind
     assert len(code_fingerprint("derotation.steps.parse_signals")) == 64
+
+
+def settle(root: Path) -> None:
+    """Make all files older than what might still be changing."""
+    for path in root.rglob("*.py"):
+        before = path.stat().st_mtime - 60
+        os.utime(path, (before, before))
+
+
+def count_hashing(monkeypatch) -> list[str]:
+    hashed: list[str] = []
+    real = fingerprint._hashed
+
+    def counted(module, root):
+        hashed.append(module)
+        return real(module, root)
+
+    monkeypatch.setattr(fingerprint, "_hashed", counted)
+    return hashed
+
+
+def test_fingerprints_are_kept_until_a_file_changes(package, monkeypatch):
+    hashed = count_hashing(monkeypatch)
+    settle(package)
+    both = [fresh(package), fresh(package, "lab.deep")]
+    assert [fresh(package), fresh(package, "lab.deep")] == both
+    assert hashed == ["lab.step", "lab.deep"]
+    edit(package, "deepest.py", "return x", "return 2")  # as long as before
+    os.utime(package / "deepest.py", (1e9, 1e9))
+    changed = fresh(package)
+    assert changed != both[0]
+    (package / "extra.py").write_text("")
+    assert fresh(package) == changed
+    assert hashed == ["lab.step", "lab.deep", "lab.step", "lab.step"]
+
+
+def test_nothing_is_kept_of_files_that_may_still_change(package, monkeypatch):
+    hashed = count_hashing(monkeypatch)
+    assert fresh(package) == fresh(package)
+    assert len(hashed) == 2
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"stamp": 1}', "{", '{"stamp": null, "fingerprints": {"lab.step": "x"}}']
+)
+def test_a_damaged_file_of_kept_ones_is_made_anew(package, content):
+    expected = fresh(package)
+    settle(package)
+    kept = fingerprint._kept_in(package)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(content)
+    assert fresh(package) == expected
+    assert fresh(package) == expected
+    assert expected in kept.read_text()
+
+
+def test_without_a_place_for_them_they_are_made_each_time(package, monkeypatch):
+    settle(package)
+    (package / "__pycache__").write_text("no folder")
+    assert fresh(package) == fresh(package)

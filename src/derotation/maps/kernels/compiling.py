@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from numba import njit
+from derotation.numerics.compiling import njit
 
 # A product and a sum may become one instruction, rounded once. All else that `fastmath` allows may
 # lose NaN, which means "not recorded".
