@@ -1,13 +1,16 @@
 """Traces of cells, as the page's scripts read them: small enough to be part of the page."""
 
 import base64
+import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.cells.tuning import LEVEL
 from derotation.errors import InputError
 from derotation.io.results import read_npz
 
@@ -15,9 +18,16 @@ __all__ = ["cells_for_page"]
 
 # Samples of all cells together; four bytes each, and a third more as text.
 MAX_SAMPLES = 80_000
+# Samples of one cell: more than a screen has pixels.
+MAX_FRAMES = 8_000
 ARRAYS = ("roi", "x_px", "y_px", "time_s", "seen", "angle_deg", "velocity_deg_per_s")
 # What is shown of a cell, the first one that is there.
 VALUES = {"dff": "dF/F", "fluorescence": "fluorescence, gray values"}
+# What a cell may follow, and how: columns of `cells.csv` by the names that the page has for them.
+FOLLOWED = {
+    "angle": {"peak": "peak_angle_deg"},
+    "velocity": {"slope": "slope_per_100_deg_per_s", "speed": "speed_slope_per_100_deg_per_s"},
+}
 # Whole numbers of 16 bits: one that stands for "not known", and the largest of the others.
 UNKNOWN, LARGEST = -32768, 32000
 
@@ -33,13 +43,15 @@ def cells_for_page(path: str | Path) -> str:
     Returns
     -------
     str
-        Place, outline and samples of each cell. Of long sessions every second sample, or every
-        third, and so on: as many as fit. Values are rounded to 1/32000 of their range.
+        Place, outline and samples of each cell, and what it follows if ``cells.csv`` beside the
+        file says so. Of long sessions every second sample, or every third, and so on: as many as
+        fit. Values are rounded to 1/32000 of their range.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or an array is not there or has another shape.
+        If a file cannot be read, an array is not there or has another shape, or if the table is
+        of other cells.
     """
     arrays = read_npz(path, "cells")
     value = next((name for name in VALUES if name in arrays), None)
@@ -56,7 +68,7 @@ def cells_for_page(path: str | Path) -> str:
                 f"{path}: {name} has shape {arrays[name].shape}, {value} has {(n, n_frames)}. "
                 "Delete the file to have it made anew."
             )
-    every = max(-(-n * n_frames // MAX_SAMPLES), 1)
+    every = max(-(-n * n_frames // MAX_SAMPLES), -(-n_frames // MAX_FRAMES), 1)
     chosen = slice(None, None, every)
     seen = np.asarray(arrays["seen"], bool)[:, chosen]
     samples = np.where(seen, arrays[value][:, chosen], np.nan)
@@ -72,6 +84,7 @@ def cells_for_page(path: str | Path) -> str:
         "angle": [_packed(row % 360, 360.0) for row in arrays["angle_deg"][:, chosen]],
         "velocity": [_packed(row) for row in arrays["velocity_deg_per_s"][:, chosen]],
         "outline": _outlines(arrays, n),
+        "follows": _follows(Path(path).with_name("cells.csv"), arrays["roi"]),
     }
     return json.dumps(content, separators=(",", ":"))
 
@@ -100,13 +113,51 @@ def _packed(values: NDArray[Any], top: float | None = None) -> dict[str, Any]:
     return {"unit": unit, "data": base64.b64encode(whole.tobytes()).decode("ascii")}
 
 
+def _follows(path: Path, numbers: NDArray[Any]) -> dict[str, Any] | None:
+    """Read what each cell is tuned to; None if there is no table, which only the step writes."""
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    told: dict[str, Any] = {"level": LEVEL}
+    try:
+        if [int(row["roi"]) for row in rows] != [int(number) for number in numbers]:
+            raise InputError(
+                f"{path}: the cells are not those of cells.npz. Delete both to have them made anew."
+            )
+        for what, how in FOLLOWED.items():
+            columns = {"q": f"{what}_q", "variance": f"{what}_variance"} | how
+            told[what] = {
+                "tuned": [int(row[f"{what}_tuned"] == "true") for row in rows],
+                "light": [int(row[f"{what}_is_brightness"] == "true") for row in rows],
+            } | {key: [_significant(row[name]) for row in rows] for key, name in columns.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} does not hold what it should ({type(error).__name__}: {error}). Delete it to "
+            "have it made anew."
+        ) from error
+    return told
+
+
+def _significant(text: str) -> float | None:
+    """Read a number, with as many digits as a person reads; None if it is not known."""
+    value = float(text) if text else math.nan
+    return float(f"{value:.3g}") if math.isfinite(value) else None
+
+
 def _outlines(arrays: dict[str, NDArray[Any]], n: int) -> list[list[int]]:
-    """List for each cell the pixels of its mask: column, row, column, row, and so on."""
+    """List for each cell the rows of its mask: row, first column, number of pixels, and so on."""
     if not {"mask_roi", "mask_row", "mask_column"} <= arrays.keys():
         return [[] for _ in range(n)]
-    pairs = np.stack([arrays["mask_column"], arrays["mask_row"]], axis=1).astype(int)
+    row, column = (arrays[f"mask_{name}"].astype(int) for name in ("row", "column"))
     owner = arrays["mask_roi"].astype(int)
     # Masks name their cell by its number, or else by its place.
     numbers = arrays["roi"].astype(int)
     keys = numbers if np.isin(owner, numbers).all() else np.arange(n)
-    return [pairs[owner == key].ravel().tolist() for key in keys.tolist()]
+    order = np.lexsort((column, row, owner))
+    row, column, owner = row[order], column[order], owner[order]
+    follows = (np.diff(owner) == 0) & (np.diff(row) == 0) & (np.diff(column) == 1)
+    start = np.flatnonzero(np.concatenate([[True], ~follows])) if len(owner) else np.empty(0, int)
+    runs = np.stack([row[start], column[start], np.diff(np.append(start, len(owner)))], axis=1)
+    edges = np.searchsorted(owner[start], keys), np.searchsorted(owner[start], keys, "right")
+    return [runs[a:b].ravel().tolist() for a, b in zip(*edges, strict=True)]

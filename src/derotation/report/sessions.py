@@ -135,6 +135,12 @@ class SessionReport:
         ]
 
     @property
+    def worst_first(self) -> list[Figure]:
+        """All figures: those that are not ok, then the others in their order."""
+        flagged = self.flagged
+        return [*flagged, *(figure for figure in self.figures if figure not in flagged)]
+
+    @property
     def first_words(self) -> str:
         """The one line that matters most; empty if all is well."""
         if self.state.status == "failed":

@@ -9,7 +9,7 @@ import pytest
 from derotation.errors import InputError
 from derotation.report import cells
 from derotation.report.cells import cells_for_page
-from played_session import make_cells
+from played_session import make_cell_table, make_cells
 
 
 def unpacked(packed):
@@ -32,7 +32,72 @@ def test_each_sample_keeps_its_value_its_angle_and_whether_it_was_seen(tmp_path)
             np.testing.assert_allclose(unpacked(page[name][k]), truth[array][k], atol=step)
     # Of a frame that no cell saw, the time is known from its neighbors.
     np.testing.assert_allclose(page["time_s"], np.arange(40))
-    assert page["outline"] == [[20, 30, 20, 31], [50, 40]]
+    # Row, first column, number of pixels.
+    assert page["outline"] == [[30, 20, 1, 31, 20, 1], [40, 50, 1]]
+    # Without the table nothing is said of tuning.
+    assert page["follows"] is None
+
+
+def test_outlines_are_the_masks_row_by_row(tmp_path):
+    make_cells(tmp_path / "cells.npz")
+    arrays = dict(np.load(tmp_path / "cells.npz"))
+    rng = np.random.default_rng(0)
+    masks = rng.random((2, 9, 11)) < 0.6
+    cell, row, column = np.nonzero(masks)
+    order = rng.permutation(len(cell))
+    arrays |= {"mask_roi": np.array([7, 9])[cell][order], "mask_row": row[order],
+               "mask_column": column[order]}  # fmt: skip
+    np.savez(tmp_path / "cells.npz", **arrays)
+    page = json.loads(cells_for_page(tmp_path / "cells.npz"))
+    for mask, runs in zip(masks, page["outline"], strict=True):
+        drawn = np.zeros(mask.shape, bool)
+        for y, x, n in np.reshape(runs, (-1, 3)).tolist():
+            assert not drawn[y, x : x + n].any()
+            drawn[y, x : x + n] = True
+        np.testing.assert_array_equal(drawn, mask)
+
+
+def test_what_a_cell_follows_is_as_the_table_says(tmp_path):
+    make_cells(tmp_path / "cells.npz")
+    make_cell_table(tmp_path / "cells.csv")
+    follows = json.loads(cells_for_page(tmp_path / "cells.npz"))["follows"]
+    assert follows["level"] == 0.05
+    assert follows["angle"] == {
+        "tuned": [1, 0], "light": [0, 1], "q": [0.00123, 0.02], "variance": [0.384, None],
+        "peak": [134.0, 12.0],
+    }  # fmt: skip
+    assert follows["velocity"]["q"] == [0.41, None]
+    assert follows["velocity"]["speed"] == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("9,", "8,"), "not those of cells.npz"),
+        (("angle_q", "q"), "KeyError"),
+        (("0.00123", "soon"), "ValueError"),
+        (("\n9,", "\n"), "does not hold|not those"),
+    ],
+)
+def test_a_table_that_does_not_belong_to_the_traces_is_named(tmp_path, change, said):
+    make_cells(tmp_path / "cells.npz")
+    make_cell_table(tmp_path / "cells.csv")
+    text = (tmp_path / "cells.csv").read_text()
+    assert change[0] in text
+    (tmp_path / "cells.csv").write_text(text.replace(*change))
+    with pytest.raises(InputError, match=said):
+        cells_for_page(tmp_path / "cells.npz")
+
+
+def test_one_cell_of_a_long_recording_is_not_larger_than_many(tmp_path):
+    n = 30_000
+    time = np.arange(n, dtype=float)[None]
+    np.savez(
+        tmp_path / "cells.npz", roi=[1], x_px=[5.0], y_px=[5.0], time_s=time / 7.3,
+        seen=np.ones((1, n), bool), angle_deg=time % 360, velocity_deg_per_s=time * 0,
+        dff=np.sin(time),
+    )  # fmt: skip
+    assert len(cells_for_page(tmp_path / "cells.npz")) < 200_000
 
 
 def test_a_long_session_is_thinned_and_says_so(tmp_path, monkeypatch):

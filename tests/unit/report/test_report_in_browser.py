@@ -238,7 +238,7 @@ def test_the_wipe_shows_one_movie_left_and_the_other_right(opened):
 def test_a_place_is_asked_where_there_are_no_cells(opened):
     cells = f"{SESSION}.querySelector('section.cells')"
     said = opened.evaluate(f"{cells}.querySelector('.source').textContent")
-    assert "No traces of cells" in said
+    assert "measure_cells made no traces of cells" in said
     assert "40 frames" in said
     mean = f"{cells}.querySelector('canvas.mean')"
     click(opened, mean, (CELL[0] + 0.5) / 64, (CELL[1] + 0.5) / 64)

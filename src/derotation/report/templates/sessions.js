@@ -2,7 +2,7 @@
 // Makes a session's player when the session is opened for the first time, and opens all sessions
 // before they are printed.
 (function () {
-  const players = new WeakMap();
+  const players = new Map();
   // Sessions that are open only to be printed, for which nobody needs a player.
   let folded = [];
 
@@ -17,6 +17,14 @@
     const cells = new Cells.Cells(session.querySelector("section.cells"), player, read("cells-data"));
     players.set(session, { player, cells });
   }
+
+  // The plots are drawn anew when the screen becomes dark or light.
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () {
+    for (const { player, cells } of players.values()) {
+      player.layOut();
+      cells.answer();
+    }
+  });
 
   // The event does not rise from an element, but it can be caught on its way down.
   document.addEventListener("toggle", function (event) {
