@@ -304,7 +304,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        # JSON has no words for what is not known but null; other programs write NaN.
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}. Delete it to have it made anew.") from (
             error

@@ -80,7 +80,7 @@ const Cells = (function () {
       menu.addEventListener("change", () => {
         if (menu.value !== "") this.ask(this.cells.x[menu.value], this.cells.y[menu.value], Number(menu.value));
       });
-      menu.parentElement.hidden = !names.length;
+      menu.closest("p").hidden = !names.length;
       this.find("keys").hidden = !names.length;
       if (!follows) this.find("key.tuned").hidden = true;
     }
@@ -360,7 +360,10 @@ const Cells = (function () {
       });
       this.find("tuning").textContent = this.asked.cell === null
         ? "" : tuning(this.cells.follows, this.asked.cell);
-      this.find("verdict").textContent = said(own, light, this.samples.value);
+      const { cell } = this.asked;
+      const angle = cell !== null && this.cells.follows ? this.cells.follows.angle : null;
+      const untuned = angle !== null && angle.q[cell] !== null && !angle.tuned[cell] && !angle.light[cell];
+      this.find("verdict").textContent = said(own, light, this.samples.value, untuned);
     }
   }
 
@@ -395,7 +398,8 @@ const Cells = (function () {
     ].join(" ");
   }
 
-  function said(own, light, value) {
+  // What the eye sees in the polar plot, of a cell that is not known to be untuned.
+  function said(own, light, value, untuned) {
     const seen = value.filter((v) => v !== null).length;
     const share = "Seen in " + Math.round((100 * seen) / value.length) + " % of its samples. ";
     const both = own.map((v, k) => [v, light[k]]).filter(([a, b]) => a !== null && b !== null);
@@ -407,6 +411,7 @@ const Cells = (function () {
     };
     const swings = "By angle its mean swings by " + swing(own) + " % (orange), that of its surroundings by " +
       swing(light) + " % (dashed), r = " + r.toFixed(2) + ": ";
+    if (untuned) return share + swings + "no more than chance makes of a cell that is not tuned.";
     if (r < 0.3) return share + swings + "it does not go with the light around it.";
     if (swing(own) > 3 * swing(light)) return share + swings + "more than the light around it tells.";
     if (r > 0.7) return share + swings + "it goes with its surroundings: most likely the light.";
