@@ -7,7 +7,6 @@ const Cells = (function () {
   const SECTORS = 24;
   // A place is so many pixels of the player's frames wide, in each direction from its middle.
   const RADIUS = 2;
-  const UNKNOWN = -32768;
   const MEAN = 480;
   // Bins of velocity, of which a mean needs so many samples.
   const BINS = 11;
@@ -411,7 +410,7 @@ const Cells = (function () {
     };
     const swings = "By angle its mean swings by " + swing(own) + " % (orange), that of its surroundings by " +
       swing(light) + " % (dashed), r = " + r.toFixed(2) + ": ";
-    if (untuned) return share + swings + "no more than chance makes of a cell that is not tuned.";
+    if (untuned) return share + swings + "too little, or too seldom the same, to be told from chance.";
     if (r < 0.3) return share + swings + "it does not go with the light around it.";
     if (swing(own) > 3 * swing(light)) return share + swings + "more than the light around it tells.";
     if (r > 0.7) return share + swings + "it goes with its surroundings: most likely the light.";
@@ -464,10 +463,12 @@ const Cells = (function () {
     return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   }
 
-  // Numbers that were packed as whole ones of 16 bits.
+  // Numbers that were packed as whole ones of one byte or two; the least one is not known.
   function numbers(packed) {
-    const whole = new Int16Array(bits(packed.data).buffer);
-    return Array.from(whole, (value) => (value === UNKNOWN ? null : value * packed.unit));
+    const { buffer } = bits(packed.data);
+    const whole = packed.bytes === 1 ? new Int8Array(buffer) : new Int16Array(buffer);
+    const unknown = packed.bytes === 1 ? -128 : -32768;
+    return Array.from(whole, (value) => (value === unknown ? null : value * packed.unit));
   }
 
   return { Cells };
