@@ -32,7 +32,7 @@ N_FRAMES = 110
 # Width of a frame and of the mean image in the page, pixels; a mask of what was seen is coarser.
 WIDTH, MEAN_WIDTH, SEEN_WIDTH, THUMBNAIL_WIDTH = 256, 512, 48, 72
 # Bytes of all frames, before they become text, which is a third longer.
-MAX_BYTES = 750_000
+MAX_BYTES = 600_000
 # How far frames are smoothed (pixels) and WebP's quality, until they are small enough; then they
 # get fewer pixels. Photon noise is most of a frame's bytes, and hides more than a little blur.
 EFFORTS = ((0.0, 75), (0.7, 75), (1.0, 60), (1.4, 50))

@@ -17,7 +17,7 @@ from derotation.io.results import read_npz
 __all__ = ["cells_for_page"]
 
 # Samples of all cells together: four bytes each with angle and velocity, a third more as text.
-MAX_SAMPLES = 60_000
+MAX_SAMPLES = 40_000
 # Samples of one cell: more than a screen has pixels.
 MAX_FRAMES = 8_000
 ARRAYS = ("roi", "x_px", "y_px", "time_s", "seen", "angle_deg", "velocity_deg_per_s")
@@ -116,7 +116,7 @@ def _packed(values: NDArray[Any], n_bytes: int = 2, top: float | None = None) ->
     rounded = np.round(np.nan_to_num(values) / unit).clip(-largest, largest)
     whole = np.where(known, rounded, -largest - 1).astype(f"<i{n_bytes}")
     packed = base64.b64encode(whole.tobytes()).decode("ascii")
-    return {"unit": unit, "bytes": n_bytes, "data": packed}
+    return {"unit": unit, "data": packed}
 
 
 def _follows(path: Path, numbers: NDArray[Any]) -> dict[str, Any] | None:

@@ -562,7 +562,9 @@ def test_names_of_any_letters_are_shown_and_linked(
     for name in NAMES:
         add_session(name, "ok")
         make_player(tmp_path / "results" / name / "player.json")
-        more.append({"session": name, "protocol": "full", "movie": "m.tif", "mouse": f"</td>{name}"})
+        more.append(
+            {"session": name, "protocol": "full", "movie": "m.tif", "mouse": f"</td>{name}"}
+        )
     cohort(more=more, max_megabytes=0.05 if separate else 50)
     page = tmp_path / "results" / "report.html"
     for name in NAMES:
@@ -585,7 +587,7 @@ def test_names_of_any_letters_are_shown_and_linked(
             0, 1,
         )  # fmt: skip
         assert "Frame 0" in browser.evaluate(
-            f"Array.from(document.querySelectorAll('.now')).map(e => e.textContent).join()"
+            "Array.from(document.querySelectorAll('.now')).map(e => e.textContent).join()"
         )
     assert browser.complaints == []
 

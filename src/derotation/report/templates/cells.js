@@ -290,8 +290,8 @@ const Cells = (function () {
 
     samplesOf(cell) {
       return {
-        value: numbers(this.cells.samples[cell]), time: this.cells.time_s,
-        angle: numbers(this.cells.angle[cell]), velocity: numbers(this.cells.velocity[cell]),
+        value: numbers(this.cells.samples[cell], 2), time: this.cells.time_s,
+        angle: numbers(this.cells.angle[cell], 1), velocity: numbers(this.cells.velocity[cell], 1),
         label: this.cells.value,
       };
     }
@@ -464,10 +464,10 @@ const Cells = (function () {
   }
 
   // Numbers that were packed as whole ones of one byte or two; the least one is not known.
-  function numbers(packed) {
+  function numbers(packed, bytes) {
     const { buffer } = bits(packed.data);
-    const whole = packed.bytes === 1 ? new Int8Array(buffer) : new Int16Array(buffer);
-    const unknown = packed.bytes === 1 ? -128 : -32768;
+    const whole = bytes === 1 ? new Int8Array(buffer) : new Int16Array(buffer);
+    const unknown = bytes === 1 ? -128 : -32768;
     return Array.from(whole, (value) => (value === unknown ? null : value * packed.unit));
   }
 
