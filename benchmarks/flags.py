@@ -15,28 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import _session
 import numpy as np
 import tifffile
 from _common import add_quick, options, print_table, print_verdicts, write_json
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from derotation.calibration.center import estimate_center
-from derotation.calibration.sequence import estimate_corrections
-from derotation.calibration.sign import check_direction_sign
-from derotation.cohort.config import validate_config
 from derotation.errors import DerotationError
-from derotation.images.scanning import estimate_scan, with_scan
-from derotation.io.movie import open_movie
-from derotation.io.signals import open_signals
-from derotation.io.stimulus import read_stimulus
-from derotation.light.illumination import estimate_illumination
-from derotation.motion_correction.estimate import estimate_motion
-from derotation.quality.measure import measure_quality
-from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
 from derotation.simulate import simulate_recording, write_recording
-from derotation.streaming.single_pass import derotate_movie
 
 # Thresholds were chosen while looking at the seeds from 100 on; the figures are those of others.
 SEED = 900
@@ -432,54 +419,10 @@ def process(case: Case, folder: Path, true_center: tuple[float, float]) -> Any:
     if case.center_off is not None:
         center = [float(c + off) for c, off in zip(true_center, case.center_off, strict=True)]
         sections["center"] = {"method": "fixed", "fixed": center}
-    config = validate_config(sections)
     incremental = case.simulated.get("protocol") == "incremental"
-    protocol: Any = "incremental" if incremental else "full"
-    stimulus = None if incremental else read_stimulus(folder / "stimulus.csv")
-    with open_movie(folder / "movie.tif") as movie:
-        events = parse_signals(
-            open_signals(folder / "signals.npy"),
-            n_frames=len(movie),
-            lines_per_frame=movie.shape[1],
-            sampling_rate=config["signals"]["sampling_rate"],
-            protocol=protocol,
-            stimulus=stimulus,
-            config=config["signals"],
-        )
-        angles = interpolate_angles(events, protocol=protocol, config=config["angles"])
-        said = None if case.silent else bool(case.simulated.get("bidirectional"))
-        both = config["scan"]["bidirectional"]
-        scan = estimate_scan(
-            movie,
-            angles,
-            bidirectional=said if both is None else both,
-            asked=config["scan"]["bidi_phase"],
-        )
-        angles = with_scan(angles, scan)
-        if case.center_off is None:
-            check_direction_sign(movie, angles)
-        found = estimate_center(movie, angles, config["center"]).calibration
-        found, _ = estimate_corrections(movie, angles, found, config, session="s", threads=1)
-        gain: dict[str, Any] = {}
-        if config["illumination"]["correct"] == "auto":
-            light = estimate_illumination(movie, angles, found, config["illumination"])
-            if light.uneven:
-                gain = {"gain": light.gain, "offset": light.offset}
-        motion = None
-        if config["motion_correction"]["correct"] == "auto":
-            asked = {"n_frames": config["motion_correction"]["n_frames"]}
-            motion = estimate_motion(movie, angles, found, asked).motion
-        result = derotate_movie(movie, angles, found, None, motion=motion, **gain)
-    return measure_quality(
-        result.statistics,
-        events,
-        angles,
-        found,
-        session="s",
-        protocol=protocol,
-        config=config["quality"],
-        motion=motion,
-    )
+    said = None if case.silent else bool(case.simulated.get("bidirectional"))
+    protocol = "incremental" if incremental else "full"
+    return _session.process(folder, sections, protocol, bidirectional=said).quality
 
 
 def report(rows: list[dict[str, Any]], path: Path | None) -> None:

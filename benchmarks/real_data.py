@@ -9,6 +9,9 @@ Each pixel of the recorded movie is sampled from the sample's frame of that time
 the pixel's own time, by cubic spline interpolation (scipy), which shares nothing with the kernel.
 The sample's frames are repeated in a cycle until both turns are over. Analog signals are made from
 the angles; movie, signals and stimulus table are then one session of a cohort that Snakemake runs.
+
+With --motion the sample is displaced in its own plane, too, by a sum of sines of time. What the
+brain itself did in the recorded frames is found in the session without it, and is subtracted.
 """
 
 import argparse
@@ -45,6 +48,8 @@ PIXEL_UM = 0.4397
 LINE_DUTY = 0.9
 SAMPLING_RATE = 50_000.0
 CENTER_OFFSET = (7.3, -4.6)  # from the middle of the picture, px
+# The motion that is put in: period (s), phase, and direction of each of its sines.
+SINES = ((23.0, 0.3, (1.0, 0.4)), (7.1, 1.9, (-0.5, 0.9)), (2.9, 4.0, (0.5, 0.5)))
 # Degrees from either end of a turn within which the trace jumps by a whole tick from line to line.
 TRACE_JUMPS = 1.0
 # Counts added to the sample, so that the spline's undershoot beside bright pixels is not cut off.
@@ -63,6 +68,8 @@ class Session:
     """In the middle of each line, degrees, (n_frames, height)."""
     center: tuple[float, float]
     line_period_s: float
+    displacement: NDArray[np.float64]
+    """What was put in at the middle of each line, px, (n_frames, height, 2)."""
 
 
 def main() -> None:
@@ -77,8 +84,15 @@ def main() -> None:
         help="time from line to line; default: the sample's own, %(default)s ms; 0.5757 gives the "
         "degrees per line of the trace's own microscope",
     )  # fmt: skip
+    parser.add_argument(
+        "--motion", type=float, default=0.0, metavar="PX",
+        help="root mean square of the motion of the sample that is put in; default: none",
+    )  # fmt: skip
     given = parser.parse_args()
     check_inputs(parser, given)
+    if given.motion:
+        follow(given)
+        return
     session = turn_sample(given.data, given.line_period / 1e3)
     write_session(session, given.output)
     run_workflow(given.output)
@@ -87,6 +101,59 @@ def main() -> None:
     draw(session, given.output)
     results["scanimage"] = read_scanimage(given.data)
     write_json(given.json, results)
+
+
+def follow(given: argparse.Namespace) -> None:
+    """Put motion into the session, and compare what is found with what is found without."""
+    found: dict[str, Any] = {}
+    for name, size in (("still", 0.0), ("moved", given.motion)):
+        session = turn_sample(given.data, given.line_period / 1e3, size)
+        folder = given.output / name
+        write_session(session, folder)
+        run_workflow(folder)
+        found[name] = np.load(folder / "results" / SESSION / "motion.npz")
+        calibration = json.loads((folder / "results" / SESSION / "calibration.json").read_text())
+        found[f"center, {name}"] = float(
+            np.hypot(*np.subtract(calibration["center"], session.center))
+        )
+        found[f"trusted, {name}"] = calibration["trusted"]
+    when = np.arange(session.angles.size) * session.line_period_s
+    truth = session.displacement.reshape(-1, 2)
+    times = found["moved"]["time_s"]
+    # (The signals begin before the movie does.)
+    late = times[0] - found["still"]["time_s"][0]
+    begin = times[0] - when[session.angles.shape[1] // 8]
+    wanted = [np.interp(times - begin, when, axis) for axis in truth.T]
+    turned = np.interp(times - begin, when, np.any(session.angles != 0, axis=1).repeat(
+        session.angles.shape[1])) > 0.5  # fmt: skip
+    error = np.stack(
+        [
+            found["moved"][axis] - found["still"][axis] - put
+            for axis, put in zip("xy", wanted, strict=True)
+        ],
+        axis=-1,
+    )
+    error = error - error[~turned].mean(axis=0)
+
+    def rms(values: NDArray[np.float64]) -> float:
+        return float(np.sqrt(np.mean(values**2)))
+
+    own = np.stack([found["still"]["x"], found["still"]["y"]], axis=-1)
+    figures = {
+        "put in (px rms per axis)": rms(np.stack(wanted)),
+        "the sample's own, as found without (px rms per axis)": rms(own - own.mean(axis=0)),
+        "error at rest (px rms per axis)": rms(error[~turned]),
+        "error while turning (px rms per axis)": rms(error[turned]),
+        "center's error without (px)": found["center, still"],
+        "center's error with (px)": found["center, moved"],
+        "trusted without, with": f"{found['trusted, still']}, {found['trusted, moved']}",
+        "corrected": bool(found["moved"]["corrected"]),
+        "difference of the sessions' clocks (s)": float(late),
+    }
+    print_table(
+        "Motion that was put into a real sample", ("figure", "value"), list(figures.items())
+    )
+    write_json(given.json, figures)
 
 
 def check_inputs(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
@@ -98,8 +165,8 @@ def check_inputs(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 # the session
 
 
-def turn_sample(data: Path, line_period_s: float) -> Session:
-    """Record the sample line by line while it turns."""
+def turn_sample(data: Path, line_period_s: float, motion: float = 0.0) -> Session:
+    """Record the sample line by line while it turns, and moves by so many px (rms)."""
     movie = tifffile.imread(data / SAMPLE)
     height, width = movie.shape[1:]
     angles = resample_trace(np.load(data / TRACE), line_period_s, height)
@@ -116,20 +183,34 @@ def turn_sample(data: Path, line_period_s: float) -> Session:
     along = ((np.arange(width) + 0.5) / width - 0.5) * LINE_DUTY
     when = np.arange(angles.size).reshape(angles.shape)[:, :, np.newaxis] + along
     unwrapped = np.unwrap(angles.ravel(), period=360)
+    moved = displaced(when * line_period_s, motion)
     recorded = sample.copy()
     y, x = np.mgrid[:height, :width].astype(np.float64)
-    for f in np.flatnonzero(np.any(angles != 0, axis=1)):
+    for f in np.flatnonzero(np.any(angles != 0, axis=1) | (motion > 0)):
         turned = np.deg2rad(np.interp(when[f], np.arange(angles.size), unwrapped))
         cos, sin = np.cos(turned), np.sin(turned)
         dx, dy = x - center[0], y - center[1]
-        places = [cos * dy - sin * dx + center[1], cos * dx + sin * dy + center[0]]
+        places = [
+            cos * dy - sin * dx + center[1] - moved[f, ..., 1],
+            cos * dx + sin * dy + center[0] - moved[f, ..., 0],
+        ]
         values = ndimage.map_coordinates(
             sample[f].astype(np.float64), places, order=3, mode="constant", cval=PEDESTAL
         )
         recorded[f] = np.clip(np.rint(values), 0, 65535)
     return Session(
-        sample=sample, recorded=recorded, angles=angles, center=center, line_period_s=line_period_s
+        sample=sample, recorded=recorded, angles=angles, center=center,
+        line_period_s=line_period_s, displacement=moved[:, :, width // 2],
+    )  # fmt: skip
+
+
+def displaced(seconds: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+    """Tell where the sample is at any time, px, shape (..., 2)."""
+    path = sum(
+        np.sin(2 * np.pi * seconds / period + phase)[..., np.newaxis] * np.array(direction)
+        for period, phase, direction in SINES
     )
+    return np.asarray(size * path / np.sqrt(np.mean(path**2)))
 
 
 def resample_trace(

@@ -47,6 +47,10 @@ CHUNK_BYTES = 16e6
 MIN_GAIN = 15.0
 # Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
 MIN_ERRORS = 2.0
+# Cells that become active pull at frames for as long as they glow, so that a smooth path follows
+# them, which its own scatter does not tell. So much is left of it in simulated samples that hold
+# still (256 x 256, 60 cells; px in x and in y).
+PULLED_PX = 0.015
 # This part of all lines is displaced by less than what is said.
 MOST = 0.95
 # Frames that correlate with the reference less than this part of the usual, and by so many standard
@@ -227,7 +231,7 @@ def _judged(
     zero = places[own if len(own) else known].mean(axis=(0, 1)) if known.any() else np.zeros(2)
     places = places - zero
     measured = measured - zero
-    sd = np.sqrt(np.mean(path.sd**2, axis=1))
+    sd = np.sqrt(np.mean(path.sd**2, axis=1) + PULLED_PX**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     size = np.hypot(*places.reshape(-1, 2).T)
     step = np.hypot(*np.diff(places.reshape(-1, 2), axis=0).T) / np.diff(times.ravel())

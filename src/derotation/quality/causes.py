@@ -244,7 +244,8 @@ def angle_difference(
     explains: tuple[str, ...] = ()
     if value > MORE_THAN_A_LAG:
         explains = OF_THE_ANGLE
-        if np.ptp(size[first + 1 : last]) < STEADY * usual and last - first > MIN_CHECKED:
+        within = size[first + 1 : last]
+        if last - first > MIN_CHECKED and np.ptp(within) < STEADY * usual:
             explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
     fault = find_angle_fault(
         (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate,

@@ -116,6 +116,19 @@ def test_an_angle_that_is_wrong_from_some_time_on(recording, tmp_path):
     assert quality["angle_difference_deg"].value == pytest.approx(25, abs=1)
 
 
+def test_an_angle_that_is_wrong_in_two_frames_that_were_compared(recording, tmp_path):
+    angles = angles_of(recording)
+    _, statistics = judged(recording, tmp_path)
+    told = statistics.checked[np.isfinite(statistics.angle_difference)]
+    lines = angles.line_angles.copy()
+    k = len(told) // 2
+    lines[told[k] - 1 : told[k + 1] + 2] += 25.0
+    quality, _ = judged(
+        recording, tmp_path, angles=dataclasses.replace(angles, line_angles=lines)
+    )  # fmt: skip
+    assert quality["angle_difference_deg"].value == pytest.approx(25, abs=2)
+
+
 def test_angles_by_a_wrong_scale_name_it(recording, tmp_path):
     angles = angles_of(recording)
     lines = np.unwrap(angles.line_angles.ravel(), period=360).reshape(angles.line_angles.shape)
