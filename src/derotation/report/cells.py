@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.cells.tuning import LEVEL
 from derotation.errors import InputError
 from derotation.io.results import read_npz
 
@@ -125,7 +124,7 @@ def _follows(path: Path, numbers: NDArray[Any]) -> dict[str, Any] | None:
         return None
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    told: dict[str, Any] = {"level": LEVEL}
+    told: dict[str, Any] = {}
     try:
         if [int(row["roi"]) for row in rows] != [int(number) for number in numbers]:
             raise InputError(

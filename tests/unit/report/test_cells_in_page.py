@@ -65,7 +65,6 @@ def test_what_a_cell_follows_is_as_the_table_says(tmp_path):
     make_cells(tmp_path / "cells.npz")
     make_cell_table(tmp_path / "cells.csv")
     follows = json.loads(cells_for_page(tmp_path / "cells.npz"))["follows"]
-    assert follows["level"] == 0.05
     assert follows["angle"] == {
         "tuned": [1, 0], "light": [0, 1], "q": [0.00123, 0.02], "variance": [0.384, None],
         "peak": [134.0, 12.0],

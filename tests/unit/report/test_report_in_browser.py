@@ -312,7 +312,8 @@ def test_what_a_cell_is_tuned_to_is_said_with_its_q(opened):
     opened.evaluate(SETTLED.format(100))
     assert opened.evaluate(tuning) == (
         "Tuned to the angle (q = 0.001): most active at 134°; it foretells 38 % of the variance in "
-        "rotations that were left out. Not tuned to the angular velocity (q = 0.41)."
+        "rotations that were left out. Not tuned to the angular velocity (q = 0.41; it does not "
+        "foretell rotations that were left out)."
     )
     opened.evaluate(choose.format(1))
     opened.evaluate(SETTLED.format(100))

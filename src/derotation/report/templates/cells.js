@@ -383,7 +383,7 @@ const Cells = (function () {
         return "Tuned to " + name + " (" + stated + "): " + most(follows[what], k) + "; it foretells " +
           Math.round(100 * variance[k]) + " % of the variance in rotations that were left out.";
       }
-      const chance = q[k] <= follows.level ? ", but it does not foretell rotations that were left out" : "";
+      const chance = variance[k] !== null && variance[k] <= 0 ? "; it does not foretell rotations that were left out" : "";
       return "Not tuned to " + name + " (" + stated + chance + ").";
     };
     return [
