@@ -69,6 +69,8 @@ MAX_STRETCHES = 3
 # Rows and columns are exchanged on trial if turned frames correlate less than this part of what
 # frames at rest do.
 UNLIKE = 0.9
+# A picture that moved by so many px may have left the center or the angle wrong.
+MOVED_PX = 1.0
 # The worst rotation counts if it is worse than usual by so many standard errors, and by this part.
 WORST_ERRORS, WORST_PART = 4.0, 0.1
 
@@ -251,10 +253,9 @@ def measure_quality(
     center_found = measured["center_error_px"].value
     if seeming is not None and (center_found is None or center_found < (seeming.value or 0)):
         measured["center_error_px"] = seeming
-    figures = _weighed(
-        [_judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS],
-        measured,
-    )
+    judged = [_judged(spec, measured[spec.name], thresholds[spec.name]) for spec in SPECIFICATIONS]
+    edge = min(statistics.rest.shape) / 2
+    figures = _weighed(_movement_counts(judged, measured, edge), measured)
     for spec in SPECIFICATIONS:
         _blame(along, spec, measured[spec.name], thresholds[spec.name])
     quality = Quality(
@@ -320,6 +321,30 @@ def _judged(
         bad=bad,
         sentence=sentence,
     )
+
+
+def _movement_counts(
+    figures: list[Figure], measured: Mapping[str, Measured], edge: float
+) -> list[Figure]:
+    """Let somebody look at a movement that was mended if it left the center or the angle wrong.
+
+    Where the picture moved as a whole, the center did, too: motion correction makes up for that,
+    but not within frames. What is left then is no lag, and no wrong center, if it is smaller than
+    the movement was; `edge` is how far (px) from the center a turn counts.
+    """
+    of = {figure.name: figure for figure in figures}
+    moved = of["sample_moved_px"]
+    if moved.flag != "ok" or (moved.before or 0.0) < MOVED_PX:
+        return figures
+    turned = np.deg2rad(of["turn_left_deg"].value or 0.0) * edge
+    left = {"turn_left_deg": 2 * turned, "center_error_px": of["center_error_px"].value or 0.0}
+    assert moved.before is not None
+    if not any(of[name].flag in ("look", "bad") and px < moved.before for name, px in left.items()):
+        return figures
+    said = f"{moved.sentence} The center of rotation has moved in the picture with it."
+    advice = next(spec.advice for spec in SPECIFICATIONS if spec.name == moved.name)
+    doubtful = dataclasses.replace(moved, flag="look", sentence=f"{said} {advice}")
+    return [doubtful if figure is moved else figure for figure in figures]
 
 
 def _weighed(figures: list[Figure], measured: Mapping[str, Measured]) -> tuple[Figure, ...]:
