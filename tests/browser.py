@@ -78,8 +78,12 @@ class Browser:
             "Network.emulateNetworkConditions",
             offline=True, latency=0, downloadThroughput=0, uploadThroughput=0,
         )  # fmt: skip
+        self.go(page.resolve().as_uri())
+
+    def go(self, address: str) -> None:
+        """Follow an address, and wait until its page is there."""
         self._loaded = False
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         while not self._loaded:
             self._receive()
 

@@ -60,6 +60,17 @@ def make_player(path, light=0.0):
     save_player(content, angles, path)
 
 
+def make_cell_table(path):
+    """Write what the two cells follow: the first one the angle; the second one is in a shadow."""
+    path.write_text(
+        "roi,angle_tuned,angle_q,angle_variance,peak_angle_deg,velocity_tuned,velocity_q,"
+        "velocity_variance,slope_per_100_deg_per_s,speed_slope_per_100_deg_per_s,"
+        "angle_verdict,velocity_verdict\n"
+        "7,true,0.00123456,0.384,134,false,0.41,-0.02,0.1,0.5,tuned,not foretold\n"
+        "9,false,0.02,,12,false,,,,,brightness,few samples\n"
+    )
+
+
 def make_cells(path):
     """Write two cells: one that grows with time, one that is not seen in every second frame."""
     time = np.broadcast_to(np.arange(N_FRAMES, dtype=float), (2, N_FRAMES))

@@ -32,10 +32,12 @@ N_FRAMES = 110
 # Width of a frame and of the mean image in the page, pixels; a mask of what was seen is coarser.
 WIDTH, MEAN_WIDTH, SEEN_WIDTH, THUMBNAIL_WIDTH = 256, 512, 48, 72
 # Bytes of all frames, before they become text, which is a third longer.
-MAX_BYTES = 750_000
+MAX_BYTES = 600_000
 # How far frames are smoothed (pixels) and WebP's quality, until they are small enough; then they
 # get fewer pixels. Photon noise is most of a frame's bytes, and hides more than a little blur.
 EFFORTS = ((0.0, 75), (0.7, 75), (1.0, 60), (1.4, 50))
+# Of a picture of WebP, along a side.
+MOST_PIXELS = 16383
 # Points of the curve of the angle.
 N_POINTS = 2000
 
@@ -97,12 +99,13 @@ def save_player(content: PlayerFrames, angles: Angles, path: str | Path) -> None
     path : path
         The file, which appears whole or not at all.
     """
-    write_text(path, json.dumps(_as_json(content, angles), separators=(",", ":")))
+    text = json.dumps(_as_json(content, angles), separators=(",", ":"), allow_nan=False)
+    write_text(path, text)
 
 
 def _as_json(content: PlayerFrames, angles: Angles) -> dict[str, Any]:
     shown, seen = content.shown, content.seen
-    low, high = shown.limits()
+    low, high = _limits(shown)
     sheets, factor = _sheets(shown, (low, high))
     height, width = (n // factor for n in shown.raw.shape[1:])
     mean, smaller = _picture(content.mean, MEAN_WIDTH)
@@ -114,7 +117,7 @@ def _as_json(content: PlayerFrames, angles: Angles) -> dict[str, Any]:
         "version": 1,
         "width": width,
         "height": height,
-        "columns": _columns(len(shown.raw), width),
+        "columns": _columns(len(shown.raw), width, height),
         "scale": content.scale * factor,
         "center": [(value + 0.5) / factor - 0.5 for value in shown.center],
         "low": low,
@@ -140,8 +143,14 @@ def _as_json(content: PlayerFrames, angles: Angles) -> dict[str, Any]:
         "thumbnails": [
             _picture(image, THUMBNAIL_WIDTH)[0] for image in (content.raw_mean, content.mean)
         ],
-        "photons": content.photons,
+        "photons": _numbers(np.array([content.photons], float), 3)[0],
     }
+
+
+def _limits(shown: SideBySide) -> tuple[float, float]:
+    """Choose the values shown as black and white, also where nothing is known."""
+    values = (shown.raw, shown.derotated)
+    return shown.limits() if any(np.isfinite(movie).any() for movie in values) else (0.0, 1.0)
 
 
 def _sheets(shown: SideBySide, limits: tuple[float, float]) -> tuple[tuple[str, str], int]:
@@ -172,9 +181,11 @@ def _encoded(
     return _webp(_sheet(_grays(smooth, *limits)), quality)
 
 
-def _columns(n_frames: int, width: int) -> int:
-    """So many frames stand side by side: a picture of WebP has at most 16383 pixels."""
-    return min(max(math.ceil(math.sqrt(n_frames)), 1), max(16383 // width, 1))
+def _columns(n_frames: int, width: int, height: int) -> int:
+    """So many frames stand side by side: a picture of WebP has at most 16383 pixels, both ways."""
+    rows = max(MOST_PIXELS // height, 1)
+    wanted = max(math.ceil(math.sqrt(n_frames)), math.ceil(n_frames / rows), 1)
+    return min(wanted, max(MOST_PIXELS // width, 1))
 
 
 def _sheet(movie: NDArray[np.uint8]) -> "Image":
@@ -182,7 +193,7 @@ def _sheet(movie: NDArray[np.uint8]) -> "Image":
     from PIL import Image
 
     n, height, width = movie.shape
-    columns = _columns(n, width)
+    columns = _columns(n, width, height)
     rows = math.ceil(n / columns)
     sheet = np.zeros((rows * columns, height, width), np.uint8)
     sheet[:n] = movie

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -286,7 +287,7 @@ class _SessionParts:
             plots=plots,
             verdicts=VERDICTS,
             symbols=SYMBOLS,
-            player=_data(session.player.read_text(encoding="utf-8")) if session.player else "",
+            player=_data(_strict(session.player)) if session.player else "",
             cells=_data(traces),
             no_cells=no_cells,
         )
@@ -326,6 +327,14 @@ class _SessionParts:
         captions = [self._content.captions.get(name, "") for name in session.plots]
         told = repr((session, files, captions, self._fingerprint))
         return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _strict(path: Path) -> str:
+    """Read JSON as browsers can read it, who know no NaN."""
+    text = path.read_text(encoding="utf-8")
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    return json.dumps(json.loads(text, parse_constant=lambda _: None), separators=(",", ":"))
 
 
 def _data(text: str) -> str:

@@ -137,6 +137,12 @@ class SessionReport:
         ]
 
     @property
+    def worst_first(self) -> list[Figure]:
+        """All figures: those that are not ok, then the others in their order."""
+        flagged = self.flagged
+        return [*flagged, *(figure for figure in self.figures if figure not in flagged)]
+
+    @property
     def first_words(self) -> str:
         """The one line that matters most; empty if all is well."""
         if self.state.status == "failed":
@@ -303,7 +309,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        # JSON has no words for what is not known but null; other programs write NaN.
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}. Delete it to have it made anew.") from (
             error

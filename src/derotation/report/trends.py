@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from derotation.report.sessions import Measure, SessionReport
 from derotation.report.words import number, quantity
 
-__all__ = ["Chart", "Dot", "charts"]
+__all__ = ["Chart", "Dot", "Mark", "charts"]
 
 # Columns of the sample sheet that tell when a session was recorded, the first one that is there.
 WHEN = ("date", "day", "recorded", "time")
+# What is never below zero.
+POSITIVE = ("tilt", "residual", "photons")
 # In units of the chart's viewBox, within its margins.
 WIDTH, HEIGHT = 220.0, 90.0
 
@@ -35,6 +37,16 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A round value beside a chart."""
+
+    y: float
+    """Place from the top, 0 to `HEIGHT`."""
+    text: str
+    """The value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """One value of all sessions in their order."""
 
@@ -44,10 +56,8 @@ class Chart:
     """What a person can tell from it."""
     unit: str
     """Unit of the value."""
-    low: str
-    """The value at the bottom."""
-    high: str
-    """The value at the top."""
+    marks: tuple[Mark, ...]
+    """Round values on the way from the bottom to the top."""
     dots: tuple[Dot, ...]
     """The sessions whose value is known."""
     first: str
@@ -127,7 +137,7 @@ def _charts(sessions: Sequence[SessionReport], when: str | None) -> Iterator[Cha
         ]
         if len(known) < 2:
             continue
-        low, high = _span([measure for *_, measure in known])
+        low, high = _span([measure for *_, measure in known], positive=name in POSITIVE)
 
         def height(value: float, low: float = low, high: float = high) -> float:
             return HEIGHT * (1 - min(max((value - low) / (high - low), 0), 1))
@@ -158,23 +168,30 @@ def _charts(sessions: Sequence[SessionReport], when: str | None) -> Iterator[Cha
             str(session.row.get(when, session.name)) if when is not None else session.name
             for session in (sessions[0], sessions[-1])
         ]
-        ends_of_axis = number(low), number(high)
-        if ends_of_axis[0] == ends_of_axis[1]:
-            digits = min(max(1 - math.floor(math.log10(high - low)), 0), 9)
-            ends_of_axis = f"{low:.{digits}f}", f"{high:.{digits}f}"
         yield Chart(
             title=title,
             meaning=meaning,
             unit=unit,
-            low=ends_of_axis[0],
-            high=ends_of_axis[1],
+            marks=tuple(Mark(y=height(value), text=text) for value, text in _round(low, high)),
             dots=tuple(dots),
             first=ends[0],
             last=ends[1],
         )
 
 
-def _span(measures: Sequence[Measure]) -> tuple[float, float]:
+def _round(low: float, high: float) -> Iterator[tuple[float, str]]:
+    """Choose round values between two others: at least two, as few as there are."""
+    power = 10.0 ** math.floor(math.log10(high - low))
+    for step in (power * factor for factor in (5, 2, 1, 0.5, 0.2, 0.1)):
+        # What a division leaves of a whole number.
+        whole = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        if len(whole) > 1:
+            digits = max(-math.floor(math.log10(step) + 1e-9), 0)
+            yield from ((k * step, f"{k * step:.{digits}f}") for k in whole)
+            return
+
+
+def _span(measures: Sequence[Measure], *, positive: bool) -> tuple[float, float]:
     """Choose what a chart shows: all values, and uncertainties as far as they are usual."""
     values = [measure.value for measure in measures]
     sds = [m.sd for m in measures if m.sd is not None and math.isfinite(m.sd)]
@@ -185,4 +202,4 @@ def _span(measures: Sequence[Measure]) -> tuple[float, float]:
     if high - low < least:
         low, high = low - least, high + least
     margin = 0.05 * (high - low)
-    return low - margin, high + margin
+    return max(low - margin, 0.0) if positive else low - margin, high + margin

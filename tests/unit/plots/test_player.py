@@ -121,6 +121,24 @@ def test_what_is_not_known_is_null_and_no_number(tmp_path):
     assert "NaN" not in (tmp_path / "player.json").read_text()
 
 
+def test_a_movie_without_a_known_pixel_is_no_error(tmp_path):
+    movie = np.full((3, 8, 8), np.nan)
+    data = saved(tmp_path, movie, movie, session(3, []), np.arange(3))
+    assert (data["low"], data["high"]) == (0, 1)
+    assert picture(data["raw"]).max() == 0
+
+
+@pytest.mark.parametrize("shape", [(120, 1800, 16), (120, 16, 240)])
+def test_long_frames_fit_into_a_picture(tmp_path, shape):
+    movie = np.broadcast_to(np.arange(shape[0])[:, None, None], shape)
+    data = saved(tmp_path, movie, movie, session(shape[0], []), np.arange(shape[0]))
+    sheet = picture(data["raw"])
+    row, column = divmod(shape[0] - 1, data["columns"])
+    last = sheet[row * shape[1] :, column * shape[2] : (column + 1) * shape[2]]
+    assert last.shape == shape[1:]
+    assert last.mean() > 250
+
+
 def test_noise_does_not_make_it_larger_than_a_page_can_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(player, "MAX_BYTES", 30_000)
     noise = np.random.default_rng(0).poisson(2, (30, 128, 128)).astype(np.float32)

@@ -71,6 +71,12 @@ def make_session(folder, name, flag):
 
 
 @pytest.fixture
+def add_session(tmp_path):
+    """Write the files of a further session: called with its name and its flag."""
+    return lambda name, flag: make_session(tmp_path, name, flag)
+
+
+@pytest.fixture
 def cohort(tmp_path, monkeypatch):
     """Run the step on a cohort; called with changes of the configuration and the run's jobs."""
     monkeypatch.chdir(tmp_path)
@@ -89,10 +95,11 @@ def cohort(tmp_path, monkeypatch):
     text = "\n".join("\t".join(row.values()) for row in rows)
     (tmp_path / "sessions.tsv").write_text(text + "\n")
 
-    def run(jobs: RunJobs | None = None, mosaics=None, what="sample", **settings):
+    def run(jobs: RunJobs | None = None, mosaics=None, what="sample", more=(), **settings):
+        all_names = [*names, *(row["session"] for row in more)]
         return report.run(
-            rows=rows,
-            final_files={name: [f"results/{name}/derotated.tif"] for name in names},
+            rows=[*rows, *more],
+            final_files={name: [f"results/{name}/derotated.tif"] for name in all_names},
             config=CONFIG | {"movement": {"what": what}, "report": CONFIG["report"] | settings},
             captions=CAPTIONS,
             results="results",

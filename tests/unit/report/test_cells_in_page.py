@@ -6,15 +6,17 @@ import json
 import numpy as np
 import pytest
 
+from derotation.cells import VERDICTS
 from derotation.errors import InputError
 from derotation.report import cells
 from derotation.report.cells import cells_for_page
-from played_session import make_cells
+from played_session import make_cell_table, make_cells
 
 
-def unpacked(packed):
-    whole = np.frombuffer(base64.b64decode(packed["data"]), "<i2")
-    return np.where(whole == cells.UNKNOWN, np.nan, whole * packed["unit"])
+def unpacked(packed, n_bytes=2):
+    whole = np.frombuffer(base64.b64decode(packed["data"]), f"<i{n_bytes}")
+    unknown = -(2 ** (8 * n_bytes - 1))
+    return np.where(whole == unknown, np.nan, whole * packed["unit"])
 
 
 def test_each_sample_keeps_its_value_its_angle_and_whether_it_was_seen(tmp_path):
@@ -26,13 +28,81 @@ def test_each_sample_keeps_its_value_its_angle_and_whether_it_was_seen(tmp_path)
     assert page["value"] == "dF/F"
     for k in range(2):
         for name, array, step in (
-            ("samples", "dff", 4 / 32000), ("angle", "angle_deg", 360 / 32000),
-            ("velocity", "velocity_deg_per_s", 18 / 32000),
+            ("samples", "dff", 4 / 32000), ("angle", "angle_deg", 180 / 127),
+            ("velocity", "velocity_deg_per_s", 18 / 127),
         ):  # fmt: skip
-            np.testing.assert_allclose(unpacked(page[name][k]), truth[array][k], atol=step)
+            off = unpacked(page[name][k], 2 if name == "samples" else 1) - truth[array][k]
+            off = (off + 180) % 360 - 180 if name == "angle" else off
+            np.testing.assert_array_equal(np.isnan(off), np.isnan(truth[array][k]))
+            assert np.nanmax(np.abs(off)) <= 0.51 * step
     # Of a frame that no cell saw, the time is known from its neighbors.
     np.testing.assert_allclose(page["time_s"], np.arange(40))
-    assert page["outline"] == [[20, 30, 20, 31], [50, 40]]
+    # Row, first column, number of pixels.
+    assert page["outline"] == [[30, 20, 1, 31, 20, 1], [40, 50, 1]]
+    # Without the table nothing is said of tuning.
+    assert page["follows"] is None
+
+
+def test_outlines_are_the_masks_row_by_row(tmp_path):
+    make_cells(tmp_path / "cells.npz")
+    arrays = dict(np.load(tmp_path / "cells.npz"))
+    rng = np.random.default_rng(0)
+    masks = rng.random((2, 9, 11)) < 0.6
+    cell, row, column = np.nonzero(masks)
+    order = rng.permutation(len(cell))
+    arrays |= {"mask_roi": np.array([7, 9])[cell][order], "mask_row": row[order],
+               "mask_column": column[order]}  # fmt: skip
+    np.savez(tmp_path / "cells.npz", **arrays)
+    page = json.loads(cells_for_page(tmp_path / "cells.npz"))
+    for mask, runs in zip(masks, page["outline"], strict=True):
+        drawn = np.zeros(mask.shape, bool)
+        for y, x, n in np.reshape(runs, (-1, 3)).tolist():
+            assert not drawn[y, x : x + n].any()
+            drawn[y, x : x + n] = True
+        np.testing.assert_array_equal(drawn, mask)
+
+
+def test_what_a_cell_follows_is_as_the_table_says(tmp_path):
+    make_cells(tmp_path / "cells.npz")
+    make_cell_table(tmp_path / "cells.csv")
+    follows = json.loads(cells_for_page(tmp_path / "cells.npz"))["follows"]
+    assert follows["angle"] == {
+        "tuned": [1, 0], "light": [0, 1], "q": [0.00123, 0.02], "variance": [0.384, None],
+        "peak": [134.0, 12.0],
+        "why": [VERDICTS["tuned"], VERDICTS["brightness"]],
+    }  # fmt: skip
+    assert follows["velocity"]["q"] == [0.41, None]
+    assert follows["velocity"]["speed"] == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("9,", "8,"), "not those of cells.npz"),
+        (("angle_q", "q"), "KeyError"),
+        (("0.00123", "soon"), "ValueError"),
+        (("\n9,", "\n"), "does not hold|not those"),
+    ],
+)
+def test_a_table_that_does_not_belong_to_the_traces_is_named(tmp_path, change, said):
+    make_cells(tmp_path / "cells.npz")
+    make_cell_table(tmp_path / "cells.csv")
+    text = (tmp_path / "cells.csv").read_text()
+    assert change[0] in text
+    (tmp_path / "cells.csv").write_text(text.replace(*change))
+    with pytest.raises(InputError, match=said):
+        cells_for_page(tmp_path / "cells.npz")
+
+
+def test_one_cell_of_a_long_recording_is_not_larger_than_many(tmp_path):
+    n = 30_000
+    time = np.arange(n, dtype=float)[None]
+    np.savez(
+        tmp_path / "cells.npz", roi=[1], x_px=[5.0], y_px=[5.0], time_s=time / 7.3,
+        seen=np.ones((1, n), bool), angle_deg=time % 360, velocity_deg_per_s=time * 0,
+        dff=np.sin(time),
+    )  # fmt: skip
+    assert len(cells_for_page(tmp_path / "cells.npz")) < 200_000
 
 
 def test_a_long_session_is_thinned_and_says_so(tmp_path, monkeypatch):
@@ -43,26 +113,6 @@ def test_a_long_session_is_thinned_and_says_so(tmp_path, monkeypatch):
     assert page["frames"] == 14
     assert page["time_s"] == [3.0 * k for k in range(14)]
     np.testing.assert_allclose(unpacked(page["samples"][0]), 0.3 * np.arange(14), atol=1e-3)
-
-
-def test_each_cell_says_whether_it_is_tuned_and_why_not(tmp_path):
-    make_cells(tmp_path / "cells.npz")
-    arrays = dict(np.load(tmp_path / "cells.npz"))
-    assert json.loads(cells_for_page(tmp_path / "cells.npz"))["said"] == ["", ""]
-    arrays |= {
-        "angle_verdict": np.array(["tuned", "chance"]), "angle_q": np.array([0.012, 0.4]),
-        "angle_variance": np.array([0.34, -0.1]), "preferred_angle_deg": np.array([150.2, 3.0]),
-        "velocity_verdict": np.array(["few samples", "tuned"]), "velocity_q": np.array([np.nan, 0]),
-        "velocity_variance": np.array([np.nan, 0.2]),
-        "slope_per_100_deg_per_s": np.array([np.nan, -0.31]),
-    }  # fmt: skip
-    np.savez(tmp_path / "cells.npz", **arrays)
-    first, second = json.loads(cells_for_page(tmp_path / "cells.npz"))["said"]
-    assert first.startswith("Angle: tuned, ")
-    assert "(q = 0.012, 34% of their variance, preferred angle 150 degrees)" in first
-    assert "Velocity: not called tuned, it was seen too rarely, " in first
-    assert "Angle: not called tuned, chance would do as well (q = 0.4)." in second
-    assert "dF/F changes by -0.31 per 100 degrees/s" in second
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 import base64
 import csv
+import json
+import shutil
 import time
 
+import numpy as np
 import pytest
 
 from browser import Browser
-from played_session import CELL, make_cells, make_player
+from played_session import CELL, make_cell_table, make_cells, make_player
 
 ROWS = "Array.from(document.querySelectorAll('#sessions tbody tr'))"
 SHOWN = f"{ROWS}.filter(row => !row.hidden).map(row => row.dataset.session)"
@@ -99,6 +102,7 @@ def opened(cohort, browser, tmp_path):
     for name in ("mouse1", "mouse2"):
         make_player(tmp_path / "results" / name / "player.json")
     make_cells(tmp_path / "results" / "mouse1" / "cells.npz")
+    make_cell_table(tmp_path / "results" / "mouse1" / "cells.csv")
     cohort()
     browser.open(tmp_path / "results" / "report.html")
     yield open_session(browser, "mouse2")
@@ -238,7 +242,7 @@ def test_the_wipe_shows_one_movie_left_and_the_other_right(opened):
 def test_a_place_is_asked_where_there_are_no_cells(opened):
     cells = f"{SESSION}.querySelector('section.cells')"
     said = opened.evaluate(f"{cells}.querySelector('.source').textContent")
-    assert "No traces of cells" in said
+    assert "measure_cells made no traces of cells" in said
     assert "40 frames" in said
     mean = f"{cells}.querySelector('canvas.mean')"
     click(opened, mean, (CELL[0] + 0.5) / 64, (CELL[1] + 0.5) / 64)
@@ -294,6 +298,60 @@ def test_a_cell_is_asked_where_there_are_traces(opened):
     assert "Cell 7 at" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
 
 
+def test_what_a_cell_is_tuned_to_is_said_with_its_q(opened):
+    open_session(opened, "mouse1")
+    cells = "document.querySelector('#session-mouse1 section.cells')"
+    menu = f"{cells}.querySelector('.which-cell')"
+    # The tuned ones come first, and are named.
+    assert opened.evaluate(f"Array.from({menu}.options).map(o => o.textContent)") == [
+        "…", "cell 7: angle, q = 0.001", "cell 9",
+    ]  # fmt: skip
+    tuning = f"{cells}.querySelector('.tuning').textContent"
+    choose = f"{menu}.value = '{{}}'; {menu}.dispatchEvent(new Event('change'))"
+    opened.evaluate(choose.format(0))
+    opened.evaluate(SETTLED.format(100))
+    assert opened.evaluate(tuning) == (
+        "Tuned to the angle (q = 0.001): most active at 134°; it foretells 38 % of the variance in "
+        "rotations that were left out. Not tuned to the angular velocity (q = 0.41): rotations "
+        "that were left out of the fit are not foretold."
+    )
+    opened.evaluate(choose.format(1))
+    opened.evaluate(SETTLED.format(100))
+    said = opened.evaluate(tuning)
+    assert said.startswith("Not tuned to the angle: what looks like it (q = 0.02) is brightness")
+    assert "cannot be told from this session: it was seen too rarely" in said
+    # A click within a mask asks its cell, though another one's middle may be nearer.
+    click(opened, f"{cells}.querySelector('canvas.mean')", 20.5 / 64, 31.5 / 64)
+    assert opened.evaluate(f"{menu}.value") == "0"
+
+
+def test_a_dark_screen_is_dark_and_paper_is_white(opened):
+    style = "getComputedStyle(document.body).{}.match(/\\d+/g).slice(0, 3).map(Number)"
+    background, ink = style.format("backgroundColor"), style.format("color")
+    cells = f"{SESSION}.querySelector('section.cells')"
+    click(opened, f"{cells}.querySelector('canvas.mean')")
+    # On white there are no white letters, and rotations are shaded in a pale blue.
+    bright = (
+        f"{copied(cells + '.querySelector(`canvas.over-time`)')}.then(function (p) {{"
+        "const d = p.getImageData(0, 0, p.canvas.width, p.canvas.height).data; let n = 0;"
+        "for (let i = 0; i < d.length; i += 4) n += d[i + 3] > 200 && d[i] > 200 && d[i + 2] > 200;"
+        "return n; })"
+    )
+    assert min(opened.evaluate(background)) > 240
+    assert max(opened.evaluate(ink)) < 80
+    in_light = opened.evaluate(bright)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.call("Emulation.setEmulatedMedia", features=dark)
+    opened.evaluate(SETTLED.format(200))
+    assert max(opened.evaluate(background)) < 40
+    assert min(opened.evaluate(ink)) > 200
+    assert 100 < opened.evaluate(bright) < in_light / 10
+    opened.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    assert min(opened.evaluate(background)) > 240
+    assert max(opened.evaluate(ink)) < 80
+    opened.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
 def test_columns_are_chosen_and_all_of_them_saved(opened, tmp_path):
     visible = (
         "Array.from(document.querySelectorAll('#sessions thead th'))"
@@ -346,7 +404,7 @@ def test_printed_it_shows_everything_and_cuts_nothing(opened):
     # As on paper of the width of A4 less its margins.
     opened.call(
         "Emulation.setDeviceMetricsOverride",
-        width=1032, height=700, deviceScaleFactor=1, mobile=False,
+        width=703, height=1032, deviceScaleFactor=1, mobile=False,
     )  # fmt: skip
     opened.call("Emulation.setEmulatedMedia", media="print")
     opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
@@ -427,3 +485,162 @@ def test_a_long_reason_is_shown_to_its_last_word(cohort, browser, tmp_path):
     items = "Array.from(document.querySelectorAll('li.stopped'))"
     assert browser.evaluate(f"{items}.some(e => e.scrollWidth > e.clientWidth)") is False
     assert browser.evaluate("document.querySelector('li.stopped').clientHeight") > 30
+
+
+def shortened(data, n):
+    """The first moments of a session."""
+    for name in ("frame", "time_s", "angle_deg", "velocity_deg_per_s"):
+        data[name] = data[name][:n]
+    data["path"] = {name: values[:n] for name, values in data["path"].items()}
+    data["rotations"] = []
+
+
+def without_angles(data):
+    for place in (data, data["path"]):
+        place["angle_deg"] = [float("nan")] * len(place["angle_deg"])
+    data["velocity_deg_per_s"] = [float("nan")] * len(data["frame"])
+    data["photons"] = float("nan")
+
+
+def never_seen(data):
+    bits = base64.b64decode(data["seen"]["bits"])
+    data["seen"]["bits"] = base64.b64encode(bytes(len(bits))).decode()
+
+
+ODD = {
+    "one frame": lambda data: shortened(data, 1),
+    "ten frames": lambda data: shortened(data, 10),
+    "angles that are not numbers": without_angles,
+    "nothing seen": never_seen,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_recording_can_be_played_and_asked(cohort, browser, tmp_path, odd):
+    player = tmp_path / "results" / "mouse2" / "player.json"
+    make_player(player)
+    data = json.loads(player.read_text())
+    ODD[odd](data)
+    player.write_text(json.dumps(data))
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    open_session(browser, "mouse2")
+    for button in (".on", ".back", ".play"):
+        click(browser, f"{SESSION}.querySelector('{button}')")
+    browser.evaluate(SETTLED.format(200))
+    assert "NaN" not in now(browser)[1]
+    assert "undefined" not in now(browser)[1]
+    click(browser, f"{SESSION}.querySelector('canvas.mean')")
+    said = browser.evaluate(f"{SESSION}.querySelector('.verdict').textContent")
+    assert said.startswith("Seen in ")
+    assert "NaN" not in said
+    assert "Infinity" not in said
+    click(browser, f"{SESSION}.querySelector('canvas.over-time')")
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("cells", ["none", "never seen"])
+def test_cells_that_say_nothing_are_no_error(cohort, browser, tmp_path, cells):
+    folder = tmp_path / "results" / "mouse2"
+    make_player(folder / "player.json")
+    make_cells(folder / "cells.npz")
+    arrays = dict(np.load(folder / "cells.npz"))
+    if cells == "none":
+        arrays = {k: v[:0] if v.shape[:1] == (2,) else v for k, v in arrays.items()}
+        arrays |= {name: v[:0] for name, v in arrays.items() if name.startswith("mask")}
+    else:
+        shape = arrays["seen"].shape
+        unknown = ("time_s", "angle_deg", "velocity_deg_per_s", "dff")
+        arrays |= {name: np.full(shape, np.nan) for name in unknown}
+        arrays["seen"] = np.zeros(shape, bool)
+    np.savez(folder / "cells.npz", **arrays)
+    cohort()
+    browser.open(tmp_path / "results" / "report.html")
+    open_session(browser, "mouse2")
+    click(browser, f"{SESSION}.querySelector('canvas.mean')")
+    assert "NaN" not in browser.evaluate(f"{SESSION}.querySelector('.cells').innerText")
+    assert browser.complaints == []
+
+
+NAMES = ["quote\"s & <b>angles</b> 'x'", "Mäuse_50%", "with blank", "a#b?c"]
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_names_of_any_letters_are_shown_and_linked(
+    cohort, add_session, browser, tmp_path, separate
+):
+    more = []
+    for name in NAMES:
+        add_session(name, "ok")
+        make_player(tmp_path / "results" / name / "player.json")
+        more.append(
+            {"session": name, "protocol": "full", "movie": "m.tif", "mouse": f"</td>{name}"}
+        )
+    cohort(more=more, max_megabytes=0.05 if separate else 50)
+    page = tmp_path / "results" / "report.html"
+    for name in NAMES:
+        browser.open(page)
+        links = "Array.from(document.querySelectorAll('#sessions td:first-child a'))"
+        link = f"{links}.find(a => a.textContent === {json.dumps(name)})"
+        row = f"{link}.closest('tr')"
+        assert f"</td>{name}" in browser.evaluate(f"{row}.textContent")
+        if separate:
+            assert (tmp_path / "results" / "report" / f"{name}.html").exists()
+            browser.go(browser.evaluate(f"{link}.href"))
+            assert name in browser.evaluate("document.querySelector('h1').textContent")
+            browser.evaluate(SETTLED.format(200))
+        else:
+            browser.evaluate(f"{link}.click()")
+            browser.evaluate(SETTLED.format(300))
+            found = f"document.getElementById({json.dumps('session-' + name)})"
+            assert browser.evaluate(f"{found}.open") is True
+        assert browser.evaluate("document.querySelectorAll('h1 b, td:first-child b').length") in (
+            0, 1,
+        )  # fmt: skip
+        assert "Frame 0" in browser.evaluate(
+            "Array.from(document.querySelectorAll('.now')).map(e => e.textContent).join()"
+        )
+    assert browser.complaints == []
+
+
+def test_an_address_that_names_nothing_is_no_error(opened):
+    for hash_ in ("%zz", "session-nobody", "session-mouse2"):
+        opened.evaluate(f"location.hash = {json.dumps(hash_)}")
+        opened.evaluate(SETTLED.format(100))
+    assert opened.complaints == []
+
+
+def test_without_scripts_everything_is_there_but_what_moves(cohort, browser, tmp_path):
+    make_player(tmp_path / "results" / "mouse2" / "player.json")
+    cohort()
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.open(tmp_path / "results" / "report.html")
+    shown = "Array.from(document.querySelectorAll('{}')).filter(e => e.checkVisibility()).length"
+    assert browser.evaluate(shown.format("noscript p")) == 1
+    assert browser.evaluate(shown.format("#sessions tbody tr")) == 5
+    browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.evaluate(shown.format("figure img")) > 5
+    # Nothing that does nothing.
+    for dead in (".player", ".cells", "button:not(th button)", "select", "input"):
+        assert browser.evaluate(shown.format(dead)) == 0, dead
+    assert browser.complaints == []
+
+
+def test_nothing_ran_and_the_page_says_so(cohort, browser, tmp_path):
+    more = [
+        {"session": f"late{k}", "protocol": "full", "movie": "m.tif", "mouse": "1"}
+        for k in range(40)
+    ]
+    for name in ("results", "logs", "benchmarks"):
+        shutil.rmtree(tmp_path / name)
+    cohort(more=more)
+    browser.open(tmp_path / "results" / "report.html")
+    notice = "document.querySelector('.notice')"
+    said = browser.evaluate(f"{notice}.textContent")
+    assert "45 of 45 sessions are not done" in said
+    # One line for all that share a reason.
+    assert browser.evaluate(f"{notice}.querySelectorAll('li').length") == 1
+    assert "and 33 more" in said
+    assert "Run derotation run:" in said
+    assert click_head(browser, "Session")[0] == "broken"
+    assert browser.complaints == []

@@ -2,11 +2,13 @@
 
 import base64
 import csv
+import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -416,3 +418,18 @@ def test_the_channels_of_a_session_with_one_channel_are_not_shown(cohort):
     shown = {session.name: list(session.plots) for session in cohort().sessions}
     assert "channels" in shown["mouse10"]
     assert "channels" not in shown["mouse2"]
+
+
+def test_a_picture_of_noise_is_not_many_times_as_large_as_a_drawing(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (700, 1280), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    Image.fromarray(np.where(noise > 254, 0, 255).astype(np.uint8)).save(tmp_path / "few.png")
+    large, small = (len(embed(tmp_path / f"{name}.png").uri) for name in ("noise", "few"))
+    assert large < 0.5 * len(as_webp(noise, 70))
+    assert small < large
+
+
+def as_webp(values, quality):
+    stream = io.BytesIO()
+    Image.fromarray(values).convert("RGB").save(stream, "WEBP", quality=quality, method=0)
+    return base64.b64encode(stream.getvalue())

@@ -1,6 +1,8 @@
 """What drifts from session to session is drawn where it belongs."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from derotation.report.sessions import Measure, SessionReport
 from derotation.report.states import State
@@ -73,3 +75,29 @@ def test_rounding_is_not_made_to_look_like_a_drift():
     huge = [session("a", tilt=(0.0, 1.0)), session("b", tilt=(0.2, float("inf")))]
     (chart,) = charts(huge)
     assert all(0 <= dot.y <= HEIGHT for dot in chart.dots)
+
+
+@given(
+    st.floats(-1e6, 1e6),
+    st.floats(-4, 6),
+)
+def test_a_chart_has_few_round_marks_where_they_belong(low, power):
+    high = low + 10.0**power
+    assume(high - low > 1e-9 * abs(low))
+    cohort = [session("a", center_x=(low, None)), session("b", center_x=(high, None))]
+    (chart,) = charts(cohort)
+    assert 2 <= len(chart.marks) <= 5
+    # As high as a dot of the value that they name would be, as far as its digits tell.
+    first, last = (dot.y for dot in chart.dots)
+    step = float(chart.marks[1].text) - float(chart.marks[0].text)
+    assert step > 0
+    for mark in chart.marks:
+        assert 0 <= mark.y <= HEIGHT
+        expected = first + (last - first) * (float(mark.text) - low) / (high - low)
+        assert mark.y == pytest.approx(expected, abs=1)
+
+
+def test_what_cannot_be_negative_has_no_mark_below_zero():
+    (chart,) = charts([session("a", tilt=(0.0, 2.0)), session("b", tilt=(1.0, 2.0))])
+    assert chart.marks[0].text == "0"
+    assert chart.marks[0].y == HEIGHT

@@ -7,8 +7,12 @@ const Cells = (function () {
   const SECTORS = 24;
   // A place is so many pixels of the player's frames wide, in each direction from its middle.
   const RADIUS = 2;
-  const UNKNOWN = -32768;
   const MEAN = 480;
+  // Bins of velocity, of which a mean needs so many samples.
+  const BINS = 11;
+  const FEWEST = 3;
+  // Outlines lie on a picture, which is dark on any screen.
+  const OUTLINES = { cell: "#56b4e9", tuned: "#2fc196", asked: "#e69f00" };
 
   class Cells {
     // `section` is the element, `player` the session's player, `cells` what cells.npz held or null.
@@ -24,10 +28,12 @@ const Cells = (function () {
         ? "Traces of " + cells.names.length + " cells" +
           (cells.every > 1 ? ", one of every " + cells.every + " samples" : "") +
           ": " + cells.value + ", each sample at its own angle."
-        : "No traces of cells were made of this session (cells.npz). So what is shown is read from the " +
+        : "The step measure_cells made no traces of cells in this session (setting cells.rois), so nothing is " +
+          "known of their tuning. What is shown is read from the " +
           player.n + " frames of the player: the mean of " + (2 * RADIUS + 1) * this.data.scale +
           " × " + (2 * RADIUS + 1) * this.data.scale + " pixels at the place that you click, as the " +
           "frames of the page have it. Enough to see what belongs to the angle; not to be measured with.";
+      if (cells) this.list();
       this.canvas.addEventListener("click", (event) => this.click(event));
       this.canvas.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.answer()).observe(section);
@@ -45,6 +51,39 @@ const Cells = (function () {
       });
     }
 
+    // What a cell is tuned to, in a few words; empty if to nothing, or if that is not known.
+    tunedTo(k) {
+      const { follows } = this.cells;
+      if (!follows) return "";
+      return ["angle", "velocity"].filter((what) => follows[what].tuned[k]).map((what) =>
+        what + ", q = " + written(follows[what].q[k])).join("; ");
+    }
+
+    // A menu of the cells, the tuned ones first: for those who know a cell's number.
+    list() {
+      const { names, follows } = this.cells;
+      const menu = this.find("which-cell");
+      const groups = { tuned: [], other: [] };
+      names.forEach((name, k) => {
+        const tuned = this.tunedTo(k);
+        groups[tuned ? "tuned" : "other"].push(new Option("cell " + name + (tuned ? ": " + tuned : ""), k));
+      });
+      const group = function (label, options) {
+        const element = document.createElement("optgroup");
+        element.label = label + " (" + options.length + ")";
+        element.append(...options);
+        return element;
+      };
+      if (follows) menu.append(group("tuned", groups.tuned), group("others", groups.other));
+      else menu.append(...groups.other);
+      menu.addEventListener("change", () => {
+        if (menu.value !== "") this.ask(this.cells.x[menu.value], this.cells.y[menu.value], Number(menu.value));
+      });
+      menu.closest("p").hidden = !names.length;
+      this.find("keys").hidden = !names.length;
+      if (!follows) this.find("key.tuned").hidden = true;
+    }
+
     // Places in the mean image's canvas, from pixels of the movie and back.
     get zoom() {
       return this.canvas.width / (this.image.width * this.data.mean.scale);
@@ -56,7 +95,7 @@ const Cells = (function () {
       this.canvas.height = Math.round((MEAN * this.image.height) / this.image.width);
       const pen = this.canvas.getContext("2d");
       pen.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
-      if (this.cells) this.cells.names.forEach((_, k) => this.outline(pen, k));
+      if (this.cells) this.drawOutlines(pen);
       if (this.asked && this.asked.cell === null) {
         const [x, y] = [(this.asked.x + 0.5) * this.zoom, (this.asked.y + 0.5) * this.zoom];
         const half = (RADIUS + 0.5) * this.data.scale * this.zoom;
@@ -66,32 +105,63 @@ const Cells = (function () {
       }
     }
 
-    // Draw the edge of a cell's mask; of one without a mask a circle.
-    outline(pen, k) {
-      const asked = this.asked && this.asked.cell === k;
-      pen.strokeStyle = asked ? Plots.COLORS.orange : "#56B4E9";
-      pen.lineWidth = asked ? 2.5 : 1;
-      pen.beginPath();
-      const pixels = this.cells.outline[k];
-      const zoom = this.zoom;
-      if (!pixels.length) {
-        pen.arc((this.cells.x[k] + 0.5) * zoom, (this.cells.y[k] + 0.5) * zoom, 5 * zoom, 0, 7);
-      }
-      const own = new Set();
-      for (let i = 0; i < pixels.length; i += 2) own.add(pixels[i] + "," + pixels[i + 1]);
-      for (let i = 0; i < pixels.length; i += 2) {
-        const [x, y] = [pixels[i], pixels[i + 1]];
-        const edge = function (dx, dy, x0, y0, x1, y1) {
+    // Draw the edges of the cells' masks, that of the one asked over the others.
+    drawOutlines(pen) {
+      const asked = this.asked ? this.asked.cell : null;
+      const outline = (k, color, width) => {
+        pen.strokeStyle = color;
+        pen.lineWidth = width / this.zoom;
+        pen.stroke(this.edges[k]);
+      };
+      this.edges = this.edges || this.cells.names.map((_, k) => this.edge(k));
+      pen.save();
+      pen.scale(this.zoom, this.zoom);
+      this.edges.forEach((_, k) => {
+        const tuned = this.tunedTo(k) !== "";
+        if (k !== asked) outline(k, tuned ? OUTLINES.tuned : OUTLINES.cell, tuned ? 2 : 1);
+      });
+      if (asked !== null) outline(asked, OUTLINES.asked, 3);
+      pen.restore();
+    }
+
+    // The edge of a cell's mask, in pixels of the movie; of one without a mask a circle.
+    edge(k) {
+      const path = new Path2D();
+      const pixels = this.pixelsOf(k);
+      if (!pixels.length) path.arc(this.cells.x[k] + 0.5, this.cells.y[k] + 0.5, 5, 0, 7);
+      const own = new Set(pixels.map(([x, y]) => x + "," + y));
+      for (const [x, y] of pixels) {
+        const side = function (dx, dy, x0, y0, x1, y1) {
           if (own.has(x + dx + "," + (y + dy))) return;
-          pen.moveTo(x0 * zoom, y0 * zoom);
-          pen.lineTo(x1 * zoom, y1 * zoom);
+          path.moveTo(x0, y0);
+          path.lineTo(x1, y1);
         };
-        edge(-1, 0, x, y, x, y + 1);
-        edge(1, 0, x + 1, y, x + 1, y + 1);
-        edge(0, -1, x, y, x + 1, y);
-        edge(0, 1, x, y + 1, x + 1, y + 1);
+        side(-1, 0, x, y, x, y + 1);
+        side(1, 0, x + 1, y, x + 1, y + 1);
+        side(0, -1, x, y, x + 1, y);
+        side(0, 1, x, y + 1, x + 1, y + 1);
       }
-      pen.stroke();
+      return path;
+    }
+
+    // The pixels of a cell's mask, which is kept as rows: row, first column, number of pixels.
+    pixelsOf(k) {
+      const rows = this.cells.outline[k];
+      const pixels = [];
+      for (let i = 0; i < rows.length; i += 3) {
+        for (let x = rows[i + 1]; x < rows[i + 1] + rows[i + 2]; x++) pixels.push([x, rows[i]]);
+      }
+      return pixels;
+    }
+
+    // The cell at a place: one whose mask holds it, else the nearest one.
+    cellAt(x, y) {
+      const far = this.cells.x.map((cx, k) => Math.hypot(cx - x, this.cells.y[k] - y));
+      const nearest = (among) => among.reduce((best, k) => (far[k] < far[best] ? k : best), among[0]);
+      const all = far.map((_, k) => k);
+      const [column, row] = [Math.round(x), Math.round(y)];
+      const holding = all.filter((k) => this.pixelsOf(k).some((p) => p[0] === column && p[1] === row));
+      return nearest(holding.length ? holding : all);
     }
 
     click(event) {
@@ -109,7 +179,7 @@ const Cells = (function () {
       if (this.cells && this.cells.names.length) {
         const n = this.cells.names.length;
         const next = ((this.asked ? this.asked.cell : -1) + move[0] + move[1] + n) % n;
-        this.ask(this.cells.x[next], this.cells.y[next]);
+        this.ask(this.cells.x[next], this.cells.y[next], next);
         return;
       }
       const middle = (this.image.width * this.data.mean.scale) / 2;
@@ -118,13 +188,9 @@ const Cells = (function () {
       this.ask(from.x + far * move[0], from.y + far * move[1]);
     }
 
-    // Ask the cell at a place of the movie, in pixels (or the place itself).
-    async ask(x, y) {
-      let cell = null;
-      if (this.cells && this.cells.names.length) {
-        const far = this.cells.x.map((cx, k) => Math.hypot(cx - x, this.cells.y[k] - y));
-        cell = far.indexOf(Math.min(...far));
-      }
+    // Ask a cell, that at a place of the movie, in pixels, unless it is named; or the place itself.
+    async ask(x, y, named) {
+      const cell = !this.cells || !this.cells.names.length ? null : named ?? this.cellAt(x, y);
       await this.readFrames();
       this.asked = { x, y, cell };
       this.samples = cell === null ? this.samplesAt(x, y) : this.samplesOf(cell);
@@ -136,7 +202,7 @@ const Cells = (function () {
         ? "The place at x = " + x.toFixed(0) + ", y = " + y.toFixed(0) + " px. Click another one."
         : "Cell " + this.cells.names[cell] + " at x = " + this.cells.x[cell].toFixed(0) + ", y = " +
           this.cells.y[cell].toFixed(0) + " px. Click another one.";
-      this.find("tuned").textContent = cell === null ? "" : this.cells.said[cell];
+      if (cell !== null) this.find("which-cell").value = cell;
       this.answer();
     }
 
@@ -224,8 +290,8 @@ const Cells = (function () {
 
     samplesOf(cell) {
       return {
-        value: numbers(this.cells.samples[cell]), time: this.cells.time_s,
-        angle: numbers(this.cells.angle[cell]), velocity: numbers(this.cells.velocity[cell]),
+        value: numbers(this.cells.samples[cell], 2), time: this.cells.time_s,
+        angle: numbers(this.cells.angle[cell], 1), velocity: numbers(this.cells.velocity[cell], 1),
         label: this.cells.value,
       };
     }
@@ -239,7 +305,7 @@ const Cells = (function () {
       const bySector = sectors(turn, value);
       const middles = bySector.map((_, k) => (k * 360) / SECTORS);
       Plots.draw(this.find("by-angle"), {
-        height: 220, xLabel: "angle (°)", yLabel: label, x: [0, 360], steps: [45, 90, 180],
+        height: 220, xLabel: "angle (°)", yLabel: label, x: [-8, 368], steps: [45, 90, 180],
         series: [
           { x: turn, y: value, color: Plots.COLORS.dot, dots: true },
           { x: middles, y: bySector, color: Plots.COLORS.orange, width: 2 },
@@ -247,9 +313,14 @@ const Cells = (function () {
       });
       const [slow, fast] = Plots.extent(velocity);
       const margin = 0.04 * (fast - slow);
+      const byVelocity = binned(velocity, value, slow, fast);
       Plots.draw(this.find("by-velocity"), {
         height: 220, xLabel: "velocity (°/s)", yLabel: label, x: [slow - margin, fast + margin],
-        series: [{ x: velocity, y: value, color: Plots.COLORS.dot, dots: true }],
+        series: [
+          { x: velocity, y: value, color: Plots.COLORS.dot, dots: true },
+          { x: byVelocity.map((_, k) => slow + ((k + 0.5) * (fast - slow)) / BINS), y: byVelocity,
+            color: Plots.COLORS.orange, width: 2 },
+        ],
       });
       this.drawPolar(bySector);
     }
@@ -258,11 +329,11 @@ const Cells = (function () {
       if (!this.asked) return;
       const { value, time, label } = this.samples;
       const drawn = Plots.draw(this.find("over-time"), {
-        height: 190, xLabel: "time (s); blue: rotations; gray ticks: not seen", yLabel: label,
+        height: 190, xLabel: "time (s); shaded: rotations; ticks below: not seen", yLabel: label,
         x: this.seen.x, bands: this.data.rotations, cursor: this.data.time_s[this.player.k],
         rug: time.filter((_, k) => value[k] === null),
         series: [
-          { x: time, y: value, color: Plots.COLORS.blue },
+          { x: time, y: value, color: Plots.COLORS.curve },
           { x: time, y: value, color: Plots.COLORS.dot, dots: true },
         ],
       });
@@ -286,11 +357,47 @@ const Cells = (function () {
           { values: own, color: Plots.COLORS.orange },
         ],
       });
-      this.find("verdict").textContent = said(own, light, this.samples.value);
+      this.find("tuning").textContent = this.asked.cell === null
+        ? "" : tuning(this.cells.follows, this.asked.cell);
+      const { cell } = this.asked;
+      const angle = cell !== null && this.cells.follows ? this.cells.follows.angle : null;
+      const untuned = angle !== null && angle.q[cell] !== null && !angle.tuned[cell] && !angle.light[cell];
+      this.find("verdict").textContent = said(own, light, this.samples.value, untuned);
     }
   }
 
-  function said(own, light, value) {
+  // A probability as a person reads it.
+  function written(q) {
+    return q >= 0.1 ? q.toFixed(2) : q >= 0.001 ? Number(q.toPrecision(1)).toString() : "below 0.001";
+  }
+
+  // What the step measure_cells found of a cell.
+  function tuning(follows, k) {
+    if (!follows) return "Whether it is tuned is not known: there is no cells.csv.";
+    const sentence = function (what, name, most) {
+      const { tuned, light, why, q, variance } = follows[what];
+      if (q[k] === null) return "Whether it is tuned to " + name + " cannot be told from this session: " + why[k] + ".";
+      const stated = "q = " + written(q[k]).replace(/^below /, "< ");
+      if (light[k]) return "Not tuned to " + name + ": what looks like it (" + stated + ") is brightness that its surroundings share.";
+      if (tuned[k]) {
+        return "Tuned to " + name + " (" + stated + "): " + most(follows[what], k) + "; it foretells " +
+          Math.round(100 * variance[k]) + " % of the variance in rotations that were left out.";
+      }
+      return "Not tuned to " + name + " (" + stated + "): " + why[k] + ".";
+    };
+    return [
+      sentence("angle", "the angle", ({ peak }, n) => "most active at " + Math.round(peak[n]) + "°"),
+      sentence("velocity", "the angular velocity", function ({ slope, speed }, n) {
+        const either = Math.abs(speed[n]) > Math.abs(slope[n]);
+        const change = either ? speed[n] : slope[n];
+        return (change >= 0 ? "+" : "−") + Math.abs(change).toPrecision(2) + " dF/F at 100°/s" +
+          (either ? " in either direction" : "");
+      }),
+    ].join(" ");
+  }
+
+  // What the eye sees in the polar plot, of a cell that is not known to be untuned.
+  function said(own, light, value, untuned) {
     const seen = value.filter((v) => v !== null).length;
     const share = "Seen in " + Math.round((100 * seen) / value.length) + " % of its samples. ";
     const both = own.map((v, k) => [v, light[k]]).filter(([a, b]) => a !== null && b !== null);
@@ -302,6 +409,7 @@ const Cells = (function () {
     };
     const swings = "By angle its mean swings by " + swing(own) + " % (orange), that of its surroundings by " +
       swing(light) + " % (dashed), r = " + r.toFixed(2) + ": ";
+    if (untuned) return share + swings + "too little, or too seldom the same, to be told from chance.";
     if (r < 0.3) return share + swings + "it does not go with the light around it.";
     if (swing(own) > 3 * swing(light)) return share + swings + "more than the light around it tells.";
     if (r > 0.7) return share + swings + "it goes with its surroundings: most likely the light.";
@@ -318,6 +426,18 @@ const Cells = (function () {
       bb += (y - b) ** 2;
     }
     return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : 0;
+  }
+
+  // Mean of the values in bins of a velocity; null where there are too few.
+  function binned(velocity, values, low, high) {
+    const sums = Array.from({ length: BINS }, () => [0, 0]);
+    velocity.forEach(function (v, k) {
+      if (v === null || values[k] === null) return;
+      const bin = sums[Math.min(Math.floor((BINS * (v - low)) / (high - low)), BINS - 1)];
+      bin[0] += values[k];
+      bin[1] += 1;
+    });
+    return sums.map(([sum, n]) => (n >= FEWEST ? sum / n : null));
   }
 
   // Mean of the values in each sector of the turn; null where there is none.
@@ -342,10 +462,12 @@ const Cells = (function () {
     return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   }
 
-  // Numbers that were packed as whole ones of 16 bits.
-  function numbers(packed) {
-    const whole = new Int16Array(bits(packed.data).buffer);
-    return Array.from(whole, (value) => (value === UNKNOWN ? null : value * packed.unit));
+  // Numbers that were packed as whole ones of one byte or two; the least one is not known.
+  function numbers(packed, bytes) {
+    const { buffer } = bits(packed.data);
+    const whole = bytes === 1 ? new Int8Array(buffer) : new Int16Array(buffer);
+    const unknown = bytes === 1 ? -128 : -32768;
+    return Array.from(whole, (value) => (value === unknown ? null : value * packed.unit));
   }
 
   return { Cells };

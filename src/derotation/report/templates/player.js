@@ -136,7 +136,8 @@ const Player = (function () {
       const speed = velocity_deg_per_s[k];
       const moving = speed ? ", " + speed.toFixed(0) + "°/s" : "";
       this.find("now").textContent =
-        "Frame " + frame[k] + " · " + time_s[k].toFixed(2) + " s · " + angle + moving;
+        "Frame " + frame[k] + " · " + time_s[k].toFixed(2) + " s · " + angle + moving +
+        " · " + (k + 1) + " of the " + this.n + " shown";
       this.drawFrame();
       this.drawAngle();
       for (const listener of this.listeners) listener(k);
@@ -149,8 +150,13 @@ const Player = (function () {
       this.find("wipe").hidden = !wiping;
       this.section.classList.toggle("wiping", wiping);
       const panel = { width: PANEL, height: Math.round((PANEL * this.data.height) / this.data.width) };
-      this.canvas.width = wiping ? panel.width : 2 * panel.width + GAP;
-      this.canvas.height = panel.height + 20;
+      const width = wiping ? panel.width : 2 * panel.width + GAP;
+      this.canvas.style.setProperty("--ratio", width / panel.height);
+      this.canvas.width = width;
+      // Titles stay as large on a narrow screen, where the canvas is shown smaller than it is.
+      this.smaller = Math.min(Math.max(width / Math.max(this.canvas.clientWidth, 1), 1), 3);
+      this.bar = Math.round(20 * this.smaller);
+      this.canvas.height = panel.height + this.bar;
       this.panel = panel;
       this.show(this.k);
     }
@@ -167,7 +173,7 @@ const Player = (function () {
         this.panelOf(this.derotated, 0, 0, place, width);
         this.panelOf(this.raw, angle, 0, 0, place);
         pen.fillStyle = Plots.COLORS.orange;
-        pen.fillRect(place - 1, 20, 2, height);
+        pen.fillRect(place - 1, this.bar, 2, height);
         this.title("as recorded", 4, "left");
         this.title("derotated", width - 4, "right");
       } else {
@@ -181,11 +187,9 @@ const Player = (function () {
     title(text, x, side) {
       const pen = this.canvas.getContext("2d");
       pen.fillStyle = "#fff";
-      // As large on a narrow screen, where the canvas is shown smaller than it is.
-      const smaller = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
-      pen.font = Math.min(14 * Math.max(smaller, 1), 20) + "px system-ui, sans-serif";
+      pen.font = 13.5 * this.smaller + "px system-ui, sans-serif";
       pen.textAlign = side;
-      pen.fillText(text, x, 16);
+      pen.fillText(text, x, 0.72 * this.bar);
     }
 
     // Draw the frame of a sheet at `left`, of it what lies between two places, and the mark that
@@ -197,10 +201,10 @@ const Player = (function () {
       const zoom = this.panel.width / width;
       pen.save();
       pen.beginPath();
-      pen.rect(left + from, 20, to - from, this.panel.height);
+      pen.rect(left + from, this.bar, to - from, this.panel.height);
       pen.clip();
-      pen.drawImage(sheet, x, y, width, height, left, 20, this.panel.width, this.panel.height);
-      const middle = [left + (center[0] + 0.5) * zoom, 20 + (center[1] + 0.5) * zoom];
+      pen.drawImage(sheet, x, y, width, height, left, this.bar, this.panel.width, this.panel.height);
+      const middle = [left + (center[0] + 0.5) * zoom, this.bar + (center[1] + 0.5) * zoom];
       const reach =
         0.94 * zoom * Math.min(center[0], center[1], width - 1 - center[0], height - 1 - center[1]);
       if (reach > 0) {
@@ -217,7 +221,7 @@ const Player = (function () {
     drawAngle() {
       const { path, rotations, time_s } = this.data;
       const drawn = Plots.draw(this.find("angle"), {
-        height: 150, xLabel: "time (s); blue: rotations", yLabel: "angle (°)", x: this.seen.x,
+        height: 150, xLabel: "time (s); shaded: rotations", yLabel: "angle (°)", x: this.seen.x,
         ySteps: [1, 5, 10, 45, 90, 180, 360, 720],
         bands: rotations, cursor: time_s[this.k],
         // After a whole turn the angle begins anew: the sample does not turn back.

@@ -2,11 +2,14 @@
 // Small plots on a canvas: curves and dots over an axis, and values around a circle. Times and
 // angles that are not known are null, and leave a gap.
 const Plots = (function () {
-  const COLORS = {
-    ink: "#1d2430", soft: "#5a6472", line: "#d8dde3", band: "#dcebf7",
-    blue: "#0072B2", orange: "#E69F00", red: "#D55E00", green: "#009E73", dot: "#0072B299",
-  };
-  const MARGIN = { left: 54, right: 10, top: 10, bottom: 34 };
+  const MARGIN = { left: 56, right: 16, top: 10, bottom: 36 };
+  // Those of the page's style, which differ between a light screen and a dark one.
+  const COLORS = {};
+  for (const name of ["ink", "soft", "line", "paper", "band", "curve", "dot", "orange", "red"]) {
+    Object.defineProperty(COLORS, name, {
+      get: () => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim(),
+    });
+  }
 
   // Make a canvas sharp on any screen; drawing is in CSS pixels from then on.
   function prepare(canvas, height) {
@@ -81,7 +84,7 @@ const Plots = (function () {
 
     pen.save();
     pen.beginPath();
-    pen.rect(box.left, 0, box.right - box.left, box.bottom);
+    pen.rect(box.left - 1, 0, box.right - box.left + 2, box.bottom);
     pen.clip();
     pen.fillStyle = COLORS.band;
     for (const [from, to] of content.bands || []) {
@@ -154,7 +157,7 @@ const Plots = (function () {
       pen.lineTo(scale.toX(x), box.bottom + 3);
       pen.stroke();
     }
-    pen.fillText(content.xLabel, (box.left + box.right) / 2, box.bottom + 29);
+    pen.fillText(content.xLabel, (box.left + box.right) / 2, box.bottom + 30);
     pen.textAlign = "right";
     const high = Math.max(Math.floor((box.bottom - box.top) / 30), 2);
     const alongY = ticks(scale.y0, scale.y1, high, content.ySteps);
@@ -189,11 +192,9 @@ const Plots = (function () {
     pen.fillStyle = COLORS.soft;
     pen.textAlign = "center";
     for (const degrees of [0, 90, 180, 270]) {
-      const [x, y] = place(degrees, top * (1 + 13 / reach));
+      const [x, y] = place(degrees, top * (1 + 15 / reach));
       pen.fillText(degrees + "°", x, y + 4);
     }
-    pen.textAlign = "left";
-    pen.fillText(top.toPrecision(2), middle.x + 3, middle.y - reach + 12);
     for (const series of content.series) {
       pen.strokeStyle = series.color;
       pen.lineWidth = 2;
@@ -215,6 +216,17 @@ const Plots = (function () {
       pen.stroke();
     }
     pen.setLineDash([]);
+    // What the circles stand for, on a ground of its own: curves pass there.
+    pen.textAlign = "center";
+    for (const part of [0.5, 1]) {
+      const [x, y] = place(45, part * top);
+      const text = (part * top).toPrecision(2);
+      const wide = pen.measureText(text).width + 4;
+      pen.fillStyle = COLORS.paper;
+      pen.fillRect(x - wide / 2, y - 7, wide, 14);
+      pen.fillStyle = COLORS.soft;
+      pen.fillText(text, x, y + 4);
+    }
   }
 
   // Let a person choose the part of x that a plot shows: `seen` is {x, all, redraw, pick}. A click

@@ -2,7 +2,7 @@
 // Makes a session's player when the session is opened for the first time, and opens all sessions
 // before they are printed.
 (function () {
-  const players = new WeakMap();
+  const players = new Map();
   // Sessions that are open only to be printed, for which nobody needs a player.
   let folded = [];
 
@@ -16,7 +16,18 @@
     const player = new Player.Player(section, read("player-data"));
     const cells = new Cells.Cells(session.querySelector("section.cells"), player, read("cells-data"));
     players.set(session, { player, cells });
+    player.ready.catch(function () {
+      section.querySelector(".now").textContent = "The frames cannot be read: delete player.json of this session and run again.";
+    });
   }
+
+  // The plots are drawn anew when the screen becomes dark or light.
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () {
+    for (const { player, cells } of players.values()) {
+      player.layOut();
+      cells.answer();
+    }
+  });
 
   // The event does not rise from an element, but it can be caught on its way down.
   document.addEventListener("toggle", function (event) {
@@ -24,9 +35,17 @@
     if (session.matches("details.session") && session.open && !folded.includes(session)) start(session);
   }, true);
 
+  // What the address names behind its #; what somebody mistyped there names nothing.
+  function addressed() {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return "";
+    }
+  }
+
   function openTarget() {
-    const id = decodeURIComponent(location.hash.slice(1));
-    const target = id ? document.getElementById(id) : null;
+    const target = document.getElementById(addressed());
     if (target && target.matches("details.session")) {
       target.open = true;
       start(target);
