@@ -375,7 +375,7 @@ def judge(case: Case, size: int, seed: int) -> dict[str, Any]:
     said = row["moved"] if mended else (row["advice"] or [""])[0]
     named = any(words in said for words in case.expected.split("|"))
     fine = mended or not case.expected
-    enough = row["flag"] == "bad" if case.unusable else (row["flag"] == "ok") == fine
+    enough = row["flag"] in ("bad", "failed") if case.unusable else (row["flag"] == "ok") == fine
     row["right"] = named and enough
     return row
 

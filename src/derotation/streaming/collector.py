@@ -147,8 +147,8 @@ class Collector:
         return Statistics(
             coverage=derotated.sums[:, 0] / self._mask.sum(),
             brightness=derotated.brightness(self._offset),
-            correlation=derotated.correlation(),
-            raw_correlation=raw.correlation(),
+            correlation=derotated.correlation(self._at_rest.numbers),
+            raw_correlation=raw.correlation(self._at_rest.numbers),
             angle=np.array([self._bins.angle[b] for b in turned], np.float64),
             n_frames=np.array([self._bins.n_frames[b] for b in turned], np.int64),
             mean=derotated.means(turned),
@@ -161,7 +161,7 @@ class Collector:
             rest=self._rest.astype(np.float32),
             raw_rest=self._at_rest.raw.astype(np.float32),
             own_rest=self._at_rest.own.astype(np.float32),
-            n_rest=self._at_rest.n_frames,
+            n_rest=len(self._at_rest.numbers),
             phase_frames=self._at_rest.phase.frames,
             phase_px=self._at_rest.phase.px,
             phase_sd_px=self._at_rest.phase.sd_px,
@@ -287,9 +287,21 @@ class _Sums:
             image[:] = self.mean([b])
         return images
 
-    def correlation(self) -> NDArray[np.float64]:
-        """Correlate each frame with the reference (Pearson)."""
-        _, n, f, ff, r, rr, fr = self.sums.T
+    def correlation(self, averaged: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Correlate each frame with the reference (Pearson).
+
+        The frames that the reference is the mean of are compared with the mean of the others: of
+        few photons, a frame's noise is a good part of a mean of few frames.
+        """
+        _, n, f, ff, r, rr, fr = self.sums.T.copy()
+        others, own = len(averaged) - 1, averaged
+        if others > 0:
+            every = len(averaged)
+            rr[own] = (every**2 * rr[own] - 2 * every * fr[own] + ff[own]) / others**2
+            fr[own] = (every * fr[own] - ff[own]) / others
+            r[own] = (every * r[own] - f[own]) / others
+        else:
+            fr[own] = np.nan
         found = np.full(len(n), np.nan)
         # What rounding leaves of the variance of an even picture is no variance.
         variances = (n * ff - f * f) * (n * rr - r * r)

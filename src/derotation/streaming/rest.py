@@ -49,7 +49,8 @@ class Rest(NamedTuple):
     """Derotated within the session's own field of view; what none saw is as recorded."""
     derotated: NDArray[np.float64]
     """As the derotated movie shows it."""
-    n_frames: int
+    numbers: NDArray[np.int64]
+    """The frames that were averaged."""
     phase: ScanPhase
 
 
@@ -65,7 +66,7 @@ def average_rest(
     if not len(numbers):
         logger.warning("No frame has known angles: there is nothing to compare with")
         nothing = np.full(movie.shape[1:], np.nan)
-        return Rest(nothing, nothing, nothing, 0, _phase_along(numbers, np.empty((0, 0, 0))))
+        return Rest(nothing, nothing, nothing, numbers, _phase_along(numbers, np.empty((0, 0, 0))))
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     chosen = thinned(numbers, min(MAX_REST_FRAMES, max(int(MAX_BYTES // frame_bytes), 1)))
     frames = movie.read(chosen)
@@ -83,10 +84,10 @@ def average_rest(
     own = np.where(np.isfinite(own), own, raw)
     phase = _phase_along(chosen, frames)
     if gain is None and line_maps.movement is None:
-        return Rest(raw, own, own, len(chosen), phase)
+        return Rest(raw, own, own, chosen, phase)
     even = frames if gain is None else evenly_lit(frames, gain, offset)
     derotated = _mean_derotated(even, chosen, line_maps, threads)
-    return Rest(raw, own, derotated, len(chosen), phase)
+    return Rest(raw, own, derotated, chosen, phase)
 
 
 def _phase_along(numbers: NDArray[np.int64], frames: NDArray[Any]) -> ScanPhase:
