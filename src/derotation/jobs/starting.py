@@ -31,7 +31,7 @@ def _load_plots() -> None:
     except ImportError:  # who draws will say so
         return
     artist: Any = matplotlib.artist
-    described = artist.kwdoc
+    described = getattr(artist, "kwdoc", _nothing)
     artist.kwdoc = _nothing
     try:
         import matplotlib.backends.backend_agg

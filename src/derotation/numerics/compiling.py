@@ -16,10 +16,13 @@ _FUNCTIONS = "numba.np.arraymath"
 
 
 def _load_functions() -> None:
-    """Load what Numba knows about NumPy's functions; it takes for granted that SciPy is there."""
-    if _FUNCTIONS in sys.modules:
+    """Load what Numba knows about NumPy's functions; it takes for granted that SciPy is there.
+
+    This is a matter of speed alone: a Numba that is made in another way loads what it likes.
+    """
+    look = getattr(linalg, "ensure_blas", None)
+    if look is None or _FUNCTIONS in sys.modules:
         return
-    look = linalg.ensure_blas
     linalg.ensure_blas = _take_for_granted
     try:
         importlib.import_module(_FUNCTIONS).ensure_blas = look  # type: ignore[attr-defined]
