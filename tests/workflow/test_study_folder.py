@@ -70,7 +70,7 @@ def test_snakemake_alone_does_the_same(study):
 
 
 def test_jobs_are_grouped_for_a_cluster(study):
-    said = derotation("run", "-n", "--profile", "slurm", folder=study)
+    said = derotation("run", "-n", "--quiet", "host", "--profile", "slurm", folder=study)
     assert said.returncode == 0, said.stdout
     assert "Group job derotate_day_1" in said.stdout
 

@@ -401,6 +401,8 @@ class _Look:
 def _unforeseen(part: str, session: Session, error: Exception) -> str:
     """Name the file behind an error that no reader has foreseen."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # What channels show is read from the signals.
+    part = "signals" if part == "wiring" else part
     return (
         f"{part} ({getattr(session, part)}): it cannot be read, for a reason that was not foreseen "
         f"({said}); the file is likely damaged: copy it again from where it was recorded."

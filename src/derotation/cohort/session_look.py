@@ -124,7 +124,8 @@ def look_at_session(
         return SessionLook(mistakes=mistakes)
     note, remark = _directions(look, session, config, movie)
     other = unproved = ""
-    if not mistakes:
+    # (Why a movie cannot be opened was said where it was tried first.)
+    if not mistakes and movie.n_clock_frames:
         unproved = unproved_rate(look, said)
         with open_movie_of(session.movie, config) as opened:
             other = turns_otherwise(look, said, opened)

@@ -37,6 +37,7 @@ OTHERS = {
     ("translation", "similarity", "affine"),
     ("nearest", "linear", "cubic"),  # for pictures, not lines
     ("angle", "velocity"),
+    ("symmetric", "zero"),  # beyond the ends of a filter
     ("not-a-knot", "clamped"),  # ends of SciPy's splines
     ("Display", "Original"),
     ("error", "skip"),
