@@ -58,6 +58,8 @@ autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+# Named where it is not loaded, and defined beside what opens one.
+autodoc_type_aliases = {"Movie": "derotation.io.movie.Movie"}
 toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

@@ -93,7 +93,7 @@ class Called:
     q: NDFloat
     """False discovery rate of each cell, NaN where it was not tested."""
     verdict: NDArray[np.str_]
-    """One of the keys of :data:`derotation.cells.VERDICTS` for each."""
+    """One of the keys of ``derotation.cells.VERDICTS`` for each."""
 
     @property
     def tuned(self) -> NDArray[np.bool_]:
