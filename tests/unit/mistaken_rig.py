@@ -10,7 +10,7 @@ import tifffile
 from derotation.cohort.check import check_cohort
 from derotation.cohort.cohort import load_cohort
 from derotation.cohort.config import validate_config
-from derotation.simulate.recording import RecordingPlan
+from derotation.simulate.plan import RecordingPlan
 from derotation.simulate.signals import write_signals
 
 # Frames per second, samples per second, seed.

@@ -3,9 +3,7 @@
 Signals are simulated, movies are empty frames of the right number and size.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
 from derotation.simulate import simulate_session
 from derotation.simulate.formats import write_signals_as
-from derotation.simulate.plan import RecordingPlan
 from derotation.simulate.recording import plan_recording
 from derotation.simulate.rig_signals import (
     ClockOptions,
@@ -25,110 +22,10 @@ from derotation.simulate.rig_signals import (
     quadrature_pulses,
     voltage_samples,
 )
-from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS, write_signals
+from derotation.simulate.signals import BIN_CHANNELS, NPY_CHANNELS
+from unit.mistaken_rig import STEPS, Rig
 
-# Frames per second, samples per second, seed.
-RIGS = [(2, 10_000, 1), (7, 25_000, 2), (30, 50_000, 4), (30, 10_000, 5)]
-SPEEDS = (50.0, 100.0, 150.0, 200.0)
 ORDER = list(NPY_CHANNELS)
-
-
-@dataclass
-class Rig:
-    """A simulated recording without its picture, and its files in a folder."""
-
-    plan: RecordingPlan
-    folder: Path
-    cache: Path
-
-    @property
-    def rate(self) -> float:
-        return self.plan.parameters.sampling_rate
-
-    def write(self, *, kind="npy", told=True, rows=None):
-        """Write the files; whether the movie's file tells the frame rate, and how many rows."""
-        p = self.plan.parameters
-        self.movie = self.cache / f"movie_{told}_{rows}.tif"
-        self.signals = self.cache / f"signals.{kind}"
-        self.stimulus = self.cache / "stimulus.csv"
-        shape = (self.plan.n_frames, rows or p.shape[0], p.shape[1])
-        about = {"axes": "TYX"} | ({"finterval": 1 / p.frame_rate} if told else {})
-        if not self.movie.exists():
-            tifffile.imwrite(self.movie, np.zeros(shape, np.uint8), imagej=True, metadata=about)
-        if not self.signals.exists():
-            write_signals(self.signals, self.plan.analog, kind)
-        table = self.plan.stimulus if p.protocol == "full" else [(100, 1)]
-        lines = [f"{speed:g},{direction:g}" for speed, direction in table]
-        self.stimulus.write_text("speed,direction\n" + "\n".join(lines) + "\n")
-        return self
-
-    def change(self, change):
-        """Change the signals' matrix (4, n)."""
-        changed = change(np.load(self.signals))
-        self.signals = self.folder / "signals.npy"
-        np.save(self.signals, changed)
-
-    def check(self, *, protocol=None, sections=None, **signals: Any):
-        protocol = protocol or self.plan.parameters.protocol
-        cells = [self.movie, self.signals, self.stimulus if protocol == "full" else ""]
-        sheet = self.folder / "sheet.tsv"
-        sheet.write_text("session\tprotocol\tmovie\tsignals\tstimulus\n"
-                         + "\t".join(map(str, ["one", protocol, *cells])) + "\n")  # fmt: skip
-        config = {
-            "sessions": str(sheet),
-            "signals": {"sampling_rate": self.rate, **signals},
-            **(sections or {}),
-        }
-        (found,) = check_cohort(load_cohort(config)).sessions
-        return found
-
-
-@pytest.fixture(scope="module")
-def plans(tmp_path_factory):
-    """Plans and folders by rates, seed and protocol, made when first asked for."""
-    made: dict[Any, tuple[RecordingPlan, Path]] = {}
-
-    def plan(frame_rate, rate, seed, protocol, **more):
-        key = (frame_rate, rate, seed, protocol, *map(str, more.items()))
-        if key not in made:
-            rng = np.random.default_rng(seed)
-            if protocol == "free":
-                motion = {"sinusoid": {"amplitude": 200, "frequency": 0.05}}
-                more = {"motion": motion, "n_frames": 20 * frame_rate, **more}
-            elif protocol == "incremental":
-                more = {"degrees_per_step": 20, "step_rest_s": 0.8, **more}
-            planned = plan_recording(
-                protocol=protocol,
-                shape=(64, 32) if frame_rate < 20 else (48, 32),
-                frame_rate=frame_rate,
-                sampling_rate=rate,
-                stimulus=[(speed, rng.choice([-1, 1])) for speed in rng.permutation(SPEEDS)[:3]],
-                rest_before_s=3,
-                acceleration=600,
-                signal_noise_v=float(rng.choice([0, 0.05])),
-                n_cells=2,
-                calcium=False,
-                seed=seed,
-                **more,
-            )
-            made[key] = planned, tmp_path_factory.mktemp("files")
-        return made[key]
-
-    return plan
-
-
-@pytest.fixture(params=RIGS, ids=lambda rig: f"{rig[0]}Hz-{rig[1]}")
-def rig(request, plans, tmp_path):
-    """Make a rig with a protocol."""
-
-    def make(protocol="full", **more):
-        plan, cache = plans(*request.param, protocol, **more)
-        return Rig(plan, tmp_path, cache)
-
-    return make
-
-
-STEPS = {"angles": {"degrees_per_step": 20}}
 
 
 def only_problem(found):
@@ -267,6 +164,97 @@ def test_a_wrong_sampling_rate_without_a_table(rig, factor, protocol):
     made = rig(protocol).write()
     found = made.check(sampling_rate=made.rate * factor, sections=STEPS)
     assert f"signals.sampling_rate: {made.rate:g}" in only_problem(found)
+
+
+@pytest.mark.parametrize("protocol", ["full", "incremental"])
+def test_a_frame_rate_that_only_the_user_knows_is_compared(rig, protocol):
+    made = rig(protocol).write(told=False)
+    known = {**STEPS, "scan": {"frame_rate": made.plan.parameters.frame_rate}}
+    assert made.check(sections=known).problems == ()
+    problem = only_problem(made.check(sampling_rate=2 * made.rate, sections=known))
+    assert "but scan.frame_rate says" in problem
+    assert f"Write signals.sampling_rate: {made.rate:g}" in problem
+
+
+@pytest.mark.parametrize("protocol", ["full", "incremental", "free"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_rate_that_nothing_proves_is_said(rig, protocol, told):
+    made = rig(protocol).write(told=told)
+    remarks = made.check(sections=STEPS).remarks
+    # The table's speeds prove it, too.
+    unproved = not told and protocol != "full"
+    said = f"by signals.sampling_rate {made.rate:g} it is {made.plan.parameters.frame_rate:g}. "
+    assert any(said in remark for remark in remarks) is unproved
+    assert any("scan.frame_rate" in remark for remark in remarks) is unproved
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("factor", [1.05, 0.93, 1.1])
+def test_a_sampling_rate_that_is_a_little_off_is_worth_a_look(rig, told, factor):
+    made = rig().write(told=told)
+    found = made.check(sampling_rate=factor * made.rate)
+    assert found.problems == ()
+    (note,) = found.notes
+    assert "signals.sampling_rate is" in note
+    implied = float(note.split("signals.sampling_rate is ")[-1])
+    assert implied == pytest.approx(made.rate, rel=0.01)
+
+
+def stated(made, kind):
+    """Write the signals into a file that says its sampling rate itself."""
+    made.signals = made.folder / f"stated.{'h5' if kind in ('wavesurfer', 'nwb') else kind}"
+    volts, rate = np.stack([made.plan.analog.channel(role) for role in ORDER]), made.rate
+    if kind == "csv":
+        table = np.column_stack([np.arange(volts.shape[1]) / rate * 1e3, volts.T])
+        names = ",".join(["Time(ms)", *ORDER])
+        np.savetxt(made.signals, table, delimiter=",", header=names, comments="", fmt="%.6g")
+    elif kind == "tdms":
+        nptdms = pytest.importorskip("nptdms")
+        with nptdms.TdmsWriter(made.signals) as writer:
+            writer.write_segment([
+                nptdms.ChannelObject("daq", name, row, properties={"wf_increment": 1 / rate})
+                for name, row in zip(ORDER, volts, strict=True)
+            ])  # fmt: skip
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(made.signals, "w") as file:
+            if kind == "wavesurfer":
+                file["header/AcquisitionSampleRate"] = [[rate]]
+                file["header/AIChannelNames"] = [name.encode() for name in ORDER]
+                file["header/AIChannelScales"] = np.ones(4)
+                file["sweep_0001/analogScans"] = volts
+            else:
+                file["acquisition/daq/data"] = volts
+                file["acquisition/daq/starting_time"] = 0.0
+                file["acquisition/daq/starting_time"].attrs["rate"] = rate
+    return made
+
+
+@pytest.mark.parametrize("kind", ["wavesurfer", "tdms", "csv", "nwb"])
+def test_a_signals_file_may_say_its_sampling_rate(plans, tmp_path, kind):
+    plan, cache = plans(2, 10_000, 1, "incremental")
+    made = stated(Rig(plan, tmp_path, cache).write(told=False), kind)
+    dataset = {"dataset": "acquisition/daq/data"} if kind == "nwb" else {}
+    for right in (None, made.rate):
+        found = made.check(sections=STEPS, sampling_rate=right, **dataset)
+        assert (found.problems, found.notes) == ((), ())
+        assert not any("sampling_rate" in remark for remark in found.remarks)
+        assert found.signals_s == pytest.approx(plan.analog.n_samples / made.rate)
+    for factor in (2, 1.05, 0.1):
+        found = made.check(sections=STEPS, sampling_rate=factor * made.rate, **dataset)
+        assert only_problem(found) == (
+            f"signals.sampling_rate is {factor * 10_000:g}, but the signals' file says 10000. "
+            "Write signals.sampling_rate: 10000, or null to take what each file says"
+        )
+
+
+def test_a_movie_of_another_rate_than_the_signals_prove_is_worth_a_look(plans, tmp_path):
+    plan, cache = plans(7, 25_000, 2, "full")
+    made = stated(Rig(plan, tmp_path, cache).write(), "wavesurfer")
+    found = made.check(sections={"scan": {"frame_rate": 3.5}})
+    assert found.problems == ()
+    (note,) = found.notes
+    assert "but scan.frame_rate says 3.5. The signals' file says the sampling rate itself" in note
 
 
 def test_six_channels_read_as_four(rig):
@@ -464,14 +452,76 @@ def test_the_directions_of_the_scan_are_not_stated(tmp_path, seed, phase):
         (remark,) = found.remarks
         assert "scan.bidirectional" in remark
         assert "odd lines lie where even ones do" in remark
-    for stated in (True, False):
-        said = made.check(sections={"scan": {"bidirectional": stated}})
-        assert said.remarks == ()
-        if phase and not stated:
-            (note,) = said.notes
-            assert "scan.bidirectional says in one. Write scan.bidirectional: true" in note
-        else:
-            assert said.notes == ()
+    both = made.check(sections={"scan": {"bidirectional": True}})
+    assert (both.notes, both.remarks) == ((), ())
+    one = made.check(sections={"scan": {"bidirectional": False}})
+    assert one.remarks == ()
+    said = "but scan.bidirectional says in one. Write scan.bidirectional: true"
+    assert [said in note for note in one.notes] == ([True] if phase else [])
+
+
+PLANS = {
+    "full": {"stimulus": ((60, 1), (200, -1)), "rest_between_s": 3},
+    "early": {"stimulus": ((200, -1), (60, 1)), "rest_between_s": 3},
+    "late": {"stimulus": ((200, -1), (60, 1)), "rest_between_s": 3, "rest_before_s": 5},
+    "still": {"stimulus": ((100, 1),), "rest_before_s": 8},
+    "incremental": {"protocol": "incremental", "degrees_per_step": 60, "step_rest_s": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """Sessions of several plans, with pictures; made when first asked for."""
+    made = {}
+
+    def session(name, photons=40, seed=1):
+        if (name, photons, seed) not in made:
+            folder = tmp_path_factory.mktemp(name)
+            plan = {**SCANNED, "photons_per_pixel": photons, **PLANS[name], "seed": seed}
+            made[name, photons, seed] = plan, simulate_session(folder, **plan), folder
+        plan, files, folder = made[name, photons, seed]
+        rig = Rig(plan_recording(**plan), folder, folder)
+        rig.movie, rig.signals = files["movie"], files["signals"]
+        rig.stimulus = files.get("stimulus", folder)
+        return rig
+
+    return session
+
+
+SIXTY = {"angles": {"degrees_per_step": 60}, "scan": {"bidirectional": False}}
+
+
+@pytest.mark.parametrize("photons", [0.3, 2, 40])
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", PLANS)
+def test_a_movie_that_turns_with_the_motor_gives_no_word(scanned, name, photons, seed):
+    found = scanned(name, photons, seed).check(sections=SIXTY)
+    assert (found.problems, found.notes) == ((), ())
+
+
+def _first_frames(rig, n):
+    """Write a movie of the first frames, or of the last one again and again."""
+    with tifffile.TiffFile(rig.movie) as file:
+        frames = file.asarray()
+    return frames[np.minimum(np.arange(n), len(frames) - 1)]
+
+
+@pytest.mark.parametrize("photons", [2, 40])
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("full", "late"), ("late", "early"), ("full", "still"), ("early", "full"), ("full", "early"),
+     ("incremental", "still"), ("incremental", "full"), ("full", "incremental")],
+)  # fmt: skip
+def test_a_movie_of_another_recording_of_that_length(scanned, tmp_path, name, other, photons):
+    made = scanned(name, photons)
+    about = {"axes": "TYX", "finterval": 1 / made.plan.parameters.frame_rate}
+    frames = _first_frames(scanned(other, photons, seed=2), made.plan.n_frames)
+    made.movie = tmp_path / "other.tif"
+    tifffile.imwrite(made.movie, frames, imagej=True, metadata=about)
+    found = made.check(sections=SIXTY)
+    assert found.problems == ()
+    assert len(found.notes) == 1
+    assert "is the movie of this recording" in found.notes[0]
 
 
 def test_what_is_taken_for_granted_stands_once_for_all_sessions(rig):
