@@ -23,12 +23,8 @@ from derotation.errors import CenterError, InputError
 from derotation.images.blob_detection import Blobs
 from derotation.images.blob_tracks import link_in_place
 from derotation.images.blobs import BlobDetection
-from derotation.images.ellipses import (
-    BlobTracks,
-    SharedEllipses,
-    covered,
-    fit_shared_ellipses,
-)
+from derotation.images.ellipses.shared import SharedEllipses, fit_shared_ellipses
+from derotation.images.ellipses.tracks import BlobTracks, covered
 from derotation.images.mean_images import DerotatedMeans, MeanImages, mean_images_at_rest
 from derotation.images.ptd import most_detected_blob
 from derotation.io.movie import Movie
