@@ -20,7 +20,8 @@ from derotation.movie_angles.clock_choice import choose_clock_frames
 from derotation.movie_angles.delays import find_delays
 from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
-from derotation.signals.events import Events, Repair, parse_signals
+from derotation.signals.events import Events, Repair
+from derotation.signals.parse import parse_signals
 from derotation.signals.roles import REQUIRED_ROLES
 from derotation.signals.rows import Rows, check_lines, read_rows
 from derotation.signals.without_signals import events_without_signals
