@@ -110,17 +110,10 @@ def parse_signals(
     angles = complete("angles", angles)
     source = str(angles["source"])
     report = Report(sampling_rate=float(sampling_rate))
-    roles = digital_roles(signals.roles, source)
-    # Nobody asks a sample that turns freely whether it is in a rotation.
-    may_be_flat = (*_MAY_BE_FLAT, "rotation_on") if protocol == "free" else _MAY_BE_FLAT
-    pulses = find_pulses(
-        signals, roles, options["thresholds"], sampling_rate, may_be_flat=may_be_flat
-    )
-    levels = {role: _shown(pulses[role].levels) for role in roles}
-    counts = {f"{role}_pulses": len(pulses[role]) for role in roles}
+    found = _pulses(signals, sampling_rate, protocol, source, options)
     recognize = bool(options["recognize_clocks"])
     pulses = with_polarity(
-        pulses,
+        found,
         invert=options["invert"],
         recognize=recognize,
         n_samples=signals.n_samples,
@@ -142,13 +135,7 @@ def parse_signals(
     )
     rows = rows or Rows(n=lines_per_frame)
     rows.check(lines_per_frame, scan.frame_duration, scan.line_period)
-    line_start = rows.of(scan.line_start, scan.line_period)
-    repaired = rows.any_of(scan.line_repaired)
-    n_spare = len(scan.spare_line_start)
-    # Of several planes, a shift by one frame of the clock is another plane: none is kept.
-    n_spare = 0 if index is not None else n_spare
-    if index is not None:
-        line_start, repaired = line_start[index], repaired[index]
+    lines = _line_arrays(scan, rows, index)
     rotations: list[Rotation] = []
     measured = MeasuredAngle(
         time=np.zeros(0), angle=np.zeros(0), known=np.zeros(0, np.bool_), resolution=0.0
@@ -160,7 +147,7 @@ def parse_signals(
         _check_rotations_within_scan(scan, rotations, report)
     else:
         measured = measured_angle(
-            source, angles, signals, pulses, table, line_start, scan.line_duration, report
+            source, angles, signals, pulses, table, lines["line_start"], scan.line_duration, report
         )
         degrees = options["degrees_per_rotation"]
         no_index = source == "quadrature" and not len(pulses.get("quadrature_index") or ())
@@ -169,17 +156,7 @@ def parse_signals(
     return Events(
         sampling_rate=float(sampling_rate),
         n_samples=signals.n_samples,
-        line_start=line_start,
-        line_repaired=repaired,
-        line_duration=scan.line_duration,
-        line_period=scan.line_period,
-        line_duration_measured=scan.line_duration_measured,
-        frame_start=line_start[:, 0].copy(),
-        frame_end=line_start[:, -1] + scan.line_duration,
-        frame_offset=scan.frame_offset if n_spare else 0,
-        frame_offsets_possible=tuple(range(n_spare + 1)),
-        spare_line_start=rows.of(scan.spare_line_start, scan.line_period)[:n_spare],
-        spare_line_repaired=rows.any_of(scan.spare_line_repaired)[:n_spare],
+        **lines,
         **_tick_arrays(rotations),
         **(
             _rotation_arrays(rotations)
@@ -190,15 +167,55 @@ def parse_signals(
         repairs=tuple(report.repairs),
         anomalies=tuple(report.anomalies),
         counts={
-            **counts,
+            **{f"{role}_pulses": len(own) for role, own in found.items()},
             "frames": n_frames,
-            "lines": int(line_start.size),
+            "lines": int(lines["line_start"].size),
             "rotations": len(rotations),
             "usable_rotations": sum(not rotation.problem for rotation in rotations),
             "ticks": sum(len(r.ticks.time) for r in rotations if r.ticks is not None),
         },
-        levels=levels,
+        levels={role: _shown(own.levels) for role, own in found.items()},
     )
+
+
+def _pulses(
+    signals: AnalogSignals,
+    sampling_rate: float,
+    protocol: Protocol,
+    source: str,
+    options: Mapping[str, Any],
+) -> dict[str, Pulses]:
+    """Find the pulses of all channels that are read, as they were recorded."""
+    # Nobody asks a sample that turns freely whether it is in a rotation.
+    may_be_flat = (*_MAY_BE_FLAT, "rotation_on") if protocol == "free" else _MAY_BE_FLAT
+    roles = digital_roles(signals.roles, source)
+    return find_pulses(
+        signals, roles, options["thresholds"], sampling_rate, may_be_flat=may_be_flat
+    )
+
+
+def _line_arrays(scan: Scan, rows: Rows, index: NDArray[np.int64] | None) -> dict[str, Any]:
+    """Give the fields of lines and frames: those of the movie's rows, and those to spare."""
+    line_start = rows.of(scan.line_start, scan.line_period)
+    repaired = rows.any_of(scan.line_repaired)
+    n_spare = len(scan.spare_line_start)
+    if index is not None:
+        # Of several planes, a shift by one frame of the clock is another plane: none is kept.
+        n_spare = 0
+        line_start, repaired = line_start[index], repaired[index]
+    return {
+        "line_start": line_start,
+        "line_repaired": repaired,
+        "line_duration": scan.line_duration,
+        "line_period": scan.line_period,
+        "line_duration_measured": scan.line_duration_measured,
+        "frame_start": line_start[:, 0].copy(),
+        "frame_end": line_start[:, -1] + scan.line_duration,
+        "frame_offset": scan.frame_offset if n_spare else 0,
+        "frame_offsets_possible": tuple(range(n_spare + 1)),
+        "spare_line_start": rows.of(scan.spare_line_start, scan.line_period)[:n_spare],
+        "spare_line_repaired": rows.any_of(scan.spare_line_repaired)[:n_spare],
+    }
 
 
 def _rotations_of_ticks(
