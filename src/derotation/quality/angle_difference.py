@@ -1,6 +1,7 @@
 """The angle that the picture shows, against the recorded one."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from derotation.quality.along import Along
 from derotation.quality.angle_faults import find_angle_fault
@@ -11,7 +12,7 @@ from derotation.streaming.statistics import Statistics
 
 __all__ = ["AGREE_DEG", "SIGNIFICANT", "angle_difference"]
 
-# So many uncertainties make a change of scale.
+# A difference, or a change of scale, of so many uncertainties is beyond doubt.
 SIGNIFICANT = 4.0
 # Seen and recorded angles (degrees) that differ by less than this agree; frames that tell it.
 AGREE_DEG, MIN_CHECKED = 1.0, 6
@@ -51,29 +52,10 @@ def angle_difference(
             f"{len(frames)} frames that were compared."
         )
         return Measured(value=value, said=said, along=every)
-    differs = np.flatnonzero(pair >= max(AGREE_DEG, value / 4))
-    first, last = int(differs[0]), int(differs[-1]) + 1
-    seconds = (angles.frame_start[frames] - angles.frame_start[0]) / angles.sampling_rate
-    begin, end = float(seconds[first]), float(seconds[last])
-    usual = float(np.median(size[first : last + 1]))
-    if last >= len(frames) - 2:
-        said = (
-            f"From {begin:.1f} s on the seen angle differs by {usual:.1f} degrees from the "
-            f"recorded one (at most {value:.1f})."
-        )
-    else:
-        said = (
-            f"Between {begin:.1f} and {end:.1f} s the seen angle differs by up to {value:.1f} "
-            "degrees from the recorded one."
-        )
-    explains: tuple[str, ...] = ()
-    if value > MORE_THAN_A_LAG:
-        explains = OF_THE_ANGLE
-        within = size[first + 1 : last]
-        if last - first > MIN_CHECKED and np.ptp(within) < STEADY * usual:
-            explains = (*OF_THE_ANGLE, *OF_THE_CLOCK)
+    seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
+    said, explains = _difference(seconds[frames], size, pair)
     fault = find_angle_fault(
-        (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate,
+        seconds,
         angles.middle,
         statistics.checked,
         statistics.angle_difference,
@@ -91,3 +73,31 @@ def angle_difference(
         explains=(*OF_THE_ANGLE, *OF_THE_CLOCK, *others),
         along=every,
     )
+
+
+def _difference(
+    seconds: NDArray[np.float64], size: NDArray[np.float64], pair: NDArray[np.float64]
+) -> tuple[str, tuple[str, ...]]:
+    """Say from when to when angles differ, and which figures that explains.
+
+    `size` is the difference in each compared frame, `pair` that which two in a row agree on.
+    """
+    value = float(pair.max())
+    differs = np.flatnonzero(pair >= max(AGREE_DEG, value / 4))
+    first, last = int(differs[0]), int(differs[-1]) + 1
+    begin, end = float(seconds[first]), float(seconds[last])
+    usual = float(np.median(size[first : last + 1]))
+    if last >= len(size) - 2:
+        said = (
+            f"From {begin:.1f} s on the seen angle differs by {usual:.1f} degrees from the "
+            f"recorded one (at most {value:.1f})."
+        )
+    else:
+        said = (
+            f"Between {begin:.1f} and {end:.1f} s the seen angle differs by up to {value:.1f} "
+            "degrees from the recorded one."
+        )
+    if value <= MORE_THAN_A_LAG:
+        return said, ()
+    steady = last - first > MIN_CHECKED and np.ptp(size[first + 1 : last]) < STEADY * usual
+    return said, (*OF_THE_ANGLE, *OF_THE_CLOCK) if steady else OF_THE_ANGLE
