@@ -391,7 +391,9 @@ class FullPipeline(ScriptsOf01):
         frame_angles : ndarray of shape (n_frames,)
             The column ``rotation_angle``, degrees.
         """
-        interpolate_angles.save(angles, events, self._outputs(interpolate_angles.Outputs))
+        interpolate_angles.save(
+            angles, events, self._outputs(interpolate_angles.Outputs), protocol=self.protocol
+        )
         replace(angles, frame_angles=frame_angles).to_csv(self.settings.table)
 
     def find_center(self, movie: Movie, angles: Angles) -> Center:

@@ -64,6 +64,7 @@ from derotation.quality.signal_figures import (
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import turn_word
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_quality"]
@@ -190,7 +191,9 @@ def measure_quality(
     blob, raw_blob = most_detected_blobs(statistics, threads)
     turned = lines.turned
     found = fit_of_turned_frames(statistics, line_maps, calibration, threads)
-    along = measure_along(statistics, lines, found.trials, threads=threads)
+    along = measure_along(
+        statistics, lines, found.trials, word=turn_word(protocol), threads=threads
+    )
     places = None
     if motion is not None and motion.corrected:
         places = motion.displacement(lines.line_times_s.mean(axis=1))

@@ -41,24 +41,25 @@ def rotations_flipped(trials: Trials, along: Along) -> Measured:
     """Name rotations that fit only turned the other way."""
     flipped = np.flatnonzero(along.sign == -1)
     if trials.flip_fits or not len(flipped):
-        return Measured(value=0.0, said="No rotation fits better turned the other way.")
+        return Measured(value=0.0, said=f"No {along.word} fits better turned the other way.")
     of_frame = along.segments.of_frame
     share = 100 * float(np.mean(np.isin(of_frame, flipped)))
     turned = trials.sign == -1
     numbers = sorted({n + 1 for k in flipped for n in (along.segments.rotation[k],) if n >= 0})
     names = _listed(numbers) if numbers else _listed([int(k) + 1 for k in flipped])
     many = len(flipped) > 1
-    rows = (
-        f"are rows {names} of the stimulus table exchanged?"
-        if many
-        else f"is the direction in row {names} of the stimulus table wrong?"
-    )
+    when = f"({time_of(along, int(flipped[0]))}{' and later' if many else ''})"
+    if along.word == "step":
+        asked = "."  # steps have no table that might be wrong
+    elif many:
+        asked = f": are rows {names} of the stimulus table exchanged?"
+    else:
+        asked = f": is the direction in row {names} of the stimulus table wrong?"
     return Measured(
         value=share,
-        said=f"Rotation{'s' if many else ''} {names} ({time_of(along, int(flipped[0]))}"
-        f"{' and later' if many else ''}) fit{'' if many else 's'} only turned the other way: "
-        f"{rows} (Correlation with the sample at rest {trials.opposite[turned].mean():.2f} instead "
-        f"of {trials.own[turned].mean():.2f}.)",
+        said=f"{along.word.capitalize()}{'s' if many else ''} {names} {when} "
+        f"fit{'' if many else 's'} only turned the other way{asked} (Correlation with the sample "
+        f"at rest {trials.opposite[turned].mean():.2f} instead of {trials.own[turned].mean():.2f}.)",
         along=np.where(along.sign == -1, 100.0, 0.0),
     )
 

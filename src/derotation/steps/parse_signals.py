@@ -22,6 +22,7 @@ from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
 from derotation.signals.events import Events, Repair
 from derotation.signals.parse import parse_signals
+from derotation.signals.repairs import turn_word
 from derotation.signals.roles import REQUIRED_ROLES
 from derotation.signals.rows import Rows, check_lines, read_rows
 from derotation.signals.without_signals import events_without_signals
@@ -133,9 +134,7 @@ def run(
     if recorded is None:
         figure = plot_measured_angle(found)
     else:
-        figure = plot_signals(
-            *_as_used(recorded, found), word="step" if protocol == "incremental" else "rotation"
-        )
+        figure = plot_signals(*_as_used(recorded, found), word=turn_word(protocol))
     save_plot(figure, outputs.plot)
     return found
 

@@ -112,6 +112,16 @@ def test_angles(session, tmp_path):
     assert len(axis.patches) == np.sum(~events.rotation_usable) == 1
 
 
+def test_steps_are_called_so(session):
+    _, events, angles = session
+    one, steps = (
+        {axis.get_title() for axis in figure.axes}
+        for figure in (plot_angles(angles, events), plot_angles(angles, events, word="step"))
+    )
+    assert any("rotation" in title for title in one)
+    assert {title.replace("rotation", "step") for title in one} == steps
+
+
 def test_plateau_is_at_the_nominal_speed(session):
     _, events, _ = session
     axis = Figure().subplots()
