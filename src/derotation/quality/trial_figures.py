@@ -59,7 +59,8 @@ def rotations_flipped(trials: Trials, along: Along) -> Measured:
         value=share,
         said=f"{along.word.capitalize()}{'s' if many else ''} {names} {when} "
         f"fit{'' if many else 's'} only turned the other way{asked} (Correlation with the sample "
-        f"at rest {trials.opposite[turned].mean():.2f} instead of {trials.own[turned].mean():.2f}.)",
+        f"at rest {trials.opposite[turned].mean():.2f} instead of "
+        f"{trials.own[turned].mean():.2f}.)",
         along=np.where(along.sign == -1, 100.0, 0.0),
     )
 
