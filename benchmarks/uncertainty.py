@@ -29,7 +29,7 @@ from derotation.io.stimulus import read_stimulus
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.transforms import image_center, wobble_shifts
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_session
 
 SHAPE = (112, 112)

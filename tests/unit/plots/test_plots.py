@@ -21,7 +21,7 @@ from derotation.plots.signals import (
     plot_signals,
 )
 from derotation.signals.angles import AngleFlag, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import plan_recording, write_signals
 
 

@@ -38,8 +38,8 @@ def list_columns(path: Path, dataset: str | None, n_expected: int | None) -> Lis
     dataset
         Name of a dataset, group or variable; None where there is only one that can be meant.
     n_expected
-        How many columns a matrix should have, which tells its orientation; :data:`TABLE`: it is
-        a table; None: the longer axis is time.
+        How many columns a matrix should have, which tells its orientation;
+        :data:`~derotation.io.foreign.listing.TABLE`: it is a table; None: the longer axis is time.
 
     Returns
     -------

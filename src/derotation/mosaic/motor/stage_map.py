@@ -28,7 +28,7 @@ def estimate_affine_from_pairs(
     ----------
     pairs : sequence of mappings
         ``row_delta``, ``col_delta``, ``measured_dy``, ``measured_dx`` as of
-        :func:`compute_registration_refinements`.
+        :func:`~derotation.mosaic.motor.neighbors.compute_registration_refinements`.
     tile_shape : tuple of int
         (planes, rows, columns) of a tile, or (rows, columns).
     overlap_fraction : float
@@ -112,7 +112,7 @@ def pool_pairs_and_fit_global_affine(
     overlap_fraction : float
         Part of a tile that it should share with its neighbor.
     histogram_match, max_empty_fraction, use_gpu
-        As of :func:`compute_registration_refinements`.
+        As of :func:`~derotation.mosaic.motor.neighbors.compute_registration_refinements`.
     n_samples : int, optional
         So many pairs are drawn at random if there are more.
     seed : int
