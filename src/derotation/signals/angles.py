@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
-from derotation.io.results import check_arrays
+from derotation.io.results import check_arrays, open_result
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
-from derotation.signals.events import Events, open_result
+from derotation.signals.events import Events
 from derotation.signals.tick_trace import trace_of_ticks
 from derotation.signals.trace import AngleFlag, AngleTrace, find_segments, trace_of_knots
 
@@ -271,7 +271,7 @@ def interpolate_angles(
     events : Events
         The events of the recording.
     protocol : {"full", "incremental", "free"}
-        As for :func:`derotation.signals.events.parse_signals`.
+        As for :func:`derotation.signals.parse.parse_signals`.
     config : mapping, optional
         The section ``angles`` of the configuration; keys that are missing have its defaults. Its
         ``lag_ms`` is the delay of the motor's signals: a line has the angle that the ticks tell so

@@ -30,9 +30,9 @@ from derotation.streaming.statistics import Statistics
 
 __all__ = ["DerotationResult", "derotate_movie"]
 
-# Recorded frames of a chunk, at least one frame per thread; with derotated ones, masks and maps, and
-# with two more chunks that are read and written meanwhile, about 8 times as much is held. Four times
-# as much at once takes longer, not less: it leaves the processor's cache between two looks.
+# Recorded frames of a chunk, at least one frame per thread; with derotated ones, masks and maps,
+# and with two more chunks that are read and written meanwhile, about 8 times as much is held. Four
+# times as much at once takes longer, not less: it leaves the processor's cache between two looks.
 CHUNK_BYTES = 4e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12

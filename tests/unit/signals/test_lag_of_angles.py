@@ -66,7 +66,7 @@ def test_configured_lag_is_that_of_the_ticks(tmp_path):
     from derotation.io.signals import open_signals
     from derotation.io.stimulus import Stimulus
     from derotation.signals.angles import interpolate_angles
-    from derotation.signals.events import parse_signals
+    from derotation.signals.parse import parse_signals
     from derotation.simulate import write_signals
 
     plan = plan_recording(shape=(32, 32), stimulus=((200.0, 1), (200.0, -1)), lag_ms=4.0)
