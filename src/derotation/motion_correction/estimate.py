@@ -18,7 +18,6 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
 from derotation.motion_correction.measure import (
-    BANDS,
     Measured,
     derotated,
     in_blocks,
@@ -41,6 +40,8 @@ logger = logging.getLogger(__name__)
 NDFloat = NDArray[np.float64]
 
 CHUNK_BYTES = 16e6
+# The path is told at so many times per frame: between them it is drawn straight.
+KNOTS = 8
 # By so much the logarithm of the likelihood has to rise if motion beside jumps is allowed for. By
 # chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
 # frames, too.
@@ -125,7 +126,7 @@ def estimate_motion(
 
     Notes
     -----
-    Each frame is derotated and compared with the mean of derotated frames in four bands of lines
+    Each frame is derotated and compared with the mean of derotated frames in up to eight bands of lines
     (:mod:`derotation.motion_correction.measure`); the path through what was measured is as smooth
     as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is
     wrong moves derotated frames, too, so that this makes up for small errors of the calibration.
@@ -172,35 +173,49 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
 
 def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstimate:
     """Draw a path through what was measured, and decide whether it is corrected."""
-    times = _band_times(line_maps)
-    n = len(times)
+    drawn = _times(line_maps, _evenly(line_maps, KNOTS))
     lost = _lost(found)
-    variances = np.full((*found.shifts.shape[:2], 2), np.inf)
+    bands = found.shifts.shape[1]
+    variances = np.full((len(drawn), bands, 2), np.inf)
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
-    frame = np.repeat(np.arange(n), BANDS)
-    path = smooth(times.ravel(), found.shifts.reshape(-1, 2), variances.reshape(-1, 2), frame)
+    times = _times(line_maps, np.where(told, found.lines, _evenly(line_maps, bands)))
+    frames = np.arange(len(times))
+    path = smooth(
+        times.ravel(),
+        found.shifts.reshape(-1, 2),
+        variances.reshape(-1, 2),
+        np.repeat(frames, bands),
+        drawn=(drawn.ravel(), np.repeat(frames, KNOTS)),
+    )
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
     # Noise of what is measured in whole frames.
     total = np.sum(1 / variances, axis=1)
     noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return _judged(path, measured, noise, found.correlation, lost, times, line_maps)
+    return _judged(path, measured, noise, found.correlation, lost, drawn, line_maps)
 
 
-def _band_times(line_maps: LineMaps) -> NDFloat:
-    """Give the middle of each band of lines, s, shape (frame, band)."""
+def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
+    """Give the lines in the middle of n bands, shape (n,)."""
+    return (np.arange(n) + 0.5) / n * line_maps.angles.line_times_s.shape[1] - 0.5
+
+
+def _times(line_maps: LineMaps, at: NDFloat) -> NDFloat:
+    """Tell when each frame was at some lines, s: at (n,) or (frame, n) to (frame, n)."""
     lines = line_maps.angles.line_times_s
     height = lines.shape[1]
     # What a line shows was recorded around the middle of its samples.
     period = float(np.median(np.diff(lines, axis=1))) if height > 1 else 0.0
     late = line_maps.timing.offset * period
-    at = (np.arange(BANDS) + 0.5) / BANDS * height - 0.5
-    low = np.floor(at).astype(int)
+    at = np.broadcast_to(at, (len(lines), at.shape[-1]))
+    low = np.clip(np.floor(at).astype(int), 0, height - 1)
     part = at - low
-    ends = lines[:, low], lines[:, np.minimum(low + 1, height - 1)]
-    return np.asarray(ends[0] * (1 - part) + ends[1] * part + late)
+    early, after = (
+        np.take_along_axis(lines, k, axis=1) for k in (low, np.minimum(low + 1, height - 1))
+    )
+    return np.asarray(early * (1 - part) + after * part + late)
 
 
 def _lost(found: Measured) -> NDArray[np.bool_]:
@@ -354,7 +369,7 @@ def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstim
         doubt=True,
     )
     logger.warning("%s", verdict.sentence)
-    times = _band_times(line_maps)
+    times = _times(line_maps, _evenly(line_maps, KNOTS))
     n_frames = len(movie)
     none = np.zeros(times.size)
     nan = np.full(n_frames, np.nan)

@@ -26,7 +26,6 @@ from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 
 __all__ = [
-    "BANDS",
     "Frames",
     "Measured",
     "Reference",
@@ -44,16 +43,17 @@ Images = NDArray[np.float32]
 
 # Frames are averaged over squares of this side, if they are as large as this (px).
 BINNING, BIN_ABOVE = 2, 96
-SMOOTHING, TAPS = 1.0, 3
+SMOOTHING, TAPS = 0.7, 2
 # Smoothed pixels are alike: only each second one in x and y is compared.
 STRIDE = 2
 BORDER = 3
-# Side of the parts of the picture whose brightness may change by itself (small pixels): about
-# three cells.
-PART = 16
+# Side of the parts of the picture whose brightness may change by itself (small pixels), about: all
+# are as large, since small ones take from the displacement what they tell about their brightness.
+PART = 32
 # This part of the pixels is compared: those with the steepest slopes.
-STEEPEST = 0.5
-BANDS = 4
+STEEPEST = 0.7
+# Bands of lines with a displacement of their own, and how many compared pixels each has at least.
+BANDS, BAND_PIXELS = 8, 64
 ROUNDS = 3
 # Displacements up to this (small pixels) are found without looking for the peak first.
 NEAR = 1.0
@@ -114,7 +114,7 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
 
     factor = small_by(raw.shape)
     maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
-    images = binned(raw.astype(np.float32, copy=False), factor)
+    images = binned(raw, factor).astype(np.float32, copy=False)
     found = derotate_frames(
         images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
     )
@@ -131,23 +131,25 @@ def _small_maps(
     line_maps: LineMaps, numbers: slice | NDArray[np.int64], factor: int, width: int
 ) -> tuple[NDFloat, LineTiming]:
     """Give maps and timing of lines that are averages of so many."""
-    maps, timing = line_maps(numbers), line_maps.timing
+    timing = line_maps.timing
     if factor == 1:
-        return maps, timing
-    n_lines = maps.shape[1] // factor * factor
-    own = maps[:, :n_lines].reshape(len(maps), -1, factor, 2, 3)
-    mean = own.mean(axis=2)
-    # Not even rounding may move frames at rest.
-    same = np.all(own == own[:, :, :1], axis=(2, 3, 4))
-    mean[same] = own[:, :, 0][same]
+        return line_maps(numbers), timing
+    angles, times = line_maps.angles.line_angles[numbers], line_maps.angles.times_of(numbers)
+    n_lines = angles.shape[1] // factor * factor
+    each, when = (own[:, :n_lines].reshape(len(own), -1, factor) for own in (angles, times))
+    # Between lines the angle changes by little, or by that and whole turns. Where all are the same,
+    # the mean is so to the last bit: not even rounding may move frames at rest.
+    turned = each - each[..., :1]
+    turned -= 360 * np.round(turned / 360)
+    maps = line_maps.at(each[..., 0] + turned.mean(axis=-1), when.mean(axis=-1))
     if timing.bidirectional:
         # Half of the lines lie further right; those of both directions share the mean time.
         if timing.phase_px:
             shift = transforms.translations(np.array([-timing.phase_px / 2, 0.0]))
-            mean = transforms.compose(mean, shift)
-        return transforms.binned(mean, factor), LineTiming()
+            maps = transforms.compose(maps, shift)
+        return transforms.binned(maps, factor), LineTiming()
     slower = LineTiming(line_duty=timing.line_duty / factor, line_reference=timing.line_reference)
-    return transforms.binned(mean, factor), slower
+    return transforms.binned(maps, factor), slower
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +189,8 @@ class Reference:
         steep = np.hypot(slope_x[y, x], slope_y[y, x]) / noise
         told = steep >= (np.quantile(steep, 1 - STEEPEST) if len(steep) else 0)
         y, x, light, noise = y[told], x[told], light[told], noise[told]
-        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
+        rows, across = (max(round(side / PART), 1) for side in image.shape)
+        part = (y * rows // image.shape[0]) * across + x * across // image.shape[1]
         order = np.argsort(part, kind="stable")
         y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
         starts = np.flatnonzero(np.diff(part, prepend=-1))
@@ -215,6 +218,10 @@ class Measured:
     """Correlation with the reference at that displacement, (n,)."""
     share: NDFloat
     """Part of the pixels of the reference that were compared, (n,)."""
+    lines: NDFloat
+    """The recorded line at which each band was seen, on average, (n, band); NaN where not measured.
+    The first and the last band lie further inside than their middles, since the border of the
+    picture tells nothing."""
 
     def whole(self) -> NDFloat:
         """Average over the bands, shape (n, 2); NaN where not measured."""
@@ -228,7 +235,7 @@ class Measured:
     @classmethod
     def joined(cls, parts: "list[Measured]") -> "Measured":
         """Put those of several blocks of frames one behind the other."""
-        names = ("shifts", "information", "gain", "correlation", "share")
+        names = ("shifts", "information", "gain", "correlation", "share", "lines")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -237,7 +244,7 @@ def measure(
     reference: Reference,
     *,
     starts: NDFloat | None = None,
-    bands: int = BANDS,
+    bands: int | None = None,
     rounds: int = ROUNDS,
 ) -> Measured:
     """Measure by how much frames are displaced against the reference.
@@ -249,8 +256,9 @@ def measure(
     reference : Reference
     starts : ndarray of shape (n, 2), optional
         Where to begin, px of the full size; by default at the peak of the correlation.
-    bands : int
-        Bands of lines, each with a displacement of its own.
+    bands : int, optional
+        Bands of lines, each with a displacement of its own; by default as many as the pixels allow,
+        8 at most.
     rounds : int
         Steps of Gauss and Newton, the last of them for the bands.
 
@@ -260,15 +268,17 @@ def measure(
     """
     from derotation.motion_correction import kernels
 
+    if bands is None:
+        bands = min(max(len(reference.places) // BAND_PIXELS, 1), BANDS)
     if starts is None:
         return _from_both(frames, reference, bands, rounds)
     n = len(frames.images)
     begin = np.ascontiguousarray(starts, np.float64) / reference.factor
     out, information = np.empty((n, bands, 2)), np.empty((n, bands, 2, 2))
-    gain, correlation, share = np.empty(n), np.empty(n), np.empty(n)
+    lines, gain, correlation, share = np.empty((n, bands)), np.empty(n), np.empty(n), np.empty(n)
     kernels.measure_frames(
         frames.images, frames.usable, frames.rows, reference.places, reference.parts,
-        reference.columns, begin, rounds, out, information, gain, correlation, share,
+        reference.columns, begin, rounds, out, information, lines, gain, correlation, share,
     )  # fmt: skip
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
@@ -278,6 +288,7 @@ def measure(
         gain,
         correlation,
         share,
+        lines * reference.factor + 0.5 * (reference.factor - 1),
     )
 
 
@@ -296,7 +307,7 @@ def _from_both(frames: Frames, reference: Reference, bands: int, rounds: int) ->
     other = measure(frames[far], reference, starts=starts, bands=bands, rounds=rounds)
     before = np.nan_to_num(near.correlation[far], nan=-1.0)
     better = np.nan_to_num(other.correlation, nan=-1.0) > before
-    for name in ("shifts", "information", "gain", "correlation", "share"):
+    for name in ("shifts", "information", "gain", "correlation", "share", "lines"):
         getattr(near, name)[far[better]] = getattr(other, name)[better]
     return near
 
