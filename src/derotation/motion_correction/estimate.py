@@ -24,6 +24,7 @@ from derotation.motion_correction.measure import (
     measure,
     side_by_side,
     small_by,
+    small_maps,
 )
 from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
@@ -42,6 +43,8 @@ NDFloat = NDArray[np.float64]
 CHUNK_BYTES = 16e6
 # The path is told at so many times per frame: between them it is drawn straight.
 KNOTS = 8
+# So many frames tell how long a line takes.
+PERIOD_FRAMES = 100
 # By so much the logarithm of the likelihood has to rise if motion beside jumps is allowed for. By
 # chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
 # frames, too.
@@ -126,10 +129,10 @@ def estimate_motion(
 
     Notes
     -----
-    Each frame is derotated and compared with the mean of derotated frames in up to eight bands of lines
-    (:mod:`derotation.motion_correction.measure`); the path through what was measured is as smooth
-    as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is
-    wrong moves derotated frames, too, so that this makes up for small errors of the calibration.
+    Each frame is derotated and compared with the mean of derotated frames in up to eight bands of
+    lines (:mod:`derotation.motion_correction.measure`); the path through what was measured is as
+    smooth as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is wrong
+    moves derotated frames, too, so that this makes up for small errors of the calibration.
     """
     settings = complete("motion_correction", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
@@ -141,22 +144,26 @@ def estimate_motion(
     chosen = _lit(movie, thinned(usable, int(settings["n_frames"])), offset)
     if len(chosen) < MIN_FRAMES:
         return _nothing(movie, line_maps, "only {n} of the frames looked at are lit", len(chosen))
-    sample = sample_frames(movie.read, chosen, line_maps, threads)
+    sample = sample_frames(movie, chosen, line_maps, threads)
     reference = build_reference(sample, offset, small_by(movie.shape), threads)
     del sample
-
-    def look(block: tuple[int, NDArray[Any]]) -> Measured:
-        first, raw = block
-        numbers = slice(first, first + len(raw))
-        return measure(derotated(raw, numbers, line_maps), reference)
 
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
     parts: list[Measured] = []
     with tqdm(total=len(movie), desc="motion", unit="frame", disable=None) as bar:
         for first, raw in ahead(movie.chunks(per_chunk)):
-            blocks = [(first + part.start, raw[part]) for part in in_blocks(len(raw))]
-            parts += side_by_side(look, blocks, threads)
+            maps, timing = small_maps(line_maps, slice(first, first + len(raw)), raw.shape)
+
+            def look(
+                part: slice,
+                raw: NDArray[Any] = raw,
+                maps: NDFloat = maps,
+                timing: LineTiming = timing,
+            ) -> Measured:
+                return measure(derotated(raw[part], maps[part], timing), reference)
+
+            parts += side_by_side(look, in_blocks(raw.shape), threads)
             bar.update(len(raw))
     return _conclude(Measured.joined(parts), movie, line_maps)
 
@@ -165,7 +172,7 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
     """Leave out frames that were recorded without light."""
     brightness = [
         np.nanmean(movie.read(numbers[part]), axis=(1, 2), dtype=np.float64)
-        for part in in_blocks(len(numbers))
+        for part in in_blocks((len(numbers), *movie.shape[1:]))
     ]
     lit = lit_frames(np.concatenate(brightness) - offset)
     return numbers[lit] if lit.any() else numbers
@@ -173,22 +180,21 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
 
 def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstimate:
     """Draw a path through what was measured, and decide whether it is corrected."""
-    drawn = _times(line_maps, _evenly(line_maps, KNOTS))
     lost = _lost(found)
     bands = found.shifts.shape[1]
-    variances = np.full((len(drawn), bands, 2), np.inf)
+    variances = np.full((len(found.shifts), bands, 2), np.inf)
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
-    times = _times(line_maps, np.where(told, found.lines, _evenly(line_maps, bands)))
-    frames = np.arange(len(times))
+    at = np.where(told, found.lines, _evenly(line_maps, bands))
+    times, drawn = _times(line_maps, at, _evenly(line_maps, KNOTS))
     path = smooth(
         times.ravel(),
         found.shifts.reshape(-1, 2),
         variances.reshape(-1, 2),
-        np.repeat(frames, bands),
-        drawn=(drawn.ravel(), np.repeat(frames, KNOTS)),
+        np.repeat(np.arange(len(times)), bands),
+        drawn=drawn.ravel(),
     )
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
     # Noise of what is measured in whole frames.
@@ -199,23 +205,23 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
 
 def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
     """Give the lines in the middle of n bands, shape (n,)."""
-    return (np.arange(n) + 0.5) / n * line_maps.angles.line_times_s.shape[1] - 0.5
+    return (np.arange(n) + 0.5) / n * line_maps.angles.line_angles.shape[1] - 0.5
 
 
-def _times(line_maps: LineMaps, at: NDFloat) -> NDFloat:
-    """Tell when each frame was at some lines, s: at (n,) or (frame, n) to (frame, n)."""
+def _times(line_maps: LineMaps, *at: NDFloat) -> list[NDFloat]:
+    """Tell when each frame was at some lines, s: for each (n,) or (frame, n), (frame, n)."""
     lines = line_maps.angles.line_times_s
     height = lines.shape[1]
     # What a line shows was recorded around the middle of its samples.
-    period = float(np.median(np.diff(lines, axis=1))) if height > 1 else 0.0
+    period = float(np.median(np.diff(lines[:PERIOD_FRAMES], axis=1))) if height > 1 else 0.0
     late = line_maps.timing.offset * period
-    at = np.broadcast_to(at, (len(lines), at.shape[-1]))
-    low = np.clip(np.floor(at).astype(int), 0, height - 1)
-    part = at - low
-    early, after = (
-        np.take_along_axis(lines, k, axis=1) for k in (low, np.minimum(low + 1, height - 1))
-    )
-    return np.asarray(early * (1 - part) + after * part + late)
+    frame = np.arange(len(lines))[:, np.newaxis]
+    found = []
+    for own in at:
+        low = np.clip(np.floor(own).astype(int), 0, height - 1)
+        early, after = lines[frame, low], lines[frame, np.minimum(low + 1, height - 1)]
+        found.append(np.asarray(early + (own - low) * (after - early) + late))
+    return found
 
 
 def _lost(found: Measured) -> NDArray[np.bool_]:
@@ -369,7 +375,7 @@ def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstim
         doubt=True,
     )
     logger.warning("%s", verdict.sentence)
-    times = _times(line_maps, _evenly(line_maps, KNOTS))
+    (times,) = _times(line_maps, _evenly(line_maps, KNOTS))
     n_frames = len(movie)
     none = np.zeros(times.size)
     nan = np.full(n_frames, np.nan)

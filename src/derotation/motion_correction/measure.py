@@ -36,6 +36,7 @@ __all__ = [
     "peaks",
     "side_by_side",
     "small_by",
+    "small_maps",
 ]
 
 NDFloat = NDArray[np.float64]
@@ -61,7 +62,8 @@ NEAR = 1.0
 COARSE, LARGEST = 2, 9
 # The noise of pixels darker than this part of the mean counts like that.
 DARKEST = 0.2
-FRAMES_AT_ONCE = 8
+# Frames of so many pixels together are worked on at once.
+PIXELS_AT_ONCE = 2**20
 # Lines of a frame whose maps tell in which band a pixel was recorded.
 ROWS = 9
 
@@ -94,17 +96,15 @@ def small_by(shape: tuple[int, ...]) -> int:
     return BINNING if min(shape[-2:]) >= BIN_ABOVE else 1
 
 
-def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: LineMaps) -> Frames:
+def derotated(raw: NDArray[Any], maps: NDFloat, timing: LineTiming) -> Frames:
     """Derotate frames by what is known without motion, and smooth them.
 
     Parameters
     ----------
     raw : ndarray of shape (n, y, x)
         Frames as recorded.
-    numbers : slice or ndarray
-        Their numbers in the movie.
-    line_maps : LineMaps
-        Where lines belong; pixels are those of the full size.
+    maps, timing
+        Those of their small lines, see :func:`small_maps`.
 
     Returns
     -------
@@ -113,7 +113,6 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     from derotation.motion_correction import kernels
 
     factor = small_by(raw.shape)
-    maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
     images = binned(raw, factor).astype(np.float32, copy=False)
     found = derotate_frames(
         images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
@@ -127,11 +126,26 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     return Frames(smooth, found.seen, transforms.invert(maps[:, some])[..., 1, :].copy())
 
 
-def _small_maps(
-    line_maps: LineMaps, numbers: slice | NDArray[np.int64], factor: int, width: int
+def small_maps(
+    line_maps: LineMaps, numbers: slice | NDArray[np.int64], shape: tuple[int, ...]
 ) -> tuple[NDFloat, LineTiming]:
-    """Give maps and timing of lines that are averages of so many."""
-    timing = line_maps.timing
+    """Give maps and timing of the lines of small frames, whose pixels are averages.
+
+    Parameters
+    ----------
+    line_maps : LineMaps
+        Where lines belong; pixels are those of the full size.
+    numbers : slice or ndarray
+        Numbers of n frames in the movie.
+    shape : tuple of int
+        Their shape as recorded, (..., y, x).
+
+    Returns
+    -------
+    maps : ndarray of shape (n, small line, 2, 3)
+    timing : LineTiming
+    """
+    timing, factor = line_maps.timing, small_by(shape)
     if factor == 1:
         return line_maps(numbers), timing
     angles, times = line_maps.angles.line_angles[numbers], line_maps.angles.times_of(numbers)
@@ -165,6 +179,8 @@ class Reference:
     columns: Images
     """What stands at these pixels, in units of the noise there: the light, its slopes along x and
     y, and 1; shape (4, k)."""
+    spectrum: NDArray[np.complexfloating[Any, Any]]
+    """With which a frame's is multiplied to find the peak of the correlation, see :func:`peaks`."""
     factor: int
     """Side of the squares of pixels that were averaged."""
     alike: float = np.inf
@@ -195,11 +211,13 @@ class Reference:
         y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
         starts = np.flatnonzero(np.diff(part, prepend=-1))
         columns = np.stack([light, slope_x[y, x], slope_y[y, x], np.ones_like(light)]) / noise
+        coarse = bandpassed(np.float32(filled)[np.newaxis], known[np.newaxis])
         return cls(
             image,
             np.stack([y, x], axis=1).astype(np.int64),
             np.append(starts, len(part)).astype(np.int64),
             np.ascontiguousarray(columns, np.float32),
+            np.conj(fft.rfft2(coarse)),
             factor,
         )
 
@@ -324,23 +342,20 @@ def bandpassed(images: Images, usable: NDArray[np.bool_]) -> Images:
 
 def peaks(frames: Frames, reference: Reference) -> NDFloat:
     """Find coarse displacements (small pixels) from the peak of the correlation, shape (n, 2)."""
-    known = np.isfinite(reference.image)[np.newaxis]
-    usual = np.float32(reference.image[known[0]].mean() if known.any() else 0)
-    wanted = bandpassed(np.where(known, reference.image, usual), known)
-    spectrum = np.conj(fft.rfft2(wanted))
-    height, width = wanted.shape[1:]
+    own = bandpassed(frames.images, frames.usable)
+    height, width = own.shape[1:]
     reach = min(height, width) // 4
-    own = fft.rfft2(bandpassed(frames.images, frames.usable))
-    correlation = fft.irfft2(own * spectrum, s=(height, width))
+    correlation = fft.irfft2(fft.rfft2(own) * reference.spectrum, s=(height, width))
     near = np.roll(correlation, (reach, reach), (1, 2))[:, : 2 * reach + 1, : 2 * reach + 1]
     highest = np.argmax(near.reshape(len(near), -1), axis=1)
     y, x = np.unravel_index(highest, near.shape[1:])
     return np.stack([x - reach, y - reach], axis=1) * float(COARSE)
 
 
-def in_blocks(n: int) -> list[slice]:
-    """Divide n frames into blocks that are worked on at once."""
-    return [slice(first, min(first + FRAMES_AT_ONCE, n)) for first in range(0, n, FRAMES_AT_ONCE)]
+def in_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Divide frames of a shape (n, y, x) into blocks that are worked on at once."""
+    n, each = shape[0], max(PIXELS_AT_ONCE // (shape[1] * shape[2]), 1)
+    return [slice(first, min(first + each, n)) for first in range(0, n, each)]
 
 
 def side_by_side(work: Any, items: list[Any], threads: int) -> list[Any]:

@@ -95,7 +95,7 @@ def smooth(
     frame: NDArray[np.int64],
     *,
     jumps: bool = True,
-    drawn: tuple[NDFloat, NDArray[np.int64]] | None = None,
+    drawn: NDFloat | None = None,
 ) -> Path:
     """Find the path through measured places.
 
@@ -111,9 +111,9 @@ def smooth(
         The frame that each belongs to, ascending.
     jumps : bool
         Look for jumps between frames that follow upon each other.
-    drawn : tuple of two ndarrays of shape (m,), optional
-        Times at which the path is told, ascending, s, and their frames; by default those at which
-        places were measured.
+    drawn : ndarray of shape (m,), optional
+        Times at which the path is told, ascending, s; by default those at which places were
+        measured.
 
     Returns
     -------
@@ -124,10 +124,11 @@ def smooth(
     values = np.where(known[:, np.newaxis], places, 0.0)
     spread = np.where(known[:, np.newaxis], variances, np.inf)
     jumped = _jumps(values, spread, frame) if jumps else np.empty(0, np.int64)
-    loose = _loose(frame, jumped)
+    # It may have jumped before any place of these two frames.
+    loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
     if known.sum() < 4:
         nothing = Roughness(size_px=0.0, constant_s=1.0, walk_px2=0.0, scale=1.0)
-        shape = (len(time_s if drawn is None else drawn[0]), 2)
+        shape = (len(time_s if drawn is None else drawn), 2)
         return Path(
             places=np.zeros(shape), sd=np.full(shape, np.inf), roughness=nothing,
             gain=0.0, jumps=jumped,
@@ -151,32 +152,28 @@ def smooth(
     if drawn is None:
         path, sd = _path(time_s, values, variance, loose, found)
     else:
-        path, sd = _drawn(drawn, jumped, time_s, values, variance, frame, found)
+        path, sd = _drawn(drawn, time_s, values, variance, loose, found)
     return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
 
 
-def _loose(frame: NDArray[np.int64], jumped: NDArray[np.int64]) -> NDFloat:
-    """Tell the variance by which it may have jumped: at any time within these two frames."""
-    return np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
-
-
 def _drawn(
-    drawn: tuple[NDFloat, NDArray[np.int64]],
-    jumped: NDArray[np.int64],
+    drawn: NDFloat,
     time_s: NDFloat,
     values: NDFloat,
     variance: NDFloat,
-    frame: NDArray[np.int64],
+    loose: NDFloat,
     found: Roughness,
 ) -> tuple[NDFloat, NDFloat]:
     """Find the path at other times than those of the places: there nothing was measured."""
-    n, m = len(time_s), len(drawn[0])
-    times, frames = np.concatenate([time_s, drawn[0]]), np.concatenate([frame, drawn[1]])
+    m = len(drawn)
+    times = np.concatenate([time_s, drawn])
     order = np.argsort(times, kind="stable")
     every = np.concatenate([values, np.zeros((m, 2))])[order]
     spread = np.concatenate([variance, np.full((m, 2), np.inf)])[order]
-    path, sd = _path(times[order], every, spread, _loose(frames[order], jumped), found)
-    wanted = order >= n
+    # Jumps happen before places that were measured, not before each of these times once more.
+    jumps = np.concatenate([loose, np.zeros(m)])[order]
+    path, sd = _path(times[order], every, spread, jumps, found)
+    wanted = order >= len(time_s)
     return path[wanted], sd[wanted]
 
 
