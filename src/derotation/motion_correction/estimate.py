@@ -53,8 +53,9 @@ MIN_GAIN = 15.0
 MIN_ERRORS = 2.0
 # Cells that become active pull at frames for as long as they glow, so that a smooth path follows
 # them, which its own scatter does not tell. So much is left of it in simulated samples that hold
-# still (256 x 256, 60 cells; px in x and in y).
-PULLED_PX = 0.015
+# still (px in x and in y), where the picture has PULLED_SIDE² pixels with 60 cells; the fewer there
+# are the more each of them pulls.
+PULLED_PX, PULLED_SIDE = 0.015, 256
 # This part of all lines is displaced by less than what is said.
 MOST = 0.95
 # Frames that correlate with the reference less than this part of the usual, and by so many standard
@@ -200,7 +201,8 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
     # Noise of what is measured in whole frames.
     total = np.sum(1 / variances, axis=1)
     noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return _judged(path, measured, noise, found.correlation, lost, drawn, line_maps)
+    n_pixels = movie.shape[1] * movie.shape[2]
+    return _judged(path, measured, noise, found.correlation, lost, drawn, n_pixels, line_maps)
 
 
 def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
@@ -255,6 +257,7 @@ def _judged(
     correlation: NDFloat,
     lost: NDArray[np.bool_],
     times: NDFloat,
+    n_pixels: int,
     line_maps: LineMaps,
 ) -> MotionEstimate:
     places = path.places.reshape(*times.shape, 2)
@@ -264,7 +267,8 @@ def _judged(
     zero = places[own if len(own) else known].mean(axis=(0, 1)) if known.any() else np.zeros(2)
     places = places - zero
     measured = measured - zero
-    sd = np.sqrt(np.mean(path.sd**2, axis=1) + PULLED_PX**2)
+    pulled = PULLED_PX * PULLED_SIDE / np.sqrt(n_pixels)
+    sd = np.sqrt(np.mean(path.sd**2, axis=1) + pulled**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
     figures = {
