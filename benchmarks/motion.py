@@ -6,7 +6,8 @@ still. Beside the displacement's error stands the least that photons allow to wh
 scene and how the sample moves (Cramer and Rao), beside the center's error the best that any
 estimate could do with the same frames (generalized least squares with the true covariance of the
 motion): motion that takes as long as a turn cannot be told from a wrong center. With ``--still N``,
-only so many small, short sessions that hold still are looked at. Times are of the process, with one thread.
+only so many small, short sessions that hold still are looked at. Times are of the process, with
+one thread.
 """
 
 import tempfile
@@ -71,7 +72,7 @@ def main() -> None:
     if given.quick:
         cases = [cases[0], cases[3]]
     rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in range(seeds)]
-    names = ("kind", "rest_px", "turning_px", "least_px", "inside", "center_px", "center_sd", 
+    names = ("kind", "rest_px", "turning_px", "least_px", "inside", "center_px", "center_sd",
              "best_px", "trusted", "corrected", "cost")  # fmt: skip
     print_table("Motion and center", names, [[row[name] for name in names] for row in rows])
     calibrated = [

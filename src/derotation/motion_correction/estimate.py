@@ -49,7 +49,8 @@ PERIOD_FRAMES = 100
 # chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
 # frames, too.
 MIN_GAIN = 15.0
-# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
+# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties (of x
+# and y together, as it is told itself).
 MIN_ERRORS = 2.0
 # Cells that become active pull at frames for as long as they glow, so that a smooth path follows
 # them, which its own scatter does not tell. So much is left of it in simulated samples that hold
@@ -327,7 +328,7 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
             "compared with the mean of all. It is not corrected."
         )
     elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or figures["rms"] <= max(
-        LIMITS.min_effect_px, MIN_ERRORS * figures["sd"]
+        LIMITS.min_effect_px, MIN_ERRORS * np.sqrt(2) * figures["sd"]
     ):
         code, doubt = "none", False
         says = (
