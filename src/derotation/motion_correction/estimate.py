@@ -49,8 +49,8 @@ PERIOD_FRAMES = 100
 # chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
 # frames, too.
 MIN_GAIN = 15.0
-# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties (of x
-# and y together, as it is told itself).
+# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties, of
+# x and y together.
 MIN_ERRORS = 2.0
 # Cells that become active pull at frames for as long as they glow, so that a smooth path follows
 # them, which its own scatter does not tell. So much is left of it in simulated samples that hold
@@ -208,7 +208,8 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
 
 def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
     """Give the lines in the middle of n bands, shape (n,)."""
-    return (np.arange(n) + 0.5) / n * line_maps.angles.line_angles.shape[1] - 0.5
+    height = line_maps.angles.line_angles.shape[1]
+    return np.asarray((np.arange(n) + 0.5) / n * height - 0.5)
 
 
 def _times(line_maps: LineMaps, *at: NDFloat) -> list[NDFloat]:

@@ -211,7 +211,7 @@ class Reference:
         y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
         starts = np.flatnonzero(np.diff(part, prepend=-1))
         columns = np.stack([light, slope_x[y, x], slope_y[y, x], np.ones_like(light)]) / noise
-        coarse = bandpassed(np.float32(filled)[np.newaxis], known[np.newaxis])
+        coarse = bandpassed(filled.astype(np.float32)[np.newaxis], known[np.newaxis])
         return cls(
             image,
             np.stack([y, x], axis=1).astype(np.int64),
