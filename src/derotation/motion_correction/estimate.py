@@ -18,13 +18,13 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
 from derotation.motion_correction.measure import (
-    BANDS,
     Measured,
     derotated,
     in_blocks,
     measure,
     side_by_side,
     small_by,
+    small_maps,
 )
 from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
@@ -41,16 +41,22 @@ logger = logging.getLogger(__name__)
 NDFloat = NDArray[np.float64]
 
 CHUNK_BYTES = 16e6
+# The path is told at so many times per frame: between them it is drawn straight.
+KNOTS = 8
+# So many frames tell how long a line takes.
+PERIOD_FRAMES = 100
 # By so much the logarithm of the likelihood has to rise if motion beside jumps is allowed for. By
 # chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
 # frames, too.
 MIN_GAIN = 15.0
-# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties.
+# Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties, of
+# x and y together.
 MIN_ERRORS = 2.0
 # Cells that become active pull at frames for as long as they glow, so that a smooth path follows
 # them, which its own scatter does not tell. So much is left of it in simulated samples that hold
-# still (256 x 256, 60 cells; px in x and in y).
-PULLED_PX = 0.015
+# still (px in x and in y), where the picture has PULLED_SIDE² pixels with 60 cells; the fewer there
+# are the more each of them pulls.
+PULLED_PX, PULLED_SIDE = 0.015, 256
 # This part of all lines is displaced by less than what is said.
 MOST = 0.95
 # Frames that correlate with the reference less than this part of the usual, and by so many standard
@@ -125,10 +131,10 @@ def estimate_motion(
 
     Notes
     -----
-    Each frame is derotated and compared with the mean of derotated frames in four bands of lines
-    (:mod:`derotation.motion_correction.measure`); the path through what was measured is as smooth
-    as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is
-    wrong moves derotated frames, too, so that this makes up for small errors of the calibration.
+    Each frame is derotated and compared with the mean of derotated frames in up to eight bands of
+    lines (:mod:`derotation.motion_correction.measure`); the path through what was measured is as
+    smooth as the measurements ask for (:mod:`derotation.numerics.paths`). A center that is wrong
+    moves derotated frames, too, so that this makes up for small errors of the calibration.
     """
     settings = complete("motion_correction", config)
     calibration.check_shape(movie.shape, str(movie.paths[0]))
@@ -140,22 +146,26 @@ def estimate_motion(
     chosen = _lit(movie, thinned(usable, int(settings["n_frames"])), offset)
     if len(chosen) < MIN_FRAMES:
         return _nothing(movie, line_maps, "only {n} of the frames looked at are lit", len(chosen))
-    sample = sample_frames(movie.read, chosen, line_maps, threads)
+    sample = sample_frames(movie, chosen, line_maps, threads)
     reference = build_reference(sample, offset, small_by(movie.shape), threads)
     del sample
-
-    def look(block: tuple[int, NDArray[Any]]) -> Measured:
-        first, raw = block
-        numbers = slice(first, first + len(raw))
-        return measure(derotated(raw, numbers, line_maps), reference)
 
     frame_bytes = movie.shape[1] * movie.shape[2] * movie.dtype.itemsize
     per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
     parts: list[Measured] = []
     with tqdm(total=len(movie), desc="motion", unit="frame", disable=None) as bar:
         for first, raw in ahead(movie.chunks(per_chunk)):
-            blocks = [(first + part.start, raw[part]) for part in in_blocks(len(raw))]
-            parts += side_by_side(look, blocks, threads)
+            maps, timing = small_maps(line_maps, slice(first, first + len(raw)), raw.shape)
+
+            def look(
+                part: slice,
+                raw: NDArray[Any] = raw,
+                maps: NDFloat = maps,
+                timing: LineTiming = timing,
+            ) -> Measured:
+                return measure(derotated(raw[part], maps[part], timing), reference)
+
+            parts += side_by_side(look, in_blocks(raw.shape), threads)
             bar.update(len(raw))
     return _conclude(Measured.joined(parts), movie, line_maps)
 
@@ -164,7 +174,7 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
     """Leave out frames that were recorded without light."""
     brightness = [
         np.nanmean(movie.read(numbers[part]), axis=(1, 2), dtype=np.float64)
-        for part in in_blocks(len(numbers))
+        for part in in_blocks((len(numbers), *movie.shape[1:]))
     ]
     lit = lit_frames(np.concatenate(brightness) - offset)
     return numbers[lit] if lit.any() else numbers
@@ -172,35 +182,50 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
 
 def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstimate:
     """Draw a path through what was measured, and decide whether it is corrected."""
-    times = _band_times(line_maps)
-    n = len(times)
     lost = _lost(found)
-    variances = np.full((*found.shifts.shape[:2], 2), np.inf)
+    bands = found.shifts.shape[1]
+    variances = np.full((len(found.shifts), bands, 2), np.inf)
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
-    frame = np.repeat(np.arange(n), BANDS)
-    path = smooth(times.ravel(), found.shifts.reshape(-1, 2), variances.reshape(-1, 2), frame)
+    at = np.where(told, found.lines, _evenly(line_maps, bands))
+    times, drawn = _times(line_maps, at, _evenly(line_maps, KNOTS))
+    path = smooth(
+        times.ravel(),
+        found.shifts.reshape(-1, 2),
+        variances.reshape(-1, 2),
+        np.repeat(np.arange(len(times)), bands),
+        drawn=drawn.ravel(),
+    )
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
     # Noise of what is measured in whole frames.
     total = np.sum(1 / variances, axis=1)
     noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return _judged(path, measured, noise, found.correlation, lost, times, line_maps)
+    n_pixels = movie.shape[1] * movie.shape[2]
+    return _judged(path, measured, noise, found.correlation, lost, drawn, n_pixels, line_maps)
 
 
-def _band_times(line_maps: LineMaps) -> NDFloat:
-    """Give the middle of each band of lines, s, shape (frame, band)."""
+def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
+    """Give the lines in the middle of n bands, shape (n,)."""
+    height = line_maps.angles.line_angles.shape[1]
+    return np.asarray((np.arange(n) + 0.5) / n * height - 0.5)
+
+
+def _times(line_maps: LineMaps, *at: NDFloat) -> list[NDFloat]:
+    """Tell when each frame was at some lines, s: for each (n,) or (frame, n), (frame, n)."""
     lines = line_maps.angles.line_times_s
     height = lines.shape[1]
     # What a line shows was recorded around the middle of its samples.
-    period = float(np.median(np.diff(lines, axis=1))) if height > 1 else 0.0
+    period = float(np.median(np.diff(lines[:PERIOD_FRAMES], axis=1))) if height > 1 else 0.0
     late = line_maps.timing.offset * period
-    at = (np.arange(BANDS) + 0.5) / BANDS * height - 0.5
-    low = np.floor(at).astype(int)
-    part = at - low
-    ends = lines[:, low], lines[:, np.minimum(low + 1, height - 1)]
-    return np.asarray(ends[0] * (1 - part) + ends[1] * part + late)
+    frame = np.arange(len(lines))[:, np.newaxis]
+    found = []
+    for own in at:
+        low = np.clip(np.floor(own).astype(int), 0, height - 1)
+        early, after = lines[frame, low], lines[frame, np.minimum(low + 1, height - 1)]
+        found.append(np.asarray(early + (own - low) * (after - early) + late))
+    return found
 
 
 def _lost(found: Measured) -> NDArray[np.bool_]:
@@ -234,6 +259,7 @@ def _judged(
     correlation: NDFloat,
     lost: NDArray[np.bool_],
     times: NDFloat,
+    n_pixels: int,
     line_maps: LineMaps,
 ) -> MotionEstimate:
     places = path.places.reshape(*times.shape, 2)
@@ -243,7 +269,8 @@ def _judged(
     zero = places[own if len(own) else known].mean(axis=(0, 1)) if known.any() else np.zeros(2)
     places = places - zero
     measured = measured - zero
-    sd = np.sqrt(np.mean(path.sd**2, axis=1) + PULLED_PX**2)
+    pulled = PULLED_PX * PULLED_SIDE / np.sqrt(n_pixels)
+    sd = np.sqrt(np.mean(path.sd**2, axis=1) + pulled**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
     figures = {
@@ -302,7 +329,7 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
             "compared with the mean of all. It is not corrected."
         )
     elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or figures["rms"] <= max(
-        LIMITS.min_effect_px, MIN_ERRORS * figures["sd"]
+        LIMITS.min_effect_px, MIN_ERRORS * np.sqrt(2) * figures["sd"]
     ):
         code, doubt = "none", False
         says = (
@@ -354,7 +381,7 @@ def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstim
         doubt=True,
     )
     logger.warning("%s", verdict.sentence)
-    times = _band_times(line_maps)
+    (times,) = _times(line_maps, _evenly(line_maps, KNOTS))
     n_frames = len(movie)
     none = np.zeros(times.size)
     nan = np.full(n_frames, np.nan)

@@ -162,8 +162,10 @@ def _look(frame, usable, places, shift_x, shift_y, inverse_sd, value, there):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _bands(rows, places, shift_x, shift_y, height, n_bands, band):
-    """Tell in which band of lines each displaced pixel was seen; band (k) is written to.
+def _bands(rows, places, shift_x, shift_y, height, n_bands, band, seen_in):
+    """Tell in which line and band of lines each displaced pixel was seen.
+
+    band (k) and seen_in (k), the line, are written to.
 
     rows (knots, 3): the row (a x + b y + c) at which a place was recorded, for lines evenly spread
     over the frame, from its first to its last.
@@ -179,6 +181,7 @@ def _bands(rows, places, shift_x, shift_y, height, n_bands, band):
                 line = 0.0
             knot = int(line * (knots - 1) / (height - 1) + 0.5)
         band[k] = int((line + 0.5) * n_bands / height)
+        seen_in[k] = line
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -280,6 +283,19 @@ def _solved(normal, right):
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
+def _mean_lines(columns, weight, band, seen_in, lines):
+    """Write the line (bands) at which the pixels of each band, by what they tell, were seen."""
+    total = np.zeros(lines.shape[0])
+    lines[:] = 0.0
+    for k in range(band.shape[0]):
+        told = weight[k] * (columns[1, k] ** 2 + columns[2, k] ** 2)
+        lines[band[k]] += told * seen_in[k]
+        total[band[k]] += told
+    for b in range(lines.shape[0]):
+        lines[b] = lines[b] / total[b] if total[b] > 0.0 else np.nan
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _left_of_part(columns, value, there, band, begin, end, bright, dark, pull, left):
     """Write what is left of a part's pixels to left (k); gives the sum of its absolute values."""
     total = np.float32(0.0)
@@ -343,16 +359,19 @@ def _write_bands(normal, found, noise, shift_x, shift_y, out, information):
 
 
 @njit(cache=True, nogil=True)
-def measure_frame(frame, usable, rows, places, parts, columns, start, rounds, out, information):
+def measure_frame(
+    frame, usable, rows, places, parts, columns, start, rounds, out, information, lines
+):
     """Find by how much a frame is displaced against the reference, in each band of its lines.
 
     frame (y, x): derotated and smoothed. usable (y, x): where it can be compared. rows (knots, 3):
     where in the frame places were recorded, see `_bands`. places (k, 2): the pixels (y, x) of the
     reference that are compared, those of each part of the picture together; parts (p + 1): where
     each begins. columns (4, k), each in units of the noise there: the light, its slopes along x
-    and y, and 1. start (2): displacement (x, y) to begin with. out (bands, 2) and information
-    (bands, 2, 2) are written to; returned are the frame's brightness in units of the reference's,
-    its correlation with the reference at the displacement found, and the number of pixels.
+    and y, and 1. start (2): displacement (x, y) to begin with. out (bands, 2), information
+    (bands, 2, 2) and lines (bands), at which that was seen, are written to; returned are the
+    frame's brightness in units of the reference's, its correlation with the reference at the
+    displacement found, and the number of pixels.
 
     Each part of the picture has a brightness and a background of its own, which are eliminated:
     cells become active, leave the focus and bleach, and none of that is a displacement.
@@ -360,10 +379,10 @@ def measure_frame(frame, usable, rows, places, parts, columns, start, rounds, ou
     n, n_parts, most = places.shape[0], parts.shape[0] - 1, 2 * out.shape[0]
     value, there, left = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     weight, room = np.ones(n, np.float32), np.empty(n, np.float32)
-    band = np.zeros(n, np.int32)
+    band, seen_in = np.zeros(n, np.int32), np.zeros(n, np.float32)
     gains, offset, slope = np.ones(n_parts), np.zeros((n_parts, 2)), np.zeros((n_parts, 2, most))
     shift_x, shift_y, usual_gain = start[0], start[1], 1.0
-    out[:], information[:] = np.nan, 0.0
+    out[:], information[:], lines[:] = np.nan, 0.0, np.nan
     m, turn = 0, 0
     while True:
         last = turn == rounds - 1
@@ -372,7 +391,7 @@ def measure_frame(frame, usable, rows, places, parts, columns, start, rounds, ou
         if m < MIN_PIXELS * own:
             return np.nan, np.nan, m
         if last:
-            _bands(rows, places, shift_x, shift_y, frame.shape[0], out.shape[0], band)
+            _bands(rows, places, shift_x, shift_y, frame.shape[0], out.shape[0], band, seen_in)
         weight *= there
         normal, right = np.zeros((own, own)), np.zeros((own, 1 + own))
         for p in range(n_parts):
@@ -398,6 +417,7 @@ def measure_frame(frame, usable, rows, places, parts, columns, start, rounds, ou
                 gains[p] = bright
         if last:
             _write_bands(normal, found, _noise(left, weight), shift_x, shift_y, out, information)
+            _mean_lines(columns, weight, band, seen_in, lines)
             return usual_gain, _correlation(columns, value, there), m
         # The mean deviation tells the noise.
         _reweighted(left, there, max(1.2533 * spread / m, 1e-30), weight)
@@ -413,13 +433,13 @@ def measure_frame(frame, usable, rows, places, parts, columns, start, rounds, ou
 
 @njit(cache=True, nogil=True)
 def measure_frames(
-    frames, usable, rows, places, parts, columns, starts, rounds, out, information, gain,
+    frames, usable, rows, places, parts, columns, starts, rounds, out, information, lines, gain,
     correlation, share,
 ):  # fmt: skip
     """Measure each of some frames, see `measure_frame`; share (n): part of the pixels compared."""
     for f in range(frames.shape[0]):
         gain[f], correlation[f], n = measure_frame(
             frames[f], usable[f], rows[f], places, parts, columns, starts[f], rounds, out[f],
-            information[f],
+            information[f], lines[f],
         )  # fmt: skip
         share[f] = n / max(places.shape[0], 1)

@@ -26,7 +26,6 @@ from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 
 __all__ = [
-    "BANDS",
     "Frames",
     "Measured",
     "Reference",
@@ -37,6 +36,7 @@ __all__ = [
     "peaks",
     "side_by_side",
     "small_by",
+    "small_maps",
 ]
 
 NDFloat = NDArray[np.float64]
@@ -44,16 +44,17 @@ Images = NDArray[np.float32]
 
 # Frames are averaged over squares of this side, if they are as large as this (px).
 BINNING, BIN_ABOVE = 2, 96
-SMOOTHING, TAPS = 1.0, 3
+SMOOTHING, TAPS = 0.7, 2
 # Smoothed pixels are alike: only each second one in x and y is compared.
 STRIDE = 2
 BORDER = 3
-# Side of the parts of the picture whose brightness may change by itself (small pixels): about
-# three cells.
-PART = 16
+# Side of the parts of the picture whose brightness may change by itself (small pixels), about: all
+# are as large, since small ones take from the displacement what they tell about their brightness.
+PART = 32
 # This part of the pixels is compared: those with the steepest slopes.
-STEEPEST = 0.5
-BANDS = 4
+STEEPEST = 0.7
+# Bands of lines with a displacement of their own, and how many compared pixels each has at least.
+BANDS, BAND_PIXELS = 8, 64
 ROUNDS = 3
 # Displacements up to this (small pixels) are found without looking for the peak first.
 NEAR = 1.0
@@ -61,7 +62,8 @@ NEAR = 1.0
 COARSE, LARGEST = 2, 9
 # The noise of pixels darker than this part of the mean counts like that.
 DARKEST = 0.2
-FRAMES_AT_ONCE = 8
+# Frames of so many pixels together are worked on at once.
+PIXELS_AT_ONCE = 2**20
 # Lines of a frame whose maps tell in which band a pixel was recorded.
 ROWS = 9
 
@@ -94,17 +96,15 @@ def small_by(shape: tuple[int, ...]) -> int:
     return BINNING if min(shape[-2:]) >= BIN_ABOVE else 1
 
 
-def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: LineMaps) -> Frames:
+def derotated(raw: NDArray[Any], maps: NDFloat, timing: LineTiming) -> Frames:
     """Derotate frames by what is known without motion, and smooth them.
 
     Parameters
     ----------
     raw : ndarray of shape (n, y, x)
         Frames as recorded.
-    numbers : slice or ndarray
-        Their numbers in the movie.
-    line_maps : LineMaps
-        Where lines belong; pixels are those of the full size.
+    maps, timing
+        Those of their small lines, see :func:`small_maps`.
 
     Returns
     -------
@@ -113,8 +113,7 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     from derotation.motion_correction import kernels
 
     factor = small_by(raw.shape)
-    maps, timing = _small_maps(line_maps, numbers, factor, raw.shape[2])
-    images = binned(raw.astype(np.float32, copy=False), factor)
+    images = binned(raw, factor).astype(np.float32, copy=False)
     found = derotate_frames(
         images, maps, timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True
     )
@@ -127,27 +126,44 @@ def derotated(raw: NDArray[Any], numbers: slice | NDArray[np.int64], line_maps: 
     return Frames(smooth, found.seen, transforms.invert(maps[:, some])[..., 1, :].copy())
 
 
-def _small_maps(
-    line_maps: LineMaps, numbers: slice | NDArray[np.int64], factor: int, width: int
+def small_maps(
+    line_maps: LineMaps, numbers: slice | NDArray[np.int64], shape: tuple[int, ...]
 ) -> tuple[NDFloat, LineTiming]:
-    """Give maps and timing of lines that are averages of so many."""
-    maps, timing = line_maps(numbers), line_maps.timing
+    """Give maps and timing of the lines of small frames, whose pixels are averages.
+
+    Parameters
+    ----------
+    line_maps : LineMaps
+        Where lines belong; pixels are those of the full size.
+    numbers : slice or ndarray
+        Numbers of n frames in the movie.
+    shape : tuple of int
+        Their shape as recorded, (..., y, x).
+
+    Returns
+    -------
+    maps : ndarray of shape (n, small line, 2, 3)
+    timing : LineTiming
+    """
+    timing, factor = line_maps.timing, small_by(shape)
     if factor == 1:
-        return maps, timing
-    n_lines = maps.shape[1] // factor * factor
-    own = maps[:, :n_lines].reshape(len(maps), -1, factor, 2, 3)
-    mean = own.mean(axis=2)
-    # Not even rounding may move frames at rest.
-    same = np.all(own == own[:, :, :1], axis=(2, 3, 4))
-    mean[same] = own[:, :, 0][same]
+        return line_maps(numbers), timing
+    angles, times = line_maps.angles.line_angles[numbers], line_maps.angles.times_of(numbers)
+    n_lines = angles.shape[1] // factor * factor
+    each, when = (own[:, :n_lines].reshape(len(own), -1, factor) for own in (angles, times))
+    # Between lines the angle changes by little, or by that and whole turns. Where all are the same,
+    # the mean is so to the last bit: not even rounding may move frames at rest.
+    turned = each - each[..., :1]
+    turned -= 360 * np.round(turned / 360)
+    maps = line_maps.at(each[..., 0] + turned.mean(axis=-1), when.mean(axis=-1))
     if timing.bidirectional:
         # Half of the lines lie further right; those of both directions share the mean time.
         if timing.phase_px:
             shift = transforms.translations(np.array([-timing.phase_px / 2, 0.0]))
-            mean = transforms.compose(mean, shift)
-        return transforms.binned(mean, factor), LineTiming()
+            maps = transforms.compose(maps, shift)
+        return transforms.binned(maps, factor), LineTiming()
     slower = LineTiming(line_duty=timing.line_duty / factor, line_reference=timing.line_reference)
-    return transforms.binned(mean, factor), slower
+    return transforms.binned(maps, factor), slower
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +179,8 @@ class Reference:
     columns: Images
     """What stands at these pixels, in units of the noise there: the light, its slopes along x and
     y, and 1; shape (4, k)."""
+    spectrum: NDArray[np.complexfloating[Any, Any]]
+    """With which a frame's is multiplied to find the peak of the correlation, see :func:`peaks`."""
     factor: int
     """Side of the squares of pixels that were averaged."""
     alike: float = np.inf
@@ -187,16 +205,19 @@ class Reference:
         steep = np.hypot(slope_x[y, x], slope_y[y, x]) / noise
         told = steep >= (np.quantile(steep, 1 - STEEPEST) if len(steep) else 0)
         y, x, light, noise = y[told], x[told], light[told], noise[told]
-        part = (y // PART) * (image.shape[1] // PART + 1) + x // PART
+        rows, across = (max(round(side / PART), 1) for side in image.shape)
+        part = (y * rows // image.shape[0]) * across + x * across // image.shape[1]
         order = np.argsort(part, kind="stable")
         y, x, part, light, noise = y[order], x[order], part[order], light[order], noise[order]
         starts = np.flatnonzero(np.diff(part, prepend=-1))
         columns = np.stack([light, slope_x[y, x], slope_y[y, x], np.ones_like(light)]) / noise
+        coarse = bandpassed(filled.astype(np.float32)[np.newaxis], known[np.newaxis])
         return cls(
             image,
             np.stack([y, x], axis=1).astype(np.int64),
             np.append(starts, len(part)).astype(np.int64),
             np.ascontiguousarray(columns, np.float32),
+            np.conj(fft.rfft2(coarse)),
             factor,
         )
 
@@ -215,6 +236,10 @@ class Measured:
     """Correlation with the reference at that displacement, (n,)."""
     share: NDFloat
     """Part of the pixels of the reference that were compared, (n,)."""
+    lines: NDFloat
+    """The recorded line at which each band was seen, on average, (n, band); NaN where not measured.
+    The first and the last band lie further inside than their middles, since the border of the
+    picture tells nothing."""
 
     def whole(self) -> NDFloat:
         """Average over the bands, shape (n, 2); NaN where not measured."""
@@ -228,7 +253,7 @@ class Measured:
     @classmethod
     def joined(cls, parts: "list[Measured]") -> "Measured":
         """Put those of several blocks of frames one behind the other."""
-        names = ("shifts", "information", "gain", "correlation", "share")
+        names = ("shifts", "information", "gain", "correlation", "share", "lines")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -237,7 +262,7 @@ def measure(
     reference: Reference,
     *,
     starts: NDFloat | None = None,
-    bands: int = BANDS,
+    bands: int | None = None,
     rounds: int = ROUNDS,
 ) -> Measured:
     """Measure by how much frames are displaced against the reference.
@@ -249,8 +274,9 @@ def measure(
     reference : Reference
     starts : ndarray of shape (n, 2), optional
         Where to begin, px of the full size; by default at the peak of the correlation.
-    bands : int
-        Bands of lines, each with a displacement of its own.
+    bands : int, optional
+        Bands of lines, each with a displacement of its own; by default as many as the pixels allow,
+        8 at most.
     rounds : int
         Steps of Gauss and Newton, the last of them for the bands.
 
@@ -260,15 +286,17 @@ def measure(
     """
     from derotation.motion_correction import kernels
 
+    if bands is None:
+        bands = min(max(len(reference.places) // BAND_PIXELS, 1), BANDS)
     if starts is None:
         return _from_both(frames, reference, bands, rounds)
     n = len(frames.images)
     begin = np.ascontiguousarray(starts, np.float64) / reference.factor
     out, information = np.empty((n, bands, 2)), np.empty((n, bands, 2, 2))
-    gain, correlation, share = np.empty(n), np.empty(n), np.empty(n)
+    lines, gain, correlation, share = np.empty((n, bands)), np.empty(n), np.empty(n), np.empty(n)
     kernels.measure_frames(
         frames.images, frames.usable, frames.rows, reference.places, reference.parts,
-        reference.columns, begin, rounds, out, information, gain, correlation, share,
+        reference.columns, begin, rounds, out, information, lines, gain, correlation, share,
     )  # fmt: skip
     # White noise that was smoothed is alike within 4 pi smoothing^2 pixels.
     alike = max(4 * np.pi * SMOOTHING**2 / STRIDE**2, 1.0)
@@ -278,6 +306,7 @@ def measure(
         gain,
         correlation,
         share,
+        lines * reference.factor + 0.5 * (reference.factor - 1),
     )
 
 
@@ -296,7 +325,7 @@ def _from_both(frames: Frames, reference: Reference, bands: int, rounds: int) ->
     other = measure(frames[far], reference, starts=starts, bands=bands, rounds=rounds)
     before = np.nan_to_num(near.correlation[far], nan=-1.0)
     better = np.nan_to_num(other.correlation, nan=-1.0) > before
-    for name in ("shifts", "information", "gain", "correlation", "share"):
+    for name in ("shifts", "information", "gain", "correlation", "share", "lines"):
         getattr(near, name)[far[better]] = getattr(other, name)[better]
     return near
 
@@ -313,23 +342,20 @@ def bandpassed(images: Images, usable: NDArray[np.bool_]) -> Images:
 
 def peaks(frames: Frames, reference: Reference) -> NDFloat:
     """Find coarse displacements (small pixels) from the peak of the correlation, shape (n, 2)."""
-    known = np.isfinite(reference.image)[np.newaxis]
-    usual = np.float32(reference.image[known[0]].mean() if known.any() else 0)
-    wanted = bandpassed(np.where(known, reference.image, usual), known)
-    spectrum = np.conj(fft.rfft2(wanted))
-    height, width = wanted.shape[1:]
+    own = bandpassed(frames.images, frames.usable)
+    height, width = own.shape[1:]
     reach = min(height, width) // 4
-    own = fft.rfft2(bandpassed(frames.images, frames.usable))
-    correlation = fft.irfft2(own * spectrum, s=(height, width))
+    correlation = fft.irfft2(fft.rfft2(own) * reference.spectrum, s=(height, width))
     near = np.roll(correlation, (reach, reach), (1, 2))[:, : 2 * reach + 1, : 2 * reach + 1]
     highest = np.argmax(near.reshape(len(near), -1), axis=1)
     y, x = np.unravel_index(highest, near.shape[1:])
     return np.stack([x - reach, y - reach], axis=1) * float(COARSE)
 
 
-def in_blocks(n: int) -> list[slice]:
-    """Divide n frames into blocks that are worked on at once."""
-    return [slice(first, min(first + FRAMES_AT_ONCE, n)) for first in range(0, n, FRAMES_AT_ONCE)]
+def in_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Divide frames of a shape (n, y, x) into blocks that are worked on at once."""
+    n, each = shape[0], max(PIXELS_AT_ONCE // (shape[1] * shape[2]), 1)
+    return [slice(first, min(first + each, n)) for first in range(0, n, each)]
 
 
 def side_by_side(work: Any, items: list[Any], threads: int) -> list[Any]:

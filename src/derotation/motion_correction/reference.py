@@ -9,13 +9,13 @@ been at rest.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.io.movie import Movie
+from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.measure import (
     Frames,
     Images,
@@ -26,10 +26,11 @@ from derotation.motion_correction.measure import (
     in_blocks,
     measure,
     side_by_side,
+    small_maps,
 )
 from derotation.numerics.thinning import thinned
 
-__all__ = ["build_reference"]
+__all__ = ["build_reference", "sample_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def _measured(
         own = frames[part]
         return measure(own, reference, starts=None if starts is None else starts[part], bands=1)
 
-    return Measured.joined(side_by_side(look, in_blocks(len(frames.images)), threads))
+    return Measured.joined(side_by_side(look, in_blocks(frames.images.shape), threads))
 
 
 def _most_alike(frames: Frames) -> NDArray[np.int64]:
@@ -149,15 +150,13 @@ def _mean(frames: Frames, places: NDFloat) -> Images:
 
 
 def sample_frames(
-    read: Callable[[NDArray[np.int64]], NDArray[Any]],
-    numbers: NDArray[np.int64],
-    line_maps: Any,
-    threads: int,
+    movie: Movie, numbers: NDArray[np.int64], line_maps: LineMaps, threads: int
 ) -> Frames:
     """Read and derotate frames of these numbers."""
+    maps, timing = small_maps(line_maps, numbers, movie.shape)
 
     def look(part: slice) -> Frames:
-        return derotated(read(numbers[part]), numbers[part], line_maps)
+        return derotated(movie.read(numbers[part]), maps[part], timing)
 
-    parts = side_by_side(look, in_blocks(len(numbers)), threads)
+    parts = side_by_side(look, in_blocks((len(numbers), *movie.shape[1:])), threads)
     return Frames.joined(parts)

@@ -95,6 +95,7 @@ def smooth(
     frame: NDArray[np.int64],
     *,
     jumps: bool = True,
+    drawn: NDFloat | None = None,
 ) -> Path:
     """Find the path through measured places.
 
@@ -110,22 +111,26 @@ def smooth(
         The frame that each belongs to, ascending.
     jumps : bool
         Look for jumps between frames that follow upon each other.
+    drawn : ndarray of shape (m,), optional
+        Times at which the path is told, ascending, s; by default those at which places were
+        measured.
 
     Returns
     -------
     Path
-        Known at all times; where nothing was measured its uncertainty grows.
+        Known at all these times; where nothing was measured its uncertainty grows.
     """
     known = np.asarray(np.isfinite(places).all(axis=1) & np.isfinite(variances).all(axis=1))
     values = np.where(known[:, np.newaxis], places, 0.0)
     spread = np.where(known[:, np.newaxis], variances, np.inf)
     jumped = _jumps(values, spread, frame) if jumps else np.empty(0, np.int64)
-    # It may have jumped at any time within these two frames.
+    # It may have jumped before any place of these two frames.
     loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
     if known.sum() < 4:
         nothing = Roughness(size_px=0.0, constant_s=1.0, walk_px2=0.0, scale=1.0)
+        shape = (len(time_s if drawn is None else drawn), 2)
         return Path(
-            places=np.zeros_like(values), sd=np.full_like(values, np.inf), roughness=nothing,
+            places=np.zeros(shape), sd=np.full(shape, np.inf), roughness=nothing,
             gain=0.0, jumps=jumped,
         )  # fmt: skip
     worse = _strays(values, known, frame)
@@ -143,8 +148,33 @@ def smooth(
         found = still
     path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
     worse = _outlying(values, path, found.scale * spread, known)
-    path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
+    variance = spread * worse * found.scale
+    if drawn is None:
+        path, sd = _path(time_s, values, variance, loose, found)
+    else:
+        path, sd = _drawn(drawn, time_s, values, variance, loose, found)
     return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
+
+
+def _drawn(
+    drawn: NDFloat,
+    time_s: NDFloat,
+    values: NDFloat,
+    variance: NDFloat,
+    loose: NDFloat,
+    found: Roughness,
+) -> tuple[NDFloat, NDFloat]:
+    """Find the path at other times than those of the places: there nothing was measured."""
+    m = len(drawn)
+    times = np.concatenate([time_s, drawn])
+    order = np.argsort(times, kind="stable")
+    every = np.concatenate([values, np.zeros((m, 2))])[order]
+    spread = np.concatenate([variance, np.full((m, 2), np.inf)])[order]
+    # Jumps happen before places that were measured, not before each of these times once more.
+    jumps = np.concatenate([loose, np.zeros(m)])[order]
+    path, sd = _path(times[order], every, spread, jumps, found)
+    wanted = order >= len(time_s)
+    return path[wanted], sd[wanted]
 
 
 def _outlying(

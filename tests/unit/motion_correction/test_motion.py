@@ -1,5 +1,6 @@
 """What is known of a motion, on disk and in the maps of lines."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from derotation.calibration import Calibration
 from derotation.errors import InputError
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
+from derotation.motion_correction.measure import small_maps
 from derotation.motion_correction.motion import Motion, center_error
 from derotation.simulate import plan_recording
 from unit.sessions import true_angles
@@ -93,6 +95,33 @@ def test_maps_take_a_line_of_the_simulated_recording_to_its_place():
     turned = plan.place_in_sample(column, line, plan.line_angles[frame, line])
     expected = np.array(turned) - plan.displacement[frame, line]
     np.testing.assert_allclose(place, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_lines_of_small_frames_lie_where_those_that_they_are_made_of_lie(bidirectional):
+    """Also where the angle goes from 359.9 to 0 between two of them."""
+    plan = plan_recording(
+        shape=(120, 100), n_cells=1, rest_before_s=0.3, rest_between_s=0.3, rest_after_s=0.3,
+        center_offset=(2.0, -1.0), bidirectional=bidirectional,
+    )  # fmt: skip
+    angles = true_angles(as_recorded(plan))
+    turns = np.where(angles.line_angles > 180, angles.line_angles - 360, angles.line_angles)
+    turns[10, 3::7] += 360
+    turns[11, 60] = np.nan
+    angles = dataclasses.replace(angles, line_angles=turns, line_usable=np.isfinite(turns))
+    calibration = Calibration(
+        center=plan.center, image_shape=(120, 100), method="fixed", wobble=((0.4, 0.1, -0.2, 0.3),)
+    )
+    line_maps = LineMaps.of(angles, calibration)
+    maps, _ = small_maps(line_maps, slice(None), (1, 120, 100))
+    expected = transforms.apply(line_maps(), np.array([70.5, 60.5])).reshape(-1, 60, 2, 2).mean(2)
+    small = transforms.apply(maps, np.array([35.0, 30.0]))
+    np.testing.assert_allclose(2 * small + 0.5, expected, atol=1e-3)
+    assert np.isnan(maps[11, 30]).all()
+    still = np.flatnonzero(angles.at_rest & (turns == 0).all(axis=1))
+    assert len(still) > 1
+    same = np.broadcast_to(transforms.identity_lines(60), maps[still].shape)
+    np.testing.assert_array_equal(maps[still], same)
 
 
 def test_what_is_not_corrected_changes_no_map():

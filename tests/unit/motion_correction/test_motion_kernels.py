@@ -37,11 +37,11 @@ def test_a_frame_is_explained_by_least_squares(bands):
     columns = np.concatenate([columns, np.ones((1, len(y)))]) / noise
     # The lines of this frame stand upright: column x was recorded in row x * 40 / 44.
     rows = np.tile([40 / 44, 0.0, 0.0], (9, 1))
-    out, information = np.empty((bands, 2)), np.empty((bands, 2, 2))
+    out, information, lines = np.empty((bands, 2)), np.empty((bands, 2, 2)), np.empty(bands)
     starts = np.searchsorted(part, np.arange(5))
     _, _, n = kernels.measure_frame(
         frame, usable, rows, np.stack([y, x], axis=1), starts, columns.astype(np.float32),
-        np.zeros(2), 1, out, information,
+        np.zeros(2), 1, out, information, lines,
     )  # fmt: skip
     seen = usable[y, x] & usable[y + 1, x + 1]
     assert n == seen.sum()
@@ -56,3 +56,5 @@ def test_a_frame_is_explained_by_least_squares(bands):
     for b in range(bands):
         own = slice(2 * b, 2 * b + 2)
         np.testing.assert_allclose(np.linalg.inv(information[b]), covariance[own, own], rtol=1e-3)
+        told = (columns[1] ** 2 + columns[2] ** 2) * seen * (band == b)
+        assert lines[b] == pytest.approx(np.sum(told * x * 40 / 44) / told.sum(), rel=1e-3)

@@ -53,6 +53,41 @@ def test_the_smoothness_is_told_by_the_places(constant):
     assert 0.9 < np.mean(np.abs(error) < 1.96 * found.sd) < 0.99
 
 
+def test_the_path_is_told_at_other_times():
+    """Given the parameters that were found, as the mean of the Gaussian process."""
+    rng = np.random.default_rng(5)
+    time = np.arange(200) * 0.04
+    places = drawn(rng, time, 0.6, 0.4) + rng.normal(0, 0.1, (200, 2))
+    variance = np.full((200, 2), 0.1**2)
+    frame = np.arange(200) // 4
+    same = smooth(time, places, variance, frame, jumps=False)
+    again = smooth(time, places, variance, frame, jumps=False, drawn=time)
+    np.testing.assert_allclose(again.places, same.places, atol=1e-9)
+    np.testing.assert_allclose(again.sd, same.sd, rtol=1e-6)
+    wanted = np.array([0.05, 0.06, 3.333, 7.9])
+    found = smooth(time, places, variance, frame, jumps=False, drawn=wanted)
+    rough = found.roughness
+    every = np.concatenate([wanted, time])
+    prior = matern(every, rough.size_px, rough.constant_s) + 1e3
+    prior += rough.walk_px2 * np.minimum(every[:, None], every)
+    across = prior[:4, 4:]
+    total = prior[4:, 4:] + rough.scale * 0.1**2 * np.eye(200)
+    expected = across @ np.linalg.solve(total, places)
+    left = np.diag(prior[:4, :4] - across @ np.linalg.solve(total, across.T))
+    np.testing.assert_allclose(found.places, expected, atol=2e-3)
+    np.testing.assert_allclose(found.sd, np.tile(np.sqrt(left)[:, None], 2), rtol=0.02)
+
+
+def test_a_jump_leaves_the_path_known_between_the_places():
+    rng = np.random.default_rng(6)
+    time = np.arange(400) * 0.04
+    places = rng.normal(0, 0.1, (400, 2)) + np.where(time[:, None] > 8, 4.0, 0.0)
+    wanted = time[:-1] + 0.013
+    found = smooth(time, places, np.full((400, 2), 0.01), np.arange(400) // 4, drawn=wanted)
+    assert len(found.jumps) == 1
+    assert found.sd.max() < 0.2
+
+
 def test_what_is_noisier_than_it_says_is_noticed():
     rng = np.random.default_rng(3)
     time = np.arange(800) * 0.04
