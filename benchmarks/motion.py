@@ -5,8 +5,15 @@ Simulated sessions with drift (0.7 px), jitter (0.6 px) and a part that follows 
 still. Beside the center's error stands the best that any estimate could do with the same frames
 (generalized least squares with the true covariance of the motion): motion that takes as long as a
 turn cannot be told from a wrong center. Times are of the process, with one thread.
+
+Pictures: the mean of turning frames and the traces of the true cells, for a sample that holds still
+and for one that moves, with and without motion correction. With --suite2p PYTHON, in whose
+environment Suite2p is installed, what its own registration makes of the export stands beside it.
+
+Strained: what one displacement for the whole field leaves if the sample is stretched and sheared.
 """
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +22,8 @@ from typing import Any
 import _session
 import numpy as np
 from _common import add_quick, load, options, print_table, print_verdicts, write_json
+from _deforming import deforming_row
+from _motion_pictures import picture_rows
 from numpy.typing import NDArray
 
 from derotation.calibration.center import estimate_center
@@ -34,8 +43,13 @@ KINDS: tuple[tuple[str, str, float, dict[str, Any]], ...] = (
     ("full, 512 px", "full", 10.0, {"shape": (512, 512), "n_cells": 240}),
     ("incremental", "incremental", 10.0, {}),
     ("incremental, 1 photon", "incremental", 1.0, {}),
+    ("free", "free", 10.0, {"stimulus": (), "n_frames": 320}),
+    ("free, 1 photon", "free", 1.0, {"stimulus": (), "n_frames": 320}),
 )
 RATE = {"signals": {"sampling_rate": 50_000}}
+# Photons, and the largest strain.
+STRAINS = ((10.0, 0.0), (10.0, 0.0025), (10.0, 0.005), (1.0, 0.0), (1.0, 0.005))
+PARTS = ("motion", "calibrated", "pictures", "strained", "cost")
 JITTER, DRIFT, FOLLOWS = 0.6, 0.7, 1.8
 NDFloat = NDArray[np.float64]
 
@@ -44,58 +58,54 @@ def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
     parser.add_argument("--seeds", type=int, default=3, help="sessions of each kind")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--kinds", nargs="+", help="of the part calibrated; default: all")
+    parser.add_argument("--suite2p", metavar="PYTHON", help="one in whose environment Suite2p is")
     given = parser.parse_args()
+    figures: dict[str, Any] = {}
+    targets: list[tuple[str, float, str, float]] = []
+    for part in given.only:
+        figures[part], own = globals()[f"{part}_part"](given)
+        targets += own
+    figures["targets"] = print_verdicts(targets)
+    print(load())
+    write_json(given.json, figures)
+
+
+Part = tuple[Any, list[tuple[str, float, str, float]]]
+
+
+def motion_part(given: argparse.Namespace) -> Part:
+    """Displacement and center of samples that move much, little and not at all."""
     cases = [
-        (name, size, photons, jitter_s)
-        for name, size, photons, jitter_s in (
-            ("still", 0.0, 10.0, 0.4),
-            ("still, 1 photon", 0.0, 1.0, 0.4),
-            ("half", 0.5, 10.0, 0.4),
-            ("as described", 1.0, 10.0, 0.4),
-            ("twice", 2.0, 10.0, 0.4),
-            ("1 photon", 1.0, 1.0, 0.4),
-            ("quick jitter", 1.0, 10.0, 0.15),
-        )
+        ("still", 0.0, 10.0, 0.4),
+        ("still, 1 photon", 0.0, 1.0, 0.4),
+        ("half", 0.5, 10.0, 0.4),
+        ("as described", 1.0, 10.0, 0.4),
+        ("twice", 2.0, 10.0, 0.4),
+        ("1 photon", 1.0, 1.0, 0.4),
+        ("quick jitter", 1.0, 10.0, 0.15),
     ]
-    seeds = 1 if given.quick else given.seeds
     if given.quick:
         cases = [cases[0], cases[3]]
-    rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in range(seeds)]
-    names = ("kind", "rest_px", "turning_px", "inside", "center_px", "center_sd", "best_px",
-             "trusted", "corrected", "cost")  # fmt: skip
-    print_table("Motion and center", names, [[row[name] for name in names] for row in rows])
-    calibrated = [
-        calibration_row(*case, seed, quick=given.quick)
-        for case in KINDS[: 1 if given.quick else None]
-        for seed in range(seeds)
-    ]
-    of_all = ("kind", "center_px", "center_sd", "tilt", "lag_ms", "trusted", "flag", "rest_px",
-              "turning_px")  # fmt: skip
-    print_table(
-        "Samples that live, calibrated and judged",
-        of_all,
-        [[row[name] for name in of_all] for row in calibrated],
-    )
-    cost = cost_of_long(quick=given.quick)
+    rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in seeds(given)]
+    print_rows("Motion and center", ("kind", "rest_px", "turning_px", "inside", "center_px",
+               "center_sd", "best_px", "trusted", "corrected", "cost"), rows)  # fmt: skip
     living = [row for row in rows if row["size"] > 0]
     still = [row for row in rows if row["size"] == 0]
     bright = [row for row in living if row["photons"] == 10 and row["kind"] != "quick jitter"]
-
-    def worst(chosen: list[dict[str, Any]], name: str) -> float:
-        return max((float(row[name]) for row in chosen), default=0.0)
+    dim = [row for row in living if row["photons"] == 1]
+    quick = [row for row in living if row["kind"] == "quick jitter"]
+    bright_still = [row for row in still if row["photons"] == 10]
 
     def inside(chosen: list[dict[str, Any]]) -> float:
         return float(np.mean([row["inside"] for row in chosen])) if chosen else 1.0
 
-    tilted = [row for row in calibrated if row["kind"].startswith("tilt")]
-    dim = [row for row in living if row["photons"] == 1]
-    quick = [row for row in living if row["kind"] == "quick jitter"]
-    bright_still = [row for row in still if row["photons"] == 10]
     ratio = float(
         np.sqrt(np.mean([row["center_px"] ** 2 for row in living]))
         / np.sqrt(np.mean([row["best_px"] ** 2 for row in living]))
     )
-    verdicts = print_verdicts([
+    return rows, [
         ("motion at rest, 10 photons (px rms)", worst(bright, "rest_px"), "<=", 0.05),
         ("motion while turning, 10 photons (px rms)", worst(bright, "turning_px"), "<=", 0.08),
         ("1 photon (px rms)", worst(dim, "turning_px"), "<=", 0.15),
@@ -107,13 +117,101 @@ def main() -> None:
         ("center's error over the best possible", ratio, "<=", 1.3),
         ("intervals of living samples that hold", inside(living), ">=", 0.9),
         ("intervals of still samples that hold", inside(still), ">=", 0.9),
+    ]
+
+
+def calibrated_part(given: argparse.Namespace) -> Part:
+    """All steps up to the quality figures, by protocol."""
+    kinds = [kind for kind in KINDS if given.kinds is None or kind[0] in given.kinds]
+    if given.quick and given.kinds is None:
+        kinds = kinds[:1]
+    rows = [calibration_row(*kind, seed, quick=given.quick)
+            for kind in kinds for seed in seeds(given)]  # fmt: skip
+    print_rows("Samples that live, calibrated and judged", ("kind", "center_px", "center_sd",
+               "tilt", "lag_ms", "trusted", "flag", "rest_px", "turning_px"), rows)  # fmt: skip
+    tilted = [row for row in rows if row["kind"].startswith("tilt")]
+    return rows, [
         ("tilt (degrees)", worst(tilted, "tilt_error"), "<=", 0.2),
         ("lag (ms)", worst(tilted, "lag_error"), "<=", 0.3),
-        ("flagged", float(sum(r["flag"] != "ok" for r in calibrated)), "<=", 0),
-        ("time over derotate_movie's, 3200 frames", cost, "<=", 0.5),
-    ])  # fmt: skip
-    print(load())
-    write_json(given.json, {"rows": rows, "calibrated": calibrated, "targets": verdicts})
+        ("flagged", float(sum(r["flag"] != "ok" for r in rows)), "<=", 0),
+        ("not trusted", float(sum(not r["trusted"] for r in rows)), "<=", 0),
+    ]
+
+
+def pictures_part(given: argparse.Namespace) -> Part:
+    """Means of turning frames and traces of cells, beside those of a sample that holds still."""
+    rows = []
+    for photons in (10.0,) if given.quick else (10.0, 1.0):
+        for seed in seeds(given):
+            parameters = living(given, photons, seed, seed=600 + seed)
+            with tempfile.TemporaryDirectory() as name:
+                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0)
+            rows += [{"photons": photons, "seed": seed, "moved_px": "", **row} for row in found]
+    print_rows("Pictures", ("photons", "seed", "movie", "mean", "trace", "moved_px"), rows)
+    of = {(row["photons"], row["seed"], row["movie"]): row for row in rows}
+    sessions = sorted({(row["photons"], row["seed"]) for row in rows}, reverse=True)
+
+    def least(figure: str, movie: str) -> float:
+        return min(of[*session, "corrected"][figure] - of[*session, movie][figure]
+                   for session in sessions)  # fmt: skip
+
+    targets = [
+        ("mean against that of a still sample", least("mean", "still"), ">=", -0.001),
+        ("traces against those of a still sample", least("trace", "still"), ">=", -0.005),
+    ]
+    if given.suite2p is not None:
+        rival = "not corrected, Suite2p"
+        targets += [
+            ("mean against Suite2p's registration", least("mean", rival), ">=", 0.0),
+            ("traces against Suite2p's registration", least("trace", rival), ">=", 0.0),
+        ]
+    return rows, targets
+
+
+def strained_part(given: argparse.Namespace) -> Part:
+    """What a rigid correction leaves of a sample that is strained."""
+    rows = []
+    for photons, strain in STRAINS[:1] + STRAINS[2:3] if given.quick else STRAINS:
+        with tempfile.TemporaryDirectory() as name:
+            own = living(given, photons, 0, seed=650)
+            rows.append(deforming_row(Path(name) / "s", own, strain))
+    print_rows("A strained sample", ("photons", "strain", "field_px", "rigid_bound_px",
+               "affine_bound_px", "mean", "trace"), rows)  # fmt: skip
+    return rows, []
+
+
+def cost_part(given: argparse.Namespace) -> Part:
+    """Computing time."""
+    cost = cost_of_long(quick=given.quick)
+    return cost, [("time over derotate_movie's, 3200 frames", cost, "<=", 0.5)]
+
+
+def seeds(given: argparse.Namespace) -> range:
+    return range(1 if given.quick else given.seeds)
+
+
+def worst(chosen: list[dict[str, Any]], name: str) -> float:
+    return max((float(row[name]) for row in chosen), default=0.0)
+
+
+def print_rows(title: str, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    print_table(title, names, [[row[name] for name in names] for row in rows])
+
+
+def living(
+    given: argparse.Namespace, photons: float, motion_seed: int, **changed: Any
+) -> dict[str, Any]:
+    """Give the parameters of a session with motion as described."""
+    pixels = 112 if given.quick else 256
+    return {
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:3] if given.quick else STIMULUS,
+        "rest_between_s": 1.0, "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
+        "photons_per_pixel": photons,
+        "sample_motion": {
+            "drift": DRIFT, "jitter": JITTER, "jitter_s": 0.4, "seed": motion_seed,
+            "per_velocity": [0.4 * FOLLOWS, 0.3 * FOLLOWS],
+        },
+    } | changed  # fmt: skip
 
 
 def measured(
@@ -178,15 +276,25 @@ def calibration_row(
             "per_velocity": [0.4 * FOLLOWS, 0.3 * FOLLOWS],
         },
     } | changed  # fmt: skip
-    plan = plan_recording(**parameters)
     look_for = RATE | {"plane": {"correct": "auto"}, "angles": {"lag_ms": "auto"}}
+    if protocol == "free":
+        # Turned by hand, as it were: rests now and then, but hardly at angle 0.
+        duration = parameters["n_frames"] / 6.74 + 1
+        parameters["motion"] = {
+            "free_turning": {"duration": duration, "top_speed": 200, "change_s": 1, "seed": seed}
+        }
+        look_for |= {"angles": {"source": "table", "lag_ms": "auto"}}
+    plan = plan_recording(**parameters)
     with tempfile.TemporaryDirectory() as name:
         simulate_session(Path(name), **parameters)
+        at = np.arange(0, plan.line_start[-1, -1] + 1, 0.005)
+        np.save(Path(name) / _session.TABLE, np.column_stack([at, plan.motor.angle(at)]))
         done = _session.process(Path(name), look_for, protocol, bidirectional=False)
     assert done.motion is not None
     angles, found = done.angles, done.calibration
     wrong = np.subtract(found.center, plan.center)
-    truth = plan.displacement - plan.displacement[angles.at_rest].mean(axis=(0, 1))
+    truth = plan.displacement
+    truth = truth - truth[angles.at_rest if angles.at_rest.any() else slice(None)].mean(axis=(0, 1))
     error = done.motion.motion.displacement(angles.line_times_s) - truth
     error = error - (np.eye(2) - rotation_matrices(plan.line_angles)) @ wrong
     tilt, lag = parameters.get("plane_angle", 0.0), parameters.get("lag_ms", 0.0)
