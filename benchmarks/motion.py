@@ -3,8 +3,9 @@
 Simulated sessions with drift (0.7 px), jitter (0.6 px) and a part that follows the motor (0.9 px at
 100 degrees/s), also half and twice of that, with 10 and with 1 photon, and sessions that hold
 still. Beside the center's error stands the best that any estimate could do with the same frames
-(generalized least squares with the true covariance of the motion): motion that takes as long as a
-turn cannot be told from a wrong center. Times are of the process, with one thread.
+(generalized least squares with the true covariance of the motion): what jitter does while the
+sample turns cannot be told from a wrong center, and only averages out over the time of turning.
+Times are of the process, with one thread.
 
 Pictures: the mean of turning frames and the traces of the true cells, for a sample that holds still
 and for one that moves, with and without motion correction. With --suite2p PYTHON, in whose
@@ -49,8 +50,9 @@ KINDS: tuple[tuple[str, str, float, dict[str, Any]], ...] = (
 RATE = {"signals": {"sampling_rate": 50_000}}
 # Photons, and the largest strain.
 STRAINS = ((10.0, 0.0), (10.0, 0.0025), (10.0, 0.005), (1.0, 0.0), (1.0, 0.005))
-PARTS = ("motion", "calibrated", "pictures", "strained", "cost")
+PARTS = ("motion", "bound", "calibrated", "pictures", "strained", "cost")
 JITTER, DRIFT, FOLLOWS = 0.6, 0.7, 1.8
+FRAME_NOISE = 0.05
 NDFloat = NDArray[np.float64]
 
 
@@ -257,7 +259,10 @@ def measured(
         "found_px": rms(np.stack([found.motion.x, found.motion.y])),
         "center_px": float(np.hypot(*wrong) / np.sqrt(2)),
         "center_sd": float(np.mean(center.center_sd or (np.nan,))),
-        "best_px": best_center_sd(plan, size, jitter_s), "trusted": center.trusted,
+        "best_px": best_center_sd(
+            plan, jitter=JITTER * size, jitter_s=jitter_s, drift=DRIFT * size, follows=size > 0
+        ),
+        "trusted": center.trusted,
         "corrected": found.corrected, "cost": cost,
     }  # fmt: skip
 
@@ -341,16 +346,67 @@ def read_angles(folder: Path, movie: Movie) -> Angles:
     return interpolate_angles(events, protocol="full")
 
 
-def best_center_sd(plan: RecordingPlan, size: float, jitter_s: float) -> float:
-    """The least uncertainty of a center from the middles of all frames, px."""
-    middle = plan.parameters.shape[0] // 2
-    angles, times = plan.line_angles[:, middle], plan.line_start[:, middle]
+def bound_part(given: argparse.Namespace) -> Part:
+    """What decides how well any estimate can know the center of a sample that moves."""
+    one_way = tuple((speed, 1) for speed, _ in STIMULUS)
+    slow = tuple((50, direction) for _, direction in STIMULUS)
+    cases: tuple[tuple[str, Any, dict[str, float]], ...] = (
+        ("as described", STIMULUS, {}),
+        ("2 turns", STIMULUS[:2], {}),
+        ("32 turns", STIMULUS * 4, {}),
+        ("all in one direction", one_way, {}),
+        ("all at 50 degrees/s", slow, {}),
+        ("no drift", STIMULUS, {"drift": 0.0}),
+        ("twice the drift", STIMULUS, {"drift": 2 * DRIFT}),
+        ("half the jitter", STIMULUS, {"jitter": JITTER / 2}),
+        ("no jitter", STIMULUS, {"jitter": 0.0}),
+        ("frames four times as noisy", STIMULUS, {"noise": 4 * FRAME_NOISE}),
+        ("four bands of lines each", STIMULUS, {"bands": 4}),
+    )
+    rows = []
+    for name, stimulus, changed in cases[:2] if given.quick else cases:
+        plan = plan_recording(stimulus=stimulus, rest_between_s=1.0, shape=(256, 256), n_cells=1)
+        turning = np.abs(np.diff(np.unwrap(plan.line_angles[:, 0], period=360))) > 0.1
+        seconds = float(turning.sum() / plan.parameters.frame_rate)
+        # Jitter as so many independent looks: (1 + u) exp(-u) lasts 4 / sqrt(3) time constants, and
+        # a look tells each component of the center twice, (I - R)'(I - R) being 2 I over a turn.
+        looks = seconds / (4 / np.sqrt(3) * 0.4)
+        by_hand = changed.get("jitter", JITTER) / np.sqrt(2 * looks)
+        rows.append({"case": name, "turning_s": seconds, "by_hand": float(by_hand),
+                     "best_px": best_center_sd(plan, **changed)})  # fmt: skip
+    print_rows("The best that is possible for the center (px)", tuple(rows[0]), rows)
+    return rows, []
+
+
+def best_center_sd(
+    plan: RecordingPlan, *, jitter: float = JITTER, jitter_s: float = 0.4, drift: float = DRIFT,
+    follows: bool = True, noise: float = FRAME_NOISE, bands: int = 1,
+) -> float:  # fmt: skip
+    """The least uncertainty of a center, px, along x or y.
+
+    Frames at the angles a show (I - R(a)) e + m, e being the center's error and m the sample's
+    motion, whose covariance over time is known here: generalized least squares is then the best
+    linear unbiased estimate, and as m is nearly normal, nothing else does better (Cramer-Rao). A
+    common shift and one along the velocity are unknown, too.
+
+    Parameters
+    ----------
+    jitter, drift : float
+        As simulated, px.
+    noise : float
+        With which a frame tells its place, px.
+    bands : int
+        Into so many parts a frame is divided, each of which is a measurement of its own.
+    """
+    height = plan.parameters.shape[0]
+    lines = ((np.arange(bands) + 0.5) / bands * height).astype(int)
+    angles, times = plan.line_angles[:, lines].ravel(), plan.line_start[:, lines].ravel()
     step = 0.01
     speed = np.mod(plan.motor.angle(times + step) - plan.motor.angle(times - step) + 180, 360) - 180
     leverage = np.eye(2) - rotation_matrices(angles)
-    follows = speed / (2 * step) / 200
-    spread = 9 + 0.05**2 * np.eye(len(times)) + 9 * np.outer(follows, follows) * (size > 0)
-    for amount, constant in ((JITTER * size, jitter_s), (DRIFT * size, 60.0)):
+    along = speed / (2 * step) / 200
+    spread = 9 + bands * noise**2 * np.eye(len(times)) + 9 * np.outer(along, along) * follows
+    for amount, constant in ((jitter, jitter_s), (drift, 60.0)):
         u = np.sqrt(3) * np.abs(times[:, None] - times) / constant
         spread = spread + amount**2 * (1 + u) * np.exp(-u)
     normal = np.einsum("nia,nm,mib->ab", leverage, np.linalg.inv(spread), leverage)

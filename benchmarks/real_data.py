@@ -10,11 +10,11 @@ the pixel's own time, by cubic spline interpolation (scipy), which shares nothin
 The sample's frames are repeated in a cycle until both turns are over. Analog signals are made from
 the angles; movie, signals and stimulus table are then one session of a cohort that Snakemake runs.
 
-With --motion the sample is displaced in its own plane, too, by a sum of sines of time, with periods,
-phases and directions of its own for each of --seeds; the steps are then run without Snakemake. What
-the brain itself did in the recorded frames is found in the session without it, and is subtracted.
-A wrong center displaces derotated frames, which motion correction makes up for: what of the error
-is nothing but that stands beside it.
+With --motion the sample is displaced in its own plane, too, by a sum of sines of time, whose
+periods, phases and directions follow from each of --seeds; the steps are then run without
+Snakemake. What the brain itself did in the recorded frames is found in the session without it, and
+is subtracted. A wrong center displaces derotated frames, which motion correction makes up for: what
+is left of the error beside that is told, too.
 """
 
 import argparse
