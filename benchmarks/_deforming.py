@@ -86,7 +86,7 @@ def deforming_row(folder: Path, parameters: dict[str, Any], strain: float) -> di
     signals = np.stack([plan.analog.channel(name) for name in NPY_CHANNELS])
     write_recording(Recording(movie=movie, signals=signals, plan=plan), made(folder))
     write_config(folder, plan.parameters.sampling_rate)
-    place = derotated(folder, corrected=True)
+    place = derotated(folder, "corrected")
     bound = bounds(plan)
     return {
         "strain": strain, "photons": plan.parameters.photons_per_pixel,

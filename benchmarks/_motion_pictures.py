@@ -1,10 +1,11 @@
 """What motion leaves in the picture: the mean of turning frames and the traces of the true cells.
 
-The same scene is recorded holding still and moving. The moving one is derotated with and without
-motion correction, and, if there is a Python with Suite2p, what it makes of both exports by its own
+The same scene is recorded holding still and moving. The moving one is derotated with the true path
+and center (the same photons, as good as it gets), with motion correction, and without it, and, if there is a Python with Suite2p, what it makes of both exports by its own
 registration (the exported settings, without the search for cells) is measured in the same way.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from derotation.cohort.config import load_config
 from derotation.io.movie import open_movie
 from derotation.maps.discs import seen_radius
 from derotation.motion_correction.estimate import estimate_motion
+from derotation.motion_correction.motion import Motion
 from derotation.signals.angles import Angles
 from derotation.simulate import RecordingPlan, plan_recording
 from derotation.steps import derotate_movie, export_suite2p
@@ -28,6 +30,7 @@ from derotation.steps.exporting import DerotatedFiles
 
 CALIBRATING = (_step.parse_signals, _step.interpolate_angles, _step.estimate_center,
                _step.estimate_plane)  # fmt: skip
+MOVIES = ("true path", "corrected", "not corrected")
 # Farther than the sample moves from what not all frames saw, px.
 MARGIN = 6.0
 # Surroundings of a cell: a ring from and to so many pixels from its rim.
@@ -55,18 +58,19 @@ def picture_rows(
     Returns
     -------
     list of dict
-        For each movie: ``movie``, ``mean``, ``trace``, and ``moved_px``, what Suite2p moved (rms).
+        For each movie: ``movie``, what `measured_picture` gives, and ``moved_px``, what Suite2p
+        moved (rms).
     """
     still, moving = folder / "still", folder / "moving"
     calm = {name: value for name, value in parameters.items() if name != "sample_motion"}
     make_session(made(still), **calm)
     make_session(made(moving), **parameters)
     plan = plan_recording(**parameters)
-    rows = [measured_picture(still, derotated(still, corrected=True), plan) | {"movie": "still"}]
-    for name, corrected in (("corrected", True), ("not corrected", False)):
-        place = derotated(moving, corrected=corrected)
+    rows = [measured_picture(still, derotated(still, "corrected"), plan) | {"movie": "still"}]
+    for name in MOVIES:
+        place = derotated(moving, name, plan)
         rows.append(measured_picture(moving, place, plan) | {"movie": name})
-        if suite2p is not None and (both or not corrected):
+        if suite2p is not None and name in ("not corrected", "corrected" if both else ""):
             shifts = registered(moving, place, suite2p)
             row = measured_picture(moving, place, plan, written_by_suite2p=True)
             rows.append(row | {"movie": f"{name}, Suite2p", "moved_px": shifts})
@@ -78,7 +82,7 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def derotated(folder: Path, *, corrected: bool) -> Path:
+def derotated(folder: Path, movie_name: str, truth: RecordingPlan | None = None) -> Path:
     """Calibrate a session unless that was done, and derotate it; gives the folder of the movie."""
     config = load_config(folder / "config.yaml")
     if not (folder / "calibration.json").exists():
@@ -86,17 +90,30 @@ def derotated(folder: Path, *, corrected: bool) -> Path:
             step(folder, config, 1)
     calibration = Calibration.load(folder / "calibration.json")
     angles = Angles.load(folder / "angles.npz")
-    place = folder / ("corrected" if corrected else "left")
+    place = folder / movie_name.replace(" ", "_")
     motion = None
-    if corrected:
+    if movie_name == "corrected":
         with open_movie(folder / "movie.tif") as movie:
             motion = estimate_motion(movie, angles, calibration).motion
         motion.save(folder / "motion.npz")
+    elif movie_name == "true path":
+        assert truth is not None
+        calibration = dataclasses.replace(calibration, center=truth.center)
+        motion = true_path(truth, angles)
     derotate_movie.run(
         movie=folder / "movie.tif", angles=angles, calibration=calibration, config=config,
         outputs=derotate_movie.Outputs.within(place), motion=motion,
     )  # fmt: skip
     return place
+
+
+def true_path(plan: RecordingPlan, angles: Angles) -> Motion:
+    """Give the motion as it was, at each line."""
+    path = plan.displacement.reshape(-1, 2)
+    return Motion(
+        time_s=angles.line_times_s.ravel(), x=path[:, 0], y=path[:, 1], sd=np.zeros(len(path)),
+        lost=np.zeros(plan.n_frames, np.bool_), left_px=0.0, corrected=True,
+    )  # fmt: skip
 
 
 def registered(folder: Path, place: Path, suite2p: str) -> float:
@@ -135,7 +152,9 @@ def measured_picture(
     -------
     dict
         ``mean``: correlation of the mean of turning frames with the noiseless sample after its best
-        shift; ``trace``: mean over cells of their traces' correlation with the true activity.
+        shift; ``noiseless``: the same as it would be with very many frames (Spearman and Brown),
+        since what interpolates twice smooths noise and is alike for that alone; ``trace``: mean
+        over cells of their traces' correlation with the true activity.
     """
     if written_by_suite2p:
         path = place / "suite2p" / "plane0" / "data.bin"
@@ -146,7 +165,14 @@ def measured_picture(
     mean = frames[turning].mean(axis=0, dtype=np.float64)
     inside = _distance(plan.center, mean.shape) <= _radius(plan)
     shift, correlation = best_shift(mean, plan.rest_image, inside)
-    return {"mean": correlation, "trace": float(np.mean(trace_correlations(frames, shift, plan)))}
+    numbers = np.flatnonzero(turning)
+    halves = [frames[numbers[k::2]].mean(axis=0, dtype=np.float64)[inside] for k in (0, 1)]
+    alike = float(np.corrcoef(halves)[0, 1])
+    return {
+        "mean": correlation,
+        "noiseless": correlation / float(np.sqrt(2 * alike / (1 + alike))),
+        "trace": float(np.mean(trace_correlations(frames, shift, plan))),
+    }
 
 
 def best_shift(mean: NDFloat, truth: NDFloat, inside: NDArray[np.bool_]) -> tuple[NDFloat, float]:
