@@ -1,8 +1,9 @@
 """What motion leaves in the picture: the mean of turning frames and the traces of the true cells.
 
 The same scene is recorded holding still and moving. The moving one is derotated with the true path
-and center (the same photons, as good as it gets), with motion correction, and without it, and, if there is a Python with Suite2p, what it makes of both exports by its own
-registration (the exported settings, without the search for cells) is measured in the same way.
+and center (the same photons, as good as it gets), with motion correction, and without it. If there
+is a Python with Suite2p, what it makes of the exports by its own registration (the exported
+settings, without the search for cells) is measured in the same way.
 """
 
 import dataclasses
