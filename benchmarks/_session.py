@@ -11,6 +11,7 @@ from derotation.calibration.sequence import estimate_corrections
 from derotation.calibration.sign import check_direction_sign
 from derotation.cohort.config import validate_config
 from derotation.images.scanning import estimate_scan, with_scan
+from derotation.io.angle_table import read_angle_table
 from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
@@ -21,6 +22,9 @@ from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events
 from derotation.signals.parse import parse_signals
 from derotation.streaming.single_pass import derotate_movie
+
+# Of the protocol free: the angle over time.
+TABLE = "angles.npy"
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def process(
 def read_events(folder: Path, movie: Movie, config: Mapping[str, Any], protocol: Any) -> Events:
     """Parse the signals of a folder; the stimulus table is read where there is one."""
     table = folder / "stimulus.csv"
+    by_table = config["angles"]["source"] == "table"
     return parse_signals(
         open_signals(folder / "signals.npy"),
         n_frames=len(movie),
@@ -91,4 +96,6 @@ def read_events(folder: Path, movie: Movie, config: Mapping[str, Any], protocol:
         protocol=protocol,
         stimulus=read_stimulus(table) if protocol == "full" else None,
         config=config["signals"],
+        angles=config["angles"],
+        table=read_angle_table(folder / TABLE) if by_table else None,
     )

@@ -3,13 +3,19 @@
 Simulated sessions with drift (0.7 px), jitter (0.6 px) and a part that follows the motor (0.9 px at
 100 degrees/s), also half and twice of that, with 10 and with 1 photon, and sessions that hold
 still. Beside the displacement's error stands the least that photons allow to whoever knows the
-scene and how the sample moves (Cramer and Rao), beside the center's error the best that any
-estimate could do with the same frames (generalized least squares with the true covariance of the
-motion): motion that takes as long as a turn cannot be told from a wrong center. With ``--still N``,
-only so many small, short sessions that hold still are looked at. Times are of the process, with
-one thread.
+scene and how the sample moves (Cramer and Rao). Beside the center's error stands the best that any estimate could do with the same frames
+(generalized least squares with the true covariance of the motion): what jitter does while the
+sample turns cannot be told from a wrong center, and only averages out over the time of turning.
+Times are of the process, with one thread.
+
+Pictures: the mean of turning frames and the traces of the true cells, for a sample that holds still
+and for one that moves, with and without motion correction. With --suite2p PYTHON, in whose
+environment Suite2p is installed, what its own registration makes of the export stands beside it.
+
+Strained: what one displacement for the whole field leaves if the sample is stretched and sheared.
 """
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +24,8 @@ from typing import Any
 import _session
 import numpy as np
 from _common import add_quick, load, options, print_table, print_verdicts, write_json
+from _deforming import deforming_row
+from _motion_pictures import picture_rows
 from numpy.typing import NDArray
 
 from derotation.calibration.center import estimate_center
@@ -37,12 +45,18 @@ KINDS: tuple[tuple[str, str, float, dict[str, Any]], ...] = (
     ("full, 512 px", "full", 10.0, {"shape": (512, 512), "n_cells": 240}),
     ("incremental", "incremental", 10.0, {}),
     ("incremental, 1 photon", "incremental", 1.0, {}),
+    ("free", "free", 10.0, {"stimulus": (), "n_frames": 320}),
+    ("free, 1 photon", "free", 1.0, {"stimulus": (), "n_frames": 320}),
 )
 RATE = {"signals": {"sampling_rate": 50_000}}
+# Photons, and the largest strain.
+STRAINS = ((10.0, 0.0), (10.0, 0.0025), (10.0, 0.005), (1.0, 0.0), (1.0, 0.005))
+PARTS = ("motion", "still", "bound", "calibrated", "pictures", "strained", "cost")
 JITTER, DRIFT, FOLLOWS = 0.6, 0.7, 1.8
+FRAME_NOISE = 0.05
 # The least uncertainty of a displacement is that of so many bands of lines in so many frames.
 LEAST_BANDS, LEAST_FRAMES = 32, 15
-# Still sessions begin with another seed than the others.
+# Small sessions that hold still begin with another seed than the others.
 STILL_SEED = 4000
 NDFloat = NDArray[np.float64]
 
@@ -51,57 +65,53 @@ def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
     parser.add_argument("--seeds", type=int, default=3, help="sessions of each kind")
-    parser.add_argument("--still", type=int, default=0, help="only so many still sessions, small")
+    parser.add_argument("--still", type=int, default=20, help="sessions of the part still, small")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--kinds", nargs="+", help="of the part calibrated; default: all")
+    parser.add_argument(
+        "--photons", nargs="+", type=float, default=[10.0, 1.0], help="of the part pictures"
+    )
+    parser.add_argument("--suite2p", metavar="PYTHON", help="one in whose environment Suite2p is")
     given = parser.parse_args()
-    if given.still:
-        only_still(given.still, given.json)
-        return
+    figures: dict[str, Any] = {}
+    targets: list[tuple[str, float, str, float]] = []
+    for part in given.only:
+        figures[part], own = globals()[f"{part}_part"](given)
+        targets += own
+    figures["targets"] = print_verdicts(targets)
+    print(load())
+    write_json(given.json, figures)
+
+
+Part = tuple[Any, list[tuple[str, float, str, float]]]
+
+
+def motion_part(given: argparse.Namespace) -> Part:
+    """Displacement and center of samples that move much, little and not at all."""
     cases = [
-        (name, size, photons, jitter_s)
-        for name, size, photons, jitter_s in (
-            ("still", 0.0, 10.0, 0.4),
-            ("still, 1 photon", 0.0, 1.0, 0.4),
-            ("half", 0.5, 10.0, 0.4),
-            ("as described", 1.0, 10.0, 0.4),
-            ("twice", 2.0, 10.0, 0.4),
-            ("1 photon", 1.0, 1.0, 0.4),
-            ("quick jitter", 1.0, 10.0, 0.15),
-        )
+        ("still", 0.0, 10.0, 0.4),
+        ("still, 1 photon", 0.0, 1.0, 0.4),
+        ("half", 0.5, 10.0, 0.4),
+        ("as described", 1.0, 10.0, 0.4),
+        ("twice", 2.0, 10.0, 0.4),
+        ("1 photon", 1.0, 1.0, 0.4),
+        ("quick jitter", 1.0, 10.0, 0.15),
     ]
-    seeds = 1 if given.quick else given.seeds
     if given.quick:
         cases = [cases[0], cases[3]]
-    rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in range(seeds)]
-    names = ("kind", "rest_px", "turning_px", "least_px", "inside", "center_px", "center_sd",
-             "best_px", "trusted", "corrected", "cost")  # fmt: skip
-    print_table("Motion and center", names, [[row[name] for name in names] for row in rows])
-    calibrated = [
-        calibration_row(*case, seed, quick=given.quick)
-        for case in KINDS[: 1 if given.quick else None]
-        for seed in range(seeds)
-    ]
-    of_all = ("kind", "center_px", "center_sd", "tilt", "lag_ms", "trusted", "flag", "rest_px",
-              "turning_px")  # fmt: skip
-    print_table(
-        "Samples that live, calibrated and judged",
-        of_all,
-        [[row[name] for name in of_all] for row in calibrated],
-    )
-    cost = cost_of_long(quick=given.quick)
+    rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in seeds(given)]
+    print_rows("Motion and center", ("kind", "rest_px", "turning_px", "least_px", "inside",
+               "center_px", "center_sd", "best_px", "trusted", "corrected", "cost"), rows)  # fmt: skip
     living = [row for row in rows if row["size"] > 0]
     still = [row for row in rows if row["size"] == 0]
     bright = [row for row in living if row["photons"] == 10 and row["kind"] != "quick jitter"]
-
-    def worst(chosen: list[dict[str, Any]], name: str) -> float:
-        return max((float(row[name]) for row in chosen), default=0.0)
+    dim = [row for row in living if row["photons"] == 1]
+    quick = [row for row in living if row["kind"] == "quick jitter"]
+    bright_still = [row for row in still if row["photons"] == 10]
 
     def inside(chosen: list[dict[str, Any]]) -> float:
         return float(np.mean([row["inside"] for row in chosen])) if chosen else 1.0
 
-    tilted = [row for row in calibrated if row["kind"].startswith("tilt")]
-    dim = [row for row in living if row["photons"] == 1]
-    quick = [row for row in living if row["kind"] == "quick jitter"]
-    bright_still = [row for row in still if row["photons"] == 10]
     ratio = float(
         np.sqrt(np.mean([row["center_px"] ** 2 for row in living]))
         / np.sqrt(np.mean([row["best_px"] ** 2 for row in living]))
@@ -110,26 +120,135 @@ def main() -> None:
         np.sqrt(np.mean([row["rest_px"] ** 2 for row in bright]))
         / np.sqrt(np.mean([row["least_px"] ** 2 for row in bright]))
     )
-    verdicts = print_verdicts([
+    return rows, [
         ("motion at rest, 10 photons (px rms)", worst(bright, "rest_px"), "<=", 0.05),
         ("motion while turning, 10 photons (px rms)", worst(bright, "turning_px"), "<=", 0.08),
         ("1 photon (px rms)", worst(dim, "turning_px"), "<=", 0.15),
         ("quick jitter (px rms)", worst(quick, "turning_px"), "<=", 0.25),
         ("invented (px rms, 10 photons)", worst(bright_still, "found_px"), "<=", 0.02),
-        ("displacement's error over the least possible", over_least, "<=", 1.3),
+        ("displacement's error at rest over the least possible", over_least, "<=", 1.3),
         ("still sessions corrected", float(sum(r["corrected"] for r in still)), "<=", 0),
         ("sessions not trusted", float(sum(not r["trusted"] for r in rows)), "<=", 0),
         ("center, 10 photons (px)", worst(bright, "center_px"), "<=", 0.03),
         ("center's error over the best possible", ratio, "<=", 1.3),
         ("intervals of living samples that hold", inside(living), ">=", 0.9),
         ("intervals of still samples that hold", inside(still), ">=", 0.9),
+    ]
+
+
+def still_part(given: argparse.Namespace) -> Part:
+    """Many small, short sessions that hold still: is anything invented, is anything applied?"""
+    rows = [measured("still", 0.0, 10.0, 0.4, STILL_SEED + seed, quick=True)
+            for seed in range(1 if given.quick else given.still)]  # fmt: skip
+    found = np.array([row["found_px"] for row in rows])
+    inside = float(np.mean([row["inside"] for row in rows]))
+    told = {"sessions": len(rows), "median_px": np.median(found), "rms_px": rms(found),
+            "most_px": found.max(), "above 0.02 px": int((found > 0.02).sum()),
+            "inside": inside, "corrected": sum(row["corrected"] for row in rows)}  # fmt: skip
+    print_rows("Samples that hold still", tuple(told), [told])
+    return rows, [
+        ("invented (px rms over all small sessions)", rms(found), "<=", 0.02),
+        ("small still sessions corrected", float(told["corrected"]), "<=", 0),
+        ("intervals of small still sessions that hold", inside, ">=", 0.9),
+    ]
+
+
+def calibrated_part(given: argparse.Namespace) -> Part:
+    """All steps up to the quality figures, by protocol."""
+    kinds = [kind for kind in KINDS if given.kinds is None or kind[0] in given.kinds]
+    if given.quick and given.kinds is None:
+        kinds = [kinds[0], *(kind for kind in kinds if kind[0] == "free")]
+    rows = [calibration_row(*kind, seed, quick=given.quick)
+            for kind in kinds for seed in seeds(given)]  # fmt: skip
+    print_rows("Samples that live, calibrated and judged", ("kind", "center_px", "center_sd",
+               "tilt", "lag_ms", "trusted", "flag", "rest_px", "turning_px"), rows)  # fmt: skip
+    tilted = [row for row in rows if row["kind"].startswith("tilt")]
+    return rows, [
         ("tilt (degrees)", worst(tilted, "tilt_error"), "<=", 0.2),
         ("lag (ms)", worst(tilted, "lag_error"), "<=", 0.3),
-        ("flagged", float(sum(r["flag"] != "ok" for r in calibrated)), "<=", 0),
-        ("time over derotate_movie's, 3200 frames", cost, "<=", 0.5),
-    ])  # fmt: skip
-    print(load())
-    write_json(given.json, {"rows": rows, "calibrated": calibrated, "targets": verdicts})
+        ("flagged", float(sum(r["flag"] != "ok" for r in rows)), "<=", 0),
+        ("not trusted", float(sum(not r["trusted"] for r in rows)), "<=", 0),
+    ]
+
+
+def pictures_part(given: argparse.Namespace) -> Part:
+    """Means of turning frames and traces of cells, beside those of a sample that holds still."""
+    rows = []
+    for photons in given.photons[:1] if given.quick else given.photons:
+        for seed in seeds(given):
+            parameters = living(given, photons, seed, seed=600 + seed)
+            with tempfile.TemporaryDirectory() as name:
+                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0)
+            rows += [{"photons": photons, "seed": seed, "moved_px": "", **row} for row in found]
+    print_rows("Pictures", ("photons", "seed", "movie", "mean", "noiseless", "trace", "moved_px"),
+               rows)  # fmt: skip
+    of = {(row["photons"], row["seed"], row["movie"]): row for row in rows}
+    sessions = {(row["photons"], row["seed"]) for row in rows}
+
+    def least(figure: str, movie: str) -> float:
+        return min(of[*session, "corrected"][figure] - of[*session, movie][figure]
+                   for session in sessions)  # fmt: skip
+
+    targets = []
+    for movie in ("still", "true path"):
+        targets += [
+            (f"mean against: {movie}", least("mean", movie), ">=", -0.001),
+            (f"traces against: {movie}", least("trace", movie), ">=", -0.005),
+        ]
+    if given.suite2p is not None:
+        rival = "not corrected, Suite2p"
+        targets += [
+            ("mean against: Suite2p's registration", least("mean", rival), ">=", 0.0),
+            ("the same without noise", least("noiseless", rival), ">=", 0.0),
+            ("traces against: Suite2p's registration", least("trace", rival), ">=", 0.0),
+        ]
+    return rows, targets
+
+
+def strained_part(given: argparse.Namespace) -> Part:
+    """What a rigid correction leaves of a sample that is strained."""
+    rows = []
+    for photons, strain in STRAINS[:1] + STRAINS[2:3] if given.quick else STRAINS:
+        with tempfile.TemporaryDirectory() as name:
+            own = living(given, photons, 0, seed=650)
+            rows.append(deforming_row(Path(name) / "s", own, strain))
+    print_rows("A strained sample", ("photons", "strain", "field_px", "rigid_bound_px",
+               "affine_bound_px", "mean", "trace"), rows)  # fmt: skip
+    return rows, []
+
+
+def cost_part(given: argparse.Namespace) -> Part:
+    """Computing time."""
+    cost = cost_of_long(quick=given.quick)
+    return cost, [("time over derotate_movie's, 3200 frames", cost, "<=", 0.5)]
+
+
+def seeds(given: argparse.Namespace) -> range:
+    return range(1 if given.quick else given.seeds)
+
+
+def worst(chosen: list[dict[str, Any]], name: str) -> float:
+    return max((float(row[name]) for row in chosen), default=0.0)
+
+
+def print_rows(title: str, names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    print_table(title, names, [[row[name] for name in names] for row in rows])
+
+
+def living(
+    given: argparse.Namespace, photons: float, motion_seed: int, **changed: Any
+) -> dict[str, Any]:
+    """Give the parameters of a session with motion as described."""
+    pixels = 112 if given.quick else 256
+    return {
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:3] if given.quick else STIMULUS,
+        "rest_between_s": 1.0, "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
+        "photons_per_pixel": photons,
+        "sample_motion": {
+            "drift": DRIFT, "jitter": JITTER, "jitter_s": 0.4, "seed": motion_seed,
+            "per_velocity": [0.4 * FOLLOWS, 0.3 * FOLLOWS],
+        },
+    } | changed  # fmt: skip
 
 
 def measured(
@@ -176,26 +295,12 @@ def measured(
         "found_px": rms(np.stack([found.motion.x, found.motion.y])),
         "center_px": float(np.hypot(*wrong) / np.sqrt(2)),
         "center_sd": float(np.mean(center.center_sd or (np.nan,))),
-        "best_px": best_center_sd(plan, size, jitter_s), "trusted": center.trusted,
+        "best_px": best_center_sd(
+            plan, jitter=JITTER * size, jitter_s=jitter_s, drift=DRIFT * size, follows=size > 0
+        ),
+        "trusted": center.trusted,
         "corrected": found.corrected, "cost": cost,
     }  # fmt: skip
-
-
-def only_still(n: int, path: str | None) -> None:
-    """Look at small, short sessions that hold still: is anything invented, is anything applied?"""
-    rows = [measured("still", 0.0, 10.0, 0.4, STILL_SEED + seed, quick=True) for seed in range(n)]
-    found = np.array([row["found_px"] for row in rows])
-    names = ("sessions", "median_px", "rms_px", "most_px", "above 0.02 px", "inside", "corrected")
-    inside = float(np.mean([row["inside"] for row in rows]))
-    corrected = sum(row["corrected"] for row in rows)
-    told = [n, np.median(found), rms(found), found.max(), int((found > 0.02).sum()), inside]
-    print_table("Samples that hold still", names, [[*told, corrected]])
-    verdicts = print_verdicts([
-        ("invented (px rms over all sessions)", rms(found), "<=", 0.02),
-        ("still sessions corrected", float(corrected), "<=", 0),
-        ("intervals that hold", inside, ">=", 0.9),
-    ])  # fmt: skip
-    write_json(path, {"rows": rows, "targets": verdicts})
 
 
 def calibration_row(
@@ -212,15 +317,27 @@ def calibration_row(
             "per_velocity": [0.4 * FOLLOWS, 0.3 * FOLLOWS],
         },
     } | changed  # fmt: skip
-    plan = plan_recording(**parameters)
+    if quick and "n_frames" in parameters:
+        parameters["n_frames"] = 120
     look_for = RATE | {"plane": {"correct": "auto"}, "angles": {"lag_ms": "auto"}}
+    if protocol == "free":
+        # Turned by hand, as it were: rests now and then, but hardly at angle 0.
+        duration = parameters["n_frames"] / 6.74 + 1
+        parameters["motion"] = {
+            "free_turning": {"duration": duration, "top_speed": 200, "change_s": 1, "seed": seed}
+        }
+        look_for |= {"angles": {"source": "table", "lag_ms": "auto"}}
+    plan = plan_recording(**parameters)
     with tempfile.TemporaryDirectory() as name:
         simulate_session(Path(name), **parameters)
+        at = np.arange(0, plan.line_start[-1, -1] + 1, 0.005)
+        np.save(Path(name) / _session.TABLE, np.column_stack([at, plan.motor.angle(at)]))
         done = _session.process(Path(name), look_for, protocol, bidirectional=False)
     assert done.motion is not None
     angles, found = done.angles, done.calibration
     wrong = np.subtract(found.center, plan.center)
-    truth = plan.displacement - plan.displacement[angles.at_rest].mean(axis=(0, 1))
+    truth = plan.displacement
+    truth = truth - truth[angles.at_rest if angles.at_rest.any() else slice(None)].mean(axis=(0, 1))
     error = done.motion.motion.displacement(angles.line_times_s) - truth
     error = error - (np.eye(2) - rotation_matrices(plan.line_angles)) @ wrong
     tilt, lag = parameters.get("plane_angle", 0.0), parameters.get("lag_ms", 0.0)
@@ -267,6 +384,38 @@ def read_angles(folder: Path, movie: Movie) -> Angles:
     return interpolate_angles(events, protocol="full")
 
 
+def bound_part(given: argparse.Namespace) -> Part:
+    """What decides how well any estimate can know the center of a sample that moves."""
+    one_way = tuple((speed, 1) for speed, _ in STIMULUS)
+    slow = tuple((50, direction) for _, direction in STIMULUS)
+    cases: tuple[tuple[str, Any, dict[str, float]], ...] = (
+        ("as described", STIMULUS, {}),
+        ("2 turns", STIMULUS[:2], {}),
+        ("32 turns", STIMULUS * 4, {}),
+        ("all in one direction", one_way, {}),
+        ("all at 50 degrees/s", slow, {}),
+        ("no drift", STIMULUS, {"drift": 0.0}),
+        ("twice the drift", STIMULUS, {"drift": 2 * DRIFT}),
+        ("half the jitter", STIMULUS, {"jitter": JITTER / 2}),
+        ("no jitter", STIMULUS, {"jitter": 0.0}),
+        ("frames four times as noisy", STIMULUS, {"noise": 4 * FRAME_NOISE}),
+        ("four bands of lines each", STIMULUS, {"bands": 4}),
+    )
+    rows = []
+    for name, stimulus, changed in cases[:2] if given.quick else cases:
+        plan = plan_recording(stimulus=stimulus, rest_between_s=1.0, shape=(256, 256), n_cells=1)
+        turning = np.abs(np.diff(np.unwrap(plan.line_angles[:, 0], period=360))) > 0.1
+        seconds = float(turning.sum() / plan.parameters.frame_rate)
+        # Jitter as so many independent looks: (1 + u) exp(-u) lasts 4 / sqrt(3) time constants, and
+        # a look tells each component of the center twice, (I - R)'(I - R) being 2 I over a turn.
+        looks = seconds / (4 / np.sqrt(3) * 0.4)
+        by_hand = changed.get("jitter", JITTER) / np.sqrt(2 * looks)
+        rows.append({"case": name, "turning_s": seconds, "by_hand": float(by_hand),
+                     "best_px": best_center_sd(plan, **changed)})  # fmt: skip
+    print_rows("The best that is possible for the center (px)", tuple(rows[0]), rows)
+    return rows, []
+
+
 def matern(times: NDFloat, amount: float, constant: float) -> NDFloat:
     """Covariance of the simulator's smooth random movement between some times (s), px^2."""
     u = np.sqrt(3) * np.abs(times[:, None] - times) / constant
@@ -291,16 +440,35 @@ def least_motion_sd(plan: RecordingPlan, size: float, jitter_s: float) -> float:
     return float(np.sqrt(np.mean(np.diag(left)[middle])))
 
 
-def best_center_sd(plan: RecordingPlan, size: float, jitter_s: float) -> float:
-    """The least uncertainty of a center from the middles of all frames, px."""
-    middle = plan.parameters.shape[0] // 2
-    angles, times = plan.line_angles[:, middle], plan.line_start[:, middle]
+def best_center_sd(
+    plan: RecordingPlan, *, jitter: float = JITTER, jitter_s: float = 0.4, drift: float = DRIFT,
+    follows: bool = True, noise: float = FRAME_NOISE, bands: int = 1,
+) -> float:  # fmt: skip
+    """The least uncertainty of a center, px, along x or y.
+
+    Frames at the angles a show (I - R(a)) e + m, e being the center's error and m the sample's
+    motion, whose covariance over time is known here: generalized least squares is then the best
+    linear unbiased estimate, and as m is nearly normal, nothing else does better (Cramer-Rao). A
+    common shift and one along the velocity are unknown, too.
+
+    Parameters
+    ----------
+    jitter, drift : float
+        As simulated, px.
+    noise : float
+        With which a frame tells its place, px.
+    bands : int
+        Into so many parts a frame is divided, each of which is a measurement of its own.
+    """
+    height = plan.parameters.shape[0]
+    lines = ((np.arange(bands) + 0.5) / bands * height).astype(int)
+    angles, times = plan.line_angles[:, lines].ravel(), plan.line_start[:, lines].ravel()
     step = 0.01
     speed = np.mod(plan.motor.angle(times + step) - plan.motor.angle(times - step) + 180, 360) - 180
     leverage = np.eye(2) - rotation_matrices(angles)
-    follows = speed / (2 * step) / 200
-    spread = 9 + 0.05**2 * np.eye(len(times)) + 9 * np.outer(follows, follows) * (size > 0)
-    for amount, constant in ((JITTER * size, jitter_s), (DRIFT * size, 60.0)):
+    along = speed / (2 * step) / 200
+    spread = 9 + bands * noise**2 * np.eye(len(times)) + 9 * np.outer(along, along) * follows
+    for amount, constant in ((jitter, jitter_s), (drift, 60.0)):
         spread = spread + matern(times, amount, constant)
     normal = np.einsum("nia,nm,mib->ab", leverage, np.linalg.inv(spread), leverage)
     return float(np.sqrt(np.trace(np.linalg.inv(normal)) / 2))

@@ -10,8 +10,11 @@ the pixel's own time, by cubic spline interpolation (scipy), which shares nothin
 The sample's frames are repeated in a cycle until both turns are over. Analog signals are made from
 the angles; movie, signals and stimulus table are then one session of a cohort that Snakemake runs.
 
-With --motion the sample is displaced in its own plane, too, by a sum of sines of time. What the
-brain itself did in the recorded frames is found in the session without it, and is subtracted.
+With --motion the sample is displaced in its own plane, too, by a sum of sines of time, whose
+periods, phases and directions follow from each of --seeds; the steps are then run without
+Snakemake. What the brain itself did in the recorded frames is found in the session without it, and
+is subtracted. A wrong center displaces derotated frames, which motion correction makes up for: what
+is left of the error beside that is told, too.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _session
 import numpy as np
 import tifffile
 from _common import ROOT, load, options, print_table, write_config, write_json
@@ -35,7 +39,7 @@ from skimage.registration import phase_cross_correlation
 from derotation.io.movie import open_movie
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
-from derotation.maps.transforms import line_maps
+from derotation.maps.transforms import line_maps, rotation_matrices
 from derotation.simulate import signals_from_line_angles, write_signals
 
 SAMPLE, TRACE = "kenyon_cells_2p_cycle1.tif", "angles_per_line.npy"
@@ -48,8 +52,8 @@ PIXEL_UM = 0.4397
 LINE_DUTY = 0.9
 SAMPLING_RATE = 50_000.0
 CENTER_OFFSET = (7.3, -4.6)  # from the middle of the picture, px
-# The motion that is put in: period (s), phase, and direction of each of its sines.
-SINES = ((23.0, 0.3, (1.0, 0.4)), (7.1, 1.9, (-0.5, 0.9)), (2.9, 4.0, (0.5, 0.5)))
+# Sines of the motion that is put in, and the range of their periods, s.
+N_SINES, PERIODS_S = 3, (2.5, 25.0)
 # Degrees from either end of a turn within which the trace jumps by a whole tick from line to line.
 TRACE_JUMPS = 1.0
 # Counts added to the sample, so that the spline's undershoot beside bright pixels is not cut off.
@@ -88,6 +92,7 @@ def main() -> None:
         "--motion", type=float, default=0.0, metavar="PX",
         help="root mean square of the motion of the sample that is put in; default: none",
     )  # fmt: skip
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of that motion")
     given = parser.parse_args()
     check_inputs(parser, given)
     if given.motion:
@@ -105,55 +110,80 @@ def main() -> None:
 
 def follow(given: argparse.Namespace) -> None:
     """Put motion into the session, and compare what is found with what is found without."""
-    found: dict[str, Any] = {}
-    for name, size in (("still", 0.0), ("moved", given.motion)):
-        session = turn_sample(given.data, given.line_period / 1e3, size)
-        folder = given.output / name
-        write_session(session, folder)
-        run_workflow(folder)
-        found[name] = np.load(folder / "results" / SESSION / "motion.npz")
-        calibration = json.loads((folder / "results" / SESSION / "calibration.json").read_text())
-        found[f"center, {name}"] = float(
-            np.hypot(*np.subtract(calibration["center"], session.center))
-        )
-        found[f"trusted, {name}"] = calibration["trusted"]
-    when = np.arange(session.angles.size) * session.line_period_s
-    truth = session.displacement.reshape(-1, 2)
-    times = found["moved"]["time_s"]
-    # (The signals begin before the movie does.)
-    late = times[0] - found["still"]["time_s"][0]
-    begin = times[0] - when[session.angles.shape[1] // 8]
-    wanted = [np.interp(times - begin, when, axis) for axis in truth.T]
-    turned = np.interp(times - begin, when, np.any(session.angles != 0, axis=1).repeat(
-        session.angles.shape[1])) > 0.5  # fmt: skip
-    error = np.stack(
-        [
-            found["moved"][axis] - found["still"][axis] - put
-            for axis, put in zip("xy", wanted, strict=True)
-        ],
-        axis=-1,
-    )
-    error = error - error[~turned].mean(axis=0)
-
-    def rms(values: NDArray[np.float64]) -> float:
-        return float(np.sqrt(np.mean(values**2)))
-
-    own = np.stack([found["still"]["x"], found["still"]["y"]], axis=-1)
-    figures = {
-        "put in (px rms per axis)": rms(np.stack(wanted)),
-        "the sample's own, as found without (px rms per axis)": rms(own - own.mean(axis=0)),
-        "error at rest (px rms per axis)": rms(error[~turned]),
-        "error while turning (px rms per axis)": rms(error[turned]),
-        "center's error without (px)": found["center, still"],
-        "center's error with (px)": found["center, moved"],
-        "trusted without, with": f"{found['trusted, still']}, {found['trusted, moved']}",
-        "corrected": bool(found["moved"]["corrected"]),
-        "difference of the sessions' clocks (s)": float(late),
-    }
+    line_period_s = given.line_period / 1e3
+    still = found_in(turn_sample(given.data, line_period_s), given.output / "still")
+    rows = [{"motion": "the sample's own", **about_center(*still), **nothing_put_in(still[1])}]
+    for seed in given.seeds:
+        session = turn_sample(given.data, line_period_s, given.motion, seed)
+        moved = found_in(session, given.output / f"moved{seed}")
+        row = {"motion": f"put in, seed {seed}", **about_center(*moved)}
+        rows.append(row | about_motion(session, moved[1], still[1]))
     print_table(
-        "Motion that was put into a real sample", ("figure", "value"), list(figures.items())
+        f"Motion in a real sample (px; rms along x or y, but for the center); {load()}",
+        tuple(rows[0]), [tuple(row.values()) for row in rows],
+    )  # fmt: skip
+    scores = np.array(
+        [row[f"{axis} error"] / row[f"{axis} stated"] for row in rows for axis in "xy"]
     )
-    write_json(given.json, figures)
+    print(f"center's errors in units of the stated uncertainty: {rms(scores):.2f} rms, "
+          f"{np.mean(np.abs(scores) < 1.96):.2f} within 1.96")  # fmt: skip
+    write_json(given.json, {"rows": rows})
+
+
+def found_in(session: Session, folder: Path) -> tuple[Session, _session.Processed]:
+    """Run the steps on a session."""
+    write_session(session, folder)
+    sections = {"signals": {"sampling_rate": SAMPLING_RATE}}
+    return session, _session.process(folder / "raw", sections, "full", bidirectional=False)
+
+
+def about_center(session: Session, done: _session.Processed) -> dict[str, Any]:
+    """Compare a center, along x and y, with the truth."""
+    found = done.calibration
+    error, sd = np.subtract(found.center, session.center), found.center_sd or (np.nan, np.nan)
+    return {
+        "x error": float(error[0]), "x stated": float(sd[0]),
+        "y error": float(error[1]), "y stated": float(sd[1]), "trusted": found.trusted,
+    }  # fmt: skip
+
+
+def paths(done: _session.Processed) -> NDArray[np.float64]:
+    """Give the path that was found at each line, but for its mean at rest, (frame, line, 2)."""
+    assert done.motion is not None
+    path = done.motion.motion.displacement(done.angles.line_times_s)
+    return np.asarray(path - path[done.angles.at_rest].mean(axis=(0, 1)))
+
+
+def nothing_put_in(done: _session.Processed) -> dict[str, Any]:
+    """Tell how the sample moved by itself."""
+    assert done.motion is not None
+    nan = float("nan")
+    return {
+        "moved": rms(paths(done)), "at rest": nan, "turning": nan, "but for the center": nan,
+        "corrected": done.motion.corrected,
+    }  # fmt: skip
+
+
+def about_motion(
+    session: Session, moved: _session.Processed, still: _session.Processed
+) -> dict[str, Any]:
+    """Compare a path with what was put in, beside the sample's own."""
+    assert moved.motion is not None
+    rest = moved.angles.at_rest
+    put = session.displacement - session.displacement[rest].mean(axis=(0, 1))
+    error = paths(moved) - paths(still) - put
+    # A center that is wrong by e displaces what is derotated by (I - R(a)) e.
+    apart = np.subtract(moved.calibration.center, still.calibration.center)
+    of_center = (np.eye(2) - rotation_matrices(session.angles)) @ apart
+    return {
+        "moved": rms(put), "at rest": rms(error[rest]), "turning": rms(error[~rest]),
+        "but for the center": rms((error - of_center)[~rest]),
+        "corrected": moved.motion.corrected,
+    }  # fmt: skip
+
+
+def rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def check_inputs(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
@@ -165,7 +195,7 @@ def check_inputs(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 # the session
 
 
-def turn_sample(data: Path, line_period_s: float, motion: float = 0.0) -> Session:
+def turn_sample(data: Path, line_period_s: float, motion: float = 0.0, seed: int = 0) -> Session:
     """Record the sample line by line while it turns, and moves by so many px (rms)."""
     movie = tifffile.imread(data / SAMPLE)
     height, width = movie.shape[1:]
@@ -183,7 +213,7 @@ def turn_sample(data: Path, line_period_s: float, motion: float = 0.0) -> Sessio
     along = ((np.arange(width) + 0.5) / width - 0.5) * LINE_DUTY
     when = np.arange(angles.size).reshape(angles.shape)[:, :, np.newaxis] + along
     unwrapped = np.unwrap(angles.ravel(), period=360)
-    moved = displaced(when * line_period_s, motion)
+    moved = displaced(when * line_period_s, motion, seed)
     recorded = sample.copy()
     y, x = np.mgrid[:height, :width].astype(np.float64)
     for f in np.flatnonzero(np.any(angles != 0, axis=1) | (motion > 0)):
@@ -204,12 +234,14 @@ def turn_sample(data: Path, line_period_s: float, motion: float = 0.0) -> Sessio
     )  # fmt: skip
 
 
-def displaced(seconds: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+def displaced(seconds: NDArray[np.float64], size: float, seed: int) -> NDArray[np.float64]:
     """Tell where the sample is at any time, px, shape (..., 2)."""
-    path = sum(
-        np.sin(2 * np.pi * seconds / period + phase)[..., np.newaxis] * np.array(direction)
-        for period, phase, direction in SINES
-    )
+    rng = np.random.default_rng([seed, 31])
+    path = np.zeros((*seconds.shape, 2))
+    for period in np.exp(rng.uniform(*np.log(PERIODS_S), N_SINES)):
+        phase, direction = rng.uniform(0, 2 * np.pi, 2)
+        wave = np.sin(2 * np.pi * seconds / period + phase)
+        path += wave[..., np.newaxis] * np.array([np.cos(direction), np.sin(direction)])
     return np.asarray(size * path / np.sqrt(np.mean(path**2)))
 
 

@@ -168,12 +168,35 @@ def test_cells(tmp_path):
 
 
 def test_motion(tmp_path):
-    figures = run("motion", tmp_path, "--quick")
-    still, living = figures["rows"]
+    figures = run("motion", tmp_path, "--quick", "--only", "motion", "calibrated", "cost")
+    still, living = figures["motion"]
     assert not still["corrected"]
     assert living["corrected"]
     assert living["turning_px"] < 0.25
-    assert all(row["trusted"] for row in figures["rows"])
+    assert all(row["trusted"] for row in figures["motion"])
+    tilted, free = figures["calibrated"]
+    assert tilted["tilt_error"] < 1
+    assert free["kind"] == "free"
+    assert free["trusted"]
+    assert free["turning_px"] < 0.25
+    assert figures["cost"] > 0
+
+
+def test_pictures_of_motion(tmp_path):
+    figures = run("motion", tmp_path, "--quick", "--only", "pictures", "strained", "bound")
+    still, best, corrected, left = figures["pictures"]
+    assert [row["movie"] for row in (still, best, corrected, left)] == [
+        "still", "true path", "corrected", "not corrected",
+    ]  # fmt: skip
+    assert corrected["mean"] > left["mean"]
+    assert corrected["trace"] > left["trace"]
+    assert not missed(figures)
+    rigid, strained = figures["strained"]
+    assert strained["field_px"] > rigid["field_px"]
+    assert rigid["affine_bound_px"] > rigid["rigid_bound_px"]
+    usual, few = figures["bound"]
+    assert few["best_px"] > 1.5 * usual["best_px"]
+    assert all(0.7 < row["by_hand"] / row["best_px"] < 1.1 for row in (usual, few))
 
 
 def test_mosaic(tmp_path):
