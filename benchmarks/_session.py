@@ -18,7 +18,8 @@ from derotation.light.illumination import estimate_illumination
 from derotation.motion_correction.estimate import MotionEstimate, estimate_motion
 from derotation.quality.measure import measure_quality
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import Events, parse_signals
+from derotation.signals.events import Events
+from derotation.signals.parse import parse_signals
 from derotation.streaming.single_pass import derotate_movie
 
 

@@ -27,7 +27,7 @@ from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.maps.transforms import line_maps
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import (
     Recording,
     RecordingPlan,

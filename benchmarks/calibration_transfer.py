@@ -20,7 +20,7 @@ from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_session
 
 STIMULUS = ((200, 1), (100, -1), (200, -1), (100, 1))

@@ -40,7 +40,7 @@ from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.degrees import wrapped
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import RecordingPlan, plan_recording, simulate_session
 from derotation.streaming.single_pass import derotate_movie
 

@@ -30,7 +30,7 @@ from derotation.io.signals import AnalogSignals
 from derotation.maps.discs import seen_radius
 from derotation.maps.line_maps import LineMaps
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import FreeTurning, Recording, Sinusoid, simulate_recording
 from derotation.simulate.free_motion import Motion
 from derotation.simulate.rig_signals import pulse_volts, quadrature_pulses, voltage_samples

@@ -32,7 +32,7 @@ from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.light.illumination import estimate_illumination
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_recording
 from derotation.simulate.recording import Recording
 from derotation.simulate.writing import write_recording

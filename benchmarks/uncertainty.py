@@ -17,7 +17,7 @@ import numpy as np
 from _common import add_quick, options, print_table, print_verdicts, write_json
 
 from derotation.calibration import Calibration
-from derotation.calibration.geometry import Geometry, locate_center
+from derotation.calibration.geometry import Geometry, coarse_center, refine
 from derotation.calibration.lag import estimate_lag
 from derotation.calibration.plane import estimate_plane
 from derotation.calibration.wobble import estimate_wobble
@@ -29,13 +29,14 @@ from derotation.io.stimulus import read_stimulus
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.transforms import image_center, wobble_shifts
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_session
 
 SHAPE = (112, 112)
 STIMULUS = ((150.0, 1), (200.0, -1), (120.0, -1), (180.0, 1))
 PHOTONS = (2.0, 10.0, 100.0)
 ENOUGH = 0.85
+SMOOTHINGS = (2.5, 1.5, 1.5)  # px, one round each
 CHANNELS = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")
 
 
@@ -104,7 +105,8 @@ def _estimate(
     wobble = estimate_wobble(movie, angles, plane.calibration)
     line_maps = LineMaps.of(angles, plane.calibration)
     registration = Registration(read_sample(movie, line_maps, 170), 1)
-    only_center = locate_center(registration, Geometry.of(plane.calibration))
+    start_of_center = coarse_center(registration, Geometry.of(plane.calibration))
+    only_center = refine(registration, start_of_center, ("center",), SMOOTHINGS)
 
     center = np.array(image_center(SHAPE)) + truth["center_offset"]
     errors = {

@@ -41,7 +41,7 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 
 movie = open_movie(files["movie"])
 events = parse_signals(

@@ -47,7 +47,7 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.plots.signals import plot_signals
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 
 movie = open_movie(files["movie"])
 signals = open_signals(files["signals"])

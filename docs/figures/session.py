@@ -13,7 +13,8 @@ from derotation.io.movie import Movie, open_movie
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.signals.angles import Angles, interpolate_angles
-from derotation.signals.events import Events, parse_signals
+from derotation.signals.events import Events
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_session
 from derotation.streaming.single_pass import DerotationResult, derotate_movie
 

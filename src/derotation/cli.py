@@ -16,6 +16,8 @@ from derotation.errors import ConfigError, DerotationError
 if TYPE_CHECKING:
     from derotation.cohort.recording_look import RecordingLook
 
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 __all__ = ["main"]
 
 CONFIG = Path("config/config.yaml")
@@ -79,8 +81,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"derotation {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    # In the order in which a study needs them.
+    _add_init(commands)
+    _add_signals(commands)
+    _add_discover(commands)
+    _add_check(commands)
+    _add_run(commands)
+    _add_report(commands)
+    _add_doctor(commands)
+    return parser
 
-    init = commands.add_parser(
+
+def _add_init(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "init",
         help="make a study's folder",
         description=(
@@ -91,15 +104,17 @@ def _parser() -> argparse.ArgumentParser:
             "it."
         ),
     )
-    init.add_argument("study", metavar="STUDY", help="the folder; it may hold other files")
-    init.add_argument(
+    parser.add_argument("study", metavar="STUDY", help="the folder; it may hold other files")
+    parser.add_argument(
         "--signals", dest="file", metavar="FILE",
         help="a signals file of this rig, which tells channels, sampling rate and increment",
     )  # fmt: skip
-    _add_recording_options(init)
-    init.set_defaults(run=_init, directory=None)
+    _add_recording_options(parser)
+    parser.set_defaults(run=_init, directory=None)
 
-    signals = commands.add_parser(
+
+def _add_signals(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "signals",
         help="look what is on the channels of a signals file",
         description=(
@@ -108,16 +123,18 @@ def _parser() -> argparse.ArgumentParser:
             "to be configured; what is said about the file by options, or by its movie, is used."
         ),
     )
-    signals.add_argument("file", metavar="FILE", help="a .npy, .bin, .h5, .mat, .tdms or .csv")
-    _add_recording_options(signals)
-    signals.add_argument(
+    parser.add_argument("file", metavar="FILE", help="a .npy, .bin, .h5, .mat, .tdms or .csv")
+    _add_recording_options(parser)
+    parser.add_argument(
         "-o", "--output", metavar="PNG",
         help="the picture (default: the file's name with .png, in this folder; with a number if "
         "there is one of that name)",
     )  # fmt: skip
-    signals.set_defaults(run=_signals, directory=None)
+    parser.set_defaults(run=_signals, directory=None)
 
-    discover = commands.add_parser(
+
+def _add_discover(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "discover",
         help="write a sample sheet from a tree of recordings",
         description=(
@@ -127,20 +144,24 @@ def _parser() -> argparse.ArgumentParser:
             "in the section discover of the configuration."
         ),
     )
-    discover.add_argument("raw_folder", metavar="RAW_FOLDER", help="the folder to be searched")
-    discover.add_argument(
+    parser.add_argument("raw_folder", metavar="RAW_FOLDER", help="the folder to be searched")
+    parser.add_argument(
         "-o", "--output", metavar="FILE",
         help='the sample sheet to be written (default: the one that the key "sessions" names)',
     )  # fmt: skip
-    discover.add_argument(
+    parser.add_argument(
         "-f", "--force", action="store_true", help="replace the sheet if it exists already"
     )
-    discover.add_argument(
+    parser.add_argument(
         "-n", "--dry-run", action="store_true", help="only say what is found; write nothing"
     )
-    discover.set_defaults(run=_discover)
+    parser.set_defaults(run=_discover)
+    _add_configfile(parser)
+    _add_directory(parser)
 
-    check = commands.add_parser(
+
+def _add_check(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "check",
         help="look at configuration, sample sheet and files without running anything",
         description=(
@@ -150,9 +171,13 @@ def _parser() -> argparse.ArgumentParser:
             "if the cohort can be run, 1 if anything is wrong."
         ),
     )
-    check.set_defaults(run=_check)
+    parser.set_defaults(run=_check)
+    _add_configfile(parser)
+    _add_directory(parser)
 
-    run = commands.add_parser(
+
+def _add_run(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "run",
         help="run what is missing or out of date",
         description=(
@@ -163,9 +188,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # what follows is Snakemake's
     )
-    run.set_defaults(run=_run)
+    parser.set_defaults(run=_run)
+    _add_directory(parser)
 
-    report = commands.add_parser(
+
+def _add_report(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "report",
         help="write the report of what there is",
         description=(
@@ -174,9 +202,13 @@ def _parser() -> argparse.ArgumentParser:
             "by itself at its end.)"
         ),
     )
-    report.set_defaults(run=_report)
+    parser.set_defaults(run=_report)
+    _add_configfile(parser)
+    _add_directory(parser)
 
-    doctor = commands.add_parser(
+
+def _add_doctor(commands: "_Commands") -> None:
+    parser = commands.add_parser(
         "doctor",
         help="look at the computer and the installed software",
         description=(
@@ -184,20 +216,24 @@ def _parser() -> argparse.ArgumentParser:
             "Suite2p's Python if it is to be run. Exit code 1 if something has to be mended."
         ),
     )
-    doctor.set_defaults(run=_doctor)
+    parser.set_defaults(run=_doctor)
+    _add_configfile(parser)
+    _add_directory(parser)
 
-    for command in (discover, check, report, doctor):
-        command.add_argument(
-            "--configfile", nargs="+", default=[], metavar="FILE",
-            help=f"configuration files that override {CONFIG}, later ones those before them",
-        )  # fmt: skip
-    for command in (discover, check, run, report, doctor):
-        command.add_argument(
-            "-d", "--directory", metavar="DIR",
-            help="the study's folder, as if the command were started there (default: this one); "
-            "other paths on the command line are relative to it",
-        )  # fmt: skip
-    return parser
+
+def _add_configfile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--configfile", nargs="+", default=[], metavar="FILE",
+        help=f"configuration files that override {CONFIG}, later ones those before them",
+    )  # fmt: skip
+
+
+def _add_directory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-d", "--directory", metavar="DIR",
+        help="the study's folder, as if the command were started there (default: this one); "
+        "other paths on the command line are relative to it",
+    )  # fmt: skip
 
 
 def _add_recording_options(parser: argparse.ArgumentParser) -> None:

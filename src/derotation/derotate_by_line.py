@@ -229,15 +229,7 @@ def derotate_an_image_array_line_by_line(
         phase_px=phase_px,
         line_reference=line_reference,
     )
-    if interpolation is None:
-        interpolation = "nearest" if plotting_hook_line_addition else "quadratic"
-    if plotting_hook_line_addition and interpolation != "nearest":
-        msg = (
-            f"a hook for lines was given with interpolation {interpolation!r}, which looks up "
-            "pixels and places no lines; use interpolation='nearest'"
-        )
-        raise InputError(msg)
-
+    interpolation = _interpolation(interpolation, plotting_hook_line_addition)
     if not (plotting_hook_line_addition or plotting_hook_image_completed):
         return derotate_frames(
             stack,
@@ -305,6 +297,19 @@ def show_line_by_line(
                 )
             if image_hook is not None:
                 image_hook(derotated, start + k)
+
+
+def _interpolation(asked: Interpolation | None, line_hook: LineHook | None) -> Interpolation:
+    """Choose how samples are placed: line by line only if a hook wants to see that."""
+    if asked is None:
+        return "nearest" if line_hook else "quadratic"
+    if line_hook and asked != "nearest":
+        msg = (
+            f"a hook for lines was given with interpolation {asked!r}, which looks up pixels and "
+            "places no lines; use interpolation='nearest'"
+        )
+        raise InputError(msg)
+    return asked
 
 
 def _angles_per_frame(shape: tuple[int, ...], rot_deg_line: ArrayLike) -> NDArray[np.float64]:

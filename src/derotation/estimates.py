@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "Verdict", "say"]
+__all__ = ["Estimate", "Verdict", "doubts", "say"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,42 @@ class Verdict:
     def sentence(self) -> str:
         """The decision in plain words."""
         return self.says.format(**self.figures)
+
+
+def doubts(
+    topic: str,
+    what: str,
+    grounds: Mapping[str, tuple[bool, str]],
+    figures: Mapping[str, float | int | str],
+) -> tuple[Verdict, ...]:
+    """Give a verdict against trusting an estimate for each ground that holds.
+
+    Parameters
+    ----------
+    topic : str
+        What it is about.
+    what : str
+        The same as the begin of a sentence; both it and the grounds may name figures in braces.
+    grounds : mapping of str to (bool, str)
+        By code: whether it holds, and the end of the sentence; a question mark may end it.
+    figures : mapping
+        What was measured.
+
+    Returns
+    -------
+    tuple of Verdict
+    """
+    return tuple(
+        Verdict(
+            topic=topic,
+            code=code,
+            says=f"{what} cannot be trusted: {says}{'' if says.endswith('?') else '.'}",
+            figures=figures,
+            doubt=True,
+        )
+        for code, (holds, says) in grounds.items()
+        if holds
+    )
 
 
 def say(verdicts: Iterable[Verdict]) -> str:

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import math
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation import __version__
-from derotation.analysis.pipeline_settings import (
-    PipelineSettings,
+from derotation.analysis.given_center import Center, as_calibration
+from derotation.analysis.pipeline_folders import make_folder, refuse_to_overwrite
+from derotation.analysis.pipeline_keys import (
     Protocol,
     in_keys_here,
+    keys_of_this_configuration,
+)
+from derotation.analysis.pipeline_settings import (
+    PipelineSettings,
     read_pipeline_config,
     settings_from,
 )
 from derotation.analysis.run_log import run_log
 from derotation.analysis.scripts_of_0_1 import ScriptsOf01
 from derotation.calibration import Calibration
-from derotation.calibration.center import CenterEstimate
 from derotation.cohort.failure_cause import cause_first
-from derotation.errors import CenterError, ConfigError, DerotationError
-from derotation.estimates import Verdict
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
@@ -60,9 +61,6 @@ __all__ = ["Center", "FullPipeline"]
 logger = logging.getLogger(__name__)
 
 AnyOutputs = TypeVar("AnyOutputs", bound=Outputs)
-
-#: What `FullPipeline.find_center` may return: all that is known, or just (x, y) in pixels.
-Center = CenterEstimate | Calibration | tuple[float, float]
 
 
 class FullPipeline(ScriptsOf01):
@@ -213,11 +211,11 @@ class FullPipeline(ScriptsOf01):
         """
         began = time.perf_counter()
         self._check_hooks()
-        with _keys_of_this_configuration():
+        with keys_of_this_configuration():
             self.check_inputs()
         with (
             run_log(self._log_path(), said=in_keys_here),
-            _keys_of_this_configuration(),
+            keys_of_this_configuration(),
             self._plots_if_wanted(),
         ):
             self._log_beginning()
@@ -267,9 +265,9 @@ class FullPipeline(ScriptsOf01):
         if settings.stimulus is not None:
             read_stimulus(settings.stimulus, **stimulus_options(settings.sections["signals"]))
         with self.open_movie() as movie:
-            _refuse_to_overwrite(settings.derotated, movie.paths)
+            refuse_to_overwrite(settings.derotated, movie.paths)
         for folder in (settings.files, settings.plots_folder, settings.logs_folder):
-            _make_folder(folder)
+            make_folder(folder)
 
     def open_movie(self) -> AbstractContextManager[Movie]:
         """Open the recorded movie, for a ``with``.
@@ -393,7 +391,9 @@ class FullPipeline(ScriptsOf01):
         frame_angles : ndarray of shape (n_frames,)
             The column ``rotation_angle``, degrees.
         """
-        interpolate_angles.save(angles, events, self._outputs(interpolate_angles.Outputs))
+        interpolate_angles.save(
+            angles, events, self._outputs(interpolate_angles.Outputs), protocol=self.protocol
+        )
         replace(angles, frame_angles=frame_angles).to_csv(self.settings.table)
 
     def find_center(self, movie: Movie, angles: Angles) -> Center:
@@ -608,83 +608,7 @@ class FullPipeline(ScriptsOf01):
             logger.warning(remark)
 
 
-def as_calibration(center: Center, movie: Movie) -> Calibration:
-    """Take the calibration out of what a method returned, or make one of a mere center.
-
-    Parameters
-    ----------
-    center : CenterEstimate, Calibration, or tuple of float
-        What `FullPipeline.find_center` returned.
-    movie : Movie
-        The movie that it belongs to.
-
-    Returns
-    -------
-    Calibration
-
-    Raises
-    ------
-    CenterError
-        If `center` is neither of these.
-    """
-    if isinstance(center, Calibration):
-        return center
-    calibration = getattr(center, "calibration", None)
-    if isinstance(calibration, Calibration):
-        return calibration
-    try:
-        x, y = (float(value) for value in center)  # type: ignore[union-attr]
-    except (TypeError, ValueError):
-        x = y = math.nan
-    if not (math.isfinite(x) and math.isfinite(y)):
-        msg = (
-            f"find_center returned {center!r}; expected is a CenterEstimate, a Calibration, or the "
-            "center as two numbers (x, y) in pixels."
-        )
-        raise CenterError(msg)
-    says = "The center was given by a method of one's own; nothing is known about it."
-    return Calibration(
-        center=(x, y),
-        image_shape=(movie.shape[1], movie.shape[2]),
-        method="custom",
-        verdicts=(Verdict(topic="center", code="given", says=says),),
-    )
-
-
 def _center_for_people(calibration: Calibration) -> str:
     # Scripts split this at its colon and its comma; the rest is in center_of_rotation.txt.
     x, y = calibration.center
     return f"Optimal center of rotation: {x}, {y}\n"
-
-
-def _refuse_to_overwrite(output: Path, inputs: Iterable[Path]) -> None:
-    """Keep the derotated movie from replacing the recorded one."""
-    if output.resolve() in {path.resolve() for path in inputs}:
-        msg = (
-            f"{output} is one of the files of the recorded movie (paths_read.path_to_tif), and "
-            "the derotated movie would replace it; choose another paths_write.saving_name or "
-            "paths_write.derotated_tiff_folder, or a narrower pattern."
-        )
-        raise ConfigError(msg)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        msg = f"{folder}: nothing can be written there ({error.strerror}); see paths_write."
-        raise ConfigError(msg) from error
-
-
-@contextmanager
-def _keys_of_this_configuration() -> Iterator[None]:
-    """Let errors name keys as they are called in this configuration."""
-    try:
-        yield
-    except DerotationError as error:
-        error.args = tuple(
-            in_keys_here(part) if isinstance(part, str) else part for part in error.args
-        )
-        raise

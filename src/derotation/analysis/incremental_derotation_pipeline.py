@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.analysis.full_derotation_pipeline import FullPipeline
-from derotation.analysis.pipeline_settings import Protocol
+from derotation.analysis.pipeline_keys import Protocol
 from derotation.images.mean_images import MeanImages, mean_images_at_rest
 from derotation.io.files import write_text
 from derotation.io.movie import Movie

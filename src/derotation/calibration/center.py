@@ -112,8 +112,8 @@ def estimate_center(
         (x, y). ``biased_center``: the first guess (x, y), None for the image's center. For
         registration: ``n_frames`` to compare and ``iterations`` of the last, fine part. For
         bayesian: ``delta_center``, ``init_points``, ``n_iter`` and ``seed``, see
-        :func:`derotation.calibration.center_by_blobs.find_center_bayesian`. Missing keys take
-        their defaults.
+        :func:`derotation.calibration.center_by_blobs.bayesian.find_center_bayesian`. Missing keys
+        take their defaults.
     timing : LineTiming, optional
         When the samples within a line are recorded; by default as `angles` says, in one direction.
     session : str
@@ -217,7 +217,7 @@ def _by_search(
     threads: int,
 ) -> CenterEstimate:
     """Find the center about which the derotated sample moves least."""
-    from derotation.calibration.center_by_blobs import find_center_bayesian
+    from derotation.calibration.center_by_blobs.bayesian import find_center_bayesian
 
     keys = ("biased_center", "delta_center", "init_points", "n_iter", "seed")
     found = find_center_bayesian(
@@ -236,7 +236,7 @@ def _by_ellipses(
     threads: int,
 ) -> CenterEstimate:
     """Find the center of the ellipses that blobs draw from rest to rest."""
-    from derotation.calibration.center_by_blobs import find_center_ellipse
+    from derotation.calibration.center_by_blobs.ellipse import find_center_ellipse
 
     found = find_center_ellipse(movie, angles, threads=threads)
     return _from_details(

@@ -36,7 +36,6 @@ __all__ = [
     "circle_seen",
     "coarse_center",
     "jacobian",
-    "locate_center",
     "refine",
     "residual_rms",
     "residual_shifts",
@@ -58,10 +57,8 @@ SECTORS = 24
 MIN_CIRCLE = 0.8
 # Harmonics of a wobble that are allowed for while something else is sought.
 WOBBLE_ORDER = 3
-# The center is sought by the peak of the correlation, until it moves by less than 1 px, and then
-# by gradients of pictures smoothed by so much (px).
+# The center is sought by the peak of the correlation, until it moves by less than 1 px.
 COARSE_ROUNDS = 4
-FINE_SMOOTHINGS = (2.5, 1.5, 1.5)
 # Pictures are compared at half the size to begin with, if they are as large as this (px).
 BIN_ABOVE = 128
 
@@ -323,12 +320,6 @@ def coarse_center(
         if np.hypot(*step[:2]) < 1:
             break
     return geometry
-
-
-def locate_center(registration: Registration, geometry: Geometry) -> Refined:
-    """Find the center, coarsely and finely; the first two parameters of the fit are its own."""
-    start = coarse_center(registration, geometry)
-    return refine(registration, start, ("center",), FINE_SMOOTHINGS)
 
 
 def circle_seen(sample: Sample) -> float:

@@ -6,7 +6,7 @@ estimates find.
 
 from dataclasses import dataclass
 
-from derotation.estimates import Verdict
+from derotation.estimates import Verdict, doubts
 
 __all__ = ["LIMITS", "Limits", "center"]
 
@@ -77,7 +77,7 @@ def center(
     """
     figures = {"sd_x": sd[0], "sd_y": sd[1], "residual": residual, "share": 100 * share}
     (x, y), (height, width) = place, shape
-    doubts = {
+    grounds = {
         "spread_small": (
             spread is not None and spread < LIMITS.min_spread_deg,
             "the sample was turned over only {spread:.0f} degrees, which hardly tells the center",
@@ -99,17 +99,7 @@ def center(
         "outside": (not (0 <= x < width and 0 <= y < height), "it lies outside the picture"),
     }
     figures |= {"sd": max(sd)} | ({} if spread is None else {"spread": spread})
-    against = tuple(
-        Verdict(
-            topic="center",
-            code=code,
-            says=f"The center cannot be trusted: {says}{'' if says.endswith('?') else '.'}",
-            figures=figures,
-            doubt=True,
-        )
-        for code, (holds, says) in doubts.items()
-        if holds
-    )
+    against = doubts("center", "The center", grounds, figures)
     if against:
         return against
     known = Verdict(

@@ -25,7 +25,7 @@ from derotation.calibration.geometry import (
     refine,
 )
 from derotation.calibration.judge import LIMITS
-from derotation.estimates import Verdict
+from derotation.estimates import Verdict, doubts
 from derotation.images.choosing import spread
 from derotation.images.comparison import radius
 from derotation.images.registration import Registration
@@ -212,7 +212,7 @@ def _conclude(found: Refined, sample: Sample, calibration: Calibration) -> LagEs
 
 def _verdicts(figures: Mapping[str, float], *, significant: bool) -> tuple[Verdict, ...]:
     """Decide whether there is a lag that can be trusted."""
-    doubts = {
+    grounds = {
         "uncertain": (figures["sd_ms"] > LIMITS.max_lag_sd_ms, "it is uncertain by {sd_ms:.1f} ms"),
         "few_agree": (
             figures["share"] < 100 * LIMITS.min_inliers,
@@ -225,17 +225,7 @@ def _verdicts(figures: Mapping[str, float], *, significant: bool) -> tuple[Verdi
         ),
     }
     value = "{lag_ms:.2f} ± {sd_ms:.2f} ms"
-    against = tuple(
-        Verdict(
-            topic="lag",
-            code=code,
-            says=f"A lag of {value} cannot be trusted: {says}{'' if says.endswith('?') else '.'}",
-            figures=figures,
-            doubt=True,
-        )
-        for code, (holds, says) in doubts.items()
-        if holds
-    )
+    against = doubts("lag", f"A lag of {value}", grounds, figures)
     if against:
         return against
     if not significant:

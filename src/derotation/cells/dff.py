@@ -26,7 +26,6 @@ MIN_BINS = 18
 N_BINS = 36
 # A ROI is quiet at the lowest of its samples at an angle: this part of them lies below.
 QUIET = 0.25
-ITERATIONS = 5
 
 
 def sliding_baseline(

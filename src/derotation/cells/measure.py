@@ -143,35 +143,34 @@ def measure_cells(
             motion=motion,
         )
         table = study.table(rois, rings, threads)
-        pixels = {
-            "mask_roi": np.repeat(rois.number, rois.n_pixels),
-            "mask_row": rois.row,
-            "mask_column": rois.column,
-            "mask_weight": rois.weight,
-        }
-        traces.save(
-            output,
-            {
-                "kind": KIND,
-                "version": VERSION,
-                "statement": table.statement,
-                **table.columns,
-                "picture_shape": rois.shape,
-                **pixels,
-                "angle_curve": table.angle_curve,
-                "angle_curve_deg": (np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES,
-                "velocity_curve": table.velocity_curve,
-                "velocity_edges_deg_per_s": table.velocity_edges,
-                "response": table.response.astype(np.float32),
-                "response_time_s": table.response_time_s,
-                "response_kind": table.response_kind,
-                "rotation_start_s": table.rotation_start_s,
-                "rotation_end_s": table.rotation_end_s,
-                "rotation_kind": table.rotation_kind,
-            },
-        )
+        traces.save(output, _arrays(table, rois))
     logger.info("%s", table.statement)
     return table
+
+
+def _arrays(table: CellTable, rois: Rois) -> dict[str, Any]:
+    """Give what ``cells.npz`` holds beside the traces."""
+    return {
+        "kind": KIND,
+        "version": VERSION,
+        "statement": table.statement,
+        **table.columns,
+        "picture_shape": rois.shape,
+        "mask_roi": np.repeat(rois.number, rois.n_pixels),
+        "mask_row": rois.row,
+        "mask_column": rois.column,
+        "mask_weight": rois.weight,
+        "angle_curve": table.angle_curve,
+        "angle_curve_deg": (np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES,
+        "velocity_curve": table.velocity_curve,
+        "velocity_edges_deg_per_s": table.velocity_edges,
+        "response": table.response.astype(np.float32),
+        "response_time_s": table.response_time_s,
+        "response_kind": table.response_kind,
+        "rotation_start_s": table.rotation_start_s,
+        "rotation_end_s": table.rotation_end_s,
+        "rotation_kind": table.rotation_kind,
+    }
 
 
 def _blocks(rotations: Rotations, frame_s: NDFloat, frame_rate: float, whole_turns: bool) -> Blocks:

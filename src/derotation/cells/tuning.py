@@ -208,18 +208,19 @@ def tuning_of(
     ones = np.ones((len(value), 1))
     extra = ones if nuisance is None else np.concatenate([ones, _clean(nuisance[known])], axis=1)
     rng = np.random.default_rng(seed)
-    found = {}
-    for name, design, other in (
-        # An answer to turning that is not in proportion to the speed is none to the angle.
-        ("angle", turns, np.concatenate([speeds, moving], axis=1)),
-        ("velocity", speeds, turns),
-    ):
+
+    def test(design: NDFloat, other: NDFloat) -> tuple[float, bool]:
+        """Give the p-value, and whether brightness explains what is found."""
         p, size = Chance(design, np.concatenate([ones, other], axis=1), shown, rng).test(value)
-        p_left, left = 1.0, 0.0
         if p <= LEVEL:
             chance = Chance(design, np.concatenate([extra, other], axis=1), shown, rng)
             p_left, left = chance.test(own)
-        found[name] = (p, bool(p <= LEVEL and (p_left > LEVEL or left < EXPLAINED * size)))
+            return p, bool(p_left > LEVEL or left < EXPLAINED * size)
+        return p, False
+
+    # An answer to turning that is not in proportion to the speed is none to the angle.
+    angle_p, angle_brightness = test(turns, np.concatenate([speeds, moving], axis=1))
+    velocity_p, velocity_brightness = test(speeds, turns)
     everything = np.concatenate([ones, turns, speeds], axis=1)
     n_turns = turns.shape[1]
     is_turn = np.zeros(everything.shape[1], np.bool_)
@@ -228,22 +229,21 @@ def tuning_of(
     is_speed[1 + n_turns :] = True
     moments = _Moments(everything, value, shown)
     weights = moments.fit(np.arange(len(shown)), np.ones_like(is_turn))
-    curve = harmonics((np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES, ORDER) @ weights[is_turn]
-    curve = curve + float(value.mean())
     there, told = _angle_bins(angle[np.isfinite(angle)]), _angle_bins(angle[known])
-    curve[~told] = np.nan
     enough = told.sum() >= MIN_ANGLES * there.sum()
+    curve = harmonics((np.arange(N_ANGLES) + 0.5) * 360 / N_ANGLES, ORDER) @ weights[is_turn]
+    curve = np.where(told, curve + float(value.mean()), np.nan)
     signed, *unsigned = weights[is_speed]
     return Tuning(
         n_samples=int(known.sum()),
-        angle_p=found["angle"][0] if enough else np.nan,
+        angle_p=angle_p if enough else np.nan,
         angle_variance=moments.held_out(is_turn),
-        velocity_p=found["velocity"][0],
+        velocity_p=velocity_p,
         velocity_variance=moments.held_out(is_speed),
         slope=float(signed),
         speed_slope=float(unsigned[0]) if unsigned else np.nan,
-        angle_brightness=found["angle"][1],
-        velocity_brightness=found["velocity"][1],
+        angle_brightness=angle_brightness,
+        velocity_brightness=velocity_brightness,
         angle_curve=curve,
         velocity_curve=_binned(value, velocity[known], edges),
         **_shape_of(weights[is_turn] if enough else np.full(n_turns, np.nan)),

@@ -6,7 +6,8 @@ from typing import Any
 
 from derotation.io.channels import Channels
 from derotation.io.signals import BinLayout
-from derotation.signals.look import SignalsLook, look_at_file, rounded_rate, suggested_keys
+from derotation.signals.look import SignalsLook, look_at_file
+from derotation.signals.look_keys import rounded_rate, suggested_keys
 from derotation.signals.look_words import format_look
 
 __all__ = ["RecordingLook", "look_at_recording"]

@@ -25,7 +25,6 @@ __all__ = [
     "BidiPhase",
     "ScanDirections",
     "estimate_bidi_phase",
-    "odd_lines_are_reversed",
     "tell_directions",
 ]
 
@@ -127,24 +126,6 @@ def estimate_bidi_phase(images: ArrayLike) -> BidiPhase:
     """
     odd, between = _odd_and_between(images)
     return _phase(odd, between)
-
-
-def odd_lines_are_reversed(images: ArrayLike) -> bool:
-    """Tell whether odd lines are stored as they were scanned, from right to left.
-
-    Parameters
-    ----------
-    images : array_like of shape (y, x) or (n, y, x)
-        As for :func:`estimate_bidi_phase`.
-
-    Returns
-    -------
-    bool
-        True if odd lines resemble their neighbors only when they are turned round.
-    """
-    odd, between = _odd_and_between(images)
-    straight, reversed_ = _phase(odd, between), _phase(odd[..., ::-1], between)
-    return reversed_.peak > max(straight.peak, MIN_PEAK)
 
 
 def tell_directions(frames: ArrayLike, line_maps: ArrayLike, line_duty: float) -> ScanDirections:

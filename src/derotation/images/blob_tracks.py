@@ -14,12 +14,9 @@ from scipy.spatial import cKDTree
 
 from derotation.errors import InputError
 from derotation.images.blob_detection import Blobs
-from derotation.images.ellipses import (
-    BlobTracks,
-    SharedEllipses,
-    fit_shared_ellipses,
-    foreshortening,
-)
+from derotation.images.ellipses.positions import foreshortening
+from derotation.images.ellipses.shared import SharedEllipses, fit_shared_ellipses
+from derotation.images.ellipses.tracks import BlobTracks
 from derotation.maps import transforms
 
 __all__ = ["cluster_blobs", "link_blobs", "link_in_place"]

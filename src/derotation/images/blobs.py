@@ -20,7 +20,7 @@ from derotation.images.blob_tracks import (
     link_blobs,
     link_in_place,  # noqa: F401 (documented as a part of this module before)
 )
-from derotation.images.ellipses import BlobTracks
+from derotation.images.ellipses.tracks import BlobTracks
 
 __all__ = ["BlobDetection"]
 

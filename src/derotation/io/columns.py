@@ -40,7 +40,7 @@ class ForeignColumns:
     dataset
         Name of the dataset, variable or group that holds the columns; None: the only one.
     n_expected
-        See :func:`derotation.io.foreign.list_columns`.
+        See :func:`derotation.io.foreign.unpack.list_columns`.
     error
         The class of errors about this file.
 

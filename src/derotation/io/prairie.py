@@ -7,6 +7,7 @@ microscope was set. What an older version wrote in other words is looked up unde
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,79 +55,104 @@ def open_prairie(description: Path, only: Collection[str] | None = None) -> File
     MovieError
         If the description is damaged, or if files are missing or not alike.
     """
-    said, folder = _read(description), description.parent
-    volumes = [cycle for cycle in said.cycles if cycle]
+    said = _read(description)
     # Cycles of a Z series are volumes; those of a time series go on where the last one ended.
     is_volume = any("zseries" in kind.casefold() for kind in said.kinds)
-    n_planes = max((len(cycle) for cycle in volumes), default=1) if is_volume else 1
-    entries: list[tuple[str, int, int, int, int]] = []
-    time = 0
-    for number, cycle in enumerate(volumes):
-        is_back = said.both_ways and number % 2 == 1
-        for index, files in enumerate(cycle):
-            slot = n_planes - 1 - index if is_back else index
-            at, plane = (time, slot) if is_volume else (time + index, 0)
-            entries += [(name, page - 1, at, plane, c) for c, (name, page) in files.items()]
-        time += 1 if is_volume else len(cycle)
-    if not entries:
-        raise MovieError(f"{description} lists no frames; was the recording aborted at once?")
-    if only is not None:
-        entries = [entry for entry in entries if entry[0] in only]
-        if not entries:
-            raise MovieError(
-                f"{description} lists none of the {len(only)} files that the pattern matches; do "
-                "they belong to another recording?"
-            )
-    numbers = sorted({entry[4] for entry in entries})
-    names = list(dict.fromkeys(entry[0] for entry in entries))
-    there = [name for name in names if (folder / name).is_file()]
+    n_planes = max((len(cycle) for cycle in said.cycles), default=1) if is_volume else 1
+    pages = _wanted(_pages(said, is_volume, n_planes), description, only)
+    names = list(dict.fromkeys(page.file for page in pages))
     notes = []
-    if only is not None and len(only) > len(names):
-        stranger = natural_sort(set(only).difference(names))[0]
-        raise MovieError(
-            f"{folder / stranger} is not part of the recording that {description} describes; "
-            "check which files the pattern matches."
-        )
     both_ways = is_volume and said.both_ways and n_planes > 1
     if both_ways:
         notes.append(
             f"{description.name}: every second volume was recorded from the last plane to the "
             "first (bidirectionalZ); planes were put in order, each with its own times."
         )
+    there = _files_there(description, names, notes)
+    tables = read_tables([description.parent / name for name in there])
+    index_of = {table.path.name: number for number, table in enumerate(tables)}
+    known = [
+        page
+        for page in pages
+        if page.file in index_of and 0 <= page.page < tables[index_of[page.file]].n_pages
+    ]
+    if not known:
+        raise MovieError(f"{description} lists pages that its files do not have.")
+    numbers = sorted({page.channel for page in pages})
+    return file_set(
+        tables,
+        np.array([(index_of[page.file], page.page) for page in known], np.int64),
+        np.array([(p.time, p.plane, numbers.index(p.channel)) for p in known], np.int64),
+        channels=[c for c in numbers if any(page.channel == c for page in known)],
+        metadata=_metadata(said, n_planes),
+        n_more=max(page.time for page in pages) - max(page.time for page in known),
+        both_ways=both_ways,
+        notes=notes,
+    )
+
+
+class _Page(NamedTuple):
+    """A picture that the `.xml` lists."""
+
+    file: str
+    page: int
+    """From 0."""
+    time: int
+    plane: int
+    channel: int
+
+
+def _pages(said: _Description, is_volume: bool, n_planes: int) -> list[_Page]:
+    """List all pictures with their times and planes, in order."""
+    pages: list[_Page] = []
+    time = 0
+    for number, cycle in enumerate(cycle for cycle in said.cycles if cycle):
+        is_back = said.both_ways and number % 2 == 1
+        for index, files in enumerate(cycle):
+            slot = n_planes - 1 - index if is_back else index
+            at, plane = (time, slot) if is_volume else (time + index, 0)
+            pages += [_Page(name, page - 1, at, plane, c) for c, (name, page) in files.items()]
+        time += 1 if is_volume else len(cycle)
+    return pages
+
+
+def _wanted(pages: list[_Page], description: Path, only: Collection[str] | None) -> list[_Page]:
+    """Keep the pictures of the files that are wanted; refuse files that are not listed."""
+    if not pages:
+        raise MovieError(f"{description} lists no frames; was the recording aborted at once?")
+    if only is None:
+        return pages
+    kept = [page for page in pages if page.file in only]
+    if not kept:
+        raise MovieError(
+            f"{description} lists none of the {len(only)} files that the pattern matches; do "
+            "they belong to another recording?"
+        )
+    strangers = natural_sort(set(only).difference(page.file for page in kept))
+    if strangers:
+        raise MovieError(
+            f"{description.parent / strangers[0]} is not part of the recording that {description} "
+            "describes; check which files the pattern matches."
+        )
+    return kept
+
+
+def _files_there(description: Path, names: list[str], notes: list[str]) -> list[str]:
+    """Keep the files that are there, and note how many are not."""
+    folder = description.parent
+    there = [name for name in names if (folder / name).is_file()]
     if not there:
         raise MovieError(
             f"{description} lists {len(names)} files, of which none is in {folder}; are the files "
             f"that it names missing, or renamed? The first is {names[0]}."
         )
     if len(there) < len(names):
-        missing = next(name for name in names if not (folder / name).is_file())
+        missing = next(name for name in names if name not in there)
         notes.append(
             f"{description.name} lists {len(names)} files, of which {len(names) - len(there)} are "
             f"not there, the first {missing}."
         )
-    tables = read_tables([folder / name for name in there])
-    index_of = {table.path.name: number for number, table in enumerate(tables)}
-    known = [
-        entry
-        for entry in entries
-        if entry[0] in index_of and 0 <= entry[1] < tables[index_of[entry[0]]].n_pages
-    ]
-    last = max(entry[2] for entry in entries)
-    if not known:
-        raise MovieError(f"{description} lists pages that its files do not have.")
-    found = max(entry[2] for entry in known)
-    places = np.array([(index_of[name], page) for name, page, *_ in known], np.int64)
-    where = np.array([(t, z, numbers.index(c)) for _, _, t, z, c in known], np.int64)
-    return file_set(
-        tables,
-        places,
-        where,
-        channels=[c for c in numbers if any(entry[4] == c for entry in known)],
-        metadata=_metadata(said, n_planes),
-        n_more=last - found,
-        both_ways=both_ways,
-        notes=notes,
-    )
+    return there
 
 
 def prairie_metadata(description: Path) -> MovieMetadata:

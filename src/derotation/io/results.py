@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 
-__all__ = ["check_arrays", "read_npz"]
+__all__ = ["check_arrays", "open_result", "read_npz"]
 
 
 def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]:
@@ -42,6 +42,26 @@ def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]
         raise InputError(
             f"{os.fspath(path)} cannot be read as {what} ({error}). Make it again."
         ) from error
+
+
+def open_result(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:
+    """Read a `.npz` that holds a result of a given kind.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, holds something else, or was written by a later version.
+    """
+    values = read_npz(path, kind)
+    if str(values.pop("kind", "")) != kind:
+        raise InputError(f"{os.fspath(path)} holds no {kind}; it has {', '.join(values)}.")
+    found = values.pop("version", -1)
+    if not np.array_equal(found, version):
+        raise InputError(
+            f"{os.fspath(path)} holds {kind} of version {found}; this software reads version "
+            f"{version}. Make it again."
+        )
+    return values
 
 
 def check_arrays(

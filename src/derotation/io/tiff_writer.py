@@ -92,11 +92,6 @@ class TiffStackWriter:
         self._stream: IO[bytes] | None = None
 
     @property
-    def n_written(self) -> int:
-        """Number of frames written so far."""
-        return self._n_written
-
-    @property
     def is_bigtiff(self) -> bool:
         """Whether the movie is too large for a classic TIFF."""
         n_frames, height, width = self.shape

@@ -185,11 +185,7 @@ def fit(
         residuals = values - path - design @ parameters
         length = np.sqrt(np.einsum("ni,nij,nj->n", residuals, precision, residuals) / m)
         scale = max(float(np.median(length[known])) / usual, 1e-12)
-        if turn < LEAST_DISTANCE_ROUNDS:
-            weights = np.asarray(np.where(known, 1 / np.maximum(length / scale, 0.1), 0.0))
-        else:
-            inside = np.clip(length / (TUKEY * scale), 0, 1)
-            weights = np.asarray(np.where(known, (1 - inside**2) ** 2, 0.0))
+        weights = _weights(length, scale, known, least_distance=turn < LEAST_DISTANCE_ROUNDS)
         if learn_scatter and turn in (LEAST_DISTANCE_ROUNDS - 1, 15, 20):
             if wandering is not None and turn < 20:
                 root = _root_of_path(wandering, residuals[:, :2] + path[:, :2], noise, known)
@@ -215,6 +211,16 @@ def fit(
         blocks=blocks,
         path=path,
     )
+
+
+def _weights(
+    length: NDFloat, scale: float, known: NDArray[np.bool_], *, least_distance: bool
+) -> NDFloat:
+    """Weigh frames by the length of their residuals, `scale` being the usual one."""
+    if least_distance:
+        return np.asarray(np.where(known, 1 / np.maximum(length / scale, 0.1), 0.0))
+    inside = np.clip(length / (TUKEY * scale), 0, 1)
+    return np.asarray(np.where(known, (1 - inside**2) ** 2, 0.0))
 
 
 def _root_of_path(

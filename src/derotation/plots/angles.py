@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ SPEED_TICKS = 10
 MAX_SPEEDS = 5
 
 
-def plot_angles(angles: Angles, events: Events) -> "Figure":
+def plot_angles(angles: Angles, events: Events, *, word: str = "rotation") -> "Figure":
     """Show the angle of the lines over time, and angle and speed of each rotation.
 
     Rotations are sorted by their speed into columns, and by their direction into colors.
@@ -32,6 +33,8 @@ def plot_angles(angles: Angles, events: Events) -> "Figure":
     ----------
     angles : Angles
     events : Events
+    word : str
+        What a rotation is called: a step, in the protocol incremental.
 
     Returns
     -------
@@ -46,7 +49,8 @@ def plot_angles(angles: Angles, events: Events) -> "Figure":
     plot_angle_trace(angles, events, figure.add_subplot(grid[0, :]))
     for column, (speed, rotations) in enumerate(groups.items()):
         turned, velocity = (figure.add_subplot(grid[row, column]) for row in (1, 2))
-        plot_rotations(events, rotations, turned, f"{speed:.0f} degrees/s")
+        title = f"{speed:.0f} degrees/s, {counted(len(rotations), word)}"
+        plot_rotations(events, rotations, turned, title)
         plot_velocities(events, velocity, rotations)
     return figure
 
@@ -77,7 +81,7 @@ def plot_rotations(
         seconds = (events.tick_time[mine] - events.rotation_start[k]) / events.sampling_rate
         ax.plot(seconds, events.tick_angle[mine], **_look(events, k, labels))
     ax.set(xlabel="time since it began (s)", ylabel="degrees turned")
-    ax.set_title(f"{title}, {len(rotations)} rotation{'s' if len(rotations) != 1 else ''}")
+    ax.set_title(title)
     if labels:
         # To look for the best place among so many points takes longer than to draw them.
         ax.legend(fontsize=8, loc="upper left")

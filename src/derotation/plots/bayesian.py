@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derotation.calibration.center_by_blobs import BayesianCenter
+from derotation.calibration.center_by_blobs.bayesian import BayesianCenter
 from derotation.plots.colors import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:

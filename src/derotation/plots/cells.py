@@ -11,6 +11,7 @@ from derotation.cells.matching import MatchedCells
 from derotation.cells.rois import Rois
 from derotation.cells.table import CellTable
 from derotation.plots.colors import BLUE, GRAY, ORANGE
+from derotation.signals.repairs import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,12 +99,14 @@ def _why_none(table: CellTable, what: str) -> str:
     return said
 
 
-def plot_cell_responses(table: CellTable) -> "Figure":
+def plot_cell_responses(table: CellTable, *, word: str = "rotation") -> "Figure":
     """Show all cells' mean responses to rotations of each speed and direction, as rasters.
 
     Parameters
     ----------
     table : CellTable
+    word : str
+        What a rotation is called: a step, in the protocol incremental.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def plot_cell_responses(table: CellTable) -> "Figure":
     if not len(table) or not n_kinds:
         axes = figure.add_subplot()
         axes.axis("off")
-        axes.text(0.5, 0.5, "there are no cells, or no rotations", ha="center")
+        axes.text(0.5, 0.5, f"there are no cells, or no {word}s", ha="center")
         return figure
     shown = min(n_kinds, 8)
     kinds = np.unique(np.linspace(0, n_kinds - 1, shown).astype(int))
@@ -144,7 +147,7 @@ def plot_cell_responses(table: CellTable) -> "Figure":
         )
         axes.set_facecolor(UNSEEN)
         own = table.rotation_kind == kind
-        turns = "1 rotation" if own.sum() == 1 else f"{own.sum()} rotations"
+        turns = counted(int(own.sum()), word)
         axes.set_title(f"{speed:.0f} degrees/s\ndirection {direction:+.0f}, {turns}", fontsize=9)
         n = known[:, kind].sum(axis=0)
         mean = np.divide(rasters[:, kind].sum(axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
@@ -157,7 +160,7 @@ def plot_cell_responses(table: CellTable) -> "Figure":
     panels[0, 0].set_ylabel("cells, by the time of their peak")
     panels[1, 0].set_ylabel("mean dF/F of all cells")
     figure.colorbar(image, ax=panels[0, :].tolist(), label="dF/F (gray: not seen)", fraction=0.03)
-    figure.supxlabel("solid line: the rotation begins; dashed: it ends", fontsize=8)
+    figure.supxlabel(f"solid line: the {word} begins; dashed: it ends", fontsize=8)
     return figure
 
 

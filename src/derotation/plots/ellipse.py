@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derotation.calibration.center_by_blobs import EllipseCenter
+from derotation.calibration.center_by_blobs.ellipse import EllipseCenter
 from derotation.numerics.thinning import thinned
 from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, YELLOW
 

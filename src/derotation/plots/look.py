@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from derotation.io.channels import Channels, Stretch
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
-from derotation.signals.look import ChannelLook, SignalsLook
-from derotation.signals.look_kinds import KIND_WORDS
+from derotation.signals.look import SignalsLook
+from derotation.signals.look_kinds import KIND_WORDS, ChannelLook
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -72,6 +72,8 @@ class Along:
     """-1 where it fits only turned the other way."""
     bad: NDArray[np.bool_]
     """Segments that something is wrong with."""
+    word: str = "rotation"
+    """What a turn of the motor is called: a step, in the protocol incremental."""
     what: list[list[str]] = field(default_factory=list)
     """What is wrong with each, by the names of figures."""
 
@@ -107,13 +109,13 @@ class Along:
         )
 
     def name(self, k: int) -> str:
-        """Name a segment: rest or rotation, counted from 1."""
+        """Name a segment: rest, rotation or step, counted from 1."""
         if self.segments.rest[k]:
             return f"rest {np.count_nonzero(self.segments.rest[: k + 1])}"
         first, last = self.segments.rotation[k] + 1, self.segments.last_rotation[k] + 1
         if first <= 0:
             return f"segment {k + 1}"
-        return f"rotation {first}" if first == last else f"rotations {first} to {last}"
+        return f"{self.word} {first}" if first == last else f"{self.word}s {first} to {last}"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``quality.csv``: a row per segment; empty where a figure could not be measured.
@@ -143,7 +145,12 @@ class Along:
 
 
 def measure_along(
-    statistics: Statistics, angles: Angles, trials: Trials | None, *, threads: int = 1
+    statistics: Statistics,
+    angles: Angles,
+    trials: Trials | None,
+    *,
+    word: str = "rotation",
+    threads: int = 1,
 ) -> Along:
     """Measure all figures of each segment.
 
@@ -155,6 +162,8 @@ def measure_along(
         Angles of all lines, as the movie was derotated with them.
     trials : Trials, optional
         How frames fit with other angles.
+    word : str
+        What a turn of the motor is called.
     threads : int
         Threads that share the images.
 
@@ -182,6 +191,7 @@ def measure_along(
             clock[k] = trials.shift[of_trial == k][-1]
             sign[k] = trials.sign[of_trial == k].min()
     return Along(
+        word=word,
         segments=segments,
         first=first,
         last=last,

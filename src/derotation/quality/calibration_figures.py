@@ -8,7 +8,6 @@ from derotation.calibration.calibration import Calibration
 from derotation.calibration.pictures import try_pictures
 from derotation.images.choosing import MIN_FRAMES
 from derotation.maps.line_maps import LineMaps
-from derotation.quality import causes
 from derotation.quality.along import Along
 from derotation.quality.figures import Measured
 from derotation.quality.frame_figures import median_correlations
@@ -16,6 +15,13 @@ from derotation.quality.residual_calibration import (
     ResidualCalibration,
     find_residual,
     sample_from,
+)
+from derotation.quality.scan_figures import scan_directions
+from derotation.quality.trial_figures import (
+    clock_shift,
+    direction_sign,
+    other_picture,
+    rotations_flipped,
 )
 from derotation.quality.trials import Trials, try_angles
 from derotation.signals.angles import Angles
@@ -81,7 +87,7 @@ def fit_of_turned_frames(
         other = try_pictures(sample, calibration.center, threads=threads)
     if other is not None and other.correlation < np.mean(fits):
         other = None
-    picture = causes.other_picture(other)
+    picture = other_picture(other)
     if other is not None or trials.flip_fits or abs(trials.shift).astype(bool).mean() > 0.8:
         nothing = Measured(said="Not measured: the angles do not belong to the frames.")
         return TurnedFit(
@@ -101,7 +107,7 @@ def fit_of_turned_frames(
     return TurnedFit(
         trials=trials,
         picture=picture,
-        directions=causes.scan_directions(statistics, line_maps, sample.numbers[fitting]),
+        directions=scan_directions(statistics, line_maps, sample.numbers[fitting]),
         left={
             name: nothing if left is None else measure(left)
             for name, measure in _FROM_RESIDUAL.items()
@@ -117,9 +123,9 @@ def angle_figures(found: TurnedFit, along: Along, angles: Angles) -> dict[str, M
         return dict.fromkeys(names, nothing) | {"other_picture": found.picture}
     return {
         "other_picture": found.picture,
-        "direction_sign": causes.direction_sign(found.trials),
-        "rotations_flipped_pct": causes.rotations_flipped(found.trials, along),
-        "clock_shift_frames": causes.clock_shift(found.trials, angles, along),
+        "direction_sign": direction_sign(found.trials),
+        "rotations_flipped_pct": rotations_flipped(found.trials, along),
+        "clock_shift_frames": clock_shift(found.trials, angles, along),
     }
 
 

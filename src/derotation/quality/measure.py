@@ -19,13 +19,19 @@ from derotation.images.ptd import MostDetectedBlob
 from derotation.io.files import write_json
 from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.motion import Motion
-from derotation.quality import causes
 from derotation.quality.along import Along, measure_along
+from derotation.quality.angle_difference import angle_difference
 from derotation.quality.blob_figures import most_detected_blobs, point_to_point_distance
 from derotation.quality.calibration_figures import (
     angle_figures,
     calibration_doubts,
     fit_of_turned_frames,
+)
+from derotation.quality.change_figures import (
+    brightness_fall,
+    brightness_jump,
+    focus_sharpness,
+    zoom_change,
 )
 from derotation.quality.figures import SPECIFICATIONS, Measured, Specification
 from derotation.quality.frame_figures import (
@@ -39,7 +45,14 @@ from derotation.quality.frame_figures import (
 from derotation.quality.judge import Figure, Flag, blame, flagged, movement_counts, weighed
 from derotation.quality.light import uneven_light
 from derotation.quality.motion import apparent_center_error, motion_figures
+from derotation.quality.movement_figures import sample_moved
 from derotation.quality.residual import ResidualShift, measure_residual_shift
+from derotation.quality.scan_figures import (
+    bidi_phase,
+    bidi_phase_change,
+    frame_rate_error,
+    saturated,
+)
 from derotation.quality.signal_figures import (
     Protocol,
     anomalies,
@@ -51,6 +64,7 @@ from derotation.quality.signal_figures import (
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import turn_word
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_quality"]
@@ -177,11 +191,13 @@ def measure_quality(
     blob, raw_blob = most_detected_blobs(statistics, threads)
     turned = lines.turned
     found = fit_of_turned_frames(statistics, line_maps, calibration, threads)
-    along = measure_along(statistics, lines, found.trials, threads=threads)
+    along = measure_along(
+        statistics, lines, found.trials, word=turn_word(protocol), threads=threads
+    )
     places = None
     if motion is not None and motion.corrected:
-        places = motion.displacement(lines.line_times_s.mean(axis=1))
-    moved = causes.sample_moved(along, statistics, angles, places, trusted=calibration.trusted)
+        places = motion.displacement(lines.frame_times_s)
+    moved = sample_moved(along, statistics, angles, places, trusted=calibration.trusted)
     measured = {
         **angle_figures(found, along, lines),
         **found.left,
@@ -230,15 +246,13 @@ def _of_the_recording(
 ) -> dict[str, Measured]:
     """Measure what scanner, stage and sample did during the session."""
     return {
-        "frame_rate_error_pct": causes.frame_rate_error(statistics, events, angles),
-        "bidi_phase_px": causes.bidi_phase(statistics, angles),
+        "frame_rate_error_pct": frame_rate_error(statistics, events, angles),
+        "bidi_phase_px": bidi_phase(statistics, angles),
         "sample_moved_px": moved,
-        "bidi_phase_change_px": causes.bidi_phase_change(statistics, angles, along, moved),
-        "zoom_change_pct": causes.zoom_change(along),
-        "focus_sharpness": causes.focus_sharpness(along),
-        "angle_difference_deg": causes.angle_difference(
-            statistics, angles, along, events, free=free
-        ),
+        "bidi_phase_change_px": bidi_phase_change(statistics, angles, along, moved),
+        "zoom_change_pct": zoom_change(along),
+        "focus_sharpness": focus_sharpness(along),
+        "angle_difference_deg": angle_difference(statistics, angles, along, events, free=free),
     }
 
 
@@ -247,9 +261,9 @@ def _of_the_light(
 ) -> dict[str, Measured]:
     """Measure whether the picture was lit as it should be."""
     return {
-        "saturated_pct": causes.saturated(statistics),
-        "brightness_jump_pct": causes.brightness_jump(along),
-        "brightness_fall_pct": causes.brightness_fall(along),
+        "saturated_pct": saturated(statistics),
+        "brightness_jump_pct": brightness_jump(along),
+        "brightness_fall_pct": brightness_fall(along),
         "uneven_light_pct": uneven_light(statistics, calibration.center),
         "dark_frames_pct": dark_frames(statistics, lines),
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from derotation.signals.look_pulses import ChannelPulses
 
-__all__ = ["KIND_WORDS", "ClocksLook", "Kind", "find_kinds"]
+__all__ = ["KIND_WORDS", "ChannelLook", "ClocksLook", "Kind", "find_kinds"]
 
 #: What a channel may be; the names are those of the roles, where there is one.
 Kind = Literal[
@@ -60,6 +60,20 @@ APART = 0.05
 MELTED_DUTY, HIDDEN_GAP = 0.6, 2
 # A gap this many times the usual interval interrupts a clock.
 PAUSE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChannelLook:
+    """One channel of a file."""
+
+    number: int
+    """Its number, from 1."""
+    name: str | None
+    """What the file calls it."""
+    kind: Kind
+    """What it is, by its pulses."""
+    pulses: ChannelPulses
+    """Levels and pulses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

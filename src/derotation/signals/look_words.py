@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from derotation.signals.look import ChannelLook, SignalsLook, rounded_rate
-from derotation.signals.look_kinds import KIND_WORDS
+from derotation.signals.look import SignalsLook
+from derotation.signals.look_keys import rounded_rate
+from derotation.signals.look_kinds import KIND_WORDS, ChannelLook
 from derotation.signals.repairs import plain_number
 
 __all__ = ["format_keys", "format_look"]
@@ -63,7 +64,7 @@ def format_keys(keys: dict[str, Any]) -> str:
     Parameters
     ----------
     keys : dict
-        Nested, see :func:`derotation.signals.look.suggested_keys`.
+        Nested, see :func:`derotation.signals.look_keys.suggested_keys`.
     """
     lines = []
     for section, own in keys.items():

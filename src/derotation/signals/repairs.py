@@ -88,6 +88,11 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
+def turn_word(protocol: str) -> str:
+    """Say what one turn of the motor is called: a step, in the protocol incremental."""
+    return "step" if protocol == "incremental" else "rotation"
+
+
 def plain_number(value: float, digits: int = 6) -> str:
     """Write so many digits of a number as people do: 1000, not 1e+03."""
     return np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")

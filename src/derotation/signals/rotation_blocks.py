@@ -11,7 +11,7 @@ from derotation.errors import SignalError
 from derotation.io.stimulus import Stimulus
 from derotation.signals import tick_faults
 from derotation.signals.pulses import Pulses
-from derotation.signals.repairs import Report, counted
+from derotation.signals.repairs import Report, counted, turn_word
 from derotation.signals.ticks import cruise_speed
 
 NDFloat = NDArray[np.float64]
@@ -57,7 +57,7 @@ class RotationRules:
     @property
     def word(self) -> str:
         """What one of them is called."""
-        return "step" if self.protocol == "incremental" else "rotation"
+        return turn_word(self.protocol)
 
     def ticks_of(self, degrees: float | None) -> int | None:
         """Give the number of ticks of so many degrees."""

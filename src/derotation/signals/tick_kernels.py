@@ -40,6 +40,60 @@ def _beyond(ratio: float, k: int, slope: float, offset: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _longest_part(times: Floats, j: int, i: int) -> int:
+    """Find the longest interval between the pulses j and i.
+
+    With pulses left out in between, it tells what the motor may do: beside a hole a pulse would be
+    left out only because it brings laxer limits.
+    """
+    part = i - 1
+    for m in range(j, i - 1):
+        if times[m + 1] - times[m] > times[part + 1] - times[part]:
+            part = m
+    return part
+
+
+@njit(cache=True, nogil=True)
+def _cost_of_missing(k: int) -> float:
+    """Tell what it costs that the previous tick is k ticks back; 0: nobody knows how many."""
+    if k == 0:
+        return COST_GAP
+    if k == 1:
+        return 0.0
+    return COST_MISSING + (k - 2) * COST_MISSING_MORE
+
+
+@njit(cache=True, nogil=True)
+def _cheapest_end(cost: Floats, first: Floats, cost_dropped: float) -> tuple[int, int]:
+    """Find the last tick and its state with which all pulses cost least; -1: it is the only one."""
+    n = first.size
+    best, best_cost, end = -1, np.inf, n - 1
+    for i in range(max(0, n - 1 - MAX_DROPPED), n):
+        after = (n - 1 - i) * cost_dropped
+        if first[i] + after < best_cost:
+            best_cost, end, best = first[i] + after, i, -1
+        for state in range(N_STATES):
+            if cost[i, state] + after < best_cost:
+                best_cost, end, best = cost[i, state] + after, i, state
+    return end, best
+
+
+@njit(cache=True, nogil=True)
+def _trace_back(back: Integers, last: int, state: int, step: Integers, is_tick: Booleans) -> None:
+    """Follow the cheapest states from the last tick to the first one."""
+    is_tick[:] = False
+    step[:] = 0
+    i = last
+    is_tick[i] = True
+    while state >= 0:
+        step[i] = state % (MAX_STEP + 1)
+        before = back[i, state]
+        i = i - 1 - state // (MAX_STEP + 1)
+        is_tick[i] = True
+        state = before
+
+
+@njit(cache=True, nogil=True)
 def number_ticks(
     times: Floats,
     local_interval: Floats,
@@ -72,22 +126,13 @@ def number_ticks(
         for dropped in range(min(MAX_DROPPED, i - 1) + 1):
             j = i - 1 - dropped
             interval = times[i] - times[j]
-            # With pulses left out in between, the longest part tells what the motor may do: beside
-            # a hole a pulse would be left out only because it brings laxer limits.
-            part = i - 1
-            for m in range(j, i - 1):
-                if times[m + 1] - times[m] > times[part + 1] - times[part]:
-                    part = m
+            part = _longest_part(times, j, i)
             is_gap = interval > 3.0 * local_interval[part]
             for k in range(width):
                 if k == 0 and not is_gap:
                     continue
                 state = dropped * width + k
-                own = dropped * cost_dropped
-                if k == 0:
-                    own += COST_GAP
-                elif k > 1:
-                    own += COST_MISSING + (k - 2) * COST_MISSING_MORE
+                own = dropped * cost_dropped + _cost_of_missing(k)
                 # No speed is known before the first interval, so no jump is counted there.
                 cost[i, state] = own + first[j]
                 for before in range(N_STATES if j > 0 else 0):
@@ -118,24 +163,8 @@ def number_ticks(
                         cost[i, state] = total
                         back[i, state] = before
                 cheapest[i] = min(cheapest[i], cost[i, state])
-    best, best_cost, end, alone = -1, np.inf, n - 1, True
-    for i in range(max(0, n - 1 - MAX_DROPPED), n):
-        after = (n - 1 - i) * cost_dropped
-        if first[i] + after < best_cost:
-            best_cost, end, alone = first[i] + after, i, True
-        for state in range(N_STATES):
-            if cost[i, state] + after < best_cost:
-                best_cost, end, best, alone = cost[i, state] + after, i, state, False
-    is_tick[:] = False
-    step[:] = 0
-    i = end
-    is_tick[i] = True
-    while not alone and best >= 0:
-        step[i] = best % width
-        before = back[i, best]
-        i = i - 1 - best // width
-        is_tick[i] = True
-        best = before
+    last, state = _cheapest_end(cost, first, cost_dropped)
+    _trace_back(back, last, state, step, is_tick)
 
 
 @njit(cache=True, nogil=True)

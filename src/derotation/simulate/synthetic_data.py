@@ -14,7 +14,7 @@ from derotation.simulate.line_scanning_microscope import Rotator
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from derotation.images.ellipses import SharedEllipses
+    from derotation.images.ellipses.shared import SharedEllipses
 
 __all__ = ["SyntheticData"]
 
@@ -205,7 +205,7 @@ class SyntheticData:
     ) -> SharedEllipses:
         """Fit the ellipses that the cells draw: their center, and the tilt of their plane."""
         from derotation.images.blobs import BlobDetection
-        from derotation.images.ellipses import fit_shared_ellipses
+        from derotation.images.ellipses.shared import fit_shared_ellipses
         from derotation.images.mean_images import mean_images_of_arrays
 
         lines = incremental_angles.reshape(rotated_stack_incremental.shape[:2])

@@ -11,6 +11,7 @@ from derotation.io.movie import Movie
 from derotation.plots.angles import plot_angles
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import turn_word
 from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import open_session_movie, save_plot, settle
 
@@ -82,7 +83,7 @@ def run(
         )
     result = with_scan(lines, seen)
     write_json(outputs.scan, _summary(seen))
-    save(result, found, outputs)
+    save(result, found, outputs, protocol=protocol)
     return result
 
 
@@ -101,7 +102,7 @@ def _summary(scan: ScanEstimate) -> dict[str, Any]:
     }
 
 
-def save(angles: Angles, events: Events, outputs: Outputs) -> None:
+def save(angles: Angles, events: Events, outputs: Outputs, *, protocol: str) -> None:
     """Write the angles of a session.
 
     Parameters
@@ -111,7 +112,9 @@ def save(angles: Angles, events: Events, outputs: Outputs) -> None:
         What they were told from.
     outputs : Outputs
         Where files go.
+    protocol : str
+        What the motor did.
     """
     angles.save(outputs.angles)
     angles.to_csv(outputs.table)
-    save_plot(plot_angles(angles, events), outputs.plot)
+    save_plot(plot_angles(angles, events, word=turn_word(protocol)), outputs.plot)

@@ -25,6 +25,7 @@ from derotation.maps.line_maps import LineMaps
 from derotation.plots.cells import plot_cell_responses, plot_cell_tuning
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import turn_word
 from derotation.steps import outputs as outputs_base
 from derotation.steps.channels import ChannelFiles, channel_files, in_export_order, plane_folders
 from derotation.steps.exporting import DerotatedFiles
@@ -149,7 +150,7 @@ def run(
         )
     table.save(outputs.table)
     save_plot(plot_cell_tuning(table, regions, mean), outputs.tuning)
-    save_plot(plot_cell_responses(table), outputs.responses)
+    save_plot(plot_cell_responses(table, word=turn_word(protocol)), outputs.responses)
     tuned = {what: int(np.sum(table.columns[f"{what}_tuned"])) for what in ("angle", "velocity")}
     write_json(outputs.summary, {"statement": table.statement, "cells": len(table), "tuned": tuned})
     return table

@@ -13,14 +13,16 @@ from derotation.images.following.into_events import events_with_seen_angle
 from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options
-from derotation.io.stimulus import read_stimulus, stimulus_options
+from derotation.io.stimulus import Stimulus, read_stimulus, stimulus_options
 from derotation.maps.timing import LineTiming
 from derotation.movie_angles.after_stall import find_angles_after_stalls
 from derotation.movie_angles.clock_choice import choose_clock_frames
 from derotation.movie_angles.delays import find_delays
 from derotation.movie_angles.directions import find_directions
 from derotation.plots.signals import plot_measured_angle, plot_signals
-from derotation.signals.events import Events, Repair, parse_signals
+from derotation.signals.events import Events, Repair
+from derotation.signals.parse import parse_signals
+from derotation.signals.repairs import turn_word
 from derotation.signals.roles import REQUIRED_ROLES
 from derotation.signals.rows import Rows, check_lines, read_rows
 from derotation.signals.without_signals import events_without_signals
@@ -96,8 +98,8 @@ def run(
     DerotationError
         If a file cannot be read, or signals and movie disagree by more than can be repaired.
     """
-    chosen, angles = config["signals"], config.get("angles") or {}
-    source = angles.get("source") or "ticks"
+    chosen = config["signals"]
+    source = (config.get("angles") or {}).get("source") or "ticks"
     recorded = None if signals is None else _open(signals, chosen, source)
     table = None if stimulus is None else read_stimulus(stimulus, **stimulus_options(chosen))
     written = None
@@ -115,26 +117,7 @@ def run(
         if recorded is None:
             found = _without_signals(opened, lines, rows, written, config, source)
         else:
-            found = parse_signals(
-                recorded,
-                n_frames=opened.shape[0],
-                lines_per_frame=lines,
-                sampling_rate=recorded.sampling_rate(chosen["sampling_rate"]),
-                protocol=protocol,
-                stimulus=table,
-                clock_index=opened.clock_index,
-                n_clock_frames=opened.n_clock_frames,
-                config=chosen,
-                degrees_per_step=(
-                    config["angles"]["degrees_per_step"] if protocol == "incremental" else None
-                ),
-                angles=angles,
-                table=written,
-                rows=rows,
-                line_period_s=opened.metadata.line_period_s,
-                flyback_lines=config["scan"].get("flyback_lines") or 0.0,
-                n_columns=opened.shape[2],
-            )
+            found = _parsed(recorded, opened, lines, rows, table, written, protocol, config)
             found = _with_frame_rate_checked(found, opened, config["scan"].get("frame_rate"))
             found = _with_sampling_rate_checked(found, recorded.stated_rate)
         if source == "movie":
@@ -151,9 +134,7 @@ def run(
     if recorded is None:
         figure = plot_measured_angle(found)
     else:
-        figure = plot_signals(
-            *_as_used(recorded, found), word="step" if protocol == "incremental" else "rotation"
-        )
+        figure = plot_signals(*_as_used(recorded, found), word=turn_word(protocol))
     save_plot(figure, outputs.plot)
     return found
 
@@ -164,6 +145,38 @@ def _open(signals: str | Path, chosen: Mapping[str, Any], source: str) -> Analog
         signals,
         required=REQUIRED_ROLES.get(source, REQUIRED_ROLES["ticks"]),
         **signal_options(chosen),
+    )
+
+
+def _parsed(
+    signals: AnalogSignals,
+    movie: Movie,
+    lines: int,
+    rows: Rows,
+    stimulus: Stimulus | None,
+    table: AngleTable | None,
+    protocol: Literal["full", "incremental", "free"],
+    config: Mapping[str, Any],
+) -> Events:
+    """Find the events of the movie in its signals."""
+    step = config["angles"]["degrees_per_step"] if protocol == "incremental" else None
+    return parse_signals(
+        signals,
+        n_frames=movie.shape[0],
+        lines_per_frame=lines,
+        sampling_rate=signals.sampling_rate(config["signals"]["sampling_rate"]),
+        protocol=protocol,
+        stimulus=stimulus,
+        clock_index=movie.clock_index,
+        n_clock_frames=movie.n_clock_frames,
+        config=config["signals"],
+        degrees_per_step=step,
+        angles=config.get("angles") or {},
+        table=table,
+        rows=rows,
+        line_period_s=movie.metadata.line_period_s,
+        flyback_lines=config["scan"].get("flyback_lines") or 0.0,
+        n_columns=movie.shape[2],
     )
 
 

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from derotation.images.offset import lit_frames
 from derotation.io.files import save_npz
-from derotation.io.results import check_arrays
-from derotation.signals.events import open_result
+from derotation.io.results import check_arrays, open_result
 
 __all__ = ["Statistics"]
 

@@ -12,10 +12,10 @@ import pytest
 import tifffile
 import yaml
 
-from derotation.analysis import pipeline_settings
+from derotation.analysis import pipeline_keys
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
-from derotation.analysis.pipeline_settings import in_keys_here
+from derotation.analysis.pipeline_keys import in_keys_here
 from derotation.analysis.run_log import run_log
 from derotation.calibration import Calibration
 from derotation.errors import CenterError, ConfigError, SignalError
@@ -512,13 +512,13 @@ def test_keys_mean_what_is_documented():
 
 
 def test_keys_and_sections_are_those_of_the_workflow():
-    here, workflow = pipeline_settings.pipeline_schema(), config_schema()
-    for name in pipeline_settings.SECTIONS:
+    here, workflow = pipeline_keys.pipeline_schema(), config_schema()
+    for name in pipeline_keys.SECTIONS:
         assert here["properties"][name] == workflow["properties"][name]
     given = FullPipeline(FIXED).settings.sections
     for name in set(given) - {"signals"}:
         assert given[name].keys() == workflow["properties"][name]["properties"].keys()
-    for key, name in pipeline_settings.KEYS.items():
+    for key, name in pipeline_keys.KEYS.items():
         section, inner = name.split(".")
         own, theirs = here["properties"][key], workflow["properties"][section]["properties"][inner]
         assert own | {"type": None} == theirs | {"type": None}, key

@@ -12,7 +12,7 @@ from derotation.io.signals import open_signals
 from derotation.io.stimulus import read_stimulus
 from derotation.maps.resample import LineTiming
 from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_session
 
 CHANNELS = ("line_clock", "frame_clock", "rotation_on", "rotation_ticks")

@@ -6,7 +6,6 @@ import pytest
 from derotation.errors import InputError
 from derotation.images.bidi_phase import (
     estimate_bidi_phase,
-    odd_lines_are_reversed,
     tell_directions,
 )
 from derotation.maps import transforms
@@ -79,14 +78,6 @@ def test_pictures_without_anything_in_common_are_not_trusted():
     found = [estimate_bidi_phase(rng.normal(100, 10, (64, 64))) for _ in range(5)]
     assert not any(one.trusted for one in found)
     assert not estimate_bidi_phase(np.full((64, 64), 7.0)).trusted
-
-
-def test_lines_stored_as_scanned_are_recognized():
-    image = rest_image(0.5, 10.0, 2)
-    assert not odd_lines_are_reversed(image)
-    image[1::2] = image[1::2, ::-1]
-    assert odd_lines_are_reversed(image)
-    assert not odd_lines_are_reversed(np.random.default_rng(1).normal(100, 10, (64, 64)))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

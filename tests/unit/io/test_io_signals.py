@@ -363,15 +363,15 @@ def test_foreign_files_are_only_listed_when_they_are_opened(tmp_path, monkeypatc
 
 
 def test_reading_text_takes_memory_of_a_stretch_only(tmp_path, monkeypatch):
-    from derotation.io import foreign
+    from derotation.io.foreign import unpack
 
-    monkeypatch.setattr(foreign, "_BLOCK_SAMPLES", 5 * 64)
+    monkeypatch.setattr(unpack, "_BLOCK_SAMPLES", 5 * 64)
     volts = volts_of_rig(1000)
     path = tmp_path / "s.csv"
     write_rig(path, "csv", volts)
     target = tmp_path / "out"
     target.touch()
-    assert foreign.unpack_columns(path, None, 4, (3, 1), target) == 1000
+    assert unpack.unpack_columns(path, None, 4, (3, 1), target) == 1000
     found = np.fromfile(target).reshape(2, 1000)
     np.testing.assert_allclose(found, volts[[3, 1]], atol=1e-8)
 

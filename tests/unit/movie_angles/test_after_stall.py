@@ -12,7 +12,7 @@ from derotation.io.signals import ROLES, AnalogSignals
 from derotation.io.stimulus import Stimulus
 from derotation.movie_angles.after_stall import find_angles_after_stalls
 from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import Stalled, simulate_recording
 
 RATE = 10_000

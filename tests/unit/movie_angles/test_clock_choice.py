@@ -12,7 +12,7 @@ from derotation.io.signals import ROLES, AnalogSignals
 from derotation.io.stimulus import Stimulus
 from derotation.movie_angles.clock_choice import _path, choose_clock_frames
 from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import FreeTurning, Sinusoid, simulate_recording
 
 STIMULUS = Stimulus(

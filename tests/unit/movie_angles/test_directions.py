@@ -11,7 +11,7 @@ from derotation.io.movie import open_movie
 from derotation.io.signals import ROLES, AnalogSignals
 from derotation.movie_angles.directions import find_directions
 from derotation.signals.angles import interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import simulate_recording
 
 

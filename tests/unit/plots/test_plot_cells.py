@@ -73,6 +73,12 @@ def test_responses_have_a_panel_per_kind():
         assert "there are no cells, or no rotations" in texts(plot_cell_responses(nothing))
 
 
+def test_steps_have_panels_of_steps():
+    steps = texts(plot_cell_responses(table(4), word="step"))
+    assert "100 degrees/s\ndirection +1, 2 steps" in steps
+    assert "rotation" not in steps
+
+
 def test_no_cells_make_a_picture_all_the_same():
     texts(plot_cell_tuning(table(0), Rois.of([], (40, 50)), np.full((40, 50), np.nan)))
 

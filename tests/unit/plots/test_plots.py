@@ -21,7 +21,7 @@ from derotation.plots.signals import (
     plot_signals,
 )
 from derotation.signals.angles import AngleFlag, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.simulate import plan_recording, write_signals
 
 
@@ -110,6 +110,16 @@ def test_angles(session, tmp_path):
     np.testing.assert_array_equal(repaired.get_ydata(), angles.line_angles[marked])
     np.testing.assert_array_equal(line.get_ydata(), angles.line_angles.ravel())
     assert len(axis.patches) == np.sum(~events.rotation_usable) == 1
+
+
+def test_steps_are_called_so(session):
+    _, events, angles = session
+    one, steps = (
+        {axis.get_title() for axis in figure.axes}
+        for figure in (plot_angles(angles, events), plot_angles(angles, events, word="step"))
+    )
+    assert any("rotation" in title for title in one)
+    assert {title.replace("rotation", "step") for title in one} == steps
 
 
 def test_plateau_is_at_the_nominal_speed(session):

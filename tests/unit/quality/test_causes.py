@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from derotation.export.bad_frames import bad_frames
-from derotation.quality import causes, frame_figures
+from derotation.quality import change_figures, frame_figures, movement_figures, scan_figures
 from derotation.quality.figures import SPECIFICATIONS
 from derotation.quality.judge import flagged
 from derotation.signals.segments import Segments
@@ -209,7 +209,7 @@ def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp
     quality, statistics = judged(recording, tmp_path)
     moved = np.zeros((len(recording.movie), 2))
     moved[quality.along.first[3] :] = [0.6 * size, -0.8 * size]
-    figure = causes.sample_moved(quality.along, statistics, angles_of(recording), moved)
+    figure = movement_figures.sample_moved(quality.along, statistics, angles_of(recording), moved)
     assert f"lies {0.6 * size:.1f}, {0.8 * size:.1f} px further right and up" in figure.said
     assert figure.before == pytest.approx(size, abs=0.1)
     assert ("is corrected" in figure.said) == (flag == "ok")
@@ -275,9 +275,9 @@ def test_one_rest_of_another_scale_is_no_zoom(recording, tmp_path):
     quality, _ = judged(recording, tmp_path)
     scale = np.array([0, 0.1, 0, 0, 2.0, 0, 0.1, 0, 0])
     along = dataclasses.replace(quality.along, scale_pct=scale, scale_sd_pct=np.full(9, 0.2))
-    assert causes.zoom_change(along).value == 0
+    assert change_figures.zoom_change(along).value == 0
     scale[6] = 2.1
-    assert causes.zoom_change(along).value == pytest.approx(2, abs=0.15)
+    assert change_figures.zoom_change(along).value == pytest.approx(2, abs=0.15)
 
 
 def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, tmp_path):
@@ -392,11 +392,11 @@ def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
         phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
     )
     angles = angles_of(recording)
-    moved = causes.sample_moved(quality.along, statistics, angles)
+    moved = movement_figures.sample_moved(quality.along, statistics, angles)
     arguments = angles, quality.along, moved
-    assert causes.bidi_phase_change(dark, *arguments).value is None
+    assert scan_figures.bidi_phase_change(dark, *arguments).value is None
     known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))
-    assert causes.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)
+    assert scan_figures.bidi_phase_change(known, *arguments).value == pytest.approx(1.13)
 
 
 def test_a_phase_that_changes_explains_no_larger_movement(two_ways, tmp_path):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from derotation.quality.causes import bidi_phase, frame_rate_error
+from derotation.quality.scan_figures import bidi_phase, frame_rate_error
 from derotation.simulate import plan_recording
 
 

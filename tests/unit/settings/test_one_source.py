@@ -18,7 +18,7 @@ PROTOCOL = tuple(sheet_schema()["properties"]["protocol"]["enum"])
 # Choices of a type checker, by their places, and the keys that they repeat.
 CHOICES = {
     ("cells.dff", "Baseline"): "cells.baseline",
-    ("cohort.discover", "name"): "discover.name",
+    ("cohort.discover.tree", "name"): "discover.name",
     ("export.frames", "Fill"): "export.fill",
     ("export.nwb", "Where"): "export.nwb",
     ("maps.resample", "Interpolation"): "derotate.interpolation",
@@ -143,7 +143,7 @@ def test_no_module_holds_defaults_of_its_own():
 @pytest.mark.parametrize(("place", "key"), CHOICES.items())
 def test_choices_of_types_are_those_of_the_schema(place, key):
     module = import_module(f"derotation.{place[0]}")
-    if place == ("cohort.discover", "name"):
+    if place == ("cohort.discover.tree", "name"):
         choice = get_type_hints(module.Patterns)["name"]
     elif place == ("simulate.motor", "_sign"):
         choice = get_type_hints(module._sign)["return"]

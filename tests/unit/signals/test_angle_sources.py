@@ -11,7 +11,8 @@ from derotation.errors import ConfigError, InputError, SignalError
 from derotation.io.angle_table import AngleTable, read_angle_table
 from derotation.io.signals import AnalogSignals
 from derotation.signals.angles import AngleFlag, interpolate_angles
-from derotation.signals.events import Events, parse_signals
+from derotation.signals.events import Events
+from derotation.signals.parse import parse_signals
 from derotation.signals.pulses import find_pulses
 from derotation.signals.quadrature import count_quadrature
 from derotation.signals.rows import Rows

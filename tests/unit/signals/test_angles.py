@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from derotation.errors import ConfigError, InputError
 from derotation.signals.angles import AngleFlag, Angles, interpolate_angles
-from derotation.signals.events import Events, parse_signals
+from derotation.signals.events import Events
+from derotation.signals.parse import parse_signals
 from unit.signal_factory import Rig, Turn, as_signals, as_stimulus, turns
 
 TABLE = [(200, 1), (100, -1)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from derotation.errors import SignalError
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.signals.rotation_table import increment_implied
 from unit.signal_factory import Rig, turns
 

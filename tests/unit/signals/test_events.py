@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from derotation.errors import InputError, SignalError
-from derotation.signals.events import Events, parse_signals
+from derotation.signals.events import Events
+from derotation.signals.parse import parse_signals
 from unit.signal_factory import Rig, Turn, as_signals, as_stimulus, turns
 
 TABLE = [(200, 1), (100, -1), (150, 1)]

@@ -11,16 +11,11 @@ from derotation.io.channels import open_channels
 from derotation.io.signals import BinLayout
 from derotation.plots.look import plot_look
 from derotation.settings.schema import config_schema, find_problems
-from derotation.signals.look import (
-    look_at_file,
-    look_at_signals,
-    places_to_look,
-    rounded_rate,
-    suggested_keys,
-    usual_count,
-)
+from derotation.signals.look import look_at_file, look_at_signals, places_to_look
+from derotation.signals.look_keys import rounded_rate, suggested_keys
 from derotation.signals.look_kinds import find_kinds
 from derotation.signals.look_layout import guess_layout
+from derotation.signals.look_motor import usual_count
 from derotation.signals.look_pulses import look_at_pulses
 from derotation.signals.look_words import format_keys, format_look
 from derotation.signals.repairs import plain_number

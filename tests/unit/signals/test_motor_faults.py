@@ -11,7 +11,7 @@ from derotation.errors import ConfigError, InputError, SignalError
 from derotation.io.signals import AnalogSignals
 from derotation.signals import tick_faults
 from derotation.signals.angles import AngleFlag, interpolate_angles
-from derotation.signals.events import parse_signals
+from derotation.signals.parse import parse_signals
 from derotation.signals.pulses import find_pulses
 from derotation.signals.repairs import Report
 from derotation.signals.rotations import RotationRules, find_rotations

@@ -8,7 +8,8 @@ from derotation.cohort.mistakes.turns import (
     steps_fit,
     turn_fits,
 )
-from derotation.signals.look import MotorLook, SignalsLook, usual_count
+from derotation.signals.look import SignalsLook
+from derotation.signals.look_motor import MotorLook, usual_count
 
 __all__ = ["wrong_increment"]
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from derotation.cohort.mistakes.settings import Mistake, Settings
 from derotation.cohort.mistakes.turns import SPEED_ERROR, speeds_fit, turn_fits
-from derotation.signals.look import MotorLook, SignalsLook, rounded_rate
+from derotation.signals.look import SignalsLook
+from derotation.signals.look_keys import rounded_rate
+from derotation.signals.look_motor import MotorLook
 from derotation.signals.repairs import plain_number
 
 __all__ = ["unproved_rate", "wrong_rate"]

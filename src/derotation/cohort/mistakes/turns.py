@@ -3,7 +3,8 @@
 import numpy as np
 
 from derotation.cohort.mistakes.settings import Settings
-from derotation.signals.look import MotorLook, SignalsLook
+from derotation.signals.look import SignalsLook
+from derotation.signals.look_motor import MotorLook
 
 __all__ = [
     "SPEED_ERROR",

@@ -1,10 +1,9 @@
-"""Look at a cohort's files before anything is run: headers only, so that it takes seconds."""
+"""A session's files and settings, looked at together."""
 
 import math
 import shlex
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from derotation.cohort.cohort import Cohort
 from derotation.cohort.groups import SAME_SIZE
 from derotation.cohort.mistakes.bin_layout import why_not_opened
 from derotation.cohort.rigs import session_config
@@ -24,19 +22,14 @@ from derotation.io.parts import further_parts
 from derotation.io.signals import AnalogSignals
 from derotation.signals.rows import check_lines, read_rows
 
-__all__ = ["CohortCheck", "SessionCheck", "check_cohort", "check_session", "format_table"]
+__all__ = ["SessionCheck", "check_session"]
 
-GIGA = 1e9
 # Signals that are shorter than the movie by more than this cannot belong to it.
 SHORTEST = 0.98
 # Signals that last this much longer than the movie are worth a look.
 LONGEST = 3.0
-# The table's column for rigs, which is left out if there are none.
-RIG = 2
 # Clocks of file servers differ by seconds; a file that is further ahead has a wrong time.
 CLOCK_S = 60.0
-# Names that are listed before a sentence that holds for several sessions.
-MOST_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,75 +78,6 @@ class SessionCheck:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CohortCheck:
-    """What was found in all sessions, and whether the disk has room for the results.
-
-    Attributes
-    ----------
-    sessions : tuple of SessionCheck
-        In the order of the sheet.
-    free_bytes : int
-        Free space where the results go.
-    problems : tuple of str
-        What concerns the cohort as a whole.
-    """
-
-    sessions: tuple[SessionCheck, ...]
-    free_bytes: int
-    problems: tuple[str, ...] = ()
-    sheet: str = ""
-    """How the sample sheet was read, if not as text with tabs."""
-
-    @property
-    def needed_bytes(self) -> int:
-        """What all results will still take."""
-        return sum(session.output_bytes for session in self.sessions)
-
-    @property
-    def all_problems(self) -> list[str]:
-        """All that keeps anything from being processed, one line each."""
-        own = [f"{s.name}: {problem}" for s in self.sessions for problem in s.problems]
-        return own + list(self.problems)
-
-
-def check_cohort(cohort: Cohort) -> CohortCheck:
-    """Open the files of all sessions and compare them with each other and with the disk.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        A checked configuration with its sessions, see :func:`derotation.cohort.cohort.load_cohort`.
-
-    Returns
-    -------
-    CohortCheck
-    """
-    results = Path(cohort.config["pathvars"]["results"])
-    checks = {
-        session.name: SessionCheck(
-            name=session.name, protocol=session.protocol, rig=session.rig, simulated=True
-        )
-        if session.name in cohort.simulated
-        else check_session(session, cohort.config)
-        for session in cohort.sheet
-    }
-    problems = [text for s in cohort.sheet for text in _disagreements(s, checks)]
-    free = shutil.disk_usage(_existing(results)).free
-    needed = sum(check.output_bytes for check in checks.values())
-    if needed > free:
-        problems.append(
-            f"{results}: the results will take about {needed / GIGA:.1f} GB, but only "
-            f"{free / GIGA:.1f} GB are free; make room, or set pathvars.results to another disk."
-        )
-    return CohortCheck(
-        sessions=tuple(checks.values()),
-        free_bytes=free,
-        problems=tuple(problems),
-        sheet=cohort.sheet.how,
-    )
 
 
 def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
@@ -407,98 +331,3 @@ def _unforeseen(part: str, session: Session, error: Exception) -> str:
         f"{part} ({getattr(session, part)}): it cannot be read, for a reason that was not foreseen "
         f"({said}); the file is likely damaged: copy it again from where it was recorded."
     )
-
-
-def _disagreements(session: Session, checks: Mapping[str, SessionCheck]) -> Iterator[str]:
-    """Compare the frame size of a session with those of the sessions that it names."""
-    own = checks[session.name].shape
-    for column in ("calibration", "reference"):
-        other = checks.get(getattr(session, column) or "")
-        if own and other and other.shape and own[1:] != other.shape[1:]:
-            yield (
-                f"{session.name}: its frames have {own[2]} x {own[1]} pixels, but those of "
-                f"{other.name}, its {column}, {other.shape[2]} x {other.shape[1]}; name a session "
-                "recorded with the same frame size."
-            )
-
-
-def _existing(folder: Path) -> Path:
-    """Give the folder, or the nearest one above it that exists."""
-    return next(path for path in [folder.resolve(), *folder.resolve().parents] if path.exists())
-
-
-def format_table(check: CohortCheck) -> str:
-    """Write down what was found, for people: a row per session, then all that is worth a look.
-
-    Parameters
-    ----------
-    check : CohortCheck
-
-    Returns
-    -------
-    str
-    """
-    header = ("session", "protocol", "rig", "frames", "size (px)", "frames/s", "movie (GB)",
-              "signals (s)", "rotations", "results (GB)", "")  # fmt: skip
-    rows = [header, *(_row(session) for session in check.sessions)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    shown = [i for i in range(len(header)) if i != RIG or any(s.rig for s in check.sessions)]
-    widths = [widths[i] for i in shown]
-    lines = ["  ".join(_cell(row[i], width, i) for i, width in zip(shown, widths, strict=True))
-             .rstrip() for row in rows]  # fmt: skip
-    lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
-    if check.sheet:
-        lines += ["", check.sheet]
-    said = [f"{s.name}: {note}" for s in check.sessions for note in s.notes]
-    if said:
-        lines += ["", "Worth knowing:", *(f"  {text}" for text in said)]
-    granted: dict[str, list[str]] = {}
-    for session in check.sessions:
-        for text in session.remarks:
-            granted.setdefault(text, []).append(session.name)
-    if granted:
-        rows_ = [f"  {_names(names)}: {text}" for text, names in granted.items()]
-        lines += ["", "Taken for granted:", *rows_]
-    if check.all_problems:
-        lines += ["", "Problems:", *(f"  {text}" for text in check.all_problems)]
-    lines += [
-        "",
-        f"{_sessions(len(check.sessions))}; the results will take about "
-        f"{check.needed_bytes / GIGA:.1f} GB more, {check.free_bytes / GIGA:.1f} GB are free.",
-    ]
-    return "\n".join(lines)
-
-
-def _names(names: Sequence[str]) -> str:
-    """List some names; the others are counted."""
-    shown = ", ".join(names[:MOST_NAMES])
-    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
-
-
-def _sessions(count: int) -> str:
-    return f"{count} session" + ("s" if count != 1 else "")
-
-
-def _row(session: SessionCheck) -> Sequence[str]:
-    verdict = "PROBLEM" if session.problems else "look" if session.notes else "ok"
-    if session.simulated:
-        return (session.name, session.protocol, session.rig or "", *[""] * 7, "simulated")
-    shape = session.shape
-    return (
-        session.name,
-        session.protocol,
-        session.rig or "",
-        f"{shape[0]}" if shape else "?",
-        f"{shape[2]} x {shape[1]}" if shape else "?",
-        f"{session.frame_rate:.3g}" if session.frame_rate else "?",
-        f"{session.movie_bytes / GIGA:.2f}" if shape else "?",
-        f"{session.signals_s:.1f}" if session.signals_s is not None else "?",
-        "" if session.n_rotations is None else str(session.n_rotations),
-        f"{session.output_bytes / GIGA:.2f}" if shape else "?",
-        f"{verdict} ({session.channels})" if session.channels else verdict,
-    )
-
-
-def _cell(text: str, width: int, column: int) -> str:
-    """Align names to the left and numbers to the right."""
-    return text.ljust(width) if column in (0, 1, RIG, 10) else text.rjust(width)
