@@ -3,10 +3,10 @@
 Simulated sessions with drift (0.7 px), jitter (0.6 px) and a part that follows the motor (0.9 px at
 100 degrees/s), also half and twice of that, with 10 and with 1 photon, and sessions that hold
 still. Beside the displacement's error stands the least that photons allow to whoever knows the
-scene and how the sample moves (Cramer and Rao). Beside the center's error stands the best that any estimate could do with the same frames
-(generalized least squares with the true covariance of the motion): what jitter does while the
-sample turns cannot be told from a wrong center, and only averages out over the time of turning.
-Times are of the process, with one thread.
+scene and how the sample moves (Cramer and Rao); beside the center's error the best that any
+estimate could do with the same frames (generalized least squares with the true covariance of the
+motion): what jitter does while the sample turns cannot be told from a wrong center, and only
+averages out over the time of turning. Times are of the process, with one thread.
 
 Pictures: the mean of turning frames and the traces of the true cells, for a sample that holds still
 and for one that moves, with and without motion correction. With --suite2p PYTHON, in whose
@@ -101,7 +101,8 @@ def motion_part(given: argparse.Namespace) -> Part:
         cases = [cases[0], cases[3]]
     rows = [measured(*case, seed, quick=given.quick) for case in cases for seed in seeds(given)]
     print_rows("Motion and center", ("kind", "rest_px", "turning_px", "least_px", "inside",
-               "center_px", "center_sd", "best_px", "trusted", "corrected", "cost"), rows)  # fmt: skip
+               "center_px", "center_sd", "best_px", "trusted", "corrected", "cost"),
+               rows)  # fmt: skip
     living = [row for row in rows if row["size"] > 0]
     still = [row for row in rows if row["size"] == 0]
     bright = [row for row in living if row["photons"] == 10 and row["kind"] != "quick jitter"]
