@@ -2,7 +2,16 @@
 
 import os
 
+import threadpoolctl
 from hypothesis import HealthCheck, settings
+
+# The processors already have a process of the tests each. Threads of the linear algebra, which wait
+# for each other with busy loops, would make small products ten times slower. Set for the processes
+# that the tests start, too (jobs of the workflow get as many as their rule says), and for this one,
+# into which a plugin may have loaded NumPy before.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+threadpoolctl.threadpool_limits(1)
 
 # The same examples on every machine and in every run; to look for new ones, run the tests with
 # HYPOTHESIS_PROFILE=explore. A busy machine may take its time for an example.
