@@ -13,9 +13,18 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 threadpoolctl.threadpool_limits(1)
 
+# A folder and a file whose tests take seconds each, not milliseconds.
+LONG = {"workflow", "test_benchmarks.py"}
+
 # The same examples on every machine and in every run; to look for new ones, run the tests with
 # HYPOTHESIS_PROFILE=explore. A busy machine may take its time for an example.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient, derandomize=False, max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with what takes long where tests are spread over processes, lest one works on alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not LONG & {item.path.name, item.path.parent.name})
