@@ -29,9 +29,10 @@ from derotation.streaming.statistics import Statistics
 
 __all__ = ["DerotationResult", "derotate_movie"]
 
-# Recorded frames of a chunk; with derotated ones, masks and maps, and with two more chunks that are
-# read and written meanwhile, about 8 times as much is held.
-CHUNK_BYTES = 16e6
+# Recorded frames of a chunk, at least one frame per thread; with derotated ones, masks and maps, and
+# with two more chunks that are read and written meanwhile, about 8 times as much is held. Four times
+# as much at once takes longer, not less: it leaves the processor's cache between two looks.
+CHUNK_BYTES = 4e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12
 
@@ -128,7 +129,7 @@ def derotate_movie(
         PMT offset estimated from the movie), ``mask_diameter`` (pixels of a disc about the center
         of rotation outside which all is blank, or None) and ``dtype`` (None: as recorded).
     frames_per_chunk : int, optional
-        Frames worked on at once; by default what makes about 16 MB.
+        Frames worked on at once; by default what makes about 4 MB.
     threads : int
         Threads that share the frames of a chunk.
 
@@ -167,7 +168,7 @@ def derotate_movie(
     means = FurtherMeans(further, (height, width))
     movies = [movie, *(channel.movie for channel in further)]
     frame_bytes = height * width * movie.dtype.itemsize * len(movies)
-    per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), 1)
+    per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), threads)
     blocks = derotated_blocks(
         ahead(read_together(movies, per_chunk)),
         line_maps,
