@@ -78,6 +78,19 @@ def estimate_illumination(folder: Path, config: dict[str, Any], threads: int) ->
     )
 
 
+def estimate_motion(folder: Path, config: dict[str, Any], threads: int) -> None:
+    from derotation.steps import estimate_motion
+
+    estimate_motion.run(
+        movie=folder / "movie.tif",
+        angles=folder / "angles.npz",
+        calibration=folder / "calibration.json",
+        config=config,
+        outputs=estimate_motion.Outputs.within(folder),
+        threads=threads,
+    )
+
+
 def derotate_movie(folder: Path, config: dict[str, Any], threads: int) -> None:
     from derotation.steps import derotate_movie
 
@@ -166,6 +179,7 @@ STEPS = {
         estimate_center,
         estimate_plane,
         estimate_illumination,
+        estimate_motion,
         derotate_movie,
         derotate_planes,
         measure_quality,

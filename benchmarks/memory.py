@@ -4,6 +4,7 @@ Each step runs as a process of its own on a simulated session on disk, and the s
 largest amount of memory that the process had (ru_maxrss), interpreter and libraries included.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ STEPS = (
     "estimate_center",
     "estimate_plane",
     "estimate_illumination",
+    "estimate_motion",
     "derotate_movie",
+    "measure_quality",
+    "export_suite2p",
 )
 FRAME_RATE = 6.74
 MOST_MB = 1000.0
@@ -39,13 +43,18 @@ def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
     parser.add_argument("--frames", type=int, nargs="+", default=(400, 4000), metavar="N")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=(256,), metavar="N",
+        help="of the frames, px: both sides, or rows and columns; tables grow with the rows alone",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, help="for temporary files, about 3 GB")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    size, lengths = (64, (100,)) if given.quick else (256, tuple(given.frames))
+    shape = (given.size[0], given.size[-1])
+    shape, lengths = ((64, 64), (100,)) if given.quick else (shape, tuple(given.frames))
     steps = STEPS[:2] if given.quick else STEPS
-    found = [peaks(n, size, given.folder, steps, given.threads) for n in lengths]
-    movie_mb = [n * size * size * 2 / 1e6 for n in lengths]
+    found = [peaks(n, shape, given.folder, steps, given.threads) for n in lengths]
+    movie_mb = [n * shape[0] * shape[1] * 2 / 1e6 for n in lengths]
     results: dict[str, Any] = {
         "load": load(),
         "frames": lengths,
@@ -55,7 +64,7 @@ def main() -> None:
     rows: list[Any] = [("(the movie itself)", *movie_mb, movie_mb[-1] / movie_mb[0])]
     rows += [(step, *own, own[-1] / own[0]) for step, own in results["peak_mb"].items()]
     print_table(
-        f"Peak memory in MB, {size} x {size}, uint16, {given.threads} threads",
+        f"Peak memory in MB, {shape[0]} x {shape[1]}, uint16, {given.threads} threads",
         ("step", *(f"{n} frames" for n in lengths), "last/first"),
         rows,
     )
@@ -73,7 +82,11 @@ def main() -> None:
 
 
 def peaks(
-    n_frames: int, size: int, place: Path | None, steps: tuple[str, ...], threads: int
+    n_frames: int,
+    shape: tuple[int, int],
+    place: Path | None,
+    steps: tuple[str, ...],
+    threads: int,
 ) -> dict[str, float]:
     """Simulate a session and run steps on it: peak memory of each, MB."""
     with tempfile.TemporaryDirectory(dir=place) as temporary:
@@ -81,13 +94,17 @@ def peaks(
         elsewhere(
             make_session,
             folder,
-            shape=(size, size),
+            shape=shape,
             n_frames=n_frames,
             frame_rate=FRAME_RATE,
             stimulus=rotations(n_frames, FRAME_RATE),
             center_offset=(5, -4),
         )
-        return {step: run_step(step, folder, threads=threads).peak_mb for step in steps}
+        found = {}
+        for step in steps:
+            found[step] = run_step(step, folder, threads=threads).peak_mb
+            print(f"{n_frames} frames, {step}: {found[step]:.0f} MB", file=sys.stderr, flush=True)
+        return found
 
 
 if __name__ == "__main__":
