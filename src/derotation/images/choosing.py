@@ -9,6 +9,7 @@ from derotation.errors import CenterError
 from derotation.images.offset import estimate_pmt_offset, lit_frames
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
@@ -55,10 +56,15 @@ def reference_frames(angles: LineAngles) -> NDArray[np.int64]:
     if len(rest):
         return rest.astype(np.int64)
     usable = np.flatnonzero(angles.line_usable.all(axis=1))
-    away = np.abs(wrapped(angles.line_angles[usable])).max(axis=1, initial=0.0)
+    away = by_rows(_from_zero, angles.line_angles)[usable]
     n = max(round(NEAR_ZERO * len(usable)), MIN_NEAR_ZERO)
     nearest = usable[np.argsort(away, kind="stable")[:n]]
     return np.sort(nearest).astype(np.int64)
+
+
+def _from_zero(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tell how far the farthest line of each frame lies from angle 0, degrees."""
+    return np.asarray(np.abs(wrapped(lines)).max(axis=1))
 
 
 def choose_frames(

@@ -8,6 +8,7 @@ for; it never becomes an image of NaN.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineAngles, LineMaps, Placement
 from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.means import mean_of_known
 from derotation.numerics.thinning import thinned
@@ -299,18 +301,18 @@ def _weigh_lines(
             "and the second must be larger than the first, or None"
         )
     whole = np.asarray(usable.all(axis=1))
-    known = np.where(whole[:, np.newaxis], line_angles, 0.0)
-    standing = _standing(known[whole & (np.ptp(known, axis=1) <= 2 * tolerance)], tolerance)
+    still = whole & (np.ptp(line_angles, axis=1) <= 2 * tolerance)
+    standing = _standing(line_angles.mean(axis=1)[still], tolerance)
     wanted = standing if targets is None else _targets(targets)
     if not len(wanted):
         raise InputError(
             f"in no frame do all lines lie within {tolerance:g} degrees of one angle, so there is "
             "no mean image of the sample at rest; mean images of derotated frames need no rests"
         )
-    # Line by line for one target at a time: the whole table would be as large as a movie.
-    weights = np.empty((len(known), len(wanted)))
+    # Some lines for one target at a time: the whole table would be as large as a movie.
+    weights = np.empty((len(line_angles), len(wanted)))
     for k, target in enumerate(wanted):
-        distance = np.abs(difference(known, target)).max(axis=1)
+        distance = by_rows(partial(_farthest, target=target), line_angles)
         weights[:, k] = distance <= tolerance + 1e-9
         if near is not None:
             weights[:, k] = np.clip((near - distance) / (near - tolerance), 0, 1)
@@ -355,13 +357,18 @@ def _targets(targets: ArrayLike | int) -> NDArray[np.float64]:
     return np.unique(np.round(np.mod(given, 360.0), 9) % 360.0)
 
 
-def _standing(line_angles: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
-    """Find the angles at which frames stand; frames of shape (n, y) that do not turn."""
-    if not len(line_angles):
+def _farthest(line_angles: NDArray[np.float64], target: float) -> NDArray[np.float64]:
+    """Tell how far the farthest line of each frame lies from an angle, degrees."""
+    return np.asarray(np.abs(difference(line_angles, target)).max(axis=1))
+
+
+def _standing(angles: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    """Find the angles at which frames stand; those of n frames that do not turn, shape (n,)."""
+    if not len(angles):
         return np.empty(0)
     # On the circle around one of the angles nothing is cut in two, unless rests fill the circle.
-    first = line_angles[0, 0]
-    offset = np.sort(difference(line_angles.mean(axis=1), first))
+    first = angles[0]
+    offset = np.sort(difference(angles, first))
     groups = np.split(offset, np.flatnonzero(np.diff(offset) > max(tolerance, 1e-6)) + 1)
     # Frames that were still settling must not draw the angle of the rest towards theirs.
     found = np.array([first + np.median(group) for group in groups])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics.binning import binned
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.means import mean_of_known
 from derotation.numerics.thinning import thinned
 from derotation.signals.angles import Angles
@@ -128,9 +129,9 @@ def look(
 def choose_frames(angles: Angles, n_frames: int) -> NDArray[np.int64]:
     """Choose usable frames at all angles, of each angle the slow ones, spread over the session."""
     usable = np.flatnonzero(angles.line_usable.all(axis=1))
-    lines = angles.line_angles[usable]
-    middle = lines[:, lines.shape[1] // 2]
-    turned = np.abs(np.diff(lines, axis=1)).sum(axis=1)
+    middle = angles.middle[usable]
+    swept = by_rows(lambda lines: np.abs(np.diff(lines, axis=1)).sum(axis=1), angles.line_angles)
+    turned = swept[usable]
     bins = angle_bins(middle)
     each = max(n_frames // ANGLE_BINS, 1)
     chosen: list[NDArray[np.int64]] = []

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from derotation.export.bad_frames import frame_speeds
 from derotation.motion_correction.estimate import MotionEstimate
+from derotation.numerics.by_rows import by_rows
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -72,7 +74,10 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
     return figure
 
 
-def _turned(angles: Angles) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _turned(angles: Angles) -> NDArray[np.float64]:
     """Tell to which side each frame's lines turn; a whole turn's end counts for nothing."""
-    change = np.nan_to_num(np.diff(angles.line_angles, axis=1))
-    return np.asarray(np.median(change, axis=1), np.float64)
+
+    def middle_change(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.median(np.nan_to_num(np.diff(lines, axis=1)), axis=1))
+
+    return by_rows(middle_change, angles.line_angles)

@@ -180,7 +180,7 @@ def measure_quality(
     along = measure_along(statistics, lines, found.trials, threads=threads)
     places = None
     if motion is not None and motion.corrected:
-        places = motion.displacement(lines.line_times_s.mean(axis=1))
+        places = motion.displacement(lines.frame_times_s)
     moved = causes.sample_moved(along, statistics, angles, places, trusted=calibration.trusted)
     measured = {
         **angle_figures(found, along, lines),

@@ -63,7 +63,7 @@ def apparent_center_error(motion: Motion | None, angles: Angles) -> Measured | N
     """Say so if what was corrected as motion is rather a center that is wrong."""
     if motion is None or not motion.corrected:
         return None
-    places = motion.displacement(angles.line_times_s.mean(axis=1))
+    places = motion.displacement(angles.frame_times_s)
     away, share = center_error(places, angles.middle)
     if away == 0:
         return None

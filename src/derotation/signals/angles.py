@@ -14,6 +14,7 @@ from derotation.errors import ConfigError
 from derotation.io.files import save_npz, write_text
 from derotation.io.results import check_arrays
 from derotation.maps.timing import LineReference, LineTiming
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.settings.defaults import complete
 from derotation.signals.events import Events, open_result
@@ -120,17 +121,28 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
+        return np.asarray((self.line_start[frames] + self._late) / self.sampling_rate)
+
+    @property
+    def _late(self) -> float:
+        """From the start of a line to the moment to which its angle belongs, samples."""
         # Asked for chunk by chunk: the scanner's period is told by some frames of a long movie.
         some = self.line_start[:: max(len(self.line_start) // PERIOD_FRAMES, 1)]
         period = float(np.median(np.diff(some, axis=1)))
-        late = _FRACTION[self.line_reference] * self.line_duty * period
-        return np.asarray((self.line_start[frames] + late) / self.sampling_rate)
+        return _FRACTION[self.line_reference] * self.line_duty * period
+
+    @property
+    def frame_times_s(self) -> NDArray[np.float64]:
+        """The mean moment to which the angles of each frame's lines belong, s: (n_frames,)."""
+        starts = self.line_start.mean(axis=1)
+        return np.asarray((starts + self._late) / self.sampling_rate)
 
     @property
     def at_rest(self) -> NDArray[np.bool_]:
         """Which frames show the sample at rest at angle 0, or whole turns from it: (n_frames,)."""
         known = self.line_usable.all(axis=1)
-        return np.asarray(known & is_whole_turn(self.line_angles).all(axis=1))
+        at_zero = by_rows(_all_at_zero, self.line_angles)
+        return np.asarray(known & at_zero)
 
     @property
     def turned(self) -> NDArray[np.bool_]:
@@ -184,25 +196,21 @@ class Angles:
         """
         if lag_ms == 0:
             return self
+        lag = lag_ms / 1000 * self.sampling_rate
         time, told = self.line_start.ravel(), self.line_angles.ravel()
-        later = time + lag_ms / 1000 * self.sampling_rate
-        before = np.clip(np.searchsorted(time, later, side="right") - 1, 0, len(time) - 1)
-        after = np.minimum(before + 1, len(time) - 1)
-        known = np.isfinite(told)
-        # Over the end of a whole turn the angle jumps by 360 degrees, which is no motion.
-        turns = np.zeros(len(told))
-        turns[known] = np.round((np.unwrap(told[known], period=360) - told[known]) / 360)
-        usable = known[before] & known[after]
-        angles = np.interp(later, time[known], (told + 360 * turns)[known]) - 360 * turns[before]
-        angles = np.where(usable, angles, np.nan).reshape(self.line_angles.shape)
-        usable = usable.reshape(angles.shape)
-        flags = np.where(usable, self.flags, self.flags | np.uint8(AngleFlag.UNUSABLE))
+        angles = np.empty_like(self.line_angles)
+        step = max(1, _LINES_AT_A_TIME // self.line_angles.shape[1])
+        for first in range(0, len(angles), step):
+            some = slice(first, first + step)
+            angles[some] = _told_later(time, told, self.line_start[some] + lag)
+        usable = np.isfinite(angles)
+        flags = self.flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
         return dataclasses.replace(
             self,
             line_angles=angles,
-            frame_angles=np.asarray(angles)[:, self.line_angles.shape[1] // 2],
+            frame_angles=angles[:, self.line_angles.shape[1] // 2].copy(),
             line_usable=usable,
-            flags=flags.astype(np.uint8),
+            flags=flags,
             lag_ms=self.lag_ms + lag_ms,
         )
 
@@ -322,6 +330,34 @@ def interpolate_angles(
         direction=_of_rotation(events.rotation_direction, rotation),
         speed=_of_rotation(events.rotation_speed, rotation),
     )
+
+
+def _all_at_zero(line_angles: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell in which frames all lines show the sample as at angle 0, shape (n_frames,)."""
+    return np.asarray(is_whole_turn(line_angles).all(axis=1))
+
+
+def _told_later(
+    time: NDArray[np.float64], told: NDArray[np.float64], later: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Tell angles at other times than the lines' own; NaN next to lines without an angle.
+
+    `time` and `told` are those of all lines, one after the other; `later` has any shape.
+    """
+    before = np.clip(np.searchsorted(time, later, side="right") - 1, 0, len(time) - 1)
+    after = np.minimum(before + 1, len(time) - 1)
+    # Of the whole session only what lies about these times is looked at.
+    start = int(before.min())
+    near = slice(start, int(after.max()) + 1)
+    time, told, before, after = time[near], told[near], before - start, after - start
+    known = np.isfinite(told)
+    if not known.any():
+        return np.full(later.shape, np.nan)
+    # Over the end of a whole turn the angle jumps by 360 degrees, which is no motion.
+    turns = np.zeros(len(told))
+    turns[known] = np.round((np.unwrap(told[known], period=360) - told[known]) / 360)
+    angles = np.interp(later, time[known], (told + 360 * turns)[known]) - 360 * turns[before]
+    return np.where(known[before] & known[after], angles, np.nan)
 
 
 def angle_trace(events: Events, direction_sign: int = 1, zero: float | None = None) -> AngleTrace:

@@ -15,6 +15,7 @@ from derotation.images.choosing import spread
 from derotation.images.following.recorded import check_angles
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.means import mean_of_known
 from derotation.signals.angles import Angles
@@ -185,10 +186,9 @@ class _Bins:
 
     def __init__(self, angles: Angles, step: float) -> None:
         lines = angles.line_angles
-        known = np.isfinite(lines)
-        told = known.any(axis=1)
-        turned = np.any(np.mod(np.where(known, lines, 0.0), 360.0) != 0, axis=1)
-        middle = _middle_angles(lines, known)
+        told = by_rows(lambda some: np.isfinite(some).any(axis=1), lines)
+        turned = by_rows(lambda some: np.any(np.mod(np.nan_to_num(some), 360) != 0, axis=1), lines)
+        middle = by_rows(_middle_angles, lines)
         nearest = np.round(np.mod(middle, 360.0) / step).astype(int) % round(360 / step)
         # -1: at rest, -2: unknown.
         label = np.where(turned, nearest, -1)
@@ -209,8 +209,9 @@ def _angle_step(shape: tuple[int, ...]) -> float:
     return fitting[0] if fitting else ANGLE_STEPS[-1]
 
 
-def _middle_angles(lines: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _middle_angles(lines: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the angle of each frame's middle line, or of the known line next to it; 0 if none."""
+    known = np.isfinite(lines)
     height = lines.shape[1]
     distance = np.abs(np.arange(height) - height // 2)
     nearest = np.argmin(np.where(known, distance, 2 * height), axis=1)

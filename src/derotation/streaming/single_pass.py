@@ -18,6 +18,7 @@ from derotation.maps.discs import disc
 from derotation.maps.line_maps import Displaced, LineAngles, LineMaps
 from derotation.maps.shapes import check_lines
 from derotation.maps.timing import LineTiming
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.prefetch import ahead
 from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
@@ -254,7 +255,8 @@ class _Examples:
 
     def __init__(self, angles: LineAngles) -> None:
         middle = np.nan_to_num(angles.middle)
-        turning = np.flatnonzero(np.ptp(np.nan_to_num(angles.line_angles), axis=1) > 0)
+        swept = by_rows(lambda lines: np.ptp(np.nan_to_num(lines), axis=1), angles.line_angles)
+        turning = np.flatnonzero(swept > 0)
         resting = np.setdiff1d(np.arange(len(middle)), turning)
         order = turning[np.argsort(np.mod(middle[turning], 360), kind="stable")]
         chosen = thinned(order, N_EXAMPLES - 1)

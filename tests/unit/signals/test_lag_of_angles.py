@@ -28,6 +28,19 @@ def test_lines_have_the_motors_angle_at_a_later_time(recording, lag_ms):
     assert apart(angles.line_angles, expected).max() > 0.5
 
 
+@pytest.mark.parametrize("lag_ms", [3.0, -250.0])
+def test_frames_are_shifted_alike_some_at_a_time_and_all_at_once(recording, lag_ms, monkeypatch):
+    angles = true_angles(recording)
+    angles.line_angles[3, 10:20] = np.nan
+    whole = angles.shifted(lag_ms)
+    monkeypatch.setattr("derotation.signals.angles._LINES_AT_A_TIME", 64)
+    parts = angles.shifted(lag_ms)
+    angles.line_angles[3, 10:20] = 0.0
+    np.testing.assert_allclose(parts.line_angles, whole.line_angles, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(parts.flags, whole.flags)
+    assert not parts.line_usable.all()
+
+
 def test_rest_stays_exactly_at_rest(recording):
     angles = true_angles(recording)
     shifted = angles.shifted(2.0)
