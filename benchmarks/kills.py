@@ -1,8 +1,9 @@
 """Kill the workflow at random moments, run it again, and compare the results with undisturbed ones.
 
 In turn, one job is killed, Snakemake (its jobs go on), or both as if the power had failed; always
-by SIGKILL, which nothing can catch. Then the recipe of docs/interrupted.md is followed. Results
-have to be the same byte for byte, nothing half-made may be left, and nothing may be left to do.
+by SIGKILL, which nothing can catch. Then the recipe of docs/interrupted.md is followed, and the run
+goes on to the next kill, if there are to be several, or to its end. Results have to be the same
+byte for byte, nothing half-made may be left, and nothing may be left to do.
 Linux only: it looks for the jobs in /proc.
 """
 
@@ -21,6 +22,7 @@ from _cohort import finish, make_tiny_cohort, snakemake, start
 from _common import add_quick, load, options, print_table, print_verdicts, write_json
 
 KINDS = ("a job", "Snakemake", "both")
+AGAIN = ("--cores", "2", "--rerun-incomplete")
 
 
 def main() -> None:
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for temporary files")
     given = parser.parse_args()
     kinds = KINDS[::2] if given.quick else KINDS
-    kills, n_sessions = (len(kinds), 1) if given.quick else (given.kills, 2)
+    kills, per_run, n_sessions = (2, 2, 1) if given.quick else (given.kills, 1, 2)
     rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         undisturbed = Path(temporary) / "undisturbed"
@@ -40,18 +42,17 @@ def main() -> None:
         finish(undisturbed, "--cores", "2")
         seconds = time.monotonic() - before
         expected = digests(undisturbed / "results")
-        rows = [
-            kill(
-                Path(temporary) / f"kill{k}",
-                undisturbed / "data",
-                n_sessions,
-                kinds[k % len(kinds)],
-                # Later there is nothing left to be cut off.
-                (rng.randrange(4 * len(expected) // 5), rng.random()),
-                expected,
-            )
-            for k in range(kills)
-        ]
+        rows = []
+        for first in range(0, kills, per_run):
+            # Later there is nothing left to be cut off.
+            moments = sorted(rng.randrange(4 * len(expected) // 5) for _ in range(per_run))
+            chosen = [
+                (kinds[(first + k) % len(kinds)], n_files, rng.random())
+                for k, n_files in enumerate(moments)
+            ]
+            folder = Path(temporary) / f"run{first}"
+            make_tiny_cohort(folder, n_sessions, simulated=undisturbed / "data")
+            rows += run_with_kills(folder, chosen, expected)
     print_table(
         f"{kills} kills of a run of {seconds:.0f} s that makes {len(expected)} files; {load()}",
         ("killed", "files by then", "files that differ", "left over", "still to do"),
@@ -63,18 +64,27 @@ def main() -> None:
     write_json(given.json, results)
 
 
-def kill(
-    folder: Path,
-    data: Path,
-    n_sessions: int,
-    kind: str,
-    moment: tuple[int, float],
-    expected: dict[str, str],
-) -> dict[str, Any]:
-    """Run, kill when there are so many files and some more seconds have passed, run again."""
-    make_tiny_cohort(folder, n_sessions, simulated=data)
-    process = start(folder, "--cores", "2")
-    n_files, more_seconds = moment
+def run_with_kills(
+    folder: Path, kills: list[tuple[str, int, float]], expected: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Run to the end in spite of some kills, each at so many files and some more seconds.
+
+    What is wrong at the end stands in the row of each kill of the run.
+    """
+    killed = [{"killed": one[0], "by_then": run_until_kill(folder, *one)} for one in kills]
+    finish(folder, *AGAIN)
+    found = digests(folder / "results")
+    ended = {
+        "different": sum(found.get(name) != digest for name, digest in expected.items()),
+        "left_over": len(found.keys() - expected.keys()),
+        "to_do": still_to_do(folder),
+    }
+    return [row | ended for row in killed]
+
+
+def run_until_kill(folder: Path, kind: str, n_files: int, more_seconds: float) -> int:
+    """Run until there are so many files, and some more seconds; the files when it is killed."""
+    process = start(folder, *AGAIN)
     while count(folder / "results") < n_files and process.poll() is None:
         time.sleep(0.05)
     time.sleep(more_seconds)
@@ -90,15 +100,7 @@ def kill(
         process.wait()
     if kind != "a job":
         finish(folder, "--unlock")
-    finish(folder, "--cores", "2", "--rerun-incomplete")
-    found = digests(folder / "results")
-    return {
-        "killed": kind,
-        "by_then": by_then,
-        "different": sum(found.get(name) != digest for name, digest in expected.items()),
-        "left_over": len(found.keys() - expected.keys()),
-        "to_do": still_to_do(folder),
-    }
+    return by_then
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -2,7 +2,19 @@
 
 import os
 
+import threadpoolctl
 from hypothesis import HealthCheck, settings
+
+# The processors already have a process of the tests each. Threads of the linear algebra, which wait
+# for each other with busy loops, would make small products ten times slower. Set for the processes
+# that the tests start, too (jobs of the workflow get as many as their rule says), and for this one,
+# into which a plugin may have loaded NumPy before.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+threadpoolctl.threadpool_limits(1)
+
+# A folder and a file whose tests take seconds each, not milliseconds.
+LONG = {"workflow", "test_benchmarks.py"}
 
 # The same examples on every machine and in every run; to look for new ones, run the tests with
 # HYPOTHESIS_PROFILE=explore. A busy machine may take its time for an example.
@@ -10,3 +22,9 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient, derandomize=False, max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with what takes long where tests are spread over processes, lest one works on alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not LONG & {item.path.name, item.path.parent.name})

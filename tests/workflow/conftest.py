@@ -7,6 +7,7 @@ import pytest
 from tiny_cohort import Cohort
 
 import derotation
+from made_once import made_once
 
 HERE = Path(__file__).parent
 
@@ -20,16 +21,26 @@ def cohort(tmp_path) -> Cohort:
 @pytest.fixture(scope="session")
 def library(tmp_path_factory) -> Path:
     """A copy of the library: work on the library while the tests run must not disturb them."""
-    folder = tmp_path_factory.mktemp("library")
-    shutil.copytree(Path(derotation.__file__).parent, folder / "derotation")
-    return folder
+
+    def copy(folder):
+        shutil.copytree(Path(derotation.__file__).parent, folder / "derotation")
+        return folder
+
+    return made_once(tmp_path_factory, "library", copy)
 
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory, library):
-    """The tiny cohort, run to the end once for all tests, and what Snakemake said."""
-    done = Cohort(tmp_path_factory.mktemp("workflow") / "cohort", library)
-    return done, done.run()
+    """The tiny cohort, run to the end once for all tests, and what Snakemake said.
+
+    The command is the one that a user types. Nothing in its folder may be changed.
+    """
+
+    def run(folder):
+        done = Cohort(folder, library)
+        return done, done.run_command()
+
+    return made_once(tmp_path_factory, "first_run", run)
 
 
 @pytest.fixture
@@ -37,8 +48,7 @@ def finished(first_run, tmp_path) -> Cohort:
     """A copy of the finished cohort, to be changed."""
     done, result = first_run
     assert result.returncode == 0, result.stdout
-    shutil.copytree(done.folder, tmp_path / "cohort")  # with the files' times
-    return Cohort(tmp_path / "cohort", done.library)
+    return done.copied(tmp_path / "cohort")
 
 
 def pytest_collection_modifyitems(items):

@@ -7,6 +7,8 @@ import pytest
 import tifffile
 from tiny_cohort import COLUMNS, TINY, Cohort
 
+from made_once import made_once
+
 SAME = TINY | {
     "shape": [112, 128],
     "n_cells": 50,
@@ -25,7 +27,11 @@ def row(name, calibration, reference):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    cohort = Cohort(tmp_path_factory.mktemp("alignment") / "cohort")
+    return made_once(tmp_path_factory, "alignment", run)
+
+
+def run(folder):
+    cohort = Cohort(folder)
     cohort.columns = (*COLUMNS, "reference")
     cohort.rows = [
         row("ref", "", ""),
@@ -42,7 +48,7 @@ def done(tmp_path_factory):
         },
     }
     movies = (f"results/{name}/derotated.tif" for name in ("ref", "lain", "other"))
-    return cohort, cohort.run(*movies, timeout=900)
+    return cohort, cohort.run(*movies)
 
 
 def places(image, expected):
@@ -105,8 +111,14 @@ def test_a_session_whose_movement_is_not_found_fails_alone(done):
     assert (cohort.folder / "results" / "lain" / "derotated.tif").exists()
 
 
-def test_points_of_a_person_are_used(done):
-    cohort, _ = done
+@pytest.fixture
+def changed(done, tmp_path):
+    """A copy of the cohort, to be changed."""
+    return done[0].copied(tmp_path / "cohort")
+
+
+def test_points_of_a_person_are_used(changed):
+    cohort = changed
     truth = np.load(cohort.folder / "data" / "lain" / "truth.npz")
     moved = np.array([[30.0, 30, 1], [100, 40, 1], [50, 90, 1]])
     pairs = np.hstack([(moved @ truth["movement"].T)[:, :2], moved[:, :2]]).round(0)
@@ -116,11 +128,10 @@ def test_points_of_a_person_are_used(done):
     table.write_text("\n".join(rows) + "\n")
     planned = cohort.planned("results/lain/movement.json")
     assert planned == {"align_session": 1}
-    table.unlink()
 
 
-def test_a_scanner_that_moves_takes_the_calibration_along(done):
-    cohort, _ = done
+def test_a_scanner_that_moves_takes_the_calibration_along(changed):
+    cohort = changed
     assert "carry_calibration" not in cohort.planned("results/lain/movement.json")
     planned = cohort.planned("results/lain/derotated.tif", "--config", "movement={what: scanner}")
     assert planned["carry_calibration"] == 1

@@ -15,7 +15,10 @@ RAW = ("movie.tif", "signals.npy", "stimulus.csv")
 
 
 class FaultyCohort(Cohort):
-    """A cohort of recordings that are there already, in whose jobs faults happen by name."""
+    """A cohort of recordings that are there already, in whose jobs faults happen by name.
+
+    What makes them happen is imported when Python starts.
+    """
 
     def environment(self):
         environment = super().environment()
@@ -43,7 +46,7 @@ def recorded(first_run, tmp_path):
             for raw, file in zip(RAW, files, strict=True):
                 shutil.copy(done.folder / "data/a" / raw, folder / file)
             rows.append((name, "full", *files, "given.json"))
-        return FaultyCohort(folder, done.library, config=config, rows=rows)
+        return FaultyCohort(folder, done.library, config=config, rows=rows, warm_jobs=False)
 
     return write
 
@@ -101,7 +104,7 @@ def test_a_movie_may_be_called_as_one_likes(recorded, movie):
 
 def test_braces_in_a_name_are_refused_before_anything_is_run(recorded):
     cohort = recorded("a", "b", movie="{}{{x}}.tif")
-    result = cohort.look()
+    result = cohort.run()
     assert result.returncode == 1
     assert 'row 2 (session a), column movie: found braces in "a{x}.tif"' in result.stdout
     assert not (cohort.folder / "results").exists()

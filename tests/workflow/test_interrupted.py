@@ -51,7 +51,7 @@ def test_a_second_snakemake_on_the_same_sessions_is_refused(finished):
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)  # lest it be done before the second has begun
     try:
-        second = finished.look(target)
+        second = finished.run(target)
     finally:
         first.send_signal(signal.SIGCONT)
     assert second.returncode == 1

@@ -7,6 +7,7 @@ from tiny_cohort import TINY, Cohort
 from derotation.analysis.full_derotation_pipeline import FullPipeline
 from derotation.analysis.incremental_derotation_pipeline import IncrementalPipeline
 from derotation.calibration import Calibration
+from made_once import made_once
 
 BOTH_WAYS = {"stimulus": [[150, 1], [150, -1], [100, -1], [100, 1]]}
 STEPS = {"degrees_per_step": 30, "step_rest_s": 0.4, "step_speed": 90}
@@ -24,7 +25,11 @@ SAME = ("angles.npz", "calibration.json", "motion.npz", "quality.json", "seen.np
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    cohort = Cohort(tmp_path_factory.mktemp("both") / "cohort")
+    return made_once(tmp_path_factory, "both", run_workflow)
+
+
+def run_workflow(folder):
+    cohort = Cohort(folder)
     cohort.rows = [
         (
             name,
@@ -51,9 +56,9 @@ def cohort(tmp_path_factory):
     return cohort
 
 
-def run_pipeline(cohort, name):
+def run_pipeline(cohort, name, out):
     """Run a pipeline on a session; one that has a calibration of its own uses it."""
-    data, out = cohort.folder / "data" / name, cohort.folder / "pipeline"
+    data = cohort.folder / "data" / name
     kind: type = IncrementalPipeline if name == "steps" else FullPipeline
     if name == "tilted":
         given = Calibration.load(cohort.folder / "results/steps/calibration.json")
@@ -79,9 +84,9 @@ def run_pipeline(cohort, name):
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_a_pipeline_writes_what_the_workflow_writes(cohort, name):
-    pipeline = run_pipeline(cohort, name)
-    theirs, own = cohort.folder / "results" / name, cohort.folder / "pipeline" / name
+def test_a_pipeline_writes_what_the_workflow_writes(cohort, name, tmp_path):
+    pipeline = run_pipeline(cohort, name, tmp_path)
+    theirs, own = cohort.folder / "results" / name, tmp_path / name
     assert pipeline.derotated.read_bytes() == (theirs / "derotated.tif").read_bytes()
     for file in SAME:
         if name == "tilted" and file == "calibration.json":

@@ -109,7 +109,7 @@ def test_the_bare_name_is_a_link_to_the_profile():
 def test_each_session_is_four_jobs_on_a_cluster(cohort):
     """A new rule that stands in no group would be a job more per session."""
     cohort.arguments = ("--profile", str(ROOT / "profiles" / "slurm"))
-    result = cohort.look("--dry-run")
+    result = cohort.run("--dry-run")
     assert result.returncode == 0, result.stdout
     groups = re.findall(r"\] Group job (\w+) ", result.stdout)
     kinds = ("calibrate", "derotate", "export", "show")
@@ -153,6 +153,6 @@ def test_large_sessions_ask_for_more(finished, tmp_path):
     finished.snakefile = tmp_path / "Snakefile"
     finished.snakefile.write_text(ASKED.format(root=ROOT))
     os.truncate(finished.folder / "data" / "b" / "signals.npy", 2_000_000_000)  # takes no room
-    said = finished.look("--dry-run").stdout
+    said = finished.run("--dry-run").stdout
     assert "ASKED a 1 1500 15\n" in said
     assert "ASKED b 4 1700 25\n" in said

@@ -102,7 +102,7 @@ def test_a_failed_session_is_named_and_the_fix_makes_the_report_anew(with_bad_se
     assert "is not done" not in page(cohort)
     assert "session-bad" not in page(cohort)
     assert "The last run" not in page(cohort)
-    assert "Nothing to be done" in cohort.look("--dry-run").stdout
+    assert "Nothing to be done" in cohort.run("--dry-run").stdout
 
 
 def test_a_change_that_fails_leaves_no_praise_of_the_old_results(finished):
@@ -134,13 +134,12 @@ def test_a_run_that_is_killed_leaves_no_page_that_passes_for_new(finished):
     assert not (finished.folder / "results" / "run" / "complete.txt").exists()
 
 
-def test_snakemakes_own_report_holds_every_picture_and_this_page(first_run):
-    cohort, _ = first_run
-    result = cohort.run("--report", "own.zip")
+def test_snakemakes_own_report_holds_every_picture_and_this_page(finished):
+    result = finished.run("--report", "own.zip")
     assert result.returncode == 0, result.stdout
-    with zipfile.ZipFile(cohort.folder / "own.zip") as archive:
+    with zipfile.ZipFile(finished.folder / "own.zip") as archive:
         packed = Counter(Path(name).name for name in archive.namelist() if "/data/raw/" in name)
-    made = Counter(path.name for path in (cohort.folder / "results").glob("*/plots/*"))
+    made = Counter(path.name for path in (finished.folder / "results").glob("*/plots/*"))
     assert packed == made + Counter(["report.html", "cohort.tsv"])
 
 

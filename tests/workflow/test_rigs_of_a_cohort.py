@@ -1,6 +1,5 @@
 """Four rigs in one cohort, each with its own files and the example of its kind in config/rigs."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from derotation.signals.angles import Angles
 from derotation.simulate import Sinusoid, simulate_recording
 from derotation.simulate.formats import MoviePlan, write_movie, write_signals_as
 from derotation.simulate.rig_signals import pulse_volts, quadrature_pulses, voltage_samples
+from made_once import made_once
 
 RIGS = {
     "stepper": "stepper_ticks", "headpost": "headpost_quadrature",
@@ -105,13 +105,17 @@ def prairie(folder):
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory, library):
-    """Four sessions of four rigs, run to the end, with the recordings that they were made of."""
-    cohort = Cohort(tmp_path_factory.mktemp("rigs") / "cohort", library, columns=COLUMNS)
+    """Four sessions of four rigs, run to the end, with the true angles of the lines of three."""
+    return made_once(tmp_path_factory, "rigs", lambda folder: run_four(folder, library))
+
+
+def run_four(folder, library):
+    cohort = Cohort(folder, library, columns=COLUMNS)
     cohort.folder.mkdir()
-    made = {}
+    true_angles = {}
     for name, write in (("h", headpost), ("p", potentiometer), ("t", prairie)):
         (cohort.folder / "raw" / name).mkdir(parents=True)
-        made[name] = write(cohort.folder / "raw" / name)
+        true_angles[name] = write(cohort.folder / "raw" / name).line_angles
     center = ((SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2)
     Calibration(center=center, image_shape=SHAPE, method="fixed").save(
         cohort.folder / "raw/calibration.json"
@@ -139,26 +143,21 @@ def four(tmp_path_factory, library):
     ]
     result = cohort.run()
     assert result.returncode == 0, result.stdout
-    return cohort, made
+    return cohort, true_angles
 
 
 @pytest.fixture
 def changed(four, tmp_path):
     """A copy of the finished cohort, to be changed."""
-    done = four[0]
-    shutil.copytree(done.folder, tmp_path / "cohort")
-    return Cohort(
-        tmp_path / "cohort", done.library, json.loads(json.dumps(done.config)), list(done.rows),
-        done.columns,
-    )  # fmt: skip
+    return four[0].copied(tmp_path / "cohort")
 
 
 def test_four_rigs_in_one_run_get_the_angles_that_their_samples_had(four):
-    cohort, made = four
+    cohort, true_angles = four
     results = cohort.folder / "results"
-    for name, recorded in made.items():
+    for name, line_angles in true_angles.items():
         angles = Angles.load(results / name / "angles.npz")
-        true = recorded.line_angles - recorded.line_angles[0].mean()
+        true = line_angles - line_angles[0].mean()
         assert np.std(angles.line_angles - true) < CLOSE_DEGREES, name
     truth = np.load(cohort.folder / "data/s/truth.npz")["line_angles"]
     found = Angles.load(results / "s/angles.npz").line_angles

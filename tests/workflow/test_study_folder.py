@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from tiny_cohort import Cohort, fork_snakemake
+from tiny_cohort import Cohort
 
 from derotation.cohort.study import write_study
 from derotation.simulate import simulate_session
+from warm import run_warm
 
 TINY = {
     "shape": (24, 32),
@@ -63,8 +64,8 @@ def test_it_is_checked_and_planned(study):
 def test_snakemake_alone_does_the_same(study):
     environment = dict(os.environ)
     environment.pop("SNAKEMAKE_PROFILE", None)
-    said = fork_snakemake(["-n", "--directory", str(study), "--snakefile",
-                           str(study / "Snakefile")], study, environment)  # fmt: skip
+    words = ["-n", "--directory", str(study), "--snakefile", str(study / "Snakefile")]
+    said = run_warm(["-m", "snakemake", *words], study, environment)
     assert said.returncode == 0, said.stdout
     assert {"derotate_movie", "everything"} <= planned(said.stdout)
 
@@ -106,4 +107,4 @@ def test_the_report_of_a_finished_cohort_changes_nothing_else(finished: Cohort):
     assert "not processed" not in said.stdout
     page = finished.folder / "results/report.html"
     assert "did not reach its end" not in page.read_text()
-    assert "Nothing to be done" in finished.look("--dry-run").stdout
+    assert "Nothing to be done" in finished.run("--dry-run").stdout

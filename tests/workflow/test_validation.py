@@ -85,8 +85,8 @@ def test_later_configuration_files_override_earlier_ones(cohort):
     cohort.write()
     mine.write_text("center: {n_frames: many}\nderotate: {interpolation: cubic}\n")
     lab = cohort.folder / "config.yaml"
-    result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
+    result = cohort.run("--dry-run", "--configfile", str(lab), str(mine))
     assert f"{mine}, line 1: center.n_frames: found the text" in result.stdout
     mine.write_text("center: {n_frames: 21}\n")
-    result = cohort.look("--dry-run", "--configfile", str(lab), str(mine))
+    result = cohort.run("--dry-run", "--configfile", str(lab), str(mine))
     assert result.returncode == 0, result.stdout

@@ -3,13 +3,16 @@
 import copy
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import yaml
-from snakemake_server import fork_snakemake
+
+from warm import run_warm
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +62,12 @@ class Cohort:
     columns: tuple[str, ...] = COLUMNS
     snakefile: Path = ROOT / "Snakefile"
     arguments: tuple[str, ...] = ("--cores", "2")
+    warm_jobs: bool = True
+
+    def copied(self, folder: Path) -> Self:
+        """Copy the cohort with all that was made of it, and with the files' times."""
+        shutil.copytree(self.folder, folder)
+        return replace(self, folder=folder, config=copy.deepcopy(self.config), rows=list(self.rows))
 
     def write(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -67,19 +76,24 @@ class Cohort:
         lines = ["\t".join(row) for row in (self.columns, *self.rows)]
         (self.folder / "sessions.tsv").write_text("\n".join(lines) + "\n")
 
-    def run(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake; what it says on both streams is in ``stdout``."""
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake; what it says on both streams is in ``stdout``.
+
+        It and its jobs have large libraries loaded already, which is all that differs from
+        :meth:`run_command`.
+        """
+        self.write()
+        environment = self.environment() | {"WARM_JOBS": "yes" if self.warm_jobs else "no"}
+        return run_warm(["-m", "snakemake", *self.words(arguments)], self.folder, environment)
+
+    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake by the command that a user types."""
         self.write()
         return subprocess.run(
             [sys.executable, "-m", "snakemake", *self.words(arguments)],
-            cwd=self.folder, env=self.environment(), timeout=timeout,
+            cwd=self.folder, env=self.environment(), timeout=900,
             text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-
-    def look(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a Snakemake that starts no jobs: the same as :meth:`run`, but sooner."""
-        self.write()
-        return fork_snakemake(self.words(arguments), self.folder, self.environment())
 
     def words(self, arguments: tuple[str, ...]) -> list[str]:
         """What stands behind ``snakemake`` on the command line."""
@@ -96,7 +110,7 @@ class Cohort:
 
     def pending(self) -> set[tuple[str, str]]:
         """Name session and step of each job that a run would do; the report follows them all."""
-        result = self.look("--summary")
+        result = self.run("--summary")
         assert result.returncode == 0, result.stdout
         lines = [line.split("\t") for line in result.stdout.splitlines() if "\t" in line]
         named = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
@@ -109,7 +123,7 @@ class Cohort:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Count the jobs of each rule that a dry run would do, the report left out."""
-        result = self.look("--dry-run", *arguments)
+        result = self.run("--dry-run", *arguments)
         assert result.returncode == 0, result.stdout
         head = result.stdout.split("Job stats:\n")
         if len(head) == 1:

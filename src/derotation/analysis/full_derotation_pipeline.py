@@ -52,7 +52,7 @@ from derotation.steps import (
     measure_quality,
     parse_signals,
 )
-from derotation.steps.inputs import open_session_movie
+from derotation.steps.inputs import no_plots, open_session_movie
 from derotation.steps.outputs import Outputs
 from derotation.streaming import DerotationResult
 
@@ -582,11 +582,11 @@ class FullPipeline(ScriptsOf01):
 
     @contextmanager
     def _plots_if_wanted(self) -> Iterator[None]:
-        """Throw away what steps draw as they go where no plots are wanted."""
+        """Draw nothing where no plots are wanted, and throw away what a step draws all the same."""
         if self.settings.plots:
             yield
             return
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, no_plots():
             self._plots = Path(scratch)
             try:
                 yield

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -162,7 +163,22 @@ def _agree(one: object, other: object) -> bool:
     return one == other
 
 
+_PLOTS_WANTED = ContextVar("_PLOTS_WANTED", default=True)
+
+
+@contextmanager
+def no_plots() -> Iterator[None]:
+    """Leave out the plots of all steps: drawing takes longer than measuring a small session."""
+    before = _PLOTS_WANTED.set(False)
+    try:
+        yield
+    finally:
+        _PLOTS_WANTED.reset(before)
+
+
 def save_plot(figure: "Figure", path: str | Path) -> None:
-    """Write a figure as a PNG, whole or not at all."""
+    """Draw a figure and write it as a PNG, whole or not at all; see also :func:`no_plots`."""
+    if not _PLOTS_WANTED.get():
+        return
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=_PLOT_DPI, pil_kwargs={"compress_level": _COMPRESSION})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from matplotlib.figure import Figure
 
 from derotation.analysis import pipeline_keys
 from derotation.analysis.full_derotation_pipeline import FullPipeline
@@ -614,6 +615,23 @@ def test_what_is_logged_names_the_keys_of_this_configuration(tmp_path, caplog):
     text = (tmp_path / "run.log").read_text()
     assert "biased_center (with center_method: fixed) is 1; see angles.direction_signs." in text
     assert caplog.messages[1] == "Flip direction_sign."
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_plots_that_nobody_wants_are_not_drawn(full_files, tmp_path, monkeypatch, wanted):
+    drawn, save = [], Figure.savefig
+
+    def savefig(figure, *given, **options):
+        drawn.append(figure)
+        save(figure, *given, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    pipeline = FullPipeline(lab_config(full_files, tmp_path, debugging_plots=wanted))
+    with pipeline._plots_if_wanted(), pipeline.open_movie() as movie:
+        events = pipeline.parse_signals(movie, 10_000.0)
+        pipeline.interpolate_angles(movie, events)
+    assert len(drawn) == (2 if wanted else 0)
+    assert sorted(path.name for path in tmp_path.rglob("*.npz")) == ["angles.npz", "events.npz"]
 
 
 def test_plots_that_nobody_wants_leave_the_pipeline_as_it_was(full_files, tmp_path):

@@ -99,7 +99,7 @@ def test_a_drift_is_found_applied_and_reported(drifting, drift, tmp_path):
     files, truth = drifting
     with_drift = derotated(files, tmp_path / "with")
     unregister("drift")
-    without = derotated(files, tmp_path / "without")
+    without = derotated(files, tmp_path / "without", debugging_plots=False)
 
     found = with_drift.calibration
     np.testing.assert_allclose(found.corrections["drift"]["parameters"], VELOCITY, atol=0.03)

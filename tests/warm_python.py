@@ -1,0 +1,139 @@
+"""Python programs in processes of their own that have the large libraries loaded already.
+
+To import NumPy, SciPy, Numba, Matplotlib and Snakemake takes a process one to two seconds, longer
+than most of the work of a tiny session. A server imports them once and forks for each program,
+which runs as under its own Python: with its own environment, folder, arguments, streams and
+modules of this project. As a program, this file is that server, or it stands in place of Python:
+
+    warm_python.py serve SOCKET
+    warm_python.py run SOCKET script.py arguments ...
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+# No program of a test may take longer, in seconds.
+MOST_SECONDS = 900
+# Of this project nothing: a program may bring a copy of its own.
+LIBRARIES = (
+    "jinja2", "jsonschema", "matplotlib.backends.backend_agg", "matplotlib.figure", "numba",
+    "numpy", "pandas", "scipy.fft", "scipy.interpolate", "scipy.ndimage", "scipy.optimize",
+    "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
+    "skimage.measure", "skimage.registration", "snakemake.cli", "tifffile", "yaml",
+)  # fmt: skip
+
+
+def ask(place: str, program: dict[str, object], streams: list[int]) -> int:
+    """Have the server run a program with these files as its streams; gives its exit code."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(place)
+        socket.send_fds(connection, [b"."], streams)
+        connection.sendall(json.dumps(program).encode())
+        connection.shutdown(socket.SHUT_WR)
+        return int(_everything(connection))
+
+
+def _everything(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def serve(place: str) -> None:
+    """Run programs until the standard input ends; returns in each child, which is the program."""
+    import importlib
+    import select
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, _reap)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(place)
+        listener.listen(64)
+        print("ready", flush=True)
+        while listener in select.select([listener, sys.stdin], [], [])[0]:
+            connection, _ = listener.accept()
+            with connection:
+                if not os.fork():
+                    listener.close()
+                    become_program(connection, place)
+                    return
+
+
+def _reap(*_: object) -> None:
+    """Wait for those who have waited for their program."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def become_program(connection: socket.socket, place: str) -> None:
+    """Start the program in one more child, wait for it and tell its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    program = json.loads(_everything(connection))
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    connection.close()
+    signal.alarm(MOST_SECONDS)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(program["environment"])
+    os.chdir(program["folder"])
+    run_program(program["words"], place)
+
+
+def run_program(words: list[str], place: str) -> None:
+    """Do what Python does with these words behind its name."""
+    import runpy
+
+    own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if words[0] == "-m":
+        sys.path[:1] = [str(Path.cwd()), *filter(None, own)]
+        sys.argv = words[1:]
+        if words[1] == "snakemake":
+            start_jobs_here(place)
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[:1] = [str(Path(words[0]).resolve().parent), *filter(None, own)]
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+
+
+def start_jobs_here(place: str) -> None:
+    """Let the jobs of this Snakemake be programs of the server, too, if that is asked for."""
+    import shlex
+
+    from snakemake.script import PythonScript
+
+    if os.environ.pop("WARM_JOBS", "") != "yes":
+        return
+    python = shlex.join([sys.executable, "-IS", __file__, "run", place])
+
+    def execute_script(self, fname, edit=False):
+        self._execute_cmd("{python} {fname:q}", python=python, fname=fname, is_python_script=True)
+
+    PythonScript.execute_script = execute_script
+
+
+def stand_for_python(place: str, words: list[str]) -> None:
+    """Run a program in the server, and end as it ends."""
+    program = {"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    code = ask(place, program, [0, 1, 2])
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    {"serve": lambda: serve(sys.argv[2]),
+     "run": lambda: stand_for_python(sys.argv[2], sys.argv[3:])}[sys.argv[1]]()  # fmt: skip
