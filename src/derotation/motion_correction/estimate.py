@@ -214,17 +214,23 @@ def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
 
 def _times(line_maps: LineMaps, *at: NDFloat) -> list[NDFloat]:
     """Tell when each frame was at some lines, s: for each (n,) or (frame, n), (frame, n)."""
-    lines = line_maps.angles.line_times_s
-    height = lines.shape[1]
+    angles = line_maps.angles
+    n_frames, height = angles.line_angles.shape
     # What a line shows was recorded around the middle of its samples.
-    period = float(np.median(np.diff(lines[:PERIOD_FRAMES], axis=1))) if height > 1 else 0.0
+    few = angles.times_of(slice(PERIOD_FRAMES))
+    period = float(np.median(np.diff(few, axis=1))) if height > 1 else 0.0
     late = line_maps.timing.offset * period
-    frame = np.arange(len(lines))[:, np.newaxis]
-    found = []
-    for own in at:
-        low = np.clip(np.floor(own).astype(int), 0, height - 1)
-        early, after = lines[frame, low], lines[frame, np.minimum(low + 1, height - 1)]
-        found.append(np.asarray(early + (own - low) * (after - early) + late))
+    found = [np.empty((n_frames, own.shape[-1])) for own in at]
+    # Some frames at a time: the times of all lines of a long session are a large table.
+    for start in range(0, n_frames, PERIOD_FRAMES):
+        some = slice(start, start + PERIOD_FRAMES)
+        lines = angles.times_of(some)
+        frame = np.arange(len(lines))[:, np.newaxis]
+        for told, of_all in zip(found, at, strict=True):
+            own = of_all[some] if of_all.ndim > 1 else of_all
+            low = np.clip(np.floor(own).astype(int), 0, height - 1)
+            early, after = lines[frame, low], lines[frame, np.minimum(low + 1, height - 1)]
+            told[some] = early + (own - low) * (after - early) + late
     return found
 
 
