@@ -3,7 +3,7 @@
 import fcntl
 import os
 import pickle
-import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ def made_once(
     tmp_path_factory
         Pytest's fixture.
     name : str
-        Which names it in this run, and its folder.
+        Which names it in this run.
     make : callable
         Called with the path of a folder, which is not there yet. What it returns is pickled.
 
@@ -40,11 +40,13 @@ def made_once(
         base = base.parent  # of the whole run
     place = base / "made_once" / name
     place.mkdir(parents=True, exist_ok=True)
-    kept, folder = place / "made.pickle", place / "files"
+    kept = place / "made.pickle"
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # of one that failed
-            kept.write_bytes(pickle.dumps(make(folder)))
+            # A folder of its own: programs of one that was killed may still write into theirs.
+            written = place / "made.part"
+            written.write_bytes(pickle.dumps(make(Path(tempfile.mkdtemp(dir=place)) / "files")))
+            written.replace(kept)
         made: Made = pickle.loads(kept.read_bytes())
         return made

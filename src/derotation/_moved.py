@@ -24,6 +24,7 @@ MOVED = {
     "center": "calibration.center",
     "check": "cohort.check",
     "cluster": "jobs.cluster",
+    "cohort.failure_cause": "cohort.signal_failure",
     "config": "cohort.config",
     "dark_angles": "light.dark_angles",
     "derotate": "maps.resample",

@@ -15,7 +15,7 @@ recorded = {
     "config": snakemake.params.config,
 }
 with job_log(snakemake.log[0], draws=True):
-    from derotation.cohort.failure_cause import cause_first
+    from derotation.cohort.signal_failure import cause_first
     from derotation.steps import parse_signals
 
     with cause_first(**recorded):

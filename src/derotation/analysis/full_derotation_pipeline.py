@@ -30,7 +30,7 @@ from derotation.analysis.pipeline_settings import (
 from derotation.analysis.run_log import run_log
 from derotation.analysis.scripts_of_0_1 import ScriptsOf01
 from derotation.calibration import Calibration
-from derotation.cohort.failure_cause import cause_first
+from derotation.cohort.signal_failure import cause_first
 from derotation.io.files import write_text
 from derotation.io.movie import Movie
 from derotation.io.signals import AnalogSignals, open_signals, signal_options

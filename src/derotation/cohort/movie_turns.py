@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.cohort.mistakes.settings import Settings
+from derotation.cohort.mistakes.mistake import Settings
 from derotation.numerics.binning import binned
 from derotation.signals.look import SignalsLook
 

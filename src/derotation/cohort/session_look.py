@@ -9,8 +9,8 @@ import numpy as np
 
 from derotation.cohort.mistakes.bin_layout import wrong_layout
 from derotation.cohort.mistakes.find import find_mistakes
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.sampling_rate import unproved_rate
-from derotation.cohort.mistakes.settings import Mistake, Settings
 from derotation.cohort.movie_turns import turns_otherwise
 from derotation.cohort.sample_sheet import Session
 from derotation.errors import InputError

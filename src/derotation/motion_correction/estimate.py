@@ -279,13 +279,16 @@ def _judged(
     sd = np.sqrt(np.mean(path.sd**2, axis=1) + pulled**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
+    told = sd[np.isfinite(sd)]
+    uncertain = float(np.sqrt(np.mean(told**2))) if len(told) else 0.0
     figures = {
         **_size_and_speed(places.reshape(-1, 2), times.ravel()),
         "left": float(np.sqrt(max(np.mean(away), 0.0))) if len(away) else float("nan"),
-        "sd": float(np.sqrt(np.mean(sd[np.isfinite(sd)] ** 2))) if np.isfinite(sd).any() else 0.0,
+        "sd": uncertain,
         "time_constant": path.roughness.constant_s,
         "gain": path.gain,
-        "limit": LIMITS.min_effect_px,
+        # The rms is that of x and y together, and so is the uncertainty that it has to exceed.
+        "limit": max(LIMITS.min_effect_px, MIN_ERRORS * float(np.sqrt(2)) * uncertain),
         "share": 100 * float(np.mean(known)),
         "n_lost": int(lost.sum()),
         "n_jumps": len(path.jumps),
@@ -334,8 +337,8 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
             "The sample's motion cannot be told: only {share:.0f} % of the frames could be "
             "compared with the mean of all. It is not corrected."
         )
-    elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or figures["rms"] <= max(
-        LIMITS.min_effect_px, MIN_ERRORS * np.sqrt(2) * figures["sd"]
+    elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or (
+        figures["rms"] <= figures["limit"]
     ):
         code, doubt = "none", False
         says = (

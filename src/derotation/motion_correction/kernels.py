@@ -388,7 +388,8 @@ def measure_frame(
         last = turn == rounds - 1
         own = most if last else 2
         m = _look(frame, usable, places, shift_x, shift_y, columns[3], value, there)
-        if m < MIN_PIXELS * own:
+        # Turned, much of a picture that is narrow or off the center has left the field of view.
+        if m < max(min(MIN_PIXELS * own, n // 8), 2 * MIN_PIXELS):
             return np.nan, np.nan, m
         if last:
             _bands(rows, places, shift_x, shift_y, frame.shape[0], out.shape[0], band, seen_in)

@@ -58,7 +58,7 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
         axes.set_ylabel(f"displacement to the {name} (px)" if row == 0 else f"{name} (px)")
         if row == 0:
             axes.set_title(
-                "Motion of the sample in its own plane; rotations are shaded\n"
+                "Motion of the sample in its own plane; shaded where it turns\n"
                 + ("corrected" if estimate.corrected else "not corrected")
             )
             axes.legend(fontsize=8, loc="upper right")

@@ -43,9 +43,9 @@ from derotation.quality.frame_figures import (
     usual_coverage,
 )
 from derotation.quality.judge import Figure, Flag, blame, flagged, movement_counts, weighed
+from derotation.quality.jump_and_drift import sample_moved
 from derotation.quality.light import uneven_light
 from derotation.quality.motion import apparent_center_error, motion_figures
-from derotation.quality.movement_figures import sample_moved
 from derotation.quality.residual import ResidualShift, measure_residual_shift
 from derotation.quality.scan_figures import (
     bidi_phase,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from derotation.quality.figures import Measured
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
+from derotation.signals.repairs import turn_word
 
 __all__ = [
     "Protocol",
@@ -59,7 +60,8 @@ def rotation_error(
         return Measured(said="Not measured: the protocol free asks for no angle.")
     if degrees_per_rotation is None or turned.size == 0:
         return Measured(
-            said="Not measured: signals.degrees_per_rotation is null, or no rotation is usable."
+            said="Not measured: signals.degrees_per_rotation is null, or no "
+            f"{turn_word(protocol)} is usable."
         )
     if protocol == "incremental":
         turned = np.asarray([float(np.sum(turned))])

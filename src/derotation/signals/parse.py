@@ -18,7 +18,7 @@ from derotation.signals.levels import Levels
 from derotation.signals.polarity import with_polarity, with_rotation_on_recognized
 from derotation.signals.pulses import Pulses, always, find_pulses, no_pulses
 from derotation.signals.quadrature import brought_back
-from derotation.signals.repairs import Report, counted
+from derotation.signals.repairs import Report, counted, turn_word
 from derotation.signals.roles import digital_roles
 from derotation.signals.rotations import Rotation, RotationRules, find_rotations
 from derotation.signals.rows import Rows
@@ -144,7 +144,7 @@ def parse_signals(
         rotations = _rotations_of_ticks(
             pulses, signals.n_samples, options, protocol, stimulus, degrees_per_step, angles, report
         )
-        _check_rotations_within_scan(scan, rotations, report)
+        _check_rotations_within_scan(scan, rotations, turn_word(protocol), report)
     else:
         measured = measured_angle(
             source, angles, signals, pulses, table, lines["line_start"], scan.line_duration, report
@@ -320,7 +320,9 @@ def _rotation_arrays(rotations: Sequence[Rotation]) -> dict[str, Any]:
     }
 
 
-def _check_rotations_within_scan(scan: Scan, rotations: Sequence[Rotation], report: Report) -> None:
+def _check_rotations_within_scan(
+    scan: Scan, rotations: Sequence[Rotation], word: str, report: Report
+) -> None:
     """Say which rotations no frame of the movie sees."""
     begin, end = scan.line_start[0, 0], scan.line_start[-1, -1] + scan.line_period
     unseen = [r for r in rotations if r.stop < begin or r.start > end]
@@ -328,7 +330,7 @@ def _check_rotations_within_scan(scan: Scan, rotations: Sequence[Rotation], repo
         report.anomaly(
             "rotations_without_frames",
             "rotation_on",
-            f"{counted(len(unseen), 'rotation')} outside the time in which the microscope scanned.",
+            f"{counted(len(unseen), word)} outside the time in which the microscope scanned.",
             [rotation.start for rotation in unseen],
         )
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from derotation.cohort.calibrations import calibration_in_use
-from derotation.cohort.failure_cause import find_cause
 from derotation.cohort.rigs import rig_config
+from derotation.cohort.signal_failure import find_cause
 from derotation.jobs.logs import last_error
 from derotation.report.page import PageContent, write_page
 from derotation.report.record import write_record

@@ -30,10 +30,11 @@ from derotation.streaming.statistics import Statistics
 
 __all__ = ["DerotationResult", "derotate_movie"]
 
-# Recorded frames of a chunk, at least one frame per thread; with derotated ones, masks and maps,
-# and with two more chunks that are read and written meanwhile, about 8 times as much is held. Four
-# times as much at once takes longer, not less: it leaves the processor's cache between two looks.
-CHUNK_BYTES = 4e6
+# Recorded frames of a chunk, but up to the second if there are more threads than frames in the
+# first; with derotated ones, masks and maps, and with two more chunks that are read and written
+# meanwhile, about 8 times as much is held. Four times as much at once takes longer, not less: it
+# leaves the processor's cache between two looks.
+CHUNK_BYTES, MOST_CHUNK_BYTES = 4e6, 16e6
 # Frames on the contact sheet.
 N_EXAMPLES = 12
 
@@ -169,7 +170,7 @@ def derotate_movie(
     means = FurtherMeans(further, (height, width))
     movies = [movie, *(channel.movie for channel in further)]
     frame_bytes = height * width * movie.dtype.itemsize * len(movies)
-    per_chunk = frames_per_chunk or max(int(CHUNK_BYTES // frame_bytes), threads)
+    per_chunk = frames_per_chunk or _frames_at_once(frame_bytes, threads)
     blocks = derotated_blocks(
         ahead(read_together(movies, per_chunk)),
         line_maps,
@@ -248,6 +249,12 @@ def _check_together(
         raise InputError(msg)
     check_lines(angles, movie.shape, str(movie.paths[0]))
     calibration.check_shape(movie.shape, str(movie.paths[0]))
+
+
+def _frames_at_once(frame_bytes: int, threads: int) -> int:
+    """Choose how many frames are worked on at once: one per thread, if they are not too large."""
+    per_thread = min(threads, int(MOST_CHUNK_BYTES // frame_bytes))
+    return max(int(CHUNK_BYTES // frame_bytes), per_thread, 1)
 
 
 class _Examples:

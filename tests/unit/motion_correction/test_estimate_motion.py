@@ -7,7 +7,7 @@ import pytest
 
 from derotation.calibration import Calibration
 from derotation.io.movie import open_movie
-from derotation.motion_correction.estimate import estimate_motion
+from derotation.motion_correction.estimate import _decision, estimate_motion
 from derotation.simulate import simulate_recording
 from unit.sessions import save_movie, true_angles
 
@@ -137,3 +137,23 @@ def test_too_little_to_tell(tmp_path):
     assert not estimate.corrected
     assert not estimate.trusted
     assert "cannot be told" in estimate.statement
+
+
+@pytest.mark.parametrize(
+    ("shape", "center_offset"), [((64, 64), (16.0, 8.0)), ((40, 160), (0.0, 0.0))]
+)
+def test_frames_that_have_half_left_the_field_of_view_are_compared(tmp_path, shape, center_offset):
+    _, _, estimate = estimated(
+        tmp_path, shape=shape, center_offset=center_offset, n_cells=25, sample_motion=LIVING
+    )
+    assert np.isfinite(estimate.measured).all(axis=1).mean() > 0.85
+
+
+def test_the_limit_that_is_told_is_the_one_that_decided():
+    figures = {"share": 100.0, "gain": 1e6, "n_jumps": 0, "rms": 0.15, "sd": 0.06, "limit": 0.17,
+               "n_lost": 0}  # fmt: skip
+    (verdict, *_) = _decision(figures)
+    assert verdict.code == "none"
+    assert "limit 0.17 px" in verdict.sentence
+    (verdict, *_) = _decision({**figures, "limit": 0.14, "largest": 1.0, "fastest": 1.0})
+    assert verdict.code == "corrected"

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from derotation.export.bad_frames import bad_frames
-from derotation.quality import change_figures, frame_figures, movement_figures, scan_figures
+from derotation.quality import change_figures, frame_figures, jump_and_drift, scan_figures
 from derotation.quality.figures import SPECIFICATIONS
 from derotation.quality.judge import flagged
 from derotation.signals.segments import Segments
@@ -209,7 +209,7 @@ def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp
     quality, statistics = judged(recording, tmp_path)
     moved = np.zeros((len(recording.movie), 2))
     moved[quality.along.first[3] :] = [0.6 * size, -0.8 * size]
-    figure = movement_figures.sample_moved(quality.along, statistics, angles_of(recording), moved)
+    figure = jump_and_drift.sample_moved(quality.along, statistics, angles_of(recording), moved)
     assert f"lies {0.6 * size:.1f}, {0.8 * size:.1f} px further right and up" in figure.said
     assert figure.before == pytest.approx(size, abs=0.1)
     assert ("is corrected" in figure.said) == (flag == "ok")
@@ -392,7 +392,7 @@ def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
         phase_frames=np.array([[0, 5], [6, 9], [20, 25], [30, 35]]),
     )
     angles = angles_of(recording)
-    moved = movement_figures.sample_moved(quality.along, statistics, angles)
+    moved = jump_and_drift.sample_moved(quality.along, statistics, angles)
     arguments = angles, quality.along, moved
     assert scan_figures.bidi_phase_change(dark, *arguments).value is None
     known = dataclasses.replace(dark, phase_sd_px=np.full(4, 0.05))

@@ -12,7 +12,7 @@ from derotation.io.movie import open_movie
 from derotation.io.seen import SeenPixels
 from derotation.plots.movie import plot_before_after, plot_contact_sheet, plot_coverage
 from derotation.simulate import simulate_recording
-from derotation.streaming.single_pass import derotate_movie
+from derotation.streaming.single_pass import _frames_at_once, derotate_movie
 from unit.sessions import disc, save_movie, true_angles, true_timing
 
 
@@ -238,3 +238,11 @@ def test_gain_makes_up_for_uneven_light(recording, tmp_path):
 def test_gain_of_another_size_is_refused(recording, tmp_path):
     with pytest.raises(InputError, match=r"gain has the shape \(3, 3\)"):
         derotate(recording, tmp_path, gain=np.ones((3, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("frame_bytes", "threads", "frames"),
+    [(512 * 512 * 2, 2, 7), (2048 * 2048 * 2, 4, 1), (1024 * 1024 * 2, 64, 7), (8192, 64, 488)],
+)
+def test_memory_of_a_chunk_does_not_grow_with_the_number_of_threads(frame_bytes, threads, frames):
+    assert _frames_at_once(frame_bytes, threads) == frames

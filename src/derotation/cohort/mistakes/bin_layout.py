@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from derotation.cohort.mistakes.settings import Mistake
+from derotation.cohort.mistakes.mistake import Mistake
 from derotation.errors import DerotationError, SignalError
 from derotation.io.signals import BinLayout, signal_options
 from derotation.signals.look_layout import BinGuess, coherent_channels, guess_layout, judge_layout

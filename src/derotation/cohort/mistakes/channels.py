@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.signals.look import SignalsLook
 from derotation.signals.look_kinds import KIND_WORDS, Kind
 

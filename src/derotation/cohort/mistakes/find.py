@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from derotation.cohort.mistakes.channels import exchanged, wrong_source
 from derotation.cohort.mistakes.increment import wrong_increment
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.movie import (
     too_many_frames,
     too_many_rotations,
@@ -17,7 +18,6 @@ from derotation.cohort.mistakes.movie import (
 )
 from derotation.cohort.mistakes.protocol import wrong_protocol
 from derotation.cohort.mistakes.sampling_rate import wrong_rate
-from derotation.cohort.mistakes.settings import Mistake, Settings
 from derotation.signals.look import SignalsLook
 from derotation.signals.look_kinds import ClocksLook
 

@@ -1,6 +1,6 @@
 """Ticks that do not add up to the degrees of a rotation or of a step."""
 
-from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.turns import (
     rotations_seen,
     speeds_fit,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.turns import WRONG_TURN
 from derotation.signals.look import SignalsLook
 

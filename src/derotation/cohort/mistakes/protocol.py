@@ -1,6 +1,6 @@
 """A motor that did something else than the column protocol says."""
 
-from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.turns import is_step, is_turn, rotations_seen
 from derotation.signals.look import SignalsLook
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from derotation.cohort.mistakes.settings import Mistake, Settings
+from derotation.cohort.mistakes.mistake import Mistake, Settings
 from derotation.cohort.mistakes.turns import SPEED_ERROR, speeds_fit, turn_fits
 from derotation.signals.look import SignalsLook
 from derotation.signals.look_keys import rounded_rate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from derotation.cohort.mistakes.settings import Settings
+from derotation.cohort.mistakes.mistake import Settings
 from derotation.signals.look import SignalsLook
 from derotation.signals.look_motor import MotorLook
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derotation.cohort.failure_cause import cause_first
+from derotation.cohort.signal_failure import cause_first
 from derotation.errors import DerotationError
 from derotation.jobs.logs import job_log, last_error
 from derotation.report.states import RunJobs
