@@ -64,7 +64,7 @@ class PipelineSettings:
     """A frame's angle: at its start (True), at its end (False), in its middle (None)."""
     sections: Config
     """Sections ``signals``, ``angles``, ``center`` and those of
-    :data:`~derotation.analysis.pipeline_keys.SECTIONS` as in the workflow's configuration, complete
+    ``SECTIONS`` of :mod:`derotation.analysis.pipeline_keys` as in the workflow's configuration, complete
     but for the sampling rate in ``signals``."""
     remarks: tuple[str, ...]
     """What the configuration asks for that is not needed here, in plain words."""
