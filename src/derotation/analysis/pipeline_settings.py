@@ -64,8 +64,8 @@ class PipelineSettings:
     """A frame's angle: at its start (True), at its end (False), in its middle (None)."""
     sections: Config
     """Sections ``signals``, ``angles``, ``center`` and those of
-    ``SECTIONS`` of :mod:`derotation.analysis.pipeline_keys` as in the workflow's configuration, complete
-    but for the sampling rate in ``signals``."""
+    ``SECTIONS`` of :mod:`derotation.analysis.pipeline_keys` as in the workflow's configuration,
+    complete but for the sampling rate in ``signals``."""
     remarks: tuple[str, ...]
     """What the configuration asks for that is not needed here, in plain words."""
 

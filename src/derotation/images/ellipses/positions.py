@@ -22,8 +22,8 @@ MAX_PLANE = 0.5
 def foreshortening(plane: ArrayLike) -> Floats:
     """Make the matrix I - M(f) on (x, y) from the two numbers f that describe a plane.
 
-    With ``g = |f|`` and ``f = g (cos 2o, sin 2o)`` it scales by 1 - g along the orientation o and by
-    1 + g across: P up to a factor, without a special case at tilt 0.
+    With ``g = |f|`` and ``f = g (cos 2o, sin 2o)`` it scales by 1 - g along the orientation o and
+    by 1 + g across: P up to a factor, without a special case at tilt 0.
     """
     f1, f2 = np.asarray(plane, np.float64)
     return np.array([[1 - f1, -f2], [-f2, 1 + f1]])
