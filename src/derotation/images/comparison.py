@@ -1,4 +1,7 @@
-"""Measure by what a picture differs from a reference: by a shift, or by an affine map."""
+"""Measure by what one picture differs from a reference: by a shift, or by an affine map.
+
+:mod:`derotation.images.registration` does this with frames that it derotates by a guess.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Measure how derotated frames differ from the sample at rest: by a shift, or by an affine map.
+"""Derotate frames by a guess, and measure how they differ from the sample at rest.
 
 Frames that were recorded while the sample was turned are derotated by the maps of a guess. What a
 frame is then still off says how far off the guess is;

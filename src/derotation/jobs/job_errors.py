@@ -1,5 +1,8 @@
 """What Snakemake and SLURM say about jobs that fail, in one line for the user.
 
+:mod:`derotation.report.states` puts a failure's reason together from this and from the step's log
+(:mod:`derotation.jobs.logs`).
+
 A step names its errors in its log. But a job may also be refused by SLURM, be killed, or be taken
 for failed by Snakemake: then the reason stands in Snakemake's messages alone, lost in their flood.
 """

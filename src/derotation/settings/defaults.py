@@ -1,4 +1,4 @@
-"""The defaults of the settings, and settings completed by them, from the schema."""
+"""Settings completed by their defaults, which stand in ``config.schema.yaml`` beside this."""
 
 from collections.abc import Mapping
 from typing import Any

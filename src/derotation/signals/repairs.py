@@ -1,4 +1,8 @@
-"""What was repaired in the signals and what looks odd, in plain words and with places."""
+"""What was repaired in the signals and what looks odd, in plain words and with places.
+
+Nothing is mended here: ticks are in :mod:`derotation.signals.ticks`, lines in
+:mod:`derotation.signals.line_scanner`.
+"""
 
 import logging
 from collections.abc import Sequence
