@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from derotation.errors import InputError
 from derotation.motion_correction.motion import Motion
+from derotation.numerics.by_rows import by_rows
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.segments import Segments
@@ -33,12 +34,16 @@ def frame_speeds(angles: Angles) -> NDArray[np.float64]:
         Degrees per second: the median from line to line, so that the jump by 360 degrees at the
         end of a turn counts for nothing. NaN where fewer than two lines have an angle.
     """
-    change = np.abs(np.diff(angles.line_angles, axis=1))
-    time = np.diff(angles.line_start, axis=1) / angles.sampling_rate
-    speeds = np.full(len(change), np.nan)
-    known = np.isfinite(change).any(axis=1)
-    speeds[known] = np.nanmedian(change[known] / time[known], axis=1)
-    return speeds
+
+    def speeds(line_angles: NDArray[Any], line_start: NDArray[Any]) -> NDArray[np.float64]:
+        change = np.abs(np.diff(line_angles, axis=1))
+        time = np.diff(line_start, axis=1) / angles.sampling_rate
+        known = np.isfinite(change).any(axis=1)
+        told = np.full(len(change), np.nan)
+        told[known] = np.nanmedian(change[known] / time[known], axis=1)
+        return told
+
+    return by_rows(speeds, angles.line_angles, angles.line_start)
 
 
 def bad_frames(
