@@ -198,11 +198,7 @@ class Angles:
             return self
         lag = lag_ms / 1000 * self.sampling_rate
         time, told = self.line_start.ravel(), self.line_angles.ravel()
-        angles = np.empty_like(self.line_angles)
-        step = max(1, _LINES_AT_A_TIME // self.line_angles.shape[1])
-        for first in range(0, len(angles), step):
-            some = slice(first, first + step)
-            angles[some] = _told_later(time, told, self.line_start[some] + lag)
+        angles = by_rows(lambda starts: _told_later(time, told, starts + lag), self.line_start)
         usable = np.isfinite(angles)
         flags = self.flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
         return dataclasses.replace(

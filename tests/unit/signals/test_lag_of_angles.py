@@ -33,7 +33,7 @@ def test_frames_are_shifted_alike_some_at_a_time_and_all_at_once(recording, lag_
     angles = true_angles(recording)
     angles.line_angles[3, 10:20] = np.nan
     whole = angles.shifted(lag_ms)
-    monkeypatch.setattr("derotation.signals.angles._LINES_AT_A_TIME", 64)
+    monkeypatch.setattr("derotation.numerics.by_rows.VALUES_AT_A_TIME", 64)
     parts = angles.shifted(lag_ms)
     angles.line_angles[3, 10:20] = 0.0
     np.testing.assert_allclose(parts.line_angles, whole.line_angles, rtol=0, atol=1e-9)

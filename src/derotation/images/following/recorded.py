@@ -84,7 +84,7 @@ def check_angles(
         Without frames if fewer than 8 have an angle for each line.
     """
     maps = line_maps.without_movement()
-    start_s = line_maps.angles.times_of(slice(None))[:, 0]
+    start_s = line_maps.angles.line_times_s[:, 0]
     usable = np.flatnonzero(line_maps.angles.line_usable.all(axis=1))
     first = usable[: min(MAX_FIRST, int(FIRST_PART * len(usable)))]
     if len(first) < MIN_FIRST:
