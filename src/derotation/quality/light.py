@@ -1,7 +1,6 @@
 """What the microscope's light does to the brightness of places as they turn."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +60,10 @@ def uneven_light(statistics: Statistics, center: tuple[float, float]) -> Measure
         return Measured(
             said="Not measured: too little of the sample at rest is seen at other angles."
         )
-    columns = np.concatenate([places.light, _one_hot(places.angle)], axis=1)
-    solution, near = _robust(columns, places)
-    effect = places.light @ solution[:TERMS]
+    solution, left, near = _robust(places)
+    effect = places.light @ solution
     value = 100 * float(np.sqrt(np.average(effect**2, weights=places.weight)))
-    chance = 100 * _by_chance(columns, places, places.log_ratio - columns @ solution, near)
+    chance = 100 * _by_chance(places, left, near)
     if value < MIN_ERRORS * chance:
         return Measured(
             value=0.0,
@@ -123,44 +121,51 @@ def _terms(
     return np.asarray(light(cos * x - sin * y, sin * x + cos * y) - light(x, y))
 
 
-def _one_hot(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.asarray(np.eye(int(numbers.max()) + 1)[numbers])
-
-
 def _robust(
-    columns: NDArray[np.float64], places: _Places
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit columns to the brightness, and give how near each comes to that, 0 to 1."""
-    near = np.ones(len(columns))
-    solution: NDArray[Any] = np.zeros(columns.shape[1])
+    places: _Places,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the light, and a brightness of each angle: terms, what is left, and how near, 0 to 1.
+
+    The brightness of an angle is what is left on average there: to take the averages out of all
+    that is fitted leaves a system of only TERMS equations [1]_.
+
+    References
+    ----------
+    .. [1] Frisch, R. and Waugh, F. V., "Partial time regressions as compared with individual
+       trends", Econometrica 1 (1933), 387-401.
+    """
+    near = np.ones(len(places.weight))
+    solution, left = np.zeros(TERMS), places.log_ratio
     for _ in range(ROUNDS):
-        root = np.sqrt(places.weight * near)
-        solution, *_ = np.linalg.lstsq(
-            columns * root[:, np.newaxis], places.log_ratio * root, rcond=None
-        )
-        left = places.log_ratio - columns @ solution
+        weight = places.weight * near
+        light = _without_angles(places.light, places.angle, weight)
+        ratio = _without_angles(places.log_ratio[:, np.newaxis], places.angle, weight)[:, 0]
+        root = np.sqrt(weight)
+        solution, *_ = np.linalg.lstsq(light * root[:, np.newaxis], ratio * root, rcond=None)
+        left = ratio - light @ solution
         spread = 1.4826 * float(np.median(np.abs(left))) + 1e-9
         near = 1 / (1 + (left / (2 * spread)) ** 2)
-    return solution, near
+    return solution, left, near
 
 
-def _by_chance(
-    columns: NDArray[np.float64],
-    places: _Places,
-    left: NDArray[np.float64],
-    near: NDArray[np.float64],
-) -> float:
+def _without_angles(
+    columns: NDArray[np.float64], angle: NDArray[np.int64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Subtract the weighted mean at each angle from columns of shape (found, n)."""
+    total = np.bincount(angle, weight)
+    means = [np.bincount(angle, weight * column) / total for column in columns.T]
+    return np.asarray(columns - np.stack(means, axis=1)[angle])
+
+
+def _by_chance(places: _Places, left: NDArray[np.float64], near: NDArray[np.float64]) -> float:
     """Give the rms effect of a light that only fits the activity of the patches."""
     weight = places.weight * near
+    light = _without_angles(places.light, places.angle, weight)
     pulls = np.stack(
-        [
-            np.bincount(places.patch, weight * left * column, int(places.patch.max()) + 1)
-            for column in columns.T
-        ],
-        axis=1,
+        [np.bincount(places.patch, weight * left * column) for column in light.T], axis=1
     )
-    inverse = np.linalg.pinv(columns.T @ (columns * weight[:, np.newaxis]))
-    covariance = (inverse @ (pulls.T @ pulls) @ inverse)[:TERMS, :TERMS]
+    inverse = np.linalg.pinv(light.T @ (light * weight[:, np.newaxis]))
+    covariance = inverse @ (pulls.T @ pulls) @ inverse
     n = int(np.count_nonzero(np.bincount(places.patch)))
     mean = places.light.T @ (places.light * places.weight[:, np.newaxis]) / places.weight.sum()
     # A fit of TERMS numbers takes its part out of the patches' residuals.
