@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
-from derotation.plots.movie import show_image
+from derotation.plots.panels import BELOW, LEFT, RIGHT, panels, settle, shades, whole_picture
 from derotation.quality.along import Along
 from derotation.quality.measure import Quality
 from derotation.quality.residual import ResidualShift
@@ -33,6 +33,9 @@ __all__ = [
 # Pictures on the contact sheet, in so many columns.
 MAX_PICTURES, COLUMNS = 12, 6
 PICTURE_SIZE = 200
+PICTURE_INCHES = 1.7
+# Room (in) for a title of two lines.
+TWO_LINES = 0.5
 # Stretches of rotation that a picture can show as such.
 MAX_SHADES = 400
 
@@ -50,10 +53,12 @@ def plot_residual_shift(quality: Quality) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    components, lengths = figure.subplots(1, 2)
+    figure = Figure(figsize=(12, 4.2))
+    axes = panels(figure, 1, 2)
+    components, lengths = axes[0]
     plot_shift_components(quality.residual, components)
     plot_shift_lengths(quality.residual, lengths, look=quality["residual_shift_px"].look)
+    settle(axes)
     return figure
 
 
@@ -139,20 +144,49 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
         )
         for k in chosen[: n or 0]
     ]
-    columns = max(min(len(pictures), COLUMNS), 1)
-    rows = max(-(-len(pictures) // columns), 1)
-    figure = Figure(figsize=(2.1 * columns, 4.6 * rows), layout="constrained")
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    limits = _limits([derotated for _, derotated, _ in pictures])
     # Each picture is drawn 200 px wide; the whole ones take long to draw.
     factor = max(min(statistics.rest.shape) // PICTURE_SIZE, 1)
-    for place, (raw, derotated, title) in enumerate(pictures):
-        row, column = 2 * (place // columns), place % columns
-        show_image(axes[row, column], binned(raw, factor), title, limits)
-        show_image(axes[row + 1, column], binned(derotated, factor), "derotated", limits)
+    sheet, titles, per_inch = _sheet([
+        (binned(raw, factor), binned(derotated, factor), title)
+        for raw, derotated, title in pictures
+    ])  # fmt: skip
+    figure = Figure(figsize=(sheet.shape[1] / per_inch, sheet.shape[0] / per_inch))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    low, high = _limits([derotated for _, derotated, _ in pictures])
+    ax.set(xlim=(0, sheet.shape[1]), ylim=(sheet.shape[0], 0))
+    ax.add_artist(whole_picture(shades(sheet, low, high)))
+    for x, y, title in titles:
+        ax.text(x, y, title, fontsize=10, ha="center", va="bottom")
     return figure
+
+
+def _sheet(
+    pictures: list[tuple[NDArray[np.float32], NDArray[np.float32], str]],
+) -> tuple[NDArray[np.float32], list[tuple[float, float, str]], float]:
+    """Put all pictures on one, which is drawn faster than many: each pair below one another.
+
+    Returns the sheet, NaN between the pictures, titles with the place (x, y) of their lower edge,
+    and the pixels of the sheet per inch.
+    """
+    high, wide = pictures[0][0].shape if pictures else (1, 1)
+    per_inch = max(high, wide) / PICTURE_INCHES
+    gap, one, two = (round(inches * per_inch) for inches in (0.15, 0.26, 0.42))
+    columns = max(min(len(pictures), COLUMNS), 1)
+    rows = max(-(-len(pictures) // columns), 1)
+    pair = two + one + 2 * high
+    sheet = np.full((rows * pair + gap, columns * (wide + gap)), np.nan, np.float32)
+    titles = []
+    for place, (raw, derotated, title) in enumerate(pictures):
+        row, column = divmod(place, columns)
+        left, upper = gap // 2 + column * (wide + gap), row * pair + two
+        lower = upper + high + one
+        sheet[upper : upper + high, left : left + wide] = raw
+        sheet[lower : lower + high, left : left + wide] = derotated
+        edge = 0.04 * per_inch
+        titles.append((left + wide / 2, upper - edge, title))
+        titles.append((left + wide / 2, lower - edge, "derotated"))
+    return sheet, titles, per_inch
 
 
 def _limits(images: list[NDArray[Any]]) -> tuple[float, float]:
@@ -176,8 +210,11 @@ def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
     from matplotlib.figure import Figure
 
     rows, columns = statistics.turned_mean.shape
-    figure = Figure(figsize=(12.6, 1.2 + 3.6 * rows / columns), layout="constrained")
-    before, after, near = figure.subplots(1, 3)
+    # The axes have the shape of the pictures.
+    wide = 12.6 / 3 - LEFT - RIGHT
+    figure = Figure(figsize=(12.6, wide * rows / columns + BELOW + TWO_LINES))
+    axes = panels(figure, 1, 3, above=TWO_LINES)
+    before, after, near = axes[0]
     plot_blob_places(quality.raw_blob, statistics.raw_turned_mean, before, "as recorded")
     plot_blob_places(quality.blob, statistics.turned_mean, after, "derotated")
     plot_blob_places(quality.blob, statistics.turned_mean, near, "derotated, close-up")
@@ -188,6 +225,7 @@ def plot_blob(quality: Quality, statistics: Statistics) -> "Figure":
         height, width = reach, reach * columns / rows
         near.set(xlim=(x - width, x + width), ylim=(y + height, y - height))
         near.set_title("derotated, close-up", fontsize=10)
+    settle(axes)
     return figure
 
 
@@ -226,8 +264,9 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
     from matplotlib.figure import Figure
 
     time = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
-    figure = Figure(figsize=(12, 7), layout="constrained")
-    seen, light, alike = figure.subplots(3, 1, sharex=True)
+    figure = Figure(figsize=(12, 7))
+    axes = panels(figure, 3, 1, shared=True)
+    seen, light, alike = axes[:, 0]
     for ax in (seen, light, alike):
         _shade_rotations(ax, time, angles)
     seen.plot(time, 100 * statistics.coverage, color=BLUE, linewidth=1)
@@ -256,6 +295,7 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
         ylim=(min(-0.05, float(np.nanmin(statistics.raw_correlation, initial=0.0))), 1.02),
     )
     alike.legend(fontsize=8, loc="lower right")
+    settle(axes)
     return figure
 
 
@@ -274,8 +314,9 @@ def plot_quality_over_time(quality: Quality) -> "Figure":
 
     along = quality.along
     time = (along.start_s + along.stop_s) / 2
-    figure = Figure(figsize=(12, 7), layout="constrained")
-    shift, alike, light = figure.subplots(3, 1, sharex=True)
+    figure = Figure(figsize=(12, 7))
+    axes = panels(figure, 3, 1, shared=True)
+    shift, alike, light = axes[:, 0]
     rests = along.segments.rest
     for ax in (shift, alike, light):
         _shade_segments(ax, along)
@@ -305,6 +346,7 @@ def plot_quality_over_time(quality: Quality) -> "Figure":
         ax.set_ylim(min(low, 0.0), max(high, 1.1))
     for ax in (shift, alike, light):
         ax.legend(fontsize=8, loc="lower left", ncols=4)
+    settle(axes)
     return figure
 
 
