@@ -148,6 +148,7 @@ class Along:
 def measure_along(
     statistics: Statistics,
     angles: Angles,
+    segments: Segments,
     trials: Trials | None,
     *,
     word: str = "rotation",
@@ -161,6 +162,8 @@ def measure_along(
         What was collected while the movie was derotated.
     angles : Angles
         Angles of all lines, as the movie was derotated with them.
+    segments : Segments
+        How these divide the session.
     trials : Trials, optional
         How frames fit with other angles.
     word : str
@@ -172,14 +175,13 @@ def measure_along(
     -------
     Along
     """
-    segments = Segments.of(angles)
     n = len(segments)
     lit = segments.only(statistics.lit)
     frames = [segments.frames(k) for k in range(n)]
     own = [lit.frames(k) for k in range(n)]
     seconds = (angles.frame_start - angles.frame_start[0]) / angles.sampling_rate
     first, last = (np.array([f[e] for f in frames], np.int64) for e in (0, -1))
-    usual = _median(statistics.correlation[statistics.lit & angles.at_rest])
+    usual = _median(statistics.correlation[statistics.lit & segments.at_rest])
     likeness = [
         statistics.correlation[f] / usual if usual > 0 else np.full(len(f), np.nan) for f in own
     ]

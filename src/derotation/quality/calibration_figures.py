@@ -58,7 +58,11 @@ class TurnedFit:
 
 
 def fit_of_turned_frames(
-    statistics: Statistics, line_maps: LineMaps, calibration: Calibration, threads: int
+    statistics: Statistics,
+    line_maps: LineMaps,
+    calibration: Calibration,
+    segments: Segments,
+    threads: int,
 ) -> TurnedFit:
     """Measure what some turned frames say about angles and calibration."""
     angles = line_maps.angles
@@ -78,9 +82,10 @@ def fit_of_turned_frames(
             left=dict.fromkeys(_FROM_RESIDUAL, nothing),
             reason=reason,
         )
-    rotation = Segments.of(angles).of_frame[sample.numbers]
+    rotation = segments.of_frame[sample.numbers]
     trials = try_angles(sample, angles, calibration, rotation=rotation, threads=threads)
-    rest, own, _ = median_correlations(statistics, angles.turned)
+    turned = angles.line_usable.all(axis=1) & ~segments.at_rest
+    rest, own, _ = median_correlations(statistics, turned)
     other = None
     fits = np.where(trials.sign == 1, trials.own, trials.opposite)
     if rest and own is not None and own < UNLIKE * rest and not trials.shift.any():

@@ -65,6 +65,7 @@ from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.signals.repairs import turn_word
+from derotation.signals.segments import Segments
 from derotation.streaming.statistics import Statistics
 
 __all__ = ["SPECIFICATIONS", "Figure", "Quality", "Specification", "measure_quality"]
@@ -189,10 +190,11 @@ def measure_quality(
     thresholds = complete("quality", config)
     residual = measure_residual_shift(statistics, threads=threads)
     blob, raw_blob = most_detected_blobs(statistics, threads)
-    turned = lines.turned
-    found = fit_of_turned_frames(statistics, line_maps, calibration, threads)
+    segments = Segments.of(lines)
+    turned = np.asarray(lines.line_usable.all(axis=1) & ~segments.at_rest)
+    found = fit_of_turned_frames(statistics, line_maps, calibration, segments, threads)
     along = measure_along(
-        statistics, lines, found.trials, word=turn_word(protocol), threads=threads
+        statistics, lines, segments, found.trials, word=turn_word(protocol), threads=threads
     )
     places = None
     if motion is not None and motion.corrected:

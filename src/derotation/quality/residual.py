@@ -86,11 +86,14 @@ def measure_residual_shift(statistics: Statistics, *, threads: int = 1) -> Resid
     derotated = _Reference(statistics.rest, factor)
     # Those of the raw images are large, and only say how things were before.
     raw = _Reference(statistics.raw_rest, 2 * factor if min(statistics.rest.shape) >= SIZE else 1)
+    middle = raw.binned_place(transforms.image_center(statistics.rest.shape))
 
     def measure(k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         known = statistics.seen[k] & np.isfinite(statistics.mean[k])
-        turned, inside = _turned_back(statistics.raw_mean[k], float(statistics.angle[k]))
-        return derotated.shift(statistics.mean[k], known), raw.shift(turned, inside)
+        turned, inside = _turned_back(
+            raw.binned(statistics.raw_mean[k]), float(statistics.angle[k]), middle
+        )
+        return derotated.shift(statistics.mean[k], known), raw.shift_of_binned(turned, inside)
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         pairs = list(pool.map(measure, range(n)))
@@ -133,13 +136,28 @@ class _Reference:
         image = np.where(self._known, image, image[self._known].mean() if self._known.any() else 0)
         self._comparison = Comparison(image.astype(np.float32))
 
+    def binned(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Average as many pixels of a picture to one as of the reference."""
+        return binned(image, self._factor).astype(np.float32, copy=False)
+
+    def binned_place(self, place: tuple[float, float]) -> tuple[float, float]:
+        """Tell where a place (x, y) of a picture then is."""
+        x, y = ((k - (self._factor - 1) / 2) / self._factor for k in place)
+        return x, y
+
     def shift(self, image: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Give the shift (x, y) of a picture in pixels, or NaN."""
+        known = binned(seen, self._factor) == 1
+        return self.shift_of_binned(self.binned(np.where(seen, image, 0)), known)
+
+    def shift_of_binned(
+        self, small: NDArray[np.float32], seen: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Do so with a picture whose pixels were averaged already."""
         unknown = np.full(2, np.nan)
-        known = (binned(seen, self._factor) == 1) & self._known
+        known = seen & self._known
         if known.mean() < MIN_SEEN:
             return unknown
-        small = binned(np.where(seen, image, 0), self._factor).astype(np.float32)
         coarse, _, distinction = self._comparison.peak(small, known)
         if distinction < MIN_PEAK:
             return unknown
@@ -167,11 +185,10 @@ def rolled(image: NDArray[np.generic], shift: NDArray[np.float64]) -> NDArray[An
 
 
 def _turned_back(
-    image: NDArray[np.float32], angle: float
+    image: NDArray[np.float32], angle: float, middle: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Turn a whole picture back about its middle; also which pixels then hold something."""
-    lines = np.full((1, image.shape[0]), angle)
-    maps = transforms.line_maps(lines, transforms.image_center(image.shape))
+    """Turn a whole picture back about a place; also which pixels then hold something."""
+    maps = transforms.line_maps(np.full((1, image.shape[0]), angle), middle)
     turned = derotate_frames(image[np.newaxis], maps, keep_seen=True)
     assert turned.seen is not None
     return turned.frames[0], turned.seen[0]

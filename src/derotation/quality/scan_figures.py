@@ -117,7 +117,7 @@ def scan_directions(
 
 def bidi_phase(statistics: Statistics, angles: Angles) -> Measured:
     """Tell by how much odd lines are displaced beyond what is corrected."""
-    if not angles.at_rest.any():
+    if statistics.n_rest == 0:
         return Measured(said="Not measured: there is no frame at rest.")
     try:
         found = estimate_bidi_phase(statistics.raw_rest)
@@ -145,7 +145,7 @@ def bidi_phase_change(
     """
     sure = np.nan_to_num(statistics.phase_sd_px, nan=np.inf) < PHASE_MAX_SD
     told = np.flatnonzero(sure & np.isfinite(statistics.phase_px))
-    if not angles.at_rest.any() or len(told) < 2:
+    if not along.segments.rest.any() or len(told) < 2:
         return Measured(said="Not measured: there are not two parts at rest to compare.")
     phase, sd = statistics.phase_px[told], statistics.phase_sd_px[told]
     usual = float(np.median(phase))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from derotation.calibration.calibration import Calibration
 from derotation.calibration.geometry import Geometry, best_correlated
-from derotation.images.sample import Sample
+from derotation.images.sample import Lines, Sample
 from derotation.signals.angles import Angles
 
 __all__ = ["Trials", "try_angles"]
@@ -116,7 +116,9 @@ def try_angles(
         return np.asarray(found[np.argmax(found.mean(axis=1))])
 
     def with_angles_of(later: int) -> NDArray[np.float64]:
-        return correlation(_with_angles_of(sample, angles, later).binned(factor))
+        lines = _angles_of(sample, angles, later)
+        # The pictures stay the same.
+        return correlation(dataclasses.replace(few, lines=lines.binned(factor)))
 
     own = best_correlated(few, [given], threads)[1][0]
     opposite = correlation(few.turned_over())
@@ -145,7 +147,7 @@ def try_angles(
 
 def _turn_between(sample: Sample, angles: Angles) -> NDArray[np.float64]:
     """Tell by how many degrees a frame's lines differ from those of the frames next to it."""
-    others = [_with_angles_of(sample, angles, k).lines.line_angles for k in (-1, 1)]
+    others = [_angles_of(sample, angles, k).line_angles for k in (-1, 1)]
     own = sample.lines.line_angles
     difference = [np.abs((other - own + 180.0) % 360.0 - 180.0).max(axis=1) for other in others]
     return np.asarray(np.maximum(*difference))
@@ -243,10 +245,9 @@ def _spread(values: NDArray[np.float64]) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _with_angles_of(sample: Sample, angles: Angles, later: int) -> Sample:
-    """Give frames the angles of frames so many later; at the session's ends those of the ends."""
+def _angles_of(sample: Sample, angles: Angles, later: int) -> Lines:
+    """Give lines the angles of frames so many later; at the session's ends those of the ends."""
     others = np.clip(sample.numbers + later, 0, len(angles.line_angles) - 1)
     told = np.isfinite(angles.line_angles[others]).all(axis=1)
     others = np.where(told, others, sample.numbers)
-    lines = dataclasses.replace(sample.lines, line_angles=angles.line_angles[others])
-    return dataclasses.replace(sample, lines=lines)
+    return dataclasses.replace(sample.lines, line_angles=angles.line_angles[others])

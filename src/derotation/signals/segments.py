@@ -83,6 +83,11 @@ class Segments:
                 first[k], last[k] = turning.min(), turning.max()
         return cls(of_frame=label, rest=rest, rotation=first, last_rotation=last)
 
+    @property
+    def at_rest(self) -> NDArray[np.bool_]:
+        """Which frames are at rest, as :attr:`Angles.at_rest`, without a look at all lines."""
+        return np.append(self.rest, False)[self.of_frame]
+
     def __len__(self) -> int:
         return len(self.rest)
 

@@ -19,7 +19,6 @@ from derotation.signals.angles import Angles
 from derotation.signals.events import Events
 from derotation.steps import outputs as outputs_base
 from derotation.steps.inputs import (
-    angles_as_used,
     load_angles,
     load_calibration,
     load_motion,
@@ -109,7 +108,7 @@ def run(
     save_plot(plot_mean_by_angle(learned), outputs.mean_by_angle)
     save_plot(plot_blob(result, learned), outputs.blob)
     save_plot(plot_quality_over_time(result), outputs.over_time)
-    save_plot(plot_coverage_over_time(learned, angles_as_used(lines, found)), outputs.coverage)
+    save_plot(plot_coverage_over_time(learned, lines), outputs.coverage)
     result.along.save(outputs.table)
     result.save(outputs.quality)
     return result

@@ -54,7 +54,7 @@ def test_a_phase_counts_beyond_the_one_that_is_corrected(corrected, left, where)
     )
     at_rest = np.flatnonzero((plan.line_angles == 0).all(axis=1))[:8]
     rest = np.mean([plan.frame(int(f)) for f in at_rest], axis=0)
-    angles = SimpleNamespace(at_rest=np.ones(8, bool), phase_px=corrected)
-    found = bidi_phase(SimpleNamespace(raw_rest=rest), angles)
+    angles = SimpleNamespace(phase_px=corrected)
+    found = bidi_phase(SimpleNamespace(raw_rest=rest, n_rest=8), angles)
     assert found.value == pytest.approx(left, abs=0.06)
     assert (where is None) or f"px further {where} than even ones" in found.said

@@ -75,6 +75,7 @@ def test_long_sessions_have_few_segments_that_do_not_mix_rests_and_rotations(n_r
     assert MAX_SEGMENTS / 4 < len(found) <= MAX_SEGMENTS
     for k in range(len(found)):
         assert len(set(angles.at_rest[found.frames(k)])) == 1
+    np.testing.assert_array_equal(found.at_rest, angles.at_rest)
     first = [found.frames(k)[0] for k in range(len(found))]
     assert first == sorted(first)
     assert found.last_rotation.max() == n_rotations - 1
@@ -89,6 +90,7 @@ def test_frames_without_angles_belong_to_no_segment():
     )
     assert np.flatnonzero(found.of_frame < 0).tolist() == [8, 9]
     assert len(found) == 3
+    assert found.at_rest.tolist() == [True] * 6 + [False] * 8 + [True] * 5
     nothing = np.full(lines.shape, np.nan)
     assert len(Segments.of(dataclasses.replace(angles, line_angles=nothing))) == 0
 
