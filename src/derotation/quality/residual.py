@@ -189,6 +189,6 @@ def _turned_back(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Turn a whole picture back about a place; also which pixels then hold something."""
     maps = transforms.line_maps(np.full((1, image.shape[0]), angle), middle)
-    turned = derotate_frames(image[np.newaxis], maps, keep_seen=True)
+    turned = derotate_frames(image[np.newaxis], maps, interpolation="linear", keep_seen=True)
     assert turned.seen is not None
     return turned.frames[0], turned.seen[0]

@@ -7,7 +7,7 @@ from derotation.calibration.geometry import Geometry
 from derotation.images.sample import read_sample
 from derotation.io.movie import open_movie
 from derotation.maps.line_maps import LineMaps
-from derotation.quality.trials import _shift_path, _with_angles_of
+from derotation.quality.trials import _shift_path, _angles_of
 from derotation.simulate import simulate_recording
 from unit.sessions import save_movie, true_angles
 
@@ -21,12 +21,12 @@ def test_angles_of_later_frames(tmp_path):
     angles = true_angles(recording)
     with open_movie(save_movie(recording, tmp_path)) as movie:
         sample = read_sample(movie, LineMaps.of(angles, Geometry.about((20, 24))), 60)
-    own = _with_angles_of(sample, angles, 0)
-    np.testing.assert_array_equal(own.lines.line_angles, sample.lines.line_angles)
-    later = _with_angles_of(sample, angles, 2)
+    own = _angles_of(sample, angles, 0)
+    np.testing.assert_array_equal(own.line_angles, sample.lines.line_angles)
+    later = _angles_of(sample, angles, 2)
     inside = sample.numbers < len(recording.movie) - 2
     expected = recording.line_angles[sample.numbers[inside] + 2]
-    np.testing.assert_allclose(later.lines.line_angles[inside], expected)
+    np.testing.assert_allclose(later.line_angles[inside], expected)
 
 
 def correlations(truth, rng, *, good=0.8, wrong=0.2, noise=0.08):
