@@ -15,7 +15,7 @@ from derotation.numerics.by_rows import by_rows
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
 from derotation.signals.segments import Segments
-from derotation.streaming.statistics import Statistics
+from derotation.streaming.statistics import FrameStatistics, Statistics
 
 __all__ = ["bad_frames", "frame_speeds", "in_bad_segments"]
 
@@ -48,7 +48,7 @@ def frame_speeds(angles: Angles) -> NDArray[np.float64]:
 
 def bad_frames(
     angles: Angles,
-    statistics: Statistics,
+    statistics: Statistics | FrameStatistics,
     config: Mapping[str, Any] | None = None,
     *,
     segments: str | os.PathLike[str] | None = None,
@@ -60,7 +60,7 @@ def bad_frames(
     ----------
     angles : Angles
         Angles of all lines.
-    statistics : Statistics
+    statistics : Statistics or FrameStatistics
         What was learned about the frames.
     config : mapping, optional
         ``min_coverage`` (fraction; 0.5), ``max_speed`` (degrees per second, or None for no limit,

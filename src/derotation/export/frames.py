@@ -122,10 +122,8 @@ class FilledFrames:
 
     def _fill_in(self, start: int, frames: NDArray[Any]) -> None:
         """Replace what was not seen, in place."""
-        seen = self._seen.read(start, start + len(frames))
-        for frame, mask in zip(frames, seen, strict=True):
-            if not mask.all():
-                np.copyto(frame, self._fill, where=~mask)
+        for k, unseen in self._seen.holes(start, start + len(frames)):
+            np.copyto(frames[k], self._fill, where=unseen)
 
     def _sixteen_bits(self, start: int, raw: NDArray[Any]) -> NDArray[np.int16] | None:
         """Scale, round and cast; None if the values do not fit into 16 bits."""

@@ -13,8 +13,10 @@ from derotation.errors import InputError
 __all__ = ["check_arrays", "open_result", "read_npz"]
 
 
-def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]:
-    """Read all arrays of a `.npz`.
+def read_npz(
+    path: str | os.PathLike[str], what: str, *, only: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a `.npz`.
 
     Parameters
     ----------
@@ -22,6 +24,8 @@ def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]
         The file.
     what
         What it should hold, for the message.
+    only
+        Names of the arrays that are wanted, if they are there; by default all.
 
     Returns
     -------
@@ -36,7 +40,8 @@ def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]
     try:
         # NumPy would leave a file open that it cannot make sense of.
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            names = [name for name in archive.files if only is None or name in only]
+            return {name: archive[name] for name in names}
     except Exception as error:
         # A damaged archive makes zipfile, zlib and NumPy's parser of headers raise many things.
         raise InputError(
@@ -44,15 +49,17 @@ def read_npz(path: str | os.PathLike[str], what: str) -> dict[str, NDArray[Any]]
         ) from error
 
 
-def open_result(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:
-    """Read a `.npz` that holds a result of a given kind.
+def open_result(
+    path: str | os.PathLike[str], kind: str, version: int, *, only: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read a `.npz` that holds a result of a given kind; `only` as for :func:`read_npz`.
 
     Raises
     ------
     InputError
         If it cannot be read, holds something else, or was written by a later version.
     """
-    values = read_npz(path, kind)
+    values = read_npz(path, kind, only=None if only is None else {*only, "kind", "version"})
     if str(values.pop("kind", "")) != kind:
         raise InputError(f"{os.fspath(path)} holds no {kind}; it has {', '.join(values)}.")
     found = values.pop("version", -1)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -133,6 +134,8 @@ class SeenPixels:
                 raise self._unreadable(f"it says ({n_frames}, {height}, {width})")
             self._archive, self._stack = archive, stack.pop_all()
         self.shape: tuple[int, int, int] = (n_frames, height, width)
+        # Who reads on from within a block of frames need not unpack it again.
+        self._last: tuple[int, NDArray[np.uint8]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -146,11 +149,24 @@ class SeenPixels:
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Give the masks of the frames `start` to `stop` (stop - start, y, x)."""
+        bits = np.unpackbits(self._packed(start, stop), axis=2, count=self.shape[2])
+        return bits.view(np.bool_)
+
+    def holes(self, start: int, stop: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Give those of the frames `start` to `stop` that did not see all, counted from `start`.
+
+        Each with the pixels that it did not see, shape (y, x).
+        """
+        packed, width = self._packed(start, stop), self.shape[2]
+        all_seen = np.packbits(np.ones(width, np.bool_))
+        for k in np.flatnonzero((packed != all_seen).any(axis=(1, 2))).tolist():
+            yield k, np.unpackbits(~packed[k], axis=1, count=width).view(np.bool_)
+
+    def _packed(self, start: int, stop: int) -> NDArray[np.uint8]:
         blocks = range(start // _BLOCK, -(-stop // _BLOCK))
         packed = np.concatenate([self._block(number) for number in blocks])
         first = start - blocks.start * _BLOCK
-        bits = np.unpackbits(packed[first : first + stop - start], axis=2, count=self.shape[2])
-        return bits.view(np.bool_)
+        return packed[first : first + stop - start]
 
     def always(self, frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell which pixels (y, x) all of the marked frames (frame,) saw; all if none is marked."""
@@ -162,6 +178,8 @@ class SeenPixels:
         return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
 
     def _block(self, number: int) -> NDArray[np.uint8]:
+        if self._last is not None and self._last[0] == number:
+            return self._last[1]
         try:
             packed = np.asarray(self._archive[_name(number)], np.uint8)
         except Exception as error:
@@ -170,6 +188,7 @@ class SeenPixels:
         expected = (min(_BLOCK, n_frames - number * _BLOCK), height, -(-width // 8))
         if packed.shape != expected:
             raise self._unreadable(f"a part of it has shape {packed.shape}, not {expected}")
+        self._last = number, packed
         return packed
 
     def _unreadable(self, why: str) -> InputError:

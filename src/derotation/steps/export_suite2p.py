@@ -146,7 +146,7 @@ def _export_plane(
             plane=index,
             n_planes=len(numbers),
         )
-        learned = Statistics.load(files.statistics)
+        learned = Statistics.load_of_frames(files.statistics)
         reasons = bad_frames(
             opened.angles,
             learned,

@@ -15,7 +15,7 @@ from derotation.images.offset import lit_frames
 from derotation.io.files import save_npz
 from derotation.io.results import check_arrays, open_result
 
-__all__ = ["Statistics"]
+__all__ = ["FrameStatistics", "Statistics"]
 
 _KIND = "derotation statistics"
 _VERSION = 6
@@ -36,6 +36,21 @@ _AXES: dict[str, tuple[str, ...]] = {
     "segment_mean": ("segment", "row", "column"),
     **dict.fromkeys(_SCALARS, ()),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameStatistics:
+    """What is known about single frames, as in :class:`Statistics`."""
+
+    coverage: NDArray[np.float64]
+    """Fraction of the pixels inside the mask that were seen, shape (frame,)."""
+    brightness: NDArray[np.float64]
+    """Brightness in units of the sample at rest, shape (frame,)."""
+
+    @property
+    def lit(self) -> NDArray[np.bool_]:
+        """Tell which frames were lit, see :func:`derotation.images.offset.lit_frames`: (frame,)."""
+        return lit_frames(self.brightness)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,6 +132,20 @@ class Statistics:
         arrays: dict[str, ArrayLike] = {"kind": _KIND, "version": _VERSION}
         arrays.update({item.name: getattr(self, item.name) for item in fields(self)})
         save_npz(path, **arrays)
+
+    @staticmethod
+    def load_of_frames(path: str | os.PathLike[str]) -> "FrameStatistics":
+        """Load only what :meth:`save` wrote about single frames: a small part of a large file.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else, or something is missing.
+        """
+        names = ("coverage", "brightness")
+        values = open_result(path, _KIND, _VERSION, only=names)
+        check_arrays(path, values, {name: _AXES[name] for name in names})
+        return FrameStatistics(**values)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

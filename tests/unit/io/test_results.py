@@ -12,6 +12,7 @@ def test_reads_what_was_written(tmp_path):
     values = read_npz(tmp_path / "a.npz", "a result")
     np.testing.assert_array_equal(values["one"], np.arange(3))
     assert str(values["two"]) == "text"
+    assert [*read_npz(tmp_path / "a.npz", "a result", only=("two", "three"))] == ["two"]
 
 
 def test_any_damage_is_an_error_of_the_library(tmp_path):

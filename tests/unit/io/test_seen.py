@@ -10,7 +10,11 @@ from derotation.errors import InputError
 from derotation.io.seen import SeenPixels, SeenWriter
 
 masks = st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 20)).flatmap(
-    lambda shape: arrays(np.bool_, shape)
+    lambda shape: st.one_of(
+        arrays(np.bool_, shape),
+        # Whole frames, as most are.
+        arrays(np.bool_, (shape[0], 1, 1)).map(lambda whole: np.broadcast_to(whole, shape)),
+    )
 )
 
 
@@ -30,6 +34,10 @@ def check(found, seen, data):
     start = data.draw(st.integers(0, len(seen) - 1))
     stop = data.draw(st.integers(start + 1, len(seen)))
     np.testing.assert_array_equal(found.read(start, stop), seen[start:stop])
+    holes = dict(found.holes(start, stop))
+    assert sorted(holes) == np.flatnonzero(~seen[start:stop].all(axis=(1, 2))).tolist()
+    for k, unseen in holes.items():
+        np.testing.assert_array_equal(unseen, ~seen[start + k])
     marked = data.draw(arrays(np.bool_, len(seen)))
     np.testing.assert_array_equal(found.always(marked), seen[marked].all(axis=0))
 

@@ -173,11 +173,17 @@ def test_saved_and_loaded(recording, tmp_path):
     found, _ = derotate(recording, tmp_path)
     found.save(tmp_path / "statistics.npz")
     loaded = Statistics.load(tmp_path / "statistics.npz")
+    of_frames = Statistics.load_of_frames(tmp_path / "statistics.npz")
+    np.testing.assert_array_equal(of_frames.coverage, loaded.coverage)
+    np.testing.assert_array_equal(of_frames.brightness, loaded.brightness)
+    np.testing.assert_array_equal(of_frames.lit, loaded.lit)
     for item in dataclasses.fields(Statistics):
         np.testing.assert_array_equal(getattr(loaded, item.name), getattr(found, item.name))
     np.savez(tmp_path / "other.npz", kind="other")
     with pytest.raises(InputError, match="holds no derotation statistics"):
         Statistics.load(tmp_path / "other.npz")
+    with pytest.raises(InputError):
+        Statistics.load_of_frames(tmp_path / "other.npz")
 
 
 @pytest.mark.parametrize(
