@@ -1,7 +1,7 @@
 """A figure as a PNG, drawn once."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def write_png(figure: "Figure", path: str | Path) -> None:
     from PIL import Image
 
     figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = _without_colors(np.asarray(canvas.buffer_rgba()))
     picture = Image.fromarray(np.ascontiguousarray(pixels))

@@ -141,7 +141,7 @@ def plot_channel_overview(signals: AnalogSignals, events: Events, role: str, ax:
 def _shade_rotations(events: Events, ax: "Axes") -> None:
     """Shade usable rotations over the whole height and hatch unusable ones, each kind at once."""
     spans = np.stack([events.rotation_start, events.rotation_end - events.rotation_start], axis=1)
-    looks = (
+    looks: tuple[tuple[NDArray[np.bool_], dict[str, Any]], ...] = (
         (events.rotation_usable, {"color": BLUE, "alpha": 0.2, "linewidth": 0}),
         (
             ~events.rotation_usable,
@@ -150,7 +150,7 @@ def _shade_rotations(events: Events, ax: "Axes") -> None:
     )
     for chosen, look in looks:
         if chosen.any():
-            shown = spans[chosen] / events.sampling_rate
+            shown = [(begin, length) for begin, length in spans[chosen] / events.sampling_rate]
             ax.broken_barh(shown, (0, 1), transform=ax.get_xaxis_transform(), **look)
 
 
