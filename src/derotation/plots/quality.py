@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
-from derotation.plots.panels import BELOW, LEFT, RIGHT, panels, settle, shades, whole_picture
+from derotation.plots.panels import BELOW, LEFT, RIGHT, panels, settle
+from derotation.plots.sheet import plot_pairs
 from derotation.quality.along import Along
 from derotation.quality.measure import Quality
 from derotation.quality.residual import ResidualShift
@@ -30,10 +31,9 @@ __all__ = [
     "plot_shift_lengths",
 ]
 
-# Pictures on the contact sheet, in so many columns.
-MAX_PICTURES, COLUMNS = 12, 6
+# Pictures on the contact sheet.
+MAX_PICTURES = 12
 PICTURE_SIZE = 200
-PICTURE_INCHES = 1.7
 # Room (in) for a title of two lines.
 TWO_LINES = 0.5
 # Stretches of rotation that a picture can show as such.
@@ -130,8 +130,6 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
     Figure
         The first picture is the sample at rest.
     """
-    from matplotlib.figure import Figure
-
     n = len(statistics.angle)
     chosen = np.unique(np.linspace(0, n - 1, min(n, MAX_PICTURES - 1)).round().astype(int))
     rest = (statistics.raw_rest, statistics.rest, f"at rest\n{statistics.n_rest} frames")
@@ -146,47 +144,9 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
     ]
     # Each picture is drawn 200 px wide; the whole ones take long to draw.
     factor = max(min(statistics.rest.shape) // PICTURE_SIZE, 1)
-    sheet, titles, per_inch = _sheet([
-        (binned(raw, factor), binned(derotated, factor), title)
-        for raw, derotated, title in pictures
-    ])  # fmt: skip
-    figure = Figure(figsize=(sheet.shape[1] / per_inch, sheet.shape[0] / per_inch))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_axis_off()
-    low, high = _limits([derotated for _, derotated, _ in pictures])
-    ax.set(xlim=(0, sheet.shape[1]), ylim=(sheet.shape[0], 0))
-    ax.add_artist(whole_picture(shades(sheet, low, high)))
-    for x, y, title in titles:
-        ax.text(x, y, title, fontsize=10, ha="center", va="bottom")
-    return figure
-
-
-def _sheet(
-    pictures: list[tuple[NDArray[np.float32], NDArray[np.float32], str]],
-) -> tuple[NDArray[np.float32], list[tuple[float, float, str]], float]:
-    """Put all pictures on one, which is drawn faster than many: each pair below one another.
-
-    Returns the sheet, NaN between the pictures, titles with the place (x, y) of their lower edge,
-    and the pixels of the sheet per inch.
-    """
-    high, wide = pictures[0][0].shape if pictures else (1, 1)
-    per_inch = max(high, wide) / PICTURE_INCHES
-    gap, one, two = (round(inches * per_inch) for inches in (0.15, 0.26, 0.42))
-    columns = max(min(len(pictures), COLUMNS), 1)
-    rows = max(-(-len(pictures) // columns), 1)
-    pair = two + one + 2 * high
-    sheet = np.full((rows * pair + gap, columns * (wide + gap)), np.nan, np.float32)
-    titles = []
-    for place, (raw, derotated, title) in enumerate(pictures):
-        row, column = divmod(place, columns)
-        left, upper = gap // 2 + column * (wide + gap), row * pair + two
-        lower = upper + high + one
-        sheet[upper : upper + high, left : left + wide] = raw
-        sheet[lower : lower + high, left : left + wide] = derotated
-        edge = 0.04 * per_inch
-        titles.append((left + wide / 2, upper - edge, title))
-        titles.append((left + wide / 2, lower - edge, "derotated"))
-    return sheet, titles, per_inch
+    pairs = [(binned(raw, factor), binned(derotated, factor), name)
+             for raw, derotated, name in pictures]  # fmt: skip
+    return plot_pairs(pairs, _limits([derotated for _, derotated, _ in pictures]))
 
 
 def _limits(images: list[NDArray[Any]]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from derotation.io.movie import Movie, open_movie
 from derotation.io.results import read_npz
 from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.motion import Motion
-from derotation.plots.panels import save_png
+from derotation.plots.png import write_png
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-_PLOT_DPI = 120
 
 
 def load_angles(angles: Angles | str | Path) -> Angles:
@@ -180,4 +178,4 @@ def save_plot(figure: "Figure", path: str | Path) -> None:
     if not _PLOTS_WANTED.get():
         return
     with whole_file(path) as temporary:
-        save_png(figure, temporary, dpi=_PLOT_DPI)
+        write_png(figure, temporary)

@@ -7,7 +7,7 @@ from derotation.calibration.geometry import Geometry
 from derotation.images.sample import read_sample
 from derotation.io.movie import open_movie
 from derotation.maps.line_maps import LineMaps
-from derotation.quality.trials import _shift_path, _angles_of
+from derotation.quality.trials import _angles_of, _shift_path
 from derotation.simulate import simulate_recording
 from unit.sessions import save_movie, true_angles
 
