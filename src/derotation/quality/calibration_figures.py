@@ -105,7 +105,8 @@ def fit_of_turned_frames(
     fitting = np.flatnonzero((trials.sign == 1) & (trials.shift == 0))
     left = None
     if len(fitting) >= MIN_FRAMES:
-        left = find_residual(sample.select(fitting), calibration, threads=threads)
+        few = sample if len(fitting) == len(sample.numbers) else sample.select(fitting)
+        left = find_residual(few, calibration, threads=threads)
     nothing = Measured(
         said="Not measured: turned frames do not correlate enough with the sample at rest."
     )

@@ -83,11 +83,18 @@ def _places(statistics: Statistics, center: tuple[float, float]) -> _Places | No
         return None
     side = max(min(shape) // PLACES, 1)
     rest = statistics.rest - statistics.offset
-    known = statistics.seen & np.isfinite(statistics.mean) & np.isfinite(rest)
-    mean = np.where(known, statistics.mean - statistics.offset, 0.0)
-    expected = binned(np.where(known, rest, 0.0), side).astype(np.float64)
-    found = binned(mean, side).astype(np.float64)
-    enough = (binned(known, side) > MIN_PLACE) & (found > 0)
+    # Angle by angle: all mean images together take a hundred MB.
+    found, expected, share = (
+        np.stack(images).astype(np.float64)
+        for images in zip(
+            *(
+                _of_places(mean - statistics.offset, rest, seen, side)
+                for mean, seen in zip(statistics.mean, statistics.seen, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    enough = (share > MIN_PLACE) & (found > 0)
     enough &= expected > DARKEST * (np.max(expected, initial=0.0) or 1.0)
     if enough.sum() < MIN_FOUND:
         return None
@@ -104,6 +111,18 @@ def _places(statistics: Statistics, center: tuple[float, float]) -> _Places | No
         angle=np.unique(angle, return_inverse=True)[1],
         patch=row // PATCH * across + column // PATCH,
         light=_terms(x, y, np.deg2rad(statistics.angle[angle])),
+    )
+
+
+def _of_places(
+    image: NDArray[np.float32], rest: NDArray[np.float32], seen: NDArray[np.bool_], side: int
+) -> tuple[NDArray[np.float32], ...]:
+    """Give the light of each place in a picture and at rest, and which part of it both saw."""
+    known = seen & np.isfinite(image) & np.isfinite(rest)
+    return (
+        binned(np.where(known, image, np.float32(0)), side),
+        binned(np.where(known, rest, np.float32(0)), side),
+        binned(known, side),
     )
 
 

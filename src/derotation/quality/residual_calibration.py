@@ -6,6 +6,7 @@ explained once more by center, tilt and lag.
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,11 +92,16 @@ def sample_from(statistics: Statistics, line_maps: LineMaps) -> Sample | None:
         reference=reference,
         parts=np.zeros((1, *reference.shape), np.float32),
         numbers=numbers,
-        frames=statistics.kept_frames[np.isin(statistics.kept, numbers)],
+        frames=_chosen(statistics.kept_frames, np.isin(statistics.kept, numbers)),
         lines=Lines.of(line_maps, numbers),
         time_s=angles.frame_start[numbers] / angles.sampling_rate,
         n_rest=statistics.n_rest,
     )
+
+
+def _chosen(frames: NDArray[Any], which: NDArray[np.bool_]) -> NDArray[Any]:
+    """Choose some frames, without a copy if they are all of them."""
+    return frames if which.all() else frames[which]
 
 
 def find_residual(
