@@ -130,9 +130,12 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
     Figure
         The first picture is the sample at rest.
     """
-    n = len(statistics.angle)
+    n, side = len(statistics.angle), statistics.side
     chosen = np.unique(np.linspace(0, n - 1, min(n, MAX_PICTURES - 1)).round().astype(int))
-    rest = (statistics.raw_rest, statistics.rest, f"at rest\n{statistics.n_rest} frames")
+    raw_rest, derotated_rest = (
+        binned(image, side) for image in (statistics.raw_rest, statistics.rest)
+    )
+    rest = (raw_rest, derotated_rest, f"at rest\n{statistics.n_rest} frames")
     pictures = [rest] if statistics.n_rest else []
     pictures += [
         (
@@ -143,7 +146,7 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
         for k in chosen[: n or 0]
     ]
     # Each picture is drawn 200 px wide; the whole ones take long to draw.
-    factor = max(min(statistics.rest.shape) // PICTURE_SIZE, 1)
+    factor = max(min(derotated_rest.shape) // PICTURE_SIZE, 1)
     pairs = [(binned(raw, factor), binned(derotated, factor), name)
              for raw, derotated, name in pictures]  # fmt: skip
     return plot_pairs(pairs, _limits([derotated for _, derotated, _ in pictures]))

@@ -11,21 +11,18 @@ from derotation.images.ptd import (
     MostDetectedBlob,
     most_detected_blob,
 )
-from derotation.numerics.binning import binned
 from derotation.quality.figures import Measured
 from derotation.streaming.statistics import Statistics
 
 __all__ = [
-    "BLOB_SIZE",
     "MAX_ANGLES",
     "MIN_ANGLES",
     "most_detected_blobs",
     "point_to_point_distance",
 ]
 
-# Fewest and most mean images by angle in which a blob is looked for, and their size (px).
+# Fewest and most mean images by angle in which a blob is looked for.
 MIN_ANGLES, MAX_ANGLES = 3, 12
-BLOB_SIZE = 256
 
 
 def point_to_point_distance(
@@ -54,27 +51,23 @@ def most_detected_blobs(
     mean, raw_mean = statistics.mean[chosen], statistics.raw_mean[chosen]
     derotated = np.where(np.isfinite(mean), mean, statistics.offset)
     return (
-        _most_detected(derotated, statistics.seen[chosen], threads),
-        _most_detected(raw_mean, np.ones(raw_mean.shape, np.bool_), threads),
+        _most_detected(derotated, statistics.seen[chosen], statistics.side, threads),
+        _most_detected(raw_mean, np.ones(raw_mean.shape, np.bool_), statistics.side, threads),
     )
 
 
 def _most_detected(
-    images: NDArray[np.float32], seen: NDArray[np.bool_], threads: int
+    images: NDArray[np.float32], seen: NDArray[np.bool_], side: int, threads: int
 ) -> MostDetectedBlob:
-    """Find the most detected blob; in large pictures, squares of pixels are averaged before.
-
-    Blobs of the same size are looked for all the same, in a quarter of the time.
-    """
-    factor = max(min(images.shape[1:]) // BLOB_SIZE, 1)
-    scales = {key: DEFAULT_BLOB_LOG[key] / factor for key in ("min_sigma", "max_sigma")}
+    """Find the most detected blob in pictures of squares of so many pixels, in pixels."""
+    scales = {key: DEFAULT_BLOB_LOG[key] / side for key in ("min_sigma", "max_sigma")}
     found = most_detected_blob(
-        binned(images, factor).astype(np.float32),
+        images,
         blob_log_kwargs=scales,
-        dbscan_kwargs={"eps": DEFAULT_DBSCAN["eps"] / factor},
-        seen=binned(seen, factor) == 1,
+        dbscan_kwargs={"eps": DEFAULT_DBSCAN["eps"] / side},
+        seen=seen,
         threads=threads,
     )[0]
     return dataclasses.replace(
-        found, ptd=found.ptd * factor, positions=found.positions * factor + (factor - 1) / 2
+        found, ptd=found.ptd * side, positions=found.positions * side + (side - 1) / 2
     )

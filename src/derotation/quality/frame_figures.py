@@ -143,7 +143,7 @@ def sharpness_gain(statistics: Statistics) -> Measured:
     """Compare the sharpness of the mean of turned frames with that before."""
     always = np.isfinite(statistics.turned_mean) & np.isfinite(statistics.rest)
     if len(statistics.seen):
-        always &= statistics.seen.all(axis=0)
+        always &= _in_pixels(statistics.seen.all(axis=0), statistics.side, always.shape)
     if not len(statistics.angle) or always.mean() < MIN_SEEN:
         return Measured(said="Not measured: hardly any part of the picture is always seen.")
     after, before = (
@@ -155,6 +155,14 @@ def sharpness_gain(statistics: Statistics) -> Measured:
     return Measured(
         value=gain, said=f"The mean of all turned frames is {gain:.1f} times as sharp as before."
     )
+
+
+def _in_pixels(squares: NDArray[np.bool_], side: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Mark the pixels (y, x) of marked squares; those that are left over are not."""
+    height, width = (n * side for n in squares.shape)
+    marked = np.zeros(shape, np.bool_)
+    marked[:height, :width] = squares.repeat(side, axis=0).repeat(side, axis=1)
+    return marked
 
 
 def _sharpness(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:

@@ -81,14 +81,16 @@ def _places(statistics: Statistics, center: tuple[float, float]) -> _Places | No
     shape = statistics.rest.shape
     if not len(statistics.angle) or statistics.n_rest == 0:
         return None
-    side = max(min(shape) // PLACES, 1)
-    rest = statistics.rest - statistics.offset
+    rest = binned(statistics.rest - statistics.offset, statistics.side)
+    # Of a place, in squares of the mean images, and in pixels.
+    squares = max(min(rest.shape) // PLACES, 1)
+    side = squares * statistics.side
     # Angle by angle: all mean images together take a hundred MB.
     found, expected, share = (
         np.stack(images).astype(np.float64)
         for images in zip(
             *(
-                _of_places(mean - statistics.offset, rest, seen, side)
+                _of_places(mean - statistics.offset, rest, seen, squares)
                 for mean, seen in zip(statistics.mean, statistics.seen, strict=True)
             ),
             strict=True,

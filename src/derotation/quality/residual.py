@@ -82,18 +82,20 @@ def measure_residual_shift(statistics: Statistics, *, threads: int = 1) -> Resid
     unknown = np.full((n, 2), np.nan)
     if n == 0 or statistics.n_rest == 0:
         return ResidualShift(angle=statistics.angle, shift=unknown, raw_shift=unknown)
-    factor = max(min(statistics.rest.shape) // SIZE, 1)
-    derotated = _Reference(statistics.rest, factor)
+    side = statistics.side
+    derotated = _Reference(statistics.rest, side)
     # Those of the raw images are large, and only say how things were before.
-    raw = _Reference(statistics.raw_rest, 2 * factor if min(statistics.rest.shape) >= SIZE else 1)
+    coarser = 2 if min(statistics.rest.shape) >= SIZE else 1
+    raw = _Reference(statistics.raw_rest, coarser * side)
     middle = raw.binned_place(transforms.image_center(statistics.rest.shape))
 
     def measure(k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         known = statistics.seen[k] & np.isfinite(statistics.mean[k])
         turned, inside = _turned_back(
-            raw.binned(statistics.raw_mean[k]), float(statistics.angle[k]), middle
+            binned(statistics.raw_mean[k], coarser), float(statistics.angle[k]), middle
         )
-        return derotated.shift(statistics.mean[k], known), raw.shift_of_binned(turned, inside)
+        filled = np.where(known, statistics.mean[k], np.float32(0))
+        return derotated.shift_of_binned(filled, known), raw.shift_of_binned(turned, inside)
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         pairs = list(pool.map(measure, range(n)))
@@ -136,10 +138,6 @@ class _Reference:
         image = np.where(self._known, image, image[self._known].mean() if self._known.any() else 0)
         self._comparison = Comparison(image.astype(np.float32))
 
-    def binned(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Average as many pixels of a picture to one as of the reference."""
-        return binned(image, self._factor).astype(np.float32, copy=False)
-
     def binned_place(self, place: tuple[float, float]) -> tuple[float, float]:
         """Tell where a place (x, y) of a picture then is."""
         x, y = ((k - (self._factor - 1) / 2) / self._factor for k in place)
@@ -148,7 +146,8 @@ class _Reference:
     def shift(self, image: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Give the shift (x, y) of a picture in pixels, or NaN."""
         known = binned(seen, self._factor) == 1
-        return self.shift_of_binned(self.binned(np.where(seen, image, 0)), known)
+        small = binned(np.where(seen, image, 0), self._factor).astype(np.float32, copy=False)
+        return self.shift_of_binned(small, known)
 
     def shift_of_binned(
         self, small: NDArray[np.float32], seen: NDArray[np.bool_]

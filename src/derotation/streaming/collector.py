@@ -15,6 +15,7 @@ from derotation.images.choosing import spread
 from derotation.images.following.recorded import check_angles
 from derotation.io.movie import Movie
 from derotation.maps.line_maps import LineMaps
+from derotation.numerics.binning import binned
 from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import wrapped
 from derotation.numerics.means import mean_of_known
@@ -29,6 +30,8 @@ __all__ = ["Collector"]
 # the first of these steps whose sums take no more memory than the most allowed (bytes).
 ANGLE_STEPS = (15.0, 30.0, 45.0)
 MAX_SUMS_BYTES = 400e6
+# Mean images by angle are compared at about this size (px).
+MEAN_SIZE = 256
 # Turned frames that are kept as they were recorded, and how much memory they may take (bytes).
 N_KEPT = 60
 MAX_BYTES = 64e6
@@ -143,8 +146,10 @@ class Collector:
         """Give what was learned, after the last frame."""
         turned = self._bins.turned
         derotated, raw = self._derotated, self._raw
-        half = np.array([self._bins.n_frames[b] for b in turned]) / 2
+        half = [max(self._bins.n_frames[b] / 2, 1) for b in turned]
         shape = self._mask.shape
+        side = max(min(shape) // MEAN_SIZE, 1)
+        small = tuple(n // side for n in shape)
         return Statistics(
             coverage=derotated.sums[:, 0] / self._mask.sum(),
             brightness=derotated.brightness(self._offset),
@@ -152,11 +157,15 @@ class Collector:
             raw_correlation=raw.correlation(self._at_rest.numbers),
             angle=np.array([self._bins.angle[b] for b in turned], np.float64),
             n_frames=np.array([self._bins.n_frames[b] for b in turned], np.int64),
-            mean=derotated.means(turned),
-            raw_mean=raw.means(turned),
-            seen=np.asarray(
-                derotated.count[turned] >= np.maximum(half, 1)[:, np.newaxis, np.newaxis]
-            ),
+            side=side,
+            mean=derotated.means(turned, side),
+            raw_mean=raw.means(turned, side),
+            seen=np.array(
+                [
+                    binned(derotated.count[b] >= n, side) == 1
+                    for b, n in zip(turned, half, strict=True)
+                ]
+            ).reshape(-1, *small),
             turned_mean=derotated.mean(turned).astype(np.float32),
             raw_turned_mean=raw.mean(turned).astype(np.float32),
             rest=self._rest.astype(np.float32),
@@ -281,11 +290,12 @@ class _Sums:
         total, count = self.total[bins].sum(axis=0), self.count[bins].sum(axis=0)
         return mean_of_known(total, count)
 
-    def means(self, bins: list[int]) -> NDArray[np.float32]:
-        """Give the mean image of each of some bins, shape (bin, y, x)."""
-        images = np.empty((len(bins), *self.total.shape[1:]), np.float32)
+    def means(self, bins: list[int], side: int) -> NDArray[np.float32]:
+        """Give the mean image of each of some bins, of squares, shape (bin, y', x')."""
+        small = (n // side for n in self.total.shape[1:])
+        images = np.empty((len(bins), *small), np.float32)
         for image, b in zip(images, bins, strict=True):
-            image[:] = self.mean([b])
+            image[:] = binned(self.mean([b]), side)
         return images
 
     def correlation(self, averaged: NDArray[np.int64]) -> NDArray[np.float64]:

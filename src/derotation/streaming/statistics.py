@@ -18,14 +18,14 @@ from derotation.io.results import check_arrays, open_result
 __all__ = ["FrameStatistics", "Statistics"]
 
 _KIND = "derotation statistics"
-_VERSION = 6
+_VERSION = 7
 _SCALARS = (
-    "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
+    "side", "n_rest", "highest", "at_highest", "often_highest", "told_frame_rate", "offset",
 )  # fmt: skip
 _AXES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("coverage", "brightness", "correlation", "raw_correlation"), ("frame",)),
     **dict.fromkeys(("angle", "n_frames"), ("bin",)),
-    **dict.fromkeys(("mean", "raw_mean", "seen"), ("bin", "y", "x")),
+    **dict.fromkeys(("mean", "raw_mean", "seen"), ("bin", "square row", "square column")),
     **dict.fromkeys(("turned_mean", "raw_turned_mean", "rest", "raw_rest", "own_rest"), ("y", "x")),
     **dict.fromkeys(("phase_px", "phase_sd_px"), ("part",)),
     "phase_frames": ("part", "first and last"),
@@ -72,12 +72,16 @@ class Statistics:
     """Middle of each bin of angles in degrees, ascending, shape (bin,); only bins with frames."""
     n_frames: NDArray[np.int64]
     """Frames in each bin; those at rest at angle 0 are not among them, shape (bin,)."""
+    side: int
+    """Side of the squares of pixels that are averaged in images by angle, which are compared at
+    about 256 pixels; rows and columns that are left over are dropped."""
     mean: NDArray[np.float32]
-    """Mean of the derotated frames of each bin, shape (bin, y, x); NaN where none saw a pixel."""
+    """Mean of the derotated frames of each bin, shape (bin, y // side, x // side); NaN where there
+    is a pixel that none saw."""
     raw_mean: NDArray[np.float32]
-    """Mean of these frames as recorded, shape (bin, y, x)."""
+    """Mean of these frames as recorded, of the same shape."""
     seen: NDArray[np.bool_]
-    """Pixels that at least half of a bin's frames saw, shape (bin, y, x)."""
+    """Squares of which at least half of a bin's frames saw each pixel, of the same shape."""
     turned_mean: NDArray[np.float32]
     """Mean of all derotated frames that were turned (y, x); NaN where none saw a pixel."""
     raw_turned_mean: NDArray[np.float32]
@@ -157,7 +161,7 @@ class Statistics:
             If the file holds something else, or something is missing.
         """
         values: dict[str, Any] = open_result(path, _KIND, _VERSION)
-        check_arrays(path, values, _AXES, ("n_rest", "offset"))
+        check_arrays(path, values, _AXES, ("side", "n_rest", "offset"))
         for name in _SCALARS:
             values[name] = values[name].item()
         return cls(**values)

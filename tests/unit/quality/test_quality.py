@@ -20,6 +20,7 @@ from derotation.quality.figures import SPECIFICATIONS
 from derotation.quality.residual import shift_between
 from derotation.settings.schema import config_schema
 from derotation.simulate.scene import random_scene
+from derotation.streaming import collector
 from unit.judged import SHAPE, flawless_events, judge, simulated
 from unit.sessions import true_angles
 
@@ -39,6 +40,23 @@ def test_a_good_session_is_ok(recording, tmp_path):
     assert quality["sharpness_gain"].value > 2
     assert quality["rotating_correlation"].before < 0.3
     assert quality["ptd_px"].value < quality["ptd_px"].before
+
+
+def test_images_of_squares_of_pixels_say_the_same(recording, tmp_path, monkeypatch):
+    """Those of large frames are averaged before they are compared; here, of a small one."""
+    whole, _ = judge(recording, tmp_path)
+    monkeypatch.setattr(collector, "MEAN_SIZE", min(SHAPE) // 2)
+    quality, statistics = judge(recording, tmp_path)
+    assert statistics.side == 2
+    assert quality.flag == "ok", quality.advice
+    # Twice as coarse, and yet a fifth of a pixel.
+    assert quality["residual_shift_px"].value < 0.2
+    before = whole["residual_shift_px"].before
+    assert quality["residual_shift_px"].before == pytest.approx(before, rel=0.1)
+    assert quality["ptd_px"].value < 0.5
+    assert quality["sharpness_gain"].value == pytest.approx(whole["sharpness_gain"].value, rel=0.1)
+    np.testing.assert_allclose(quality.blob.positions[0], whole.blob.positions[0], atol=1.0)
+    plot_mean_by_angle(statistics).savefig(tmp_path / "mean.png")
 
 
 def test_wrong_center(recording, tmp_path):

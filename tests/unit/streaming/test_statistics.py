@@ -12,6 +12,7 @@ from derotation.images.offset import lit_frames
 from derotation.io.movie import open_movie
 from derotation.signals.segments import Segments
 from derotation.simulate import simulate_recording
+from derotation.streaming import collector
 from derotation.streaming.single_pass import derotate_movie
 from derotation.streaming.statistics import Statistics
 from unit.sessions import save_movie, true_angles, true_timing
@@ -93,6 +94,24 @@ def test_mean_images_by_angle(recording, tmp_path):
     np.testing.assert_allclose(
         found.raw_turned_mean, recording.movie[turned].mean(axis=0), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(("size", "side"), [(24, 2), (15, 3), (9, 5)])
+def test_mean_images_of_large_frames_are_of_squares(recording, tmp_path, monkeypatch, size, side):
+    whole, _ = derotate(recording, tmp_path)
+    monkeypatch.setattr(collector, "MEAN_SIZE", size)
+    found, _ = derotate(recording, tmp_path)
+    assert (whole.side, found.side) == (1, side)
+    height, width = (n // side for n in whole.mean.shape[1:])
+    squares = (slice(None), slice(height * side), slice(width * side))
+    blocks = (-1, height, side, width, side)
+    for name in ("mean", "raw_mean"):
+        expected = getattr(whole, name)[squares].reshape(blocks).mean(axis=(2, 4))
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-5)
+    seen = whole.seen[squares].reshape(blocks).all(axis=(2, 4))
+    np.testing.assert_array_equal(found.seen, seen)
+    assert not found.seen.all()
+    np.testing.assert_array_equal(found.turned_mean, whole.turned_mean)
 
 
 def test_frames_kept_are_turned_and_of_both_directions(recording, tmp_path):
