@@ -143,7 +143,7 @@ def sharpness_gain(statistics: Statistics) -> Measured:
     """Compare the sharpness of the mean of turned frames with that before."""
     always = np.isfinite(statistics.turned_mean) & np.isfinite(statistics.rest)
     if len(statistics.seen):
-        always &= _in_pixels(statistics.seen.all(axis=0), statistics.side, always.shape)
+        always &= _in_pixels(np.asarray(statistics.seen.all(axis=0)), statistics.side, always.shape)
     if not len(statistics.angle) or always.mean() < MIN_SEEN:
         return Measured(said="Not measured: hardly any part of the picture is always seen.")
     after, before = (

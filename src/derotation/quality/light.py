@@ -156,13 +156,15 @@ def _robust(
        trends", Econometrica 1 (1933), 387-401.
     """
     near = np.ones(len(places.weight))
-    solution, left = np.zeros(TERMS), places.log_ratio
+    solution: NDArray[np.float64] = np.zeros(TERMS)
+    left = places.log_ratio
     for _ in range(ROUNDS):
         weight = places.weight * near
         light = _without_angles(places.light, places.angle, weight)
         ratio = _without_angles(places.log_ratio[:, np.newaxis], places.angle, weight)[:, 0]
         root = np.sqrt(weight)
-        solution, *_ = np.linalg.lstsq(light * root[:, np.newaxis], ratio * root, rcond=None)
+        found, *_ = np.linalg.lstsq(light * root[:, np.newaxis], ratio * root, rcond=None)
+        solution = np.asarray(found, np.float64)
         left = ratio - light @ solution
         spread = 1.4826 * float(np.median(np.abs(left))) + 1e-9
         near = 1 / (1 + (left / (2 * spread)) ** 2)
