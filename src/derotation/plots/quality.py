@@ -197,8 +197,10 @@ def plot_blob_places(
 ) -> None:
     """Draw the places of a blob on a mean image of the turned frames."""
     limits = _limits([image])
-    ax.imshow(np.where(np.isfinite(image), image, limits[0]), cmap="gray", vmin=limits[0],
-              vmax=max(limits[1], limits[0] + 1e-9))  # fmt: skip
+    ax.imshow(
+        np.where(np.isfinite(image), image, limits[0]), cmap="gray", vmin=limits[0],
+        vmax=max(limits[1], limits[0] + 1e-9), interpolation_stage="data",
+    )  # fmt: skip
     if blob is None or not len(blob.images):
         ax.set_title(f"{title}: no blob in several mean images", fontsize=10)
     else:

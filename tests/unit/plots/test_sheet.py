@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from derotation.plots.png import DPI
-from derotation.plots.sheet import plot_pairs
+from derotation.plots.sheet import BELOW, BESIDE, LINE, WIDTH, plot_pairs
 
 
 def pairs(n: int, shape: tuple[int, int] = (20, 30), name: str = "picture {}"):
@@ -39,15 +40,35 @@ def test_each_picture_stands_below_its_name(n):
 def test_pixels_stay_square_and_names_of_two_lines_have_room():
     figure = plot_pairs(pairs(3, shape=(40, 20), name="one\n{}"), (0.0, 100.0))
     (ax,) = figure.axes
-    figure.set_dpi(DPI)
-    for picture in ax.images:
-        left, right, bottom, top = picture.get_extent()
-        (x0, y0), (x1, y1) = ax.transData.transform([(left, bottom), (right, top)])
-        assert (y1 - y0) / (x1 - x0) == pytest.approx(2)
+    with_names = seen(figure)
     boxes = [text.get_window_extent() for text in ax.texts]
-    drawn = [picture.get_window_extent() for picture in ax.images]
-    assert not any(box.overlaps(other) for box in boxes for other in drawn)
     assert all(box.y1 <= figure.bbox.y1 and box.x0 >= 0 for box in boxes)
+    for text in list(ax.texts):
+        text.remove()
+    drawn = seen(figure) < 255
+    # Names change nothing of the pictures.
+    np.testing.assert_array_equal(with_names[drawn], seen(figure)[drawn])
+    labels, n = ndimage.label(drawn)
+    assert n == 6
+    for rows, columns in ndimage.find_objects(labels):
+        high, wide = rows.stop - rows.start, columns.stop - columns.start
+        assert high / wide == pytest.approx(2, abs=0.01)
+        assert wide == pytest.approx(WIDTH * DPI, abs=1)
+
+
+def test_each_pixel_is_shown_and_what_is_unknown_is_white():
+    picture = np.arange(12.0).reshape(3, 4)
+    picture[1, 2] = np.nan
+    figure = plot_pairs([(picture, picture - 20, "")], (0.0, 10.0))
+    for text in list(figure.axes[0].texts):
+        text.remove()
+    screen = seen(figure)
+    x, y = round((BESIDE / 2) * DPI), round((BELOW + LINE) * DPI)
+    step = WIDTH * DPI / 4
+    found = [[screen[round(y + (r + 0.5) * step), round(x + (c + 0.5) * step)]
+              for c in range(4)] for r in range(3)]  # fmt: skip
+    expected = np.clip(np.nan_to_num(picture, nan=10) * 25.5, 0, 255).astype(int)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_no_pictures_make_an_empty_sheet():
