@@ -196,6 +196,7 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
         found.shifts.reshape(-1, 2),
         variances.reshape(-1, 2),
         np.repeat(np.arange(len(times)), bands),
+        rhythm=True,
         drawn=drawn.ravel(),
     )
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
