@@ -139,6 +139,21 @@ def _propagate(cov, own, other, steady, moved):
 
 
 @njit(cache=True, nogil=True)
+def _keep(matrix, gain, out):
+    """Multiply with what a measurement leaves as it was: matrix (I - gain h'), h telling what is
+    shown. 1 - gain is taken first, since the gain of what is not known at all is nearly 1."""
+    d = gain.shape[0]
+    for i in range(d):
+        for j in range(d):
+            out[i, j] = matrix[i, j]
+            if _shown(j):
+                out[i, j] *= 1 - gain[j]
+                for q in range(d):
+                    if q != j:
+                        out[i, j] -= matrix[i, q] * gain[q]
+
+
+@njit(cache=True, nogil=True)
 def smooth_path(time, constant, waves, ahead, spread, seen, place, uncertain):
     """Go backwards over what `filter_path` found (Bryson and Frazier's form of the smoother).
 
@@ -148,7 +163,7 @@ def smooth_path(time, constant, waves, ahead, spread, seen, place, uncertain):
     d = ahead.shape[1]
     adjoint, matrix = np.zeros(d), np.zeros((d, d))
     old, moved = np.zeros(d), np.zeros((d, d))
-    own, other, across, gained = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros(d)
+    own, other, across = np.zeros(d), np.zeros(d), np.zeros(d)
     last = -1.0
     for k in range(time.shape[0] - 1, -1, -1):
         cov = spread[k]
@@ -162,23 +177,22 @@ def smooth_path(time, constant, waves, ahead, spread, seen, place, uncertain):
                 var += across[i]
         total = seen[k, 1]
         if math.isfinite(total):
-            pull, both = 0.0, 0.0
+            pull = 0.0
             for i in range(d):
-                pull += across[i] * adjoint[i] / total
-                gained[i] = 0.0
-                for j in range(d):
-                    gained[i] += matrix[i, j] * across[j] / total
-                both += across[i] * gained[i] / total
+                across[i] /= total
+                pull += across[i] * adjoint[i]
             for i in range(d):
                 if _shown(i):
                     adjoint[i] -= pull + seen[k, 0] / total
+            _keep(matrix, across, moved)
+            for i in range(d):
                 for j in range(d):
-                    if _shown(i):
-                        matrix[i, j] -= gained[j]
-                    if _shown(j):
-                        matrix[i, j] -= gained[i]
-                    if _shown(i) and _shown(j):
-                        matrix[i, j] += both + 1 / total
+                    matrix[i, j] = moved[j, i]
+            _keep(matrix, across, moved)
+            for i in range(d):
+                across[i] *= total
+                for j in range(d):
+                    matrix[i, j] = moved[i, j] + (1 / total if _shown(i) and _shown(j) else 0.0)
         for i in range(d):
             here -= across[i] * adjoint[i]
             for j in range(d):

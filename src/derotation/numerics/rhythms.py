@@ -32,11 +32,13 @@ NDFloat = NDArray[np.float64]
 MOST_WAVES, MIN_GAIN = 3, 15.0
 # What is slower is followed anyway. Spectra are those of pieces of so many seconds.
 SLOWEST_HZ, FASTEST_HZ, PIECE_S = 1.0, 20.0, 10.0
+# In less than this (s) a few beats cannot be told from chance.
+LEAST_S = 5.0
 # What repeats with the frames, or several times in each, is rather the measurement's than the
 # sample's: so near (Hz) nothing is looked for.
 WITH_FRAMES_HZ = 0.3
 # What is tried for how long a wave lasts, and for its size, in units of the first guess.
-LASTING, SIZES = (0.1, 1.0, 10.0), (0.35, 0.5, 0.7, 1.0, 1.4)
+LASTING, SIZES = (0.1, 0.3, 1.0, 3.0), (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,9 @@ def with_waves(
     gain : float
         By how much the logarithm of the likelihood is higher.
     """
+    lasted = sum(places.time_s[part][-1] - places.time_s[part][0] for part in parts)
+    if lasted < LEAST_S:
+        return found, 0.0
     spectrum = _spectrum(places, parts, frame_s)
     if not len(spectrum.frequencies):
         return found, 0.0
@@ -145,12 +150,15 @@ def _added(
     def likely(wave: Wave) -> float:
         return likelihood(places, parts, joined(wave), (axis,))
 
-    wave = max((replace(first, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
-    wave = max((replace(wave, size_px=first.size_px * by) for by in SIZES), key=likely)
-    step = 0.5 / PIECE_S
-    shift = lowest_within(
-        lambda by: -likely(replace(wave, frequency_hz=first.frequency_hz + by)), -step, step
-    )
-    wave = replace(wave, frequency_hz=first.frequency_hz + shift)
+    step, wave = 0.5 / PIECE_S, first
+    for _ in range(2):
+        near = wave
+        shift = lowest_within(
+            lambda by, near=near: -likely(replace(near, frequency_hz=near.frequency_hz + by)),
+            -step, step,
+        )  # fmt: skip
+        wave = replace(near, frequency_hz=near.frequency_hz + shift)
+        wave = max((replace(wave, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
+        wave = max((replace(wave, size_px=first.size_px * by) for by in SIZES), key=likely)
     gain = likely(wave) - likelihood(places, parts, found, (axis,))
     return joined(wave) if gain >= MIN_GAIN else None
