@@ -118,7 +118,7 @@ def _loudest(
     away = np.zeros(len(places.time_s))
     variance = np.full(len(places.time_s), np.nan)
     for part in parts:
-        _, _, seen = foreseen(places[part], found, axis)
+        seen = foreseen(places[part], found, axis)
         told = np.isfinite(seen[:, 1])
         told[0] = False  # nothing is foreseen of the first one
         variance[part] = np.where(told, seen[:, 1], np.nan)
@@ -126,7 +126,7 @@ def _loudest(
     counts = [max(int(np.isfinite(variance[piece]).sum()), 1) for piece, _ in spectrum.pieces]
     # 1 on average if what is not foreseen is white.
     power = np.mean(
-        [np.abs(waves @ away[piece]) ** 2 / n
+        [np.abs(np.einsum("fn,n->f", waves, away[piece])) ** 2 / n
          for (piece, waves), n in zip(spectrum.pieces, counts, strict=True)],
         axis=0,
     )  # fmt: skip

@@ -9,13 +9,23 @@ few variables, so that Kalman's filter tells in one pass how likely places are [
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.numerics.minimum import lowest_by_simplex, lowest_within
 
-__all__ = ["Places", "Roughness", "Wave", "likelihood", "most_likely", "most_likely_path", "still"]
+__all__ = [
+    "Places",
+    "Roughness",
+    "Wave",
+    "foreseen",
+    "likelihood",
+    "most_likely",
+    "most_likely_path",
+    "still",
+]
 
 NDFloat = NDArray[np.float64]
 
@@ -93,29 +103,19 @@ def likelihood(
     )  # fmt: skip
 
 
-def foreseen(places: Places, found: Roughness, axis: int) -> tuple[NDFloat, NDFloat, NDFloat]:
+def foreseen(places: Places, found: Roughness, axis: int) -> NDFloat:
     """Foresee each place along an axis from those before it.
 
     Returns
     -------
-    ahead : ndarray of shape (n, d)
-        The state as foreseen, see :mod:`derotation.numerics.path_kernels`.
-    spread : ndarray of shape (n, d, d)
-        Its covariance.
-    seen : ndarray of shape (n, 2)
+    ndarray of shape (n, 2)
         How far the place lies from what was foreseen (px), and the variance of that.
     """
     from derotation.numerics import path_kernels
 
-    waves = _table(found.waves[axis])
-    n, d = len(places.time_s), 3 + 2 * len(waves)
-    ahead, spread, seen = np.empty((n, d)), np.empty((n, d, d)), np.empty((n, 2))
-    path_kernels.filter_path(
-        places.time_s, np.ascontiguousarray(places.values[:, axis]),
-        found.scale * places.variances[:, axis], places.loose, found.size_px, found.constant_s,
-        found.walk_px2, waves, ahead, spread, seen,
-    )  # fmt: skip
-    return ahead, spread, seen
+    seen = np.empty_like(places.values)
+    path_kernels.foresee_path(*_measured(places, found, axis), seen)
+    return seen
 
 
 def most_likely_path(places: Places, found: Roughness) -> tuple[NDFloat, NDFloat]:
@@ -124,13 +124,19 @@ def most_likely_path(places: Places, found: Roughness) -> tuple[NDFloat, NDFloat
 
     path, uncertain = np.empty_like(places.values), np.empty_like(places.values)
     for k in (0, 1):
-        ahead, spread, seen = foreseen(places, found, k)
         place, own = np.empty(len(path)), np.empty(len(path))
-        path_kernels.smooth_path(
-            places.time_s, found.constant_s, _table(found.waves[k]), ahead, spread, seen, place, own
-        )
+        path_kernels.smooth_path(*_measured(places, found, k), place, own)
         path[:, k], uncertain[:, k] = place, own
-    return path, np.sqrt(uncertain)
+    return path, np.sqrt(uncertain, out=uncertain)
+
+
+def _measured(places: Places, found: Roughness, axis: int) -> tuple[Any, ...]:
+    """Give what the kernels take: places along an axis, and the parameters."""
+    return (
+        places.time_s, np.ascontiguousarray(places.values[:, axis]),
+        found.scale * places.variances[:, axis], places.loose, found.size_px, found.constant_s,
+        found.walk_px2, _table(found.waves[axis]),
+    )  # fmt: skip
 
 
 def most_likely(places: Places, parts: list[slice], near: Roughness | None = None) -> Roughness:
