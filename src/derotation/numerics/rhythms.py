@@ -32,6 +32,8 @@ NDFloat = NDArray[np.float64]
 MOST_WAVES, MIN_GAIN = 3, 15.0
 # What is slower is followed anyway. Spectra are those of pieces of so many seconds.
 SLOWEST_HZ, FASTEST_HZ, PIECE_S = 1.0, 20.0, 10.0
+# How exactly a frequency is told: a hundredth of a period off within a piece.
+RESOLVED_HZ = 1e-3
 # In less than this (s) a few beats cannot be told from chance.
 LEAST_S = 5.0
 # What repeats with the frames, or several times in each, is rather the measurement's than the
@@ -155,7 +157,7 @@ def _added(
         near = wave
         shift = lowest_within(
             lambda by, near=near: -likely(replace(near, frequency_hz=near.frequency_hz + by)),
-            -step, step,
+            -step, step, xtol=RESOLVED_HZ,
         )  # fmt: skip
         wave = replace(near, frequency_hz=near.frequency_hz + shift)
         wave = max((replace(wave, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
