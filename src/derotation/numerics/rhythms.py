@@ -8,6 +8,7 @@ with it by far.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,14 +153,13 @@ def _added(
     def likely(wave: Wave) -> float:
         return likelihood(places, parts, joined(wave), (axis,))
 
+    def unlikely(shift: float, near: Wave) -> float:
+        return -likely(replace(near, frequency_hz=near.frequency_hz + shift))
+
     step, wave = 0.5 / PIECE_S, first
     for _ in range(2):
-        near = wave
-        shift = lowest_within(
-            lambda by, near=near: -likely(replace(near, frequency_hz=near.frequency_hz + by)),
-            -step, step, xtol=RESOLVED_HZ,
-        )  # fmt: skip
-        wave = replace(near, frequency_hz=near.frequency_hz + shift)
+        shift = lowest_within(partial(unlikely, near=wave), -step, step, xtol=RESOLVED_HZ)
+        wave = replace(wave, frequency_hz=wave.frequency_hz + shift)
         wave = max((replace(wave, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
         wave = max((replace(wave, size_px=first.size_px * by) for by in SIZES), key=likely)
     gain = likely(wave) - likelihood(places, parts, found, (axis,))

@@ -114,7 +114,8 @@ def foreseen(places: Places, found: Roughness, axis: int) -> NDFloat:
     from derotation.numerics import path_kernels
 
     seen = np.empty_like(places.values)
-    path_kernels.foresee_path(*_measured(places, found, axis), seen)
+    foresee: Any = path_kernels.foresee_path
+    foresee(*_measured(places, found, axis), seen)
     return seen
 
 
@@ -122,10 +123,11 @@ def most_likely_path(places: Places, found: Roughness) -> tuple[NDFloat, NDFloat
     """Find the path (n, 2) that is most likely at the times of the places, and its uncertainty."""
     from derotation.numerics import path_kernels
 
+    smooth: Any = path_kernels.smooth_path
     path, uncertain = np.empty_like(places.values), np.empty_like(places.values)
     for k in (0, 1):
         place, own = np.empty(len(path)), np.empty(len(path))
-        path_kernels.smooth_path(*_measured(places, found, k), place, own)
+        smooth(*_measured(places, found, k), place, own)
         path[:, k], uncertain[:, k] = place, own
     return path, np.sqrt(uncertain, out=uncertain)
 
