@@ -326,14 +326,22 @@ def _filtered(
 def _path(
     time_s: NDFloat, values: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
 ) -> tuple[NDFloat, NDFloat]:
-    from derotation.numerics import path_kernels
-
     places, uncertain = np.empty_like(values), np.empty_like(values)
     for k in (0, 1):
-        _, ahead, spread, seen = _filtered(time_s, values[:, k], variance[:, k], loose, found)
-        place, own = np.empty(len(time_s)), np.empty(len(time_s))
-        path_kernels.smooth_path(
-            time_s, variance[:, k], found.constant_s, ahead, spread, seen, place, own
-        )
-        places[:, k], uncertain[:, k] = place, own
-    return places, np.sqrt(uncertain)
+        along = _along(time_s, values[:, k], variance[:, k], loose, found)
+        places[:, k], uncertain[:, k] = along
+    return places, np.sqrt(uncertain, out=uncertain)
+
+
+def _along(
+    time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
+) -> tuple[NDFloat, NDFloat]:
+    """Find the path along x or y, and its variance; what the filter kept is let go of here."""
+    from derotation.numerics import path_kernels
+
+    _, ahead, spread, seen = _filtered(time_s, value, variance, loose, found)
+    place, uncertain = np.empty(len(time_s)), np.empty(len(time_s))
+    path_kernels.smooth_path(
+        time_s, variance, found.constant_s, ahead, spread, seen, place, uncertain
+    )
+    return place, uncertain
