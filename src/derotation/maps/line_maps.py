@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.maps import transforms
 from derotation.maps.resample import Derotated, derotate_frames
 from derotation.maps.timing import LineTiming
+from derotation.numerics.pages import release
 
 __all__ = ["Displaced", "LineAngles", "LineMaps", "Placement"]
 
@@ -169,7 +170,9 @@ class LineMaps:
         ndarray of shape (frame, line, 2, 3)
             From recorded to output positions (x, y); NaN for lines that must not be used.
         """
-        return self.at(self.angles.line_angles[frames], self.angles.times_of(frames))
+        maps = self.at(self.angles.line_angles[frames], self.angles.times_of(frames))
+        release(self.angles.line_angles)
+        return maps
 
     def at(self, angles: ArrayLike, times_s: ArrayLike) -> Maps:
         """Make the maps of lines with these angles (degrees) at these times (s): (..., 2, 3)."""

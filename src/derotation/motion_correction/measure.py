@@ -24,6 +24,7 @@ from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
+from derotation.numerics.pages import release
 
 __all__ = [
     "Frames",
@@ -156,6 +157,7 @@ def small_maps(
     turned = each - each[..., :1]
     turned -= 360 * np.round(turned / 360)
     maps = line_maps.at(each[..., 0] + turned.mean(axis=-1), when.mean(axis=-1))
+    release(line_maps.angles.line_angles)
     if timing.bidirectional:
         # Half of the lines lie further right; those of both directions share the mean time.
         if timing.phase_px:

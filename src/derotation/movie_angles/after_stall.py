@@ -111,7 +111,7 @@ def _turned(
 
 
 def _resting(angles: Angles) -> NDArray[np.bool_]:
-    return np.asarray(np.ptp(np.nan_to_num(angles.line_angles), axis=1) == 0)
+    return by_rows(lambda lines: np.ptp(np.nan_to_num(lines), axis=1) == 0, angles.line_angles)
 
 
 def _frames_after(events: Events, k: int) -> NDArray[np.intp]:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.numerics.pages import release
+
 __all__ = ["by_rows"]
 
 # Values worked on at a time. An hour's table of lines has tens of millions of them.
@@ -30,8 +32,12 @@ def by_rows(tell: Callable[..., NDArray[Any]], *tables: NDArray[Any]) -> NDArray
     """
     n_rows = len(tables[0])
     step = max(VALUES_AT_A_TIME * n_rows // max(tables[0].size, 1), 1)
-    parts = (
-        tell(*(table[first : first + step] for table in tables))
-        for first in range(0, max(n_rows, 1), step)
-    )
-    return np.concatenate(list(parts))
+    told: NDArray[Any] | None = None
+    for first in range(0, max(n_rows, 1), step):
+        part = tell(*(table[first : first + step] for table in tables))
+        if told is None:
+            told = np.empty((n_rows, *part.shape[1:]), part.dtype)
+        told[first : first + step] = part
+        release(*tables)
+    assert told is not None
+    return told

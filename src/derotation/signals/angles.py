@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from derotation.io.results import check_arrays, open_result
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.numerics.pages import release
 from derotation.settings.defaults import complete
 from derotation.signals.events import Events
 from derotation.signals.tick_trace import trace_of_ticks
@@ -36,6 +38,8 @@ _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 _LINES_AT_A_TIME = 1 << 18
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
+# Tables of all lines, which are mapped when they are loaded: those of an hour take hundreds of MB.
+_OF_LINES = ("line_angles", "line_start", "line_usable", "flags")
 # What a file has to hold; an angle that nobody knows is NaN.
 _FINITE = (
     "line_duty",
@@ -48,7 +52,7 @@ _FINITE = (
     "rotation",
 )
 _AXES = {
-    **dict.fromkeys(("line_angles", "line_start", "line_usable", "flags"), ("frame", "line")),
+    **dict.fromkeys(_OF_LINES, ("frame", "line")),
     **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
     **dict.fromkeys(_SCALARS, ()),
 }
@@ -121,7 +125,9 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        return np.asarray((self.line_start[frames] + self._late) / self.sampling_rate)
+        times = np.asarray((self.line_start[frames] + self._late) / self.sampling_rate)
+        release(self.line_start)
+        return times
 
     @property
     def _late(self) -> float:
@@ -134,7 +140,7 @@ class Angles:
     @property
     def frame_times_s(self) -> NDArray[np.float64]:
         """The mean moment to which the angles of each frame's lines belong, s: (n_frames,)."""
-        starts = self.line_start.mean(axis=1)
+        starts = by_rows(lambda some: some.mean(axis=1), self.line_start)
         return np.asarray((starts + self._late) / self.sampling_rate)
 
     @property
@@ -152,7 +158,16 @@ class Angles:
     @property
     def middle(self) -> NDArray[np.float64]:
         """Angle of each frame's middle line, degrees, shape (n_frames,)."""
-        return self.line_angles[:, self.line_angles.shape[1] // 2]
+        row = self.line_angles.shape[1] // 2
+        return by_rows(lambda lines: lines[:, row], self.line_angles)
+
+    @property
+    def swept(self) -> NDArray[np.float64]:
+        """By how much the angles of each frame's lines differ, degrees, shape (n_frames,).
+
+        NaN where a line has no angle.
+        """
+        return by_rows(partial(np.ptp, axis=1), self.line_angles)
 
     def line_speeds(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Tell the speed at each line of some frames from its neighbors, degrees per second.
@@ -204,7 +219,7 @@ class Angles:
         return dataclasses.replace(
             self,
             line_angles=angles,
-            frame_angles=angles[:, self.line_angles.shape[1] // 2].copy(),
+            frame_angles=angles[:, angles.shape[1] // 2].copy(),
             line_usable=usable,
             flags=flags,
             lag_ms=self.lag_ms + lag_ms,
@@ -225,7 +240,7 @@ class Angles:
         InputError
             If the file holds something else.
         """
-        values: dict[str, Any] = open_result(path, _KIND, _VERSION)
+        values: dict[str, Any] = open_result(path, _KIND, _VERSION, mapped=_OF_LINES)
         check_arrays(path, values, _AXES, _FINITE)
         for name in _SCALARS:
             values[name] = values[name].item()
@@ -433,12 +448,13 @@ def _lines(
     step = max(1, _LINES_AT_A_TIME // shape[1])
     for first in range(0, shape[0], step):
         some = slice(first, first + step)
-        angles[some], flags[some], _ = trace.at(events.line_start[some] + delay)
-    flags[events.line_repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
+        start, own = events.line_start[some], flags[some]
+        angles[some], own[...], _ = trace.at(start + delay)
+        own[events.line_repaired[some]] |= np.uint8(AngleFlag.LINE_REPAIRED)
+        own[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
+        release(events.line_start)
     flags[events.frame_unknown] |= np.uint8(AngleFlag.UNUSABLE)
     angles[events.frame_unknown] = np.nan
-    start = events.line_start
-    flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
     return angles, flags
 
 

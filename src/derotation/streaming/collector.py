@@ -356,7 +356,7 @@ def _choose_kept(angles: Angles, segments: Segments, movie: Movie) -> NDArray[np
     usable = angles.line_usable.all(axis=1)
     middle = np.where(usable, angles.middle, 0.0)
     turned = usable & (np.abs(wrapped(middle)) > MIN_TURN)
-    moving = np.where(usable, np.ptp(angles.line_angles, axis=1), 0.0) > 0
+    moving = np.where(usable, angles.swept, 0.0) > 0
     groups = [
         own[turned[own]] for own in map(segments.frames, np.flatnonzero(~segments.rest).tolist())
     ]
