@@ -302,7 +302,8 @@ def _weigh_lines(
         )
     whole = np.asarray(usable.all(axis=1))
     still = whole & (by_rows(partial(np.ptp, axis=1), line_angles) <= 2 * tolerance)
-    standing = _standing(by_rows(partial(np.mean, axis=1), line_angles)[still], tolerance)
+    middles = by_rows(lambda lines: lines.mean(axis=1), line_angles)
+    standing = _standing(middles[still], tolerance)
     wanted = standing if targets is None else _targets(targets)
     if not len(wanted):
         raise InputError(

@@ -63,6 +63,7 @@ def read_npz(
 
 def _mapped(stream: IO[bytes], archive: NpzFile, name: str) -> NDArray[Any]:
     """Map an array of an `.npz`, or read it if it is stored in another way."""
+    assert archive.zip is not None
     info = archive.zip.getinfo(f"{name}.npy")
     with archive.zip.open(info) as entry:
         version = np.lib.format.read_magic(entry)

@@ -25,6 +25,9 @@ def release(*arrays: NDArray[Any]) -> None:
         while isinstance(owner, np.ndarray):
             owner = owner.base
         # Changes to a map of another kind could be lost.
-        is_map = isinstance(owner, mmap.mmap) and memoryview(owner).readonly
-        if is_map and hasattr(mmap, "MADV_DONTNEED"):
+        if (
+            isinstance(owner, mmap.mmap)
+            and memoryview(owner).readonly
+            and hasattr(mmap, "MADV_DONTNEED")
+        ):
             owner.madvise(mmap.MADV_DONTNEED)
