@@ -18,6 +18,7 @@ from derotation.images.bidi_phase import (
 )
 from derotation.io.movie import Movie
 from derotation.maps import transforms
+from derotation.numerics.pages import rows_of
 from derotation.signals.angles import Angles
 
 __all__ = ["ScanEstimate", "estimate_scan", "with_scan"]
@@ -168,7 +169,8 @@ def _directions(movie: Movie, angles: Angles) -> ScanDirections:
     turned = np.where(angles.line_usable.all(axis=1), angles.swept, 0.0)
     n = min(int(np.count_nonzero(turned)), MAX_TURNING)
     numbers = np.sort(np.argsort(-turned, kind="stable")[:n])
-    maps = transforms.line_maps(angles.line_angles[numbers], transforms.image_center(movie.shape))
+    lines = rows_of(angles.line_angles, numbers)
+    maps = transforms.line_maps(lines, transforms.image_center(movie.shape))
     try:
         return tell_directions(movie.read(numbers), maps, angles.line_duty)
     except InputError:  # too few frames, or too small ones

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from derotation.io.results import check_arrays, open_result
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
-from derotation.numerics.pages import release
+from derotation.numerics.pages import release, rows_of
 from derotation.settings.defaults import complete
 from derotation.signals.events import Events
 from derotation.signals.tick_trace import trace_of_ticks
@@ -61,7 +61,7 @@ _AXES = {
 PERIOD_FRAMES = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Angles:
     """Angles of all lines and frames of a movie.
 
@@ -125,16 +125,18 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        times = np.asarray((self.line_start[frames] + self._late) / self.sampling_rate)
+        starts = rows_of(self.line_start, frames)
+        times = np.asarray((starts + self._late) / self.sampling_rate)
         release(self.line_start)
         return times
 
-    @property
+    @cached_property
     def _late(self) -> float:
         """From the start of a line to the moment to which its angle belongs, samples."""
         # Asked for chunk by chunk: the scanner's period is told by some frames of a long movie.
-        some = self.line_start[:: max(len(self.line_start) // PERIOD_FRAMES, 1)]
-        period = float(np.median(np.diff(some, axis=1)))
+        n_frames = len(self.line_start)
+        frames = np.arange(0, n_frames, max(n_frames // PERIOD_FRAMES, 1))
+        period = float(np.median(np.diff(rows_of(self.line_start, frames), axis=1)))
         return _FRACTION[self.line_reference] * self.line_duty * period
 
     @property
@@ -181,8 +183,8 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        step = wrapped(np.diff(self.line_angles[frames], axis=1))
-        speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
+        step = wrapped(np.diff(rows_of(self.line_angles, frames), axis=1))
+        speed = step / (np.diff(rows_of(self.line_start, frames), axis=1) / self.sampling_rate)
         ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
         return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
 
@@ -319,7 +321,8 @@ def interpolate_angles(
     lag = 0.0 if seen else _lag(options["lag_ms"]) / 1000 * events.sampling_rate
     delay = _FRACTION[reference] * duty * events.line_period + lag
     line_angles, flags = _lines(events, trace, delay)
-    middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
+    first_and_last = by_rows(lambda starts: starts[:, 0] + starts[:, -1], events.line_start)
+    middle = (first_and_last + duty * events.line_period) / 2
     frame_angles, _, rotation = trace.at(middle + lag)
     frame_angles = np.where(events.frame_unknown, np.nan, frame_angles)
     if protocol == "free" and options["zero"] is None:
