@@ -18,12 +18,34 @@ def filter_path(time, value, variance, loose, size, constant, walk, ahead, sprea
     far the measurement lies from the prediction, and the variance of that. Returns the logarithm of
     the likelihood.
     """
+    state, cov = _begin(size, constant)
+    return _filter_part(
+        time, value, variance, loose, 0, time.shape[0],
+        size, constant, walk, state, cov, ahead, spread, seen,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _begin(size, constant):
+    """Give the state before anything was measured, and its covariance."""
     rate = math.sqrt(3.0) / constant
     state, cov = np.zeros(3), np.zeros((3, 3))
     cov[0, 0], cov[1, 1], cov[2, 2] = size**2, (rate * size) ** 2, 1e4
+    return state, cov
+
+
+@njit(cache=True, nogil=True)
+def _filter_part(
+    time, value, variance, loose, first, stop, size, constant, walk, state, cov, ahead, spread, seen
+):
+    """Filter the times from `first` to `stop`, going on from a state (3) and its covariance (3, 3).
+
+    These two are written to; so are ahead, spread and seen, from their beginnings on.
+    """
+    rate = math.sqrt(3.0) / constant
     likelihood, begun = 0.0, False
     step, moved = np.zeros((3, 3)), np.zeros((3, 3))
-    for k in range(time.shape[0]):
+    for k in range(first, stop):
         if k:
             dt = time[k] - time[k - 1]
             _transition(step, rate, dt)
@@ -31,11 +53,11 @@ def filter_path(time, value, variance, loose, size, constant, walk, ahead, sprea
             for i in range(3):
                 state[i] = step[i, 0] * old[0] + step[i, 1] * old[1] + step[i, 2] * old[2]
             _propagate(cov, step, moved, size, rate, walk * dt + loose[k])
-        ahead[k] = state
-        spread[k] = cov
+        ahead[k - first] = state
+        spread[k - first] = cov
         total = cov[0, 0] + 2 * cov[0, 2] + cov[2, 2] + variance[k]
         away = value[k] - state[0] - state[2]
-        seen[k, 0], seen[k, 1] = away, total
+        seen[k - first, 0], seen[k - first, 1] = away, total
         if not math.isfinite(total):
             continue
         if begun:  # the first one only tells where the sample is
@@ -103,19 +125,53 @@ def _propagate(cov, step, moved, size, rate, walked):
 
 
 @njit(cache=True, nogil=True)
-def smooth_path(time, variance, constant, ahead, spread, seen, place, uncertain):
-    """Go backwards over what `filter_path` found (Bryson and Frazier's form of the smoother).
+def smooth_path(time, value, variance, loose, size, constant, walk, at_once, place, uncertain):
+    """Find the most likely path: filter the measurements as `filter_path` does, then go backwards.
 
-    place, uncertain (n): the displacement at each time and its variance, written to.
+    (Bryson and Frazier's form of the smoother.) What the filter says of each time is more than ten
+    numbers, so it is kept for so many times at once only: on the way back it is told again from
+    states that were kept between them. place, uncertain (n): the displacement at each time and its
+    variance, written to. The others as for `filter_path`.
     """
-    rate = math.sqrt(3.0) / constant
+    n = time.shape[0]
+    n_parts = (n + at_once - 1) // at_once
+    ahead, spread = np.empty((at_once, 3)), np.empty((at_once, 3, 3))
+    seen = np.empty((at_once, 2))
+    states, covs = np.empty((n_parts, 3)), np.empty((n_parts, 3, 3))
+    state, cov = _begin(size, constant)
+    for part in range(n_parts):
+        first = part * at_once
+        states[part], covs[part] = state, cov
+        _filter_part(
+            time, value, variance, loose, first, min(first + at_once, n),
+            size, constant, walk, state, cov, ahead, spread, seen,
+        )  # fmt: skip
     adjoint, matrix = np.zeros(3), np.zeros((3, 3))
+    for part in range(n_parts - 1, -1, -1):
+        first = part * at_once
+        stop = min(first + at_once, n)
+        _filter_part(
+            time, value, variance, loose, first, stop,
+            size, constant, walk, states[part], covs[part], ahead, spread, seen,
+        )  # fmt: skip
+        _smooth_part(
+            time, first, stop, constant, ahead, spread, seen, adjoint, matrix, place, uncertain
+        )
+
+
+@njit(cache=True, nogil=True)
+def _smooth_part(
+    time, first, stop, constant, ahead, spread, seen, adjoint, matrix, place, uncertain
+):
+    """Go backwards from `stop` to `first`; adjoint (3) and matrix (3, 3) are written to."""
+    rate = math.sqrt(3.0) / constant
     step, keep = np.zeros((3, 3)), np.zeros((3, 3))
     told = np.array([1.0, 0.0, 1.0])
-    for k in range(time.shape[0] - 1, -1, -1):
-        cov = spread[k]
-        if math.isfinite(seen[k, 1]):
-            gain = np.array([cov[i, 0] + cov[i, 2] for i in range(3)]) / seen[k, 1]
+    for k in range(stop - 1, first - 1, -1):
+        cov = spread[k - first]
+        away, total = seen[k - first, 0], seen[k - first, 1]
+        if math.isfinite(total):
+            gain = np.array([cov[i, 0] + cov[i, 2] for i in range(3)]) / total
             for i in range(3):
                 for j in range(3):
                     keep[i, j] = (1.0 if i == j else 0.0) - gain[i] * told[j]
@@ -123,16 +179,16 @@ def smooth_path(time, variance, constant, ahead, spread, seen, place, uncertain)
             for i in range(3):
                 for j in range(3):
                     new[i] += keep[j, i] * adjoint[j]
-                new[i] -= told[i] * seen[k, 0] / seen[k, 1]
+                new[i] -= told[i] * away / total
             for i in range(3):
                 for j in range(3):
-                    total = 0.0
+                    sum_ = 0.0
                     for p in range(3):
                         for q in range(3):
-                            total += keep[p, i] * matrix[p, q] * keep[q, j]
-                    older[i, j] = total + told[i] * told[j] / seen[k, 1]
-            adjoint, matrix = new, older
-        here = ahead[k, 0] + ahead[k, 2]
+                            sum_ += keep[p, i] * matrix[p, q] * keep[q, j]
+                    older[i, j] = sum_ + told[i] * told[j] / total
+            adjoint[:], matrix[:] = new, older
+        here = ahead[k - first, 0] + ahead[k - first, 2]
         row = np.array([cov[0, i] + cov[2, i] for i in range(3)])
         var = row[0] + row[2]
         for i in range(3):
@@ -146,9 +202,9 @@ def smooth_path(time, variance, constant, ahead, spread, seen, place, uncertain)
             for i in range(3):
                 for j in range(3):
                     new[i] += step[j, i] * adjoint[j]
-                    total = 0.0
+                    sum_ = 0.0
                     for p in range(3):
                         for q in range(3):
-                            total += step[p, i] * matrix[p, q] * step[q, j]
-                    older[i, j] = total
-            adjoint, matrix = new, older
+                            sum_ += step[p, i] * matrix[p, q] * step[q, j]
+                    older[i, j] = sum_
+            adjoint[:], matrix[:] = new, older

@@ -32,6 +32,8 @@ OUTLIER_SD = 4.0
 # The likelihood is that of at most so many places, of evenly spread stretches: of few to begin
 # with.
 FEW_PLACES, MAX_PLACES, STRETCHES = 480, 1600, 4
+# What the filter says is kept for so many times at once.
+TIMES_AT_ONCE = 4096
 SHORTEST_S, LONGEST_S = 0.05, 5.0
 SMALLEST_PX, LARGEST_PX = 1e-3, 30.0
 SMALLEST_WALK, LARGEST_WALK = 1e-7, 30.0
@@ -309,39 +311,16 @@ def _likelihood(
     return float(likelihood)
 
 
-def _filtered(
-    time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
-) -> tuple[float, NDFloat, NDFloat, NDFloat]:
-    from derotation.numerics import path_kernels
-
-    n = len(time_s)
-    ahead, spread, seen = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
-    likelihood = path_kernels.filter_path(
-        time_s, np.ascontiguousarray(value), np.ascontiguousarray(variance), loose,
-        found.size_px, found.constant_s, found.walk_px2, ahead, spread, seen,
-    )  # fmt: skip
-    return float(likelihood), ahead, spread, seen
-
-
 def _path(
     time_s: NDFloat, values: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
 ) -> tuple[NDFloat, NDFloat]:
-    places, uncertain = np.empty_like(values), np.empty_like(values)
-    for k in (0, 1):
-        along = _along(time_s, values[:, k], variance[:, k], loose, found)
-        places[:, k], uncertain[:, k] = along
-    return places, np.sqrt(uncertain, out=uncertain)
-
-
-def _along(
-    time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
-) -> tuple[NDFloat, NDFloat]:
-    """Find the path along x or y, and its variance; what the filter kept is let go of here."""
     from derotation.numerics import path_kernels
 
-    _, ahead, spread, seen = _filtered(time_s, value, variance, loose, found)
-    place, uncertain = np.empty(len(time_s)), np.empty(len(time_s))
-    path_kernels.smooth_path(
-        time_s, variance, found.constant_s, ahead, spread, seen, place, uncertain
-    )
-    return place, uncertain
+    places, uncertain = np.empty_like(values), np.empty_like(values)
+    for k in (0, 1):
+        path_kernels.smooth_path(
+            time_s, np.ascontiguousarray(values[:, k]), np.ascontiguousarray(variance[:, k]), loose,
+            found.size_px, found.constant_s, found.walk_px2, TIMES_AT_ONCE,
+            places[:, k], uncertain[:, k],
+        )  # fmt: skip
+    return places, np.sqrt(uncertain, out=uncertain)
