@@ -1,15 +1,19 @@
 """Memory of arrays that lie in files: what was looked at stays, until it is let go of."""
 
 import mmap
+import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["release", "rows_of"]
+__all__ = ["in_file", "is_large_in_file", "release", "rows_of"]
 
 # Frames here and there are read so many at a time: the system reads what lies around them, too.
 ROWS_AT_A_TIME = 8
+# Smaller tables may lie in memory, even if there are several.
+LARGE_BYTES = 64e6
 
 
 def release(*arrays: NDArray[Any]) -> None:
@@ -24,16 +28,17 @@ def release(*arrays: NDArray[Any]) -> None:
         Nothing happens to those that do not lie in a file that is mapped for reading only.
     """
     for array in arrays:
-        owner: object = array
-        while isinstance(owner, np.ndarray):
-            owner = owner.base
-        # Changes to a map of another kind could be lost.
-        if (
-            isinstance(owner, mmap.mmap)
-            and memoryview(owner).readonly
-            and hasattr(mmap, "MADV_DONTNEED")
-        ):
-            owner.madvise(mmap.MADV_DONTNEED)
+        mapped = _map_of(array)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: NDArray[Any]) -> mmap.mmap | None:
+    """Give the map in which an array lies; None for another kind, of which changes may be lost."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner if isinstance(owner, mmap.mmap) and memoryview(owner).readonly else None
 
 
 def rows_of(
@@ -60,3 +65,36 @@ def rows_of(
         rows[some] = table[numbers[some]]
         release(table)
     return rows
+
+
+def is_large_in_file(table: NDArray[Any]) -> bool:
+    """Tell whether a table lies in a file that is mapped, and is so large that it should."""
+    return table.nbytes > LARGE_BYTES and _map_of(table) is not None
+
+
+def in_file(parts: Iterable[NDArray[Any]], n_rows: int) -> NDArray[Any]:
+    """Put rows one behind the other in a file without a name, which is gone with the array.
+
+    Parameters
+    ----------
+    parts : iterable of ndarray of shape (k, ...)
+        Of one type; not empty.
+    n_rows : int
+        How many there are together.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, ...)
+        For reading only.
+
+    Raises
+    ------
+    OSError
+        If there is no room for it.
+    """
+    with tempfile.TemporaryFile(prefix="derotation-") as file:
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.ndarray((n_rows, *part.shape[1:]), part.dtype, buffer=mapped)

@@ -215,13 +215,19 @@ class Angles:
             return self
         lag = lag_ms / 1000 * self.sampling_rate
         time, told = self.line_start.ravel(), self.line_angles.ravel()
-        angles = by_rows(lambda starts: _told_later(time, told, starts + lag), self.line_start)
-        usable = np.isfinite(angles)
-        flags = self.flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
+
+        def later(starts: NDArray[np.float64]) -> NDArray[np.float64]:
+            angles = _told_later(time, told, starts + lag)
+            release(told)
+            return angles
+
+        angles = by_rows(later, self.line_start, beside=True)
+        usable = by_rows(np.isfinite, angles)
+        flags = by_rows(_with_unusable, self.flags, usable)
         return dataclasses.replace(
             self,
             line_angles=angles,
-            frame_angles=angles[:, angles.shape[1] // 2].copy(),
+            frame_angles=by_rows(lambda lines: lines[:, angles.shape[1] // 2], angles),
             line_usable=usable,
             flags=flags,
             lag_ms=self.lag_ms + lag_ms,
@@ -344,6 +350,11 @@ def interpolate_angles(
         direction=_of_rotation(events.rotation_direction, rotation),
         speed=_of_rotation(events.rotation_speed, rotation),
     )
+
+
+def _with_unusable(flags: NDArray[np.uint8], usable: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Mark the lines that have no angle, as well."""
+    return flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
 
 
 def _all_at_zero(line_angles: NDArray[np.float64]) -> NDArray[np.bool_]:
