@@ -168,7 +168,9 @@ def estimate_motion(
 
             parts += side_by_side(look, in_blocks(raw.shape), threads)
             bar.update(len(raw))
-    return _conclude(Measured.joined(parts), movie, line_maps)
+    found = Measured.joined(parts)
+    del parts
+    return _conclude(found, movie, line_maps)
 
 
 def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.int64]:
@@ -189,6 +191,7 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
+    del covariance
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
     at = np.where(told, found.lines, _evenly(line_maps, bands))
     times, drawn = _times(line_maps, at, _evenly(line_maps, KNOTS))
