@@ -71,3 +71,29 @@ def test_garbage_is_looked_for_rarely_while_a_job_works(tmp_path, error):
     except BaseException as raised:
         assert error is not None, raised  # noqa: PT017
     assert gc.get_threshold() == before
+
+
+AT_THE_END = """
+import sys
+from derotation.jobs.logs import job_log
+
+class Knot:
+    def __init__(self):
+        self.other = self
+    def __del__(self):
+        print("found")
+
+with job_log(sys.argv[1]):
+    Knot()
+    print("done")
+"""
+
+
+def test_garbage_is_not_looked_for_when_a_job_ends(tmp_path):
+    command = [sys.executable, "-c", AT_THE_END, str(tmp_path / "job.log")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["done"]
+    # It would be found otherwise.
+    usual = AT_THE_END.replace("with job_log(sys.argv[1]):", "if True:")
+    done = subprocess.run([sys.executable, "-c", usual], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["done", "found"]
