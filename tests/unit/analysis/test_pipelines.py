@@ -619,13 +619,13 @@ def test_what_is_logged_names_the_keys_of_this_configuration(tmp_path, caplog):
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_plots_that_nobody_wants_are_not_drawn(full_files, tmp_path, monkeypatch, wanted):
-    drawn, save = [], Figure.savefig
+    drawn, draw = [], Figure.draw
 
-    def savefig(figure, *given, **options):
+    def noted(figure, *given):
         drawn.append(figure)
-        save(figure, *given, **options)
+        draw(figure, *given)
 
-    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(Figure, "draw", noted)
     pipeline = FullPipeline(lab_config(full_files, tmp_path, debugging_plots=wanted))
     with pipeline._plots_if_wanted(), pipeline.open_movie() as movie:
         events = pipeline.parse_signals(movie, 10_000.0)
