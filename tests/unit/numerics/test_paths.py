@@ -123,3 +123,18 @@ def test_nothing_measured_is_nothing_known():
     found = smooth(np.arange(10.0), nan, nan, np.arange(10))
     assert not found.places.any()
     assert np.isinf(found.sd).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40, 41, 42])
+def test_the_path_is_the_same_however_many_times_are_kept_at_once(monkeypatch, at_once):
+    rng = np.random.default_rng(8)
+    time = np.sort(rng.uniform(0, 4, 41))
+    places = drawn(rng, time, 1.0, 0.5)
+    variances = np.full(places.shape, 0.01)
+    variances[5:9] = np.inf
+    frame = np.arange(len(time))
+    whole = smooth(time, places, variances, frame)
+    monkeypatch.setattr(paths, "TIMES_AT_ONCE", at_once)
+    parts = smooth(time, places, variances, frame)
+    np.testing.assert_array_equal(parts.places, whole.places)
+    np.testing.assert_array_equal(parts.sd, whole.sd)
