@@ -8,11 +8,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from derotation.images.choosing import reference_frames
 from derotation.maps.line_maps import LineMaps
 from derotation.numerics import by_rows, pages
-from derotation.signals import line_scanner, pulses
+from derotation.signals import pulses
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.clocks import read_scan
 from derotation.signals.pulses import Pulses, no_pulses
@@ -27,8 +29,7 @@ AT_ONCE = 3e6
 @pytest.fixture(autouse=True)
 def little_at_a_time(monkeypatch):
     monkeypatch.setattr(by_rows, "VALUES_AT_A_TIME", 1 << 13)
-    for module in (line_scanner, pulses):
-        monkeypatch.setattr(module, "PULSES_AT_A_TIME", 1 << 13)
+    monkeypatch.setattr(pulses, "PULSES_AT_A_TIME", 1 << 13)
 
 
 def peak_of(work):
@@ -63,18 +64,34 @@ N = 1500
 LINE, FRAME = clocks(N)
 
 
+@given(st.lists(st.integers(0, 200), min_size=2, max_size=60), st.sampled_from([5, 90, 1000]))
+def test_times_told_part_by_part_have_the_same_median_and_mean(times, most_counted):
+    stop = np.cumsum(times).astype(np.int32)
+    start = np.append(np.int32(0), stop[:-1])
+    one = dataclasses.replace(LINE, start=start, stop=stop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulses, "PULSES_AT_A_TIME", 7)
+        patch.setattr(pulses, "MOST_COUNTED", most_counted)
+        assert one.usual_length == np.median(times)
+        assert one.usual_gap == 0
+        assert pulses.usual_interval(stop) == np.median(times[1:])
+        near = [time for time in times if abs(time - 50) <= 30]
+        mean = pulses.mean_near(one.lengths(), 50, 30)
+    np.testing.assert_equal(mean, np.mean(near) if near else np.nan)
+
+
 @pytest.mark.parametrize(
     ("line", "frame", "most"),
     [
-        # The starts (8 bytes), whether they were repaired (1), and how long each pulse lasts (4).
-        pytest.param(LINE, FRAME, 13, id="both clocks"),
-        pytest.param(without(LINE, [7000, 7001, 50000]), FRAME, 13, id="missing lines"),
-        pytest.param(LINE, without(FRAME, [40, 700]), 13, id="missing frames"),
+        # The starts (8 bytes), and whether they were repaired (1).
+        pytest.param(LINE, FRAME, 9, id="both clocks"),
+        pytest.param(without(LINE, [7000, 7001, 50000]), FRAME, 9, id="missing lines"),
+        pytest.param(LINE, without(FRAME, [40, 700]), 9, id="missing frames"),
         pytest.param(no_pulses("line_clock"), FRAME, 9, id="frames only"),
         # One copy while runs of lines between pauses are put together, or a frame is added.
         pytest.param(LINE, no_pulses("frame_clock"), 18, id="lines only"),
         pytest.param(*clocks(N - 1), 17, id="a frame fewer"),
-        pytest.param(*clocks(N + 2), 13, id="two frames more"),
+        pytest.param(*clocks(N + 2), 9, id="two frames more"),
     ],
 )
 def test_clocks_take_few_bytes_per_line(line, frame, most):
