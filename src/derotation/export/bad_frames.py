@@ -76,7 +76,7 @@ def bad_frames(
         Per reason, in plain words, which frames it concerns (frame,).
     """
     limits = complete("export.bad_frames", config)
-    lines_known = np.isfinite(angles.line_angles).all(axis=1)
+    lines_known = by_rows(lambda lines: np.isfinite(lines).all(axis=1), angles.line_angles)
     dark = np.isfinite(statistics.brightness) & ~statistics.lit
     found = {
         "lines without a usable angle": np.asarray(~lines_known),

@@ -301,8 +301,9 @@ def _weigh_lines(
             "and the second must be larger than the first, or None"
         )
     whole = np.asarray(usable.all(axis=1))
-    still = whole & (np.ptp(line_angles, axis=1) <= 2 * tolerance)
-    standing = _standing(line_angles.mean(axis=1)[still], tolerance)
+    still = whole & (by_rows(partial(np.ptp, axis=1), line_angles) <= 2 * tolerance)
+    middles = by_rows(lambda lines: lines.mean(axis=1), line_angles)
+    standing = _standing(middles[still], tolerance)
     wanted = standing if targets is None else _targets(targets)
     if not len(wanted):
         raise InputError(
@@ -398,7 +399,7 @@ def _group(
     gaps = np.diff(wanted, append=wanted[0] + 360.0)
     reach = float(gaps.min()) / 2 if half_width is None else half_width
     usable = angles.line_usable.all(axis=1)
-    middle = np.where(usable, angles.line_angles[:, angles.line_angles.shape[1] // 2], 0.0)
+    middle = np.where(usable, angles.middle, 0.0)
     away = np.abs(difference(middle[:, np.newaxis], wanted))
     nearest = np.argmin(away, axis=1)
     # A little more than half the distance, so that what lies right between two is not lost.

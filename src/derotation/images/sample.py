@@ -15,6 +15,7 @@ from derotation.maps.line_maps import LineMaps, Placement
 from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.numerics.pages import rows_of
 from derotation.signals.angles import Angles
 
 __all__ = [
@@ -50,7 +51,7 @@ class Lines:
         angles = line_maps.angles
         assert isinstance(angles, Angles)
         return cls(
-            line_angles=np.asarray(angles.line_angles[numbers]),
+            line_angles=rows_of(angles.line_angles, numbers),
             line_speeds=np.nan_to_num(angles.line_speeds(numbers)),
             line_times_s=angles.times_of(numbers),
             sample_timing=line_maps.timing,

@@ -18,6 +18,7 @@ from derotation.images.bidi_phase import (
 )
 from derotation.io.movie import Movie
 from derotation.maps import transforms
+from derotation.numerics.pages import rows_of
 from derotation.signals.angles import Angles
 
 __all__ = ["ScanEstimate", "estimate_scan", "with_scan"]
@@ -165,10 +166,11 @@ def _is_sure(measured: ScanEstimate) -> bool:
 
 def _directions(movie: Movie, angles: Angles) -> ScanDirections:
     """Compare odd and even lines of the fastest frames; the center is not known yet."""
-    turned = np.where(angles.line_usable.all(axis=1), np.ptp(angles.line_angles, axis=1), 0.0)
+    turned = np.where(angles.line_usable.all(axis=1), angles.swept, 0.0)
     n = min(int(np.count_nonzero(turned)), MAX_TURNING)
     numbers = np.sort(np.argsort(-turned, kind="stable")[:n])
-    maps = transforms.line_maps(angles.line_angles[numbers], transforms.image_center(movie.shape))
+    lines = rows_of(angles.line_angles, numbers)
+    maps = transforms.line_maps(lines, transforms.image_center(movie.shape))
     try:
         return tell_directions(movie.read(numbers), maps, angles.line_duty)
     except InputError:  # too few frames, or too small ones
@@ -194,7 +196,7 @@ def _phase_of(movie: Movie, angles: Angles) -> ScanEstimate:
 
 def _rests(angles: Angles) -> list[NDArray[np.intp]]:
     """Choose frames that do not turn, in parts of the session."""
-    still = angles.line_usable.all(axis=1) & (np.ptp(angles.line_angles, axis=1) == 0)
+    still = angles.line_usable.all(axis=1) & (angles.swept == 0)
     numbers = np.flatnonzero(still)
     if not len(numbers):
         return []

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import secrets
+import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derotation.errors import InputError
+from derotation.numerics.pages import release
 
 __all__ = [
     "disk_error",
@@ -36,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 # These can only come from writing, so the file being written can be blamed for them.
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+# Content of an `.npz` begins at multiples of so many bytes, as it does in a `.npy`.
+ALIGNMENT = 64
+# An entry's header without its name, but with the sizes of 64 bits; the extra field that pads it.
+_ZIP_HEADER_BYTES, _ZIP_PADDING = 30 + 20, 0xD935
 
 
 @contextlib.contextmanager
@@ -255,18 +263,37 @@ def save_npz(path: str | os.PathLike[str], /, **arrays: ArrayLike) -> None:
                 f"array '{name}' for {os.fspath(path)} holds Python objects; "
                 "store numbers, booleans or strings."
             )
-    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with (
+        whole_file(path) as temporary,
+        temporary.open("wb") as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
         for name, array in prepared.items():
-            with archive.open(npz_entry(name), "w", force_zip64=True) as stream:
+            with archive.open(npz_entry(name, file.tell()), "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
+            release(array)
 
 
-def npz_entry(name: str) -> zipfile.ZipInfo:
+def npz_entry(name: str, at: int | None = None) -> zipfile.ZipInfo:
     """Name an array of an `.npz`, with a fixed date: the same arrays give the same bytes.
 
     Numpy's own writer leaves the date to the Python version.
+
+    Parameters
+    ----------
+    name
+        The array's name.
+    at
+        Where in the file the entry begins. If given, its content begins at a multiple of 64 bytes,
+        so that arrays can be mapped (:func:`derotation.io.results.read_npz`); it must be written
+        with ``force_zip64`` then.
     """
-    return zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    if at is not None:
+        before = at + _ZIP_HEADER_BYTES + len(entry.filename.encode())
+        padding = bytes(-(before + 4) % ALIGNMENT)
+        entry.extra = struct.pack("<HH", _ZIP_PADDING, len(padding)) + padding
+    return entry
 
 
 def natural_sort(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

@@ -1,6 +1,5 @@
 """Analog signals of a recording, mapped into memory and never copied as a whole."""
 
-import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from derotation.errors import ConfigError, SignalError
 from derotation.io.columns import ForeignColumns, column_index
 from derotation.io.foreign import KINDS
+from derotation.numerics.pages import release
 from derotation.settings.spelling import did_you_mean
 
 __all__ = [
@@ -211,14 +211,7 @@ class AnalogSignals:
         """
         if isinstance(self._stored, LazyRows) and not self._stored.is_read:
             return
-        owner: object = self._samples
-        while isinstance(owner, np.ndarray):
-            # Private changes of a copy-on-write map would be lost.
-            if isinstance(owner, np.memmap) and getattr(owner, "mode", None) == "c":
-                return
-            owner = owner.base
-        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            owner.madvise(mmap.MADV_DONTNEED)
+        release(self._samples)
 
     def volts(self, role: str, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Read a stretch of one channel in volts.

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.maps import transforms
 from derotation.maps.resample import Derotated, derotate_frames
 from derotation.maps.timing import LineTiming
+from derotation.numerics.pages import release, rows_of
 
 __all__ = ["Displaced", "LineAngles", "LineMaps", "Placement"]
 
@@ -169,7 +170,10 @@ class LineMaps:
         ndarray of shape (frame, line, 2, 3)
             From recorded to output positions (x, y); NaN for lines that must not be used.
         """
-        return self.at(self.angles.line_angles[frames], self.angles.times_of(frames))
+        table = self.angles.line_angles
+        maps = self.at(rows_of(table, frames), self.angles.times_of(frames))
+        release(table)
+        return maps
 
     def at(self, angles: ArrayLike, times_s: ArrayLike) -> Maps:
         """Make the maps of lines with these angles (degrees) at these times (s): (..., 2, 3)."""
@@ -215,7 +219,7 @@ class LineMaps:
         angles : ndarray of shape (n, p)
             Angle of the line that saw it (or the nearest one), degrees.
         """
-        line_angles = self.angles.line_angles[frames]
+        line_angles = rows_of(self.angles.line_angles, frames)
         back = transforms.invert(self(frames))
         n, height = line_angles.shape
         frame = np.arange(n)[:, np.newaxis]

@@ -30,6 +30,7 @@ from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
 from derotation.numerics.paths import Path, smooth
 from derotation.numerics.prefetch import ahead
+from derotation.numerics.roughness import Roughness
 from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -167,7 +168,9 @@ def estimate_motion(
 
             parts += side_by_side(look, in_blocks(raw.shape), threads)
             bar.update(len(raw))
-    return _conclude(Measured.joined(parts), movie, line_maps)
+    found = Measured.joined(parts)
+    del parts
+    return _conclude(found, movie, line_maps)
 
 
 def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.int64]:
@@ -188,6 +191,7 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
+    del covariance
     variances[lost | ~np.isfinite(found.correlation)] = np.inf
     at = np.where(told, found.lines, _evenly(line_maps, bands))
     times, drawn = _times(line_maps, at, _evenly(line_maps, KNOTS))
@@ -196,6 +200,7 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
         found.shifts.reshape(-1, 2),
         variances.reshape(-1, 2),
         np.repeat(np.arange(len(times)), bands),
+        rhythm=True,
         drawn=drawn.ravel(),
     )
     measured = np.where(np.isfinite(variances).any(axis=1), found.whole(), np.nan)
@@ -258,6 +263,15 @@ def _size_and_speed(places: NDFloat, times: NDFloat) -> dict[str, float]:
     }
 
 
+def _rhythm(found: Roughness) -> dict[str, float]:
+    """Tell the strongest of the rhythms: how often a second, and how far (px rms); 0 if none."""
+    waves = [wave for along in found.waves for wave in along]
+    if not waves:
+        return {"beats": 0.0, "rhythm": 0.0}
+    most = max(waves, key=lambda wave: wave.size_px)
+    return {"beats": most.frequency_hz, "rhythm": most.size_px}
+
+
 def _judged(
     path: Path,
     measured: NDFloat,
@@ -292,6 +306,7 @@ def _judged(
         "share": 100 * float(np.mean(known)),
         "n_lost": int(lost.sum()),
         "n_jumps": len(path.jumps),
+        **_rhythm(path.roughness),
     }
     verdicts = (*_decision(figures), *_about_center(of_frame, known, line_maps))
     corrected = verdicts[0].code == "corrected"
@@ -355,6 +370,12 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
     if figures["n_jumps"]:
         says = "It jumped {n_jumps} times; what came before and after is laid upon each other."
         verdicts.append(Verdict(topic="motion", code="jumped", says=says, figures=figures))
+    if code == "corrected" and figures["rhythm"] > 0:
+        says = (
+            "Part of it comes and goes {beats:.1f} times a second ({rhythm:.2f} px rms), as with "
+            "the heart or with breathing."
+        )
+        verdicts.append(Verdict(topic="motion", code="rhythm", says=says, figures=figures))
     if figures["n_lost"]:
         says = (
             "{n_lost} frames look unlike the others wherever they are shifted to (the sample left "

@@ -24,6 +24,7 @@ from derotation.maps.line_maps import LineMaps
 from derotation.maps.resample import derotate_frames
 from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
+from derotation.numerics.pages import release, rows_of
 
 __all__ = [
     "Frames",
@@ -148,7 +149,8 @@ def small_maps(
     timing, factor = line_maps.timing, small_by(shape)
     if factor == 1:
         return line_maps(numbers), timing
-    angles, times = line_maps.angles.line_angles[numbers], line_maps.angles.times_of(numbers)
+    table = line_maps.angles.line_angles
+    angles, times = rows_of(table, numbers), line_maps.angles.times_of(numbers)
     n_lines = angles.shape[1] // factor * factor
     each, when = (own[:, :n_lines].reshape(len(own), -1, factor) for own in (angles, times))
     # Between lines the angle changes by little, or by that and whole turns. Where all are the same,
@@ -156,6 +158,7 @@ def small_maps(
     turned = each - each[..., :1]
     turned -= 360 * np.round(turned / 360)
     maps = line_maps.at(each[..., 0] + turned.mean(axis=-1), when.mean(axis=-1))
+    release(table)
     if timing.bidirectional:
         # Half of the lines lie further right; those of both directions share the mean time.
         if timing.phase_px:

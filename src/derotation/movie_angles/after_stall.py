@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from derotation.io.movie import Movie
 from derotation.movie_angles.likeness import correlations, mean_frame, sign_that_fits, turn_left
+from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
 from derotation.signals.angles import Angles, interpolate_angles
 from derotation.signals.events import Events
@@ -111,7 +112,8 @@ def _turned(
 
 
 def _resting(angles: Angles) -> NDArray[np.bool_]:
-    return np.asarray(np.ptp(np.nan_to_num(angles.line_angles), axis=1) == 0)
+    swept = by_rows(lambda lines: np.ptp(np.nan_to_num(lines), axis=1), angles.line_angles)
+    return np.asarray(swept == 0)
 
 
 def _frames_after(events: Events, k: int) -> NDArray[np.intp]:

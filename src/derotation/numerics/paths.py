@@ -1,13 +1,10 @@
 """A path through noisy places, as smooth as the places themselves say that it is.
 
-The displacement along x and along y is a smooth random process with a time constant (Matern with
-3/2) plus a random walk; both are Markov processes of few variables, so that Kalman's filter and a
-smoother find the path that is most likely, and how well it is known, in one pass there and back
-[1]_. How far and how fast the sample moves, and by how much single places are worse than they say,
-is chosen by the highest likelihood.
-
-.. [1] S. Särkkä, A. Solin, "Applied Stochastic Differential Equations", Cambridge University Press
-   (2019), chapter 12.
+The displacement along x and along y is a random process of few variables
+(:mod:`derotation.numerics.roughness`), so that Kalman's filter and a smoother find the path that is
+most likely, and how well it is known, in one pass there and back. How far and how fast the sample
+moves, what comes and goes with a rhythm, and by how much single places are worse than they say, is
+chosen by the highest likelihood.
 """
 
 from dataclasses import dataclass
@@ -15,9 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.numerics.minimum import lowest_by_simplex, lowest_within
+from derotation.numerics.rhythms import with_waves
+from derotation.numerics.roughness import (
+    Places,
+    Roughness,
+    likelihood,
+    most_likely,
+    most_likely_path,
+    still,
+)
 
-__all__ = ["Path", "Roughness", "covariance", "smooth"]
+__all__ = ["Path", "covariance", "smooth"]
 
 NDFloat = NDArray[np.float64]
 
@@ -30,26 +35,9 @@ JUMPED_PX2 = 1e3
 # A place further from the path than this (standard deviations) counts for less.
 OUTLIER_SD = 4.0
 # The likelihood is that of at most so many places, of evenly spread stretches: of few to begin
-# with.
+# with. Places of a frame that follow upon each other sooner than so many seconds are averaged.
 FEW_PLACES, MAX_PLACES, STRETCHES = 480, 1600, 4
-SHORTEST_S, LONGEST_S = 0.05, 5.0
-SMALLEST_PX, LARGEST_PX = 1e-3, 30.0
-SMALLEST_WALK, LARGEST_WALK = 1e-7, 30.0
-SCALES = (0.5, 30.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roughness:
-    """How the sample moves."""
-
-    size_px: float
-    """Root mean square of the quick part, along x and along y."""
-    constant_s: float
-    """Its time constant."""
-    walk_px2: float
-    """Variance that the slow part gains per second."""
-    scale: float
-    """By so much the variance of measured places is larger than they say."""
+SOONEST_S = 0.015
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +83,7 @@ def smooth(
     frame: NDArray[np.int64],
     *,
     jumps: bool = True,
+    rhythm: bool = False,
     drawn: NDFloat | None = None,
 ) -> Path:
     """Find the path through measured places.
@@ -111,6 +100,8 @@ def smooth(
         The frame that each belongs to, ascending.
     jumps : bool
         Look for jumps between frames that follow upon each other.
+    rhythm : bool
+        Look for what comes and goes with a rhythm, as a heartbeat or breathing.
     drawn : ndarray of shape (m,), optional
         Times at which the path is told, ascending, s; by default those at which places were
         measured.
@@ -124,8 +115,6 @@ def smooth(
     values = np.where(known[:, np.newaxis], places, 0.0)
     spread = np.where(known[:, np.newaxis], variances, np.inf)
     jumped = _jumps(values, spread, frame) if jumps else np.empty(0, np.int64)
-    # It may have jumped before any place of these two frames.
-    loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
     if known.sum() < 4:
         nothing = Roughness(size_px=0.0, constant_s=1.0, walk_px2=0.0, scale=1.0)
         shape = (len(time_s if drawn is None else drawn), 2)
@@ -133,58 +122,90 @@ def smooth(
             places=np.zeros(shape), sd=np.full(shape, np.inf), roughness=nothing,
             gain=0.0, jumps=jumped,
         )  # fmt: skip
-    worse = _strays(values, known, frame)
-    few, more = _stretches(len(time_s), FEW_PLACES), _stretches(len(time_s), MAX_PLACES)
-    rough = _most_likely(time_s, values, spread * worse, loose, few)
-    path, sd = _path(time_s, values, spread * worse * rough.scale, loose, rough)
-    worse = _outlying(values, path, rough.scale * spread, known)
-    found = _most_likely(time_s, values, spread * worse, loose, more, rough)
-    still = _at_rest(time_s, values, spread * worse, loose, more)
-    likely = [
-        _likelihood(time_s, values, spread * worse, loose, own, more) for own in (found, still)
-    ]
-    gain = max(likely[0] - likely[1], 0.0)
-    if gain == 0:
-        found = still
-    path, sd = _path(time_s, values, spread * worse * found.scale, loose, found)
-    worse = _outlying(values, path, found.scale * spread, known)
-    variance = spread * worse * found.scale
-    if drawn is None:
-        path, sd = _path(time_s, values, variance, loose, found)
-    else:
-        path, sd = _drawn(drawn, time_s, values, variance, loose, found)
+    # It may have jumped before any place of these two frames.
+    loose = np.where(np.isin(frame, np.concatenate([jumped - 1, jumped])), JUMPED_PX2, 0.0)
+
+    def weighed(worse: NDFloat) -> Places:
+        return Places(time_s=time_s, values=values, variances=spread * worse, loose=loose)
+
+    every = weighed(_strays(values, known, frame))
+    groups = _groups(time_s, frame)
+    few = _stretches(len(groups), FEW_PLACES)
+    rough = most_likely(_averaged(every, groups), few)
+    every = weighed(_outlying(every, known, spread, rough))
+    fewer, more = _averaged(every, groups), _stretches(len(groups), MAX_PLACES)
+    found, nothing = most_likely(fewer, more, rough), still(fewer, more)
+    gain = likelihood(fewer, more, found) - likelihood(fewer, more, nothing)
+    if gain <= 0:
+        found, gain = nothing, 0.0
+    if rhythm:
+        found, further = with_waves(fewer, more, found, _usual_step(time_s, frame))
+        gain += further
+    every = weighed(_outlying(every, known, spread, found))
+    path, sd = most_likely_path(every, found) if drawn is None else _drawn(drawn, every, found)
     return Path(places=path, sd=sd, roughness=found, gain=gain, jumps=jumped)
 
 
-def _drawn(
-    drawn: NDFloat,
-    time_s: NDFloat,
-    values: NDFloat,
-    variance: NDFloat,
-    loose: NDFloat,
-    found: Roughness,
-) -> tuple[NDFloat, NDFloat]:
+def _usual_step(time_s: NDFloat, frame: NDArray[np.int64]) -> float:
+    """Tell how long it usually takes from a frame to the next, s."""
+    _, first = np.unique(frame, return_index=True)
+    return float(np.median(np.diff(time_s[first]))) if len(first) > 1 else np.inf
+
+
+def _groups(time_s: NDFloat, frame: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tell where groups of places begin that are as good as one: soon after each other."""
+    new_frame = np.flatnonzero(np.diff(frame, prepend=frame[0] - 1))
+    since = time_s - np.repeat(time_s[new_frame], np.diff(np.append(new_frame, len(frame))))
+    within = np.floor(since / SOONEST_S + 1e-6).astype(np.int64)
+    new = np.diff(within, prepend=-1) != 0
+    new[new_frame] = True
+    return np.flatnonzero(new)
+
+
+def _averaged(places: Places, groups: NDArray[np.int64]) -> Places:
+    """Average the places of each group."""
+    if len(groups) == len(places.time_s):
+        return places
+    told = np.isfinite(places.variances)
+    weight = np.where(told, 1 / np.where(told, places.variances, 1.0), 0.0)
+    total = np.add.reduceat(weight, groups)
+    pull = np.add.reduceat(weight * places.values, groups)
+    count = np.diff(np.append(groups, len(places.time_s)))
+    some = total > 0
+    return Places(
+        time_s=np.add.reduceat(places.time_s, groups) / count,
+        values=np.divide(pull, total, out=np.zeros_like(pull), where=some),
+        variances=np.divide(1.0, total, out=np.full_like(total, np.inf), where=some),
+        loose=np.maximum.reduceat(places.loose, groups),
+    )
+
+
+def _drawn(drawn: NDFloat, places: Places, found: Roughness) -> tuple[NDFloat, NDFloat]:
     """Find the path at other times than those of the places: there nothing was measured."""
     m = len(drawn)
-    times = np.concatenate([time_s, drawn])
+    times = np.concatenate([places.time_s, drawn])
     order = np.argsort(times, kind="stable")
-    every = np.concatenate([values, np.zeros((m, 2))])[order]
-    spread = np.concatenate([variance, np.full((m, 2), np.inf)])[order]
-    # Jumps happen before places that were measured, not before each of these times once more.
-    jumps = np.concatenate([loose, np.zeros(m)])[order]
-    path, sd = _path(times[order], every, spread, jumps, found)
-    wanted = order >= len(time_s)
+    every = Places(
+        time_s=times[order],
+        values=np.concatenate([places.values, np.zeros((m, 2))])[order],
+        variances=np.concatenate([places.variances, np.full((m, 2), np.inf)])[order],
+        # Jumps happen before places that were measured, not before each of these times once more.
+        loose=np.concatenate([places.loose, np.zeros(m)])[order],
+    )
+    path, sd = most_likely_path(every, found)
+    wanted = order >= len(places.time_s)
     return path[wanted], sd[wanted]
 
 
 def _outlying(
-    values: NDFloat, path: NDFloat, variance: NDFloat, known: NDArray[np.bool_]
+    places: Places, known: NDArray[np.bool_], variances: NDFloat, found: Roughness
 ) -> NDFloat:
-    """Tell by how much places count for less that lie far from a path."""
+    """Tell by how much places count for less that lie far from the most likely path."""
+    path, _ = most_likely_path(places, found)
     with np.errstate(invalid="ignore"):
-        away = np.abs(values - path) / np.sqrt(variance)
+        away = np.abs(places.values - path) / np.sqrt(found.scale * variances)
     away = np.where(known[:, np.newaxis], away, 0.0).max(axis=1, keepdims=True)
-    return np.asarray(np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, values.shape))
+    return np.asarray(np.broadcast_to(np.maximum(away / OUTLIER_SD, 1.0) ** 2, path.shape))
 
 
 def _frame_means(
@@ -238,102 +259,3 @@ def _stretches(n: int, most: int) -> list[slice]:
         return [slice(0, n)]
     each = most // STRETCHES
     return [slice(s, s + each) for s in np.linspace(0, n - each, STRETCHES).astype(int).tolist()]
-
-
-def _most_likely(
-    time_s: NDFloat,
-    values: NDFloat,
-    spread: NDFloat,
-    loose: NDFloat,
-    parts: list[slice],
-    near: Roughness | None = None,
-) -> Roughness:
-    """Choose the parameters by which the places are most likely, near some that are known."""
-    low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
-    high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
-
-    def unlikely(logs: list[float]) -> float:
-        inside = np.clip(logs, low, high)
-        found = _roughness(inside)
-        total = _likelihood(time_s, values, spread, loose, found, parts)
-        return -total + float(np.sum((logs - inside) ** 2)) * 100
-
-    usual = min(max(float(np.sqrt(np.median(np.var(values, axis=0)))), 2e-3), 5.0)
-    starts = [np.log([usual, constant, 1e-3, 1.0]) for constant in (0.2, 1.0)]
-    if near is not None:
-        starts = [np.log([near.size_px, near.constant_s, near.walk_px2, near.scale])]
-    tried = [
-        lowest_by_simplex(unlikely, start.tolist(), xtol=0.03, ftol=0.05, most_calls=150)
-        for start in starts
-    ]
-    best, _ = min(tried, key=lambda found: found[1])
-    return _roughness(np.clip(best, low, high))
-
-
-def _at_rest(
-    time_s: NDFloat, values: NDFloat, spread: NDFloat, loose: NDFloat, parts: list[slice]
-) -> Roughness:
-    """Choose the noise by which the places are most likely if nothing moved."""
-
-    def still(log_scale: float) -> Roughness:
-        return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
-
-    def unlikely(log_scale: float) -> float:
-        return -_likelihood(time_s, values, spread, loose, still(log_scale), parts)
-
-    low, high = np.log(SCALES).tolist()
-    return still(lowest_within(unlikely, low, high))
-
-
-def _roughness(logs: NDFloat) -> Roughness:
-    size, constant, walk, scale = np.exp(logs).tolist()
-    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale)
-
-
-def _likelihood(
-    time_s: NDFloat,
-    values: NDFloat,
-    spread: NDFloat,
-    loose: NDFloat,
-    found: Roughness,
-    parts: list[slice],
-) -> float:
-    """Tell how likely some stretches of the places are, as a logarithm."""
-    from derotation.numerics import path_kernels
-
-    ends = np.array([[part.start, part.stop] for part in parts], np.int64)
-    likelihood = path_kernels.path_likelihood(
-        time_s, values, spread, loose, ends,
-        found.size_px, found.constant_s, found.walk_px2, found.scale,
-    )  # fmt: skip
-    return float(likelihood)
-
-
-def _filtered(
-    time_s: NDFloat, value: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
-) -> tuple[float, NDFloat, NDFloat, NDFloat]:
-    from derotation.numerics import path_kernels
-
-    n = len(time_s)
-    ahead, spread, seen = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, 2))
-    likelihood = path_kernels.filter_path(
-        time_s, np.ascontiguousarray(value), np.ascontiguousarray(variance), loose,
-        found.size_px, found.constant_s, found.walk_px2, ahead, spread, seen,
-    )  # fmt: skip
-    return float(likelihood), ahead, spread, seen
-
-
-def _path(
-    time_s: NDFloat, values: NDFloat, variance: NDFloat, loose: NDFloat, found: Roughness
-) -> tuple[NDFloat, NDFloat]:
-    from derotation.numerics import path_kernels
-
-    places, uncertain = np.empty_like(values), np.empty_like(values)
-    for k in (0, 1):
-        _, ahead, spread, seen = _filtered(time_s, values[:, k], variance[:, k], loose, found)
-        place, own = np.empty(len(time_s)), np.empty(len(time_s))
-        path_kernels.smooth_path(
-            time_s, variance[:, k], found.constant_s, ahead, spread, seen, place, own
-        )
-        places[:, k], uncertain[:, k] = place, own
-    return places, np.sqrt(uncertain)

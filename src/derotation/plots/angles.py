@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.numerics.pages import release
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.events import Events
@@ -111,10 +112,11 @@ def _solid_first(events: Events, rotations: NDArray[np.intp]) -> NDArray[np.intp
 
 def plot_angle_trace(angles: Angles, events: Events, ax: "Axes") -> None:
     """Draw the angle of the lines over time; unusable stretches are hatched."""
-    time = angles.line_start.ravel() / angles.sampling_rate
-    degrees = angles.line_angles.ravel()
-    step = max(len(time) // MAX_POINTS, 1)
-    ax.plot(time[::step], degrees[::step], color=BLUE, linewidth=1, label="angle of the lines")
+    step = max(angles.line_start.size // MAX_POINTS, 1)
+    time = angles.line_start.ravel()[::step] / angles.sampling_rate
+    degrees = angles.line_angles.ravel()[::step]
+    release(angles.line_start, angles.line_angles)
+    ax.plot(time, degrees, color=BLUE, linewidth=1, label="angle of the lines")
     if (angles.flags & np.uint8(AngleFlag.TICKS_REPAIRED)).any():
         _mark_repaired(angles, ax)
     for k in np.flatnonzero(~events.rotation_usable):

@@ -208,9 +208,13 @@ def _draw_stretch(
     volts = signals.volts(role, start, stop)
     ax.plot((np.arange(start, stop) - zero) / rate * 1000, volts, color=GRAY, linewidth=0.6)
     _draw_threshold(events, role, ax)
-    found, computed = _events_of(events, role)
-    for times, color, label in ((found, BLUE, "found"), (computed, RED, "computed")):
-        near = times[(times >= start) & (times < stop)]
+    times, computed = _events_of(events, role)
+    here = (times >= start) & (times < stop)
+    times, computed = times[here], computed[here]
+    for near, color, label in (
+        (times[~computed], BLUE, "found"),
+        (times[computed], RED, "computed"),
+    ):
         if not len(near) and color == RED:
             continue
         height = np.full(len(near), events.levels[role][2])
@@ -237,8 +241,8 @@ def _mark_repairs(events: Events, role: str, ax: "Axes") -> None:
         )  # fmt: skip
 
 
-def _events_of(events: Events, role: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the times found on a channel, and those that were computed instead."""
+def _events_of(events: Events, role: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Give the times of a channel, and which of them were computed instead of found."""
     if role == "rotation_ticks":
         times, computed = events.tick_time, events.tick_inserted
     elif role == "line_clock":
@@ -249,7 +253,7 @@ def _events_of(events: Events, role: str) -> tuple[NDArray[np.float64], NDArray[
     else:
         times = np.concatenate([events.rotation_start, events.rotation_end])
         computed = np.zeros(len(times), np.bool_)
-    return times[~computed], times[computed]
+    return times, computed
 
 
 def _envelope(

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property, partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from derotation.io.results import check_arrays, open_result
 from derotation.maps.timing import LineReference, LineTiming
 from derotation.numerics.by_rows import by_rows
 from derotation.numerics.degrees import is_whole_turn, wrapped
+from derotation.numerics.pages import release, rows_of
 from derotation.settings.defaults import complete
 from derotation.signals.events import Events
 from derotation.signals.tick_trace import trace_of_ticks
@@ -36,6 +38,8 @@ _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
 _LINES_AT_A_TIME = 1 << 18
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
+# Tables of all lines, which are mapped when they are loaded: those of an hour take hundreds of MB.
+_OF_LINES = ("line_angles", "line_start", "line_usable", "flags")
 # What a file has to hold; an angle that nobody knows is NaN.
 _FINITE = (
     "line_duty",
@@ -48,7 +52,7 @@ _FINITE = (
     "rotation",
 )
 _AXES = {
-    **dict.fromkeys(("line_angles", "line_start", "line_usable", "flags"), ("frame", "line")),
+    **dict.fromkeys(_OF_LINES, ("frame", "line")),
     **dict.fromkeys(("frame_angles", "frame_start", "rotation", "direction", "speed"), ("frame",)),
     **dict.fromkeys(_SCALARS, ()),
 }
@@ -57,7 +61,7 @@ _AXES = {
 PERIOD_FRAMES = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Angles:
     """Angles of all lines and frames of a movie.
 
@@ -121,20 +125,24 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        return np.asarray((self.line_start[frames] + self._late) / self.sampling_rate)
+        starts = rows_of(self.line_start, frames)
+        times = np.asarray((starts + self._late) / self.sampling_rate)
+        release(self.line_start)
+        return times
 
-    @property
+    @cached_property
     def _late(self) -> float:
         """From the start of a line to the moment to which its angle belongs, samples."""
         # Asked for chunk by chunk: the scanner's period is told by some frames of a long movie.
-        some = self.line_start[:: max(len(self.line_start) // PERIOD_FRAMES, 1)]
-        period = float(np.median(np.diff(some, axis=1)))
+        n_frames = len(self.line_start)
+        frames = np.arange(0, n_frames, max(n_frames // PERIOD_FRAMES, 1))
+        period = float(np.median(np.diff(rows_of(self.line_start, frames), axis=1)))
         return _FRACTION[self.line_reference] * self.line_duty * period
 
     @property
     def frame_times_s(self) -> NDArray[np.float64]:
         """The mean moment to which the angles of each frame's lines belong, s: (n_frames,)."""
-        starts = self.line_start.mean(axis=1)
+        starts = by_rows(lambda some: some.mean(axis=1), self.line_start)
         return np.asarray((starts + self._late) / self.sampling_rate)
 
     @property
@@ -152,7 +160,16 @@ class Angles:
     @property
     def middle(self) -> NDArray[np.float64]:
         """Angle of each frame's middle line, degrees, shape (n_frames,)."""
-        return self.line_angles[:, self.line_angles.shape[1] // 2]
+        row = self.line_angles.shape[1] // 2
+        return by_rows(lambda lines: lines[:, row], self.line_angles)
+
+    @property
+    def swept(self) -> NDArray[np.float64]:
+        """By how much the angles of each frame's lines differ, degrees, shape (n_frames,).
+
+        NaN where a line has no angle.
+        """
+        return by_rows(partial(np.ptp, axis=1), self.line_angles)
 
     def line_speeds(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Tell the speed at each line of some frames from its neighbors, degrees per second.
@@ -166,8 +183,8 @@ class Angles:
         -------
         ndarray of shape (n, line)
         """
-        step = wrapped(np.diff(self.line_angles[frames], axis=1))
-        speed = step / (np.diff(self.line_start[frames], axis=1) / self.sampling_rate)
+        step = wrapped(np.diff(rows_of(self.line_angles, frames), axis=1))
+        speed = step / (np.diff(rows_of(self.line_start, frames), axis=1) / self.sampling_rate)
         ends = np.concatenate([speed[:, :1], speed, speed[:, -1:]], axis=1)
         return np.asarray((ends[:, 1:] + ends[:, :-1]) / 2)
 
@@ -198,13 +215,19 @@ class Angles:
             return self
         lag = lag_ms / 1000 * self.sampling_rate
         time, told = self.line_start.ravel(), self.line_angles.ravel()
-        angles = by_rows(lambda starts: _told_later(time, told, starts + lag), self.line_start)
-        usable = np.isfinite(angles)
-        flags = self.flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
+
+        def later(starts: NDArray[np.float64]) -> NDArray[np.float64]:
+            angles = _told_later(time, told, starts + lag)
+            release(told)
+            return angles
+
+        angles = by_rows(later, self.line_start, beside=True)
+        usable = by_rows(np.isfinite, angles)
+        flags = by_rows(_with_unusable, self.flags, usable)
         return dataclasses.replace(
             self,
             line_angles=angles,
-            frame_angles=angles[:, self.line_angles.shape[1] // 2].copy(),
+            frame_angles=by_rows(lambda lines: lines[:, angles.shape[1] // 2], angles),
             line_usable=usable,
             flags=flags,
             lag_ms=self.lag_ms + lag_ms,
@@ -225,7 +248,7 @@ class Angles:
         InputError
             If the file holds something else.
         """
-        values: dict[str, Any] = open_result(path, _KIND, _VERSION)
+        values: dict[str, Any] = open_result(path, _KIND, _VERSION, mapped=_OF_LINES)
         check_arrays(path, values, _AXES, _FINITE)
         for name in _SCALARS:
             values[name] = values[name].item()
@@ -304,7 +327,8 @@ def interpolate_angles(
     lag = 0.0 if seen else _lag(options["lag_ms"]) / 1000 * events.sampling_rate
     delay = _FRACTION[reference] * duty * events.line_period + lag
     line_angles, flags = _lines(events, trace, delay)
-    middle = (events.line_start[:, 0] + events.line_start[:, -1] + duty * events.line_period) / 2
+    first_and_last = by_rows(lambda starts: starts[:, 0] + starts[:, -1], events.line_start)
+    middle = (first_and_last + duty * events.line_period) / 2
     frame_angles, _, rotation = trace.at(middle + lag)
     frame_angles = np.where(events.frame_unknown, np.nan, frame_angles)
     if protocol == "free" and options["zero"] is None:
@@ -326,6 +350,11 @@ def interpolate_angles(
         direction=_of_rotation(events.rotation_direction, rotation),
         speed=_of_rotation(events.rotation_speed, rotation),
     )
+
+
+def _with_unusable(flags: NDArray[np.uint8], usable: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Mark the lines that have no angle, as well."""
+    return flags | np.where(usable, np.uint8(0), np.uint8(AngleFlag.UNUSABLE))
 
 
 def _all_at_zero(line_angles: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -433,12 +462,13 @@ def _lines(
     step = max(1, _LINES_AT_A_TIME // shape[1])
     for first in range(0, shape[0], step):
         some = slice(first, first + step)
-        angles[some], flags[some], _ = trace.at(events.line_start[some] + delay)
-    flags[events.line_repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
+        start, own = events.line_start[some], flags[some]
+        angles[some], own[...], _ = trace.at(start + delay)
+        own[events.line_repaired[some]] |= np.uint8(AngleFlag.LINE_REPAIRED)
+        own[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
+        release(events.line_start)
     flags[events.frame_unknown] |= np.uint8(AngleFlag.UNUSABLE)
     angles[events.frame_unknown] = np.nan
-    start = events.line_start
-    flags[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
     return angles, flags
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from derotation.signals.pulses import Pulses
+from derotation.signals.pulses import Pulses, begun_before, usual_interval
 from derotation.signals.repairs import Report, counted
 
 __all__ = ["MAX_EXTRA_FRAMES", "Block", "find_blocks", "only_chosen_frames", "only_movie_blocks"]
@@ -62,7 +62,7 @@ def find_blocks(frame: ArrayLike, line: ArrayLike, n_lines: int) -> list[Block]:
     A block ends where the interval to the next frame is much longer than those beside it, without
     lines in between, or where another rhythm begins and lasts.
     """
-    frame, line = np.asarray(frame, np.float64), np.asarray(line, np.float64)
+    frame, line = np.asarray(frame, np.float64), np.asarray(line)
     if len(frame) < 3:
         return [Block(first=0, stop=len(frame), n_frames=len(frame))]
     interval = np.diff(frame)
@@ -71,7 +71,7 @@ def find_blocks(frame: ArrayLike, line: ArrayLike, n_lines: int) -> list[Block]:
     )
     cut = interval > PAUSE * beside
     for k in np.flatnonzero(cut).tolist():
-        busy = np.searchsorted(line, frame[k + 1] - 1) - np.searchsorted(line, frame[k] + beside[k])
+        busy = begun_before(line, frame[k + 1] - 1) - begun_before(line, frame[k] + beside[k])
         cut[k] = busy < 0.5 * n_lines * (interval[k] / beside[k] - 1) or not len(line)
         if not len(line):  # a pulse may be missing, two in a row are a pause
             cut[k] = abs(interval[k] / beside[k] - 2) > OTHER_RHYTHM
@@ -253,7 +253,7 @@ def _within(line: Pulses, frame: Pulses, blocks: Sequence[Block]) -> Pulses:
     """Keep the lines of some blocks of frames."""
     if len(line) < 2:
         return line
-    slack = float(np.median(np.diff(line.start))) / 2
+    slack = usual_interval(line.start) / 2
     keep = np.zeros(len(line), np.bool_)
     for block in blocks:
         starts = frame.start[block.first : block.stop]
@@ -261,7 +261,7 @@ def _within(line: Pulses, frame: Pulses, blocks: Sequence[Block]) -> Pulses:
         end = max(starts[-1] + lasts, float(frame.stop[block.stop - 1]))
         if block.stop < len(frame):
             end = min(end, float(frame.start[block.stop]))
-        first, last = np.searchsorted(line.start, (starts[0] - slack, end - slack))
+        first, last = begun_before(line.start, (starts[0] - slack, end - slack))
         keep[first:last] = True
     if not keep.any():
         return line

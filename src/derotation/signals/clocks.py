@@ -10,7 +10,7 @@ from derotation.signals.clock_blocks import only_chosen_frames, only_movie_block
 from derotation.signals.clock_frames import FrameChoice, agree_with_movie
 from derotation.signals.line_scanner import USUAL, LineScanner
 from derotation.signals.period_clock import lines_from_period_clock
-from derotation.signals.pulses import Pulses
+from derotation.signals.pulses import Pulses, begun_before, usual_interval
 from derotation.signals.repairs import Report, counted
 
 NDFloat = NDArray[np.float64]
@@ -106,7 +106,7 @@ def read_scan(
     """
     choice = choice or FrameChoice()
     line, frame = _recognize(line, frame, n_frames, n_lines, recognize, report)
-    frame = _without_crowded(frame, _usual_interval(frame), report, "frame")
+    frame = _without_crowded(frame, usual_interval(frame.start), report, "frame")
     if choice.how != "auto" and len(frame) > n_frames:
         kept = choice.kept(len(frame), n_frames)
         line, frame = only_chosen_frames(line, frame, kept, str(choice), report)
@@ -115,8 +115,8 @@ def read_scan(
             line, frame, n_frames=n_frames, n_lines=n_lines, ticks=ticks, report=report
         )
     # Where gaps between lines are too short to be seen, pulses are usually several lines apart.
-    expected = _usual_interval(frame) / n_lines if len(frame) > 1 else np.inf
-    line = _without_crowded(line, min(_usual_interval(line), expected), report, "line")
+    expected = usual_interval(frame.start) / n_lines
+    line = _without_crowded(line, min(usual_interval(line.start), expected), report, "line")
     line = lines_from_period_clock(line, frame, n_frames=n_frames, n_lines=n_lines, report=report)
     scanner = LineScanner(
         line, frame, n_frames, n_lines, report, line_period=line_period, flyback=flyback_lines
@@ -158,7 +158,7 @@ def _exchanged_axes(line: Pulses, frame: Pulses, n_lines: int, n_columns: int | 
     """
     if n_columns is None or n_lines % n_columns == 0 or len(frame) < 2:
         return None
-    counts = np.diff(np.searchsorted(line.start, frame.start - 0.5 * _usual_interval(line)))
+    counts = np.diff(begun_before(line.start, frame.start - 0.5 * usual_interval(line.start)))
     share = np.count_nonzero(counts == n_columns) / len(counts)
     if share < USUAL:
         return None
@@ -195,11 +195,6 @@ def _recognize(
         count=1,
     )
     return frame, line
-
-
-def _usual_interval(pulses: Pulses) -> float:
-    """Give the median time from one pulse to the next; infinite for a single pulse."""
-    return float(np.median(np.diff(pulses.start))) if len(pulses) > 1 else float("inf")
 
 
 def _without_crowded(pulses: Pulses, period: float, report: Report, what: str) -> Pulses:

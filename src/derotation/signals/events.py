@@ -244,7 +244,9 @@ class Events:
         InputError
             If the file holds something else.
         """
-        values: dict[str, Any] = open_result(npz_path, _KIND, _VERSION)
+        values: dict[str, Any] = open_result(
+            npz_path, _KIND, _VERSION, mapped=("line_start", "line_repaired")
+        )
         numbers = ("sampling_rate", "n_samples", "line_duration", "line_period", "frame_offset",
                    "knot_resolution")  # fmt: skip
         check_arrays(npz_path, values, dict.fromkeys(numbers, ()), numbers)

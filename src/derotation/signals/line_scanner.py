@@ -1,11 +1,19 @@
 """The lines of each frame that the clocks count, whichever of the two clocks can be trusted."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import SignalError
 from derotation.signals.clock_frames import ClockFrames
-from derotation.signals.pulses import Pulses
+from derotation.signals.pulses import (
+    PULSES_AT_A_TIME,
+    Pulses,
+    begun_before,
+    mean_near,
+    usual_interval,
+)
 from derotation.signals.repairs import Report, counted, table
 
 __all__ = ["LineScanner"]
@@ -26,18 +34,41 @@ MAX_UNPULSED = 2
 MAX_RISES_FITTED = 500_000
 # Gaps this short between lines may vanish between two samples.
 MAX_HIDDEN_GAP_SAMPLES = 2
+# A gap of so many line periods or more is that of more than one line.
+WIDE = 1.5
 # Where the clocks pause for longer than so many frames, one run of lines ends.
 MAX_PAUSE_FRAMES = 2
 
 
-def _rhythm(gaps: NDFloat) -> float:
+def _rhythm(rises: NDArray[np.int64]) -> float:
     """Measure the period of pulses some of which are missing."""
-    period = float(np.median(gaps))
+    period = usual_interval(rises)
     for _ in range(3):
-        steps = np.rint(gaps / period)
-        single = (steps >= 1) & (steps <= 3)
-        period = float(gaps[single].sum() / steps[single].sum())
+        samples, n = 0, 0
+        for gaps in _gaps(rises):
+            steps = np.rint(gaps / period)
+            single = (steps >= 1) & (steps <= 3)
+            samples, n = samples + int(gaps[single].sum()), n + int(steps[single].sum())
+        period = samples / n
     return period
+
+
+def _gaps(rises: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Give the times between pulses, some at a time: a long recording has tens of millions."""
+    for first in range(0, len(rises) - 1, PULSES_AT_A_TIME):
+        yield np.diff(rises[first : first + PULSES_AT_A_TIME + 1])
+
+
+def _wide_gaps(
+    rises: NDArray[np.int64], period: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find gaps in which lines are missing, or a frame ends: the pulses before, and how long."""
+    where, lasts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for part, gaps in enumerate(_gaps(rises)):
+        wide = np.flatnonzero(gaps / period >= WIDE)
+        where.append(wide + part * PULSES_AT_A_TIME)
+        lasts.append(gaps[wide])
+    return np.concatenate(where), np.concatenate(lasts)
 
 
 class LineScanner:
@@ -100,10 +131,8 @@ class LineScanner:
         """Measure the line period; None if gaps between lines are too short to be seen."""
         if self._lines_are_merged():
             return None
-        gaps = np.diff(self.rises)
-        median = float(np.median(gaps))
-        near = gaps[np.abs(gaps - median) <= 0.3 * median + 1]
-        return float(near.mean())
+        median = usual_interval(self.rises)
+        return mean_near(np.diff(self.rises), median, 0.3 * median + 1)
 
     def _check_gaps_seen(self) -> None:
         """Refuse clocks both of which stay high where one thing ends and the next begins."""
@@ -123,16 +152,14 @@ class LineScanner:
             return False
         # Lines that have no pulse in any frame make it wait longer between frames, nowhere else.
         least = MIN_LINES_IF_HIDDEN * wanted * (1 - MAX_UNPULSED / self.n_lines)
-        gaps = np.diff(self.rises)
-        n_wide = np.count_nonzero(gaps > 1.5 * np.median(gaps))
+        n_wide = np.count_nonzero(np.diff(self.rises) > 1.5 * usual_interval(self.rises))
         return bool(len(self.rises) < least or n_wide > len(self.frame) + 1 + 0.002 * wanted)
 
     def _gaps_are_hidden(self) -> bool:
         """Tell whether the line clock is low between lines for no longer than a sample or two."""
-        low = self.line.start[1:] - self.line.stop[:-1]
-        if len(low) < 1.5 * len(self.frame):
+        if len(self.line) - 1 < 1.5 * len(self.frame):
             return True
-        return bool(np.median(low) <= MAX_HIDDEN_GAP_SAMPLES)
+        return self.line.usual_gap <= MAX_HIDDEN_GAP_SAMPLES
 
     def _frame_period(self) -> float:
         start = self.frame.start[1 if self.frame.begins_high else 0 :]
@@ -145,7 +172,7 @@ class LineScanner:
     def _from_both_clocks(self, period: float) -> ClockFrames:
         """Take each frame's lines from the line clock."""
         start = self._frame_starts(period)
-        bounds = np.searchsorted(self.rises, start - 0.5 * period)
+        bounds = begun_before(self.rises, start - 0.5 * period)
         leading = int(bounds[0])
         if leading:
             self.report.repair(
@@ -176,7 +203,7 @@ class LineScanner:
         frame_period = self._frame_period() if len(start) > 1 else self.n_lines * period
         end = max(start[-1] + frame_period, start[-1] + self.n_lines * period) - 0.5 * period
         return int(
-            np.searchsorted(self.rises, end) - np.searchsorted(self.rises, start[-1] - 0.5 * period)
+            begun_before(self.rises, end) - begun_before(self.rises, start[-1] - 0.5 * period)
         )
 
     def _frame_starts(self, period: float) -> NDFloat:
@@ -189,14 +216,14 @@ class LineScanner:
         steps = np.rint(np.diff(start) / frame_period)
         for k in np.flatnonzero(steps >= 2):
             begin, end = start[k] - 0.5 * period, start[k + 1] - 0.5 * period
-            inside = np.searchsorted(self.rises, end) - np.searchsorted(self.rises, begin)
+            inside = begun_before(self.rises, end) - begun_before(self.rises, begin)
             regular = abs(start[k + 1] - start[k] - steps[k] * frame_period) < 0.1 * frame_period
             if regular and inside > (steps[k] - 0.5) * self.n_lines:
                 missing.extend(start[k] + frame_period * np.arange(1, steps[k]))
-        after = len(self.rises) - np.searchsorted(self.rises, start[-1] + frame_period - period / 2)
+        after = len(self.rises) - begun_before(self.rises, start[-1] + frame_period - period / 2)
         if len(start) < self.n_frames and after >= (1 - MAX_LINE_MISFIT) * self.n_lines:
             missing.append(start[-1] + frame_period)
-        before = np.searchsorted(self.rises, start[0] - 0.5 * period)
+        before = begun_before(self.rises, start[0] - 0.5 * period)
         if len(start) < self.n_frames and before >= (1 - MAX_LINE_MISFIT) * self.n_lines:
             missing.append(start[0] - frame_period)
         if missing:
@@ -261,9 +288,8 @@ class LineScanner:
         """
         period = frames.period
         if frames.from_pulses and len(self.line):
-            lasts = self.line.stop - self.line.start
-            usual = float(np.median(lasts))
-            mean = float(lasts[np.abs(lasts - usual) <= 2].mean())
+            usual = self.line.usual_length
+            mean = mean_near(self.line.stop - self.line.start, usual, 2)
             if 0.5 * period < mean <= period:
                 return mean
         lasts_frame = self.frame_duration()
@@ -277,7 +303,7 @@ class LineScanner:
         """Tell whether the lines too many begin when the pulse of their frame is over."""
         pulse = np.searchsorted(self.frame.start, start[usual] - 0.5 * period)
         pulse = np.minimum(pulse, len(self.frame) - 1)
-        first_line = np.searchsorted(self.rises, start[usual] - 0.5 * period)
+        first_line = begun_before(self.rises, start[usual] - 0.5 * period)
         surplus = self.rises[first_line + self.n_lines]
         over = self.frame.stop[pulse]
         lasts = float(np.median(over - start[usual]))
@@ -456,8 +482,8 @@ class LineScanner:
         if self.frame.begins_high or self.line.begins_high:
             return None, None
         slack = 0.5 * frame_period / self.n_lines + 1
-        first = np.searchsorted(self.line.start, start - slack)
-        last = np.searchsorted(self.line.start, np.append(start[1:], np.inf) - slack) - 1
+        first = begun_before(self.line.start, start - slack)
+        last = begun_before(self.line.start, np.append(start[1:], np.inf) - slack) - 1
         if np.any(last < first) or np.any(first >= len(self.line)):
             return None, None
         begin = self.line.start[first].astype(np.float64)
@@ -468,11 +494,10 @@ class LineScanner:
 
     def _from_line_clock(self) -> ClockFrames:
         """Count the lines out into frames."""
-        rises = self.rises.astype(np.float64)
         begin = float(self.frame.start[0]) if len(self.frame) else 0.0
-        period = _rhythm(np.diff(rises))
-        leading = int(np.searchsorted(rises, begin - 0.5 * period))
-        rises, repaired = self._filled_up_by_run(rises[leading:], period)
+        period = _rhythm(self.rises)
+        leading = int(begun_before(self.rises, begin - 0.5 * period))
+        rises, repaired = self._filled_up_by_run(self.rises[leading:], period)
         n_whole, left = divmod(len(rises), self.n_lines)
         if leading:
             self.report.repair(
@@ -506,33 +531,34 @@ class LineScanner:
             period=period,
         )
 
-    def _filled_up_by_run(self, rises: NDFloat, period: float) -> tuple[NDFloat, NDArray[np.bool_]]:
+    def _filled_up_by_run(
+        self, rises: NDArray[np.int64], period: float
+    ) -> tuple[NDFloat, NDArray[np.bool_]]:
         """Put in missing lines, run by run where the clocks paused for some frames."""
         longest = MAX_PAUSE_FRAMES * self.n_lines * period
-        steps = np.diff(rises) / period
-        pause = self._pause(steps[steps >= 1.5])
-        pauses = np.flatnonzero(np.diff(rises) > longest) + 1
+        wide, lasts = _wide_gaps(rises, period)
+        pause = self._pause(lasts / period)
+        pauses = wide[lasts > longest] + 1
         parts = [self._filled_up(run, period, pause) for run in np.split(rises, pauses)]
         return np.concatenate([p for p, _ in parts]), np.concatenate([flag for _, flag in parts])
 
     def _filled_up(
-        self, rises: NDFloat, period: float, pause: float
+        self, rises: NDArray[np.int64], period: float, pause: float
     ) -> tuple[NDFloat, NDArray[np.bool_]]:
         """Put in missing lines, told from the pause between frames by the number of lines."""
-        steps = np.diff(rises) / period
-        wide = np.flatnonzero(steps >= 1.5)
+        wide, lasts = _wide_gaps(rises, period)
         inserted: list[float] = []
         count = 0  # lines, those put in included, up to and including line `done`
         done = -1
-        for i in wide.tolist():
+        for i, step in zip(wide.tolist(), (lasts / period).tolist(), strict=True):
             count += i - done
             done = i
             in_frame = count % self.n_lines
-            share = self._missing_in(float(steps[i]), in_frame, pause)
+            share = self._missing_in(step, in_frame, pause)
             if share is None:
                 at = rises[i] / self.report.sampling_rate
                 raise SignalError(
-                    f"line_clock: a pause of {steps[i] - 1:.1f} lines at {at:.4f} s, after line "
+                    f"line_clock: a pause of {step - 1:.1f} lines at {at:.4f} s, after line "
                     f"{in_frame or self.n_lines} of a frame. The frame clock does not tell frames "
                     f"apart, and the line clock does not come in groups of {self.n_lines} lines. "
                     "Check scan.lines_per_frame and the frame clock's cable."
@@ -542,7 +568,7 @@ class LineScanner:
             inserted.extend(rises[i + 1] - period * np.arange(1, after + 1))
             count += before + after
         if not inserted:
-            return rises, np.zeros(len(rises), np.bool_)
+            return rises.astype(np.float64), np.zeros(len(rises), np.bool_)
         self.report.repair(
             "line_pulses_inserted",
             "line_clock",

@@ -133,6 +133,9 @@ def parse_signals(
         flyback_lines=flyback_lines,
         n_columns=n_columns if rows is None or rows.n == lines_per_frame else None,
     )
+    counts = {f"{role}_pulses": len(own) for role, own in found.items()}
+    levels = {role: _shown(own.levels) for role, own in found.items()}
+    del found  # The line clock's pulses are many.
     rows = rows or Rows(n=lines_per_frame)
     rows.check(lines_per_frame, scan.frame_duration, scan.line_period)
     lines = _line_arrays(scan, rows, index)
@@ -167,14 +170,14 @@ def parse_signals(
         repairs=tuple(report.repairs),
         anomalies=tuple(report.anomalies),
         counts={
-            **{f"{role}_pulses": len(own) for role, own in found.items()},
+            **counts,
             "frames": n_frames,
             "lines": int(lines["line_start"].size),
             "rotations": len(rotations),
             "usable_rotations": sum(not rotation.problem for rotation in rotations),
             "ticks": sum(len(r.ticks.time) for r in rotations if r.ticks is not None),
         },
-        levels={role: _shown(own.levels) for role, own in found.items()},
+        levels=levels,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.signals.pulses import Pulses
+from derotation.signals.pulses import Pulses, begun_before, usual_interval
 from derotation.signals.repairs import Report
 
 __all__ = ["lines_from_period_clock"]
@@ -42,8 +42,8 @@ def lines_from_period_clock(
     """
     if len(line) < 4 or n_lines < 4 or not _is_period_clock(line, frame, n_frames, n_lines):
         return line
-    period = float(np.median(np.diff(line.start)))
-    share = float(np.median(line.stop - line.start)) / period
+    period = usual_interval(line.start)
+    share = line.usual_length / period
     if HALF[0] < share < HALF[1]:
         second = line.stop.astype(np.float64)
     else:
@@ -64,8 +64,8 @@ def lines_from_period_clock(
 
 def _is_period_clock(line: Pulses, frame: Pulses, n_frames: int, n_lines: int) -> bool:
     """Tell whether frames have half as many pulses as lines, and room for twice as many."""
-    period = float(np.median(np.diff(line.start)))
-    if np.median(line.stop - line.start) > LONGEST * period:
+    period = usual_interval(line.start)
+    if line.usual_length > LONGEST * period:
         return False
     if len(frame) < 2:
         pairs = 2 * len(line) / (n_frames * n_lines)
@@ -74,10 +74,10 @@ def _is_period_clock(line: Pulses, frame: Pulses, n_frames: int, n_lines: int) -
     half = (n_lines // 2, (n_lines + 1) // 2)
     if np.count_nonzero(np.isin(counts, half)) < USUAL * len(counts):
         return False
-    frame_period = float(np.median(np.diff(frame.start)))
+    frame_period = usual_interval(frame.start)
     return bool(n_lines * period / 2 <= (1 + TOLERANCE) * frame_period)
 
 
 def _pulses_per_frame(line: Pulses, frame: Pulses, period: float) -> NDArray[np.int64]:
-    bounds = np.searchsorted(line.start, frame.start - period / 4)
+    bounds = begun_before(line.start, frame.start - period / 4)
     return np.diff(bounds)

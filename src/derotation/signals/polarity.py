@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from derotation.errors import ConfigError
-from derotation.signals.pulses import Pulses
+from derotation.signals.pulses import Pulses, usual_interval
 from derotation.signals.repairs import Report
 
 __all__ = ["inverted", "with_polarity", "with_rotation_on_recognized"]
@@ -106,16 +106,15 @@ def _idles_high(pulses: Pulses, n_samples: int) -> bool:
     """Tell whether a channel keeps the high level at the ends of the recording, never the low."""
     if len(pulses) < 4:
         return False
-    period = float(np.median(np.diff(pulses.start)))
-    low = pulses.start[1:] - pulses.stop[:-1]
-    if np.median(low) <= MAX_HIDDEN_GAP_SAMPLES:
+    period, low = usual_interval(pulses.start), pulses.usual_gap
+    if low <= MAX_HIDDEN_GAP_SAMPLES:
         return False
     least = IDLE_PERIODS * period
     first = pulses.stop[0] if pulses.begins_high else pulses.start[0]
     last = n_samples - (pulses.start[-1] if pulses.ends_high else pulses.stop[-1])
     idle = [(first, pulses.begins_high), (last, pulses.ends_high)]
     levels = {high for lasts, high in idle if lasts > least}
-    return levels == {True} and float(np.median(low)) < period
+    return levels == {True} and low < period
 
 
 def with_rotation_on_recognized(

@@ -3,18 +3,24 @@
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from tqdm import tqdm
 
 from derotation.errors import SignalError
 from derotation.io.signals import AnalogSignals
+from derotation.numerics.integers import clipped
 from derotation.signals.levels import GrowingHistogram, Levels, find_levels, quantile
 
 logger = logging.getLogger(__name__)
 
 CHUNK_SAMPLES = 1 << 21
+# An hour has tens of millions of pulses of lines: so many are compared at a time.
+PULSES_AT_A_TIME = 1 << 18
+# Room for this part more is made when a list of edges is full.
+GROWTH = 8
 
 NOTHING_FOUND = {
     "line_clock": "no lines",
@@ -43,6 +49,51 @@ class Pulses:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def usual_length(self) -> float:
+        """Median time for which a pulse lasts, samples; of at least one pulse."""
+        return _median(self.stop - self.start)
+
+    @property
+    def usual_gap(self) -> float:
+        """Median time from the end of a pulse to the next one, samples; of at least two pulses."""
+        return _median(self.start[1:] - self.stop[:-1])
+
+
+def usual_interval(start: NDArray[np.int64]) -> float:
+    """Give the median time from one pulse to the next, samples; infinite for a single pulse."""
+    return _median(np.diff(start)) if len(start) > 1 else float("inf")
+
+
+def begun_before(start: NDArray[Any], at: ArrayLike) -> NDArray[np.intp]:
+    """Count the pulses that begin before some times, samples; as many numbers as times.
+
+    NumPy's own search would turn the starts, which may be tens of millions of integers, into floats
+    first.
+    """
+    times = np.asarray(at)
+    if start.dtype.kind in "iu" and times.dtype.kind == "f":
+        times = clipped(np.ceil(times), start.dtype)
+    return np.searchsorted(start, times)
+
+
+def mean_near(times: NDArray[np.int64], center: float, within: float) -> float:
+    """Average the times, samples, that lie within some distance of a center; NaN if none does.
+
+    Exactly, and without copies of a list that may have tens of millions of entries.
+    """
+    total, n = 0, 0
+    for first in range(0, len(times), PULSES_AT_A_TIME):
+        some = times[first : first + PULSES_AT_A_TIME]
+        near = some[np.abs(some - center) <= within]
+        total, n = total + int(near.sum(dtype=np.int64)), n + len(near)
+    return total / n if n else float("nan")
+
+
+def _median(times: NDArray[np.int64]) -> float:
+    """Give the median of times that nobody else needs: they are put in another order."""
+    return float(np.median(times, overwrite_input=True))
 
 
 def find_pulses(
@@ -213,7 +264,7 @@ def _read_edges(
 
     raw_levels = {role: _in_raw_units(signals, role, found) for role, found in levels.items()}
     states: dict[str, NDArray[np.int64]] = {}
-    parts: dict[str, list[NDArray[np.int64]]] = {role: [] for role in levels}
+    every = {role: _Growing(dtype) for role in levels}
     found = np.empty(min(CHUNK_SAMPLES, signals.n_samples), np.int64)
     for role, first, chunk in _chunks(signals, tuple(levels), "edges"):
         rise_at, fall_at, threshold = raw_levels[role]
@@ -221,11 +272,31 @@ def _read_edges(
             high = int(chunk[0] >= threshold)
             states[role] = np.array([high, 0, high], np.int64)
             if high:
-                parts[role].append(np.zeros(1, dtype))
+                every[role].add(np.zeros(1, dtype))
         n = edges.find_edges(chunk, first, rise_at, fall_at, threshold, states[role], found)
-        if n:
-            parts[role].append(found[:n].astype(dtype))
-    return {role: np.concatenate([np.zeros(0, dtype), *parts.pop(role)]) for role in levels}
+        every[role].add(found[:n])
+    return {role: own.whole() for role, own in every.items()}
+
+
+class _Growing:
+    """Numbers put one behind the other, without a moment at which there are two copies of them."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._numbers, self._n = np.empty(0, dtype), 0
+
+    def add(self, more: NDArray[np.int64]) -> None:
+        """Put some more behind those that are there."""
+        n = self._n + len(more)
+        if n > len(self._numbers):
+            # Nobody else knows the array; where it is large, its pages are moved, not copied.
+            self._numbers.resize(n + n // GROWTH, refcheck=False)
+        self._numbers[self._n : n] = more
+        self._n = n
+
+    def whole(self) -> NDArray[np.int64]:
+        """Give all of them; no more can be added."""
+        self._numbers.resize(self._n, refcheck=False)
+        return self._numbers
 
 
 def _in_raw_units(signals: AnalogSignals, role: str, levels: Levels) -> tuple[float, float, float]:

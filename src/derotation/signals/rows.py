@@ -68,6 +68,8 @@ class Rows:
         That of averaged lines lies between theirs.
         """
         rows = lines[:, self.first : self.first + self.n * self.step : self.step]
+        if self.step == 1:
+            return np.ascontiguousarray(rows, np.float64)
         return np.asarray(rows + (self.step - 1) / 2 * line_period)
 
     def any_of(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:

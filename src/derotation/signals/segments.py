@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from derotation.numerics.by_rows import by_rows
 from derotation.signals.angles import Angles
 
 __all__ = ["MAX_SEGMENTS", "Segments"]
@@ -49,7 +50,7 @@ class Segments:
         -------
         Segments
         """
-        known: NDArray[np.bool_] = np.any(np.isfinite(angles.line_angles), axis=1)
+        known = by_rows(lambda lines: np.isfinite(lines).any(axis=1), angles.line_angles)
         at_rest = angles.at_rest
         longest = max(int(WINDOW_S * angles.frame_rate), 1)
         label = np.full(len(known), -1, np.int64)

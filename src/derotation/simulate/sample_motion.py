@@ -23,6 +23,8 @@ Angle = Callable[[NDFloat], NDFloat]
 
 # Cosines that a random movement is made of.
 N_COSINES = 96
+# Within so many seconds a heart or breath comes early or late.
+RHYTHM_S = 5.0
 # Speed and acceleration of the motor are differences over so long (s): tissue follows a jerk late.
 SPEED_STEP_S, ACCELERATION_STEP_S = 0.01, 0.05
 
@@ -48,6 +50,9 @@ class SampleMotion:
         Displacement (x, y) at 100 degrees/s², px.
     jumps : sequence of (float, float, float)
         Sudden displacements that stay: time (s) after the first line of the movie, x and y (px).
+    rhythms : sequence of (float, float, float)
+        What comes and goes as with the heart or with breathing: frequency (Hz), and the amplitude
+        along x and y (px). The phase wanders by about a radian in 5 s.
     focus : float
         A slow change of focus makes each cell brighter and darker by this fraction, 0 to 1
         (excluded), each at a time of its own.
@@ -66,6 +71,7 @@ class SampleMotion:
     per_velocity: tuple[float, float] = (0.0, 0.0)
     per_acceleration: tuple[float, float] = (0.0, 0.0)
     jumps: Sequence[tuple[float, float, float]] = ()
+    rhythms: Sequence[tuple[float, float, float]] = ()
     focus: float = 0.0
     focus_s: float = 30.0
     bleaching: float = 0.0
@@ -91,12 +97,20 @@ class SampleMotion:
         if any(len(jump) != 3 for jump in jumps):
             raise InputError(f"sample_motion.jumps is {jumps}; expected (time, x, y) for each jump")
         object.__setattr__(self, "jumps", jumps)
+        rhythms = tuple(tuple(float(value) for value in rhythm) for rhythm in self.rhythms)
+        if any(len(rhythm) != 3 or not rhythm[0] > 0 for rhythm in rhythms):
+            msg = (
+                f"sample_motion.rhythms is {rhythms}; expected (frequency above 0, x, y) for each "
+                "rhythm"
+            )
+            raise InputError(msg)
+        object.__setattr__(self, "rhythms", rhythms)
 
     @property
     def moves(self) -> bool:
         """Whether the sample is displaced at all."""
         parts = (*self.per_velocity, *self.per_acceleration, self.drift, self.jitter)
-        return any(parts) or len(self.jumps) > 0
+        return any(parts) or len(self.jumps) > 0 or len(self.rhythms) > 0
 
     def displacement(self, time: ArrayLike, angle: Angle, first_s: float) -> NDFloat:
         """Tell where the sample is.
@@ -133,6 +147,10 @@ class SampleMotion:
             ahead, behind = wrapped(angle(t + h) - angle(t)), wrapped(angle(t) - angle(t - h))
             change = (ahead - behind) / h**2
             moved += change[..., np.newaxis] / 100 * np.array(self.per_acceleration)
+        for k, (frequency, x, y) in enumerate(self.rhythms):
+            wander = _random(t, RHYTHM_S, np.random.default_rng([self.seed, 21, 4, k]))[..., 0]
+            beat = np.sin(2 * np.pi * frequency * t + wander)
+            moved += beat[..., np.newaxis] * np.array([x, y])
         for when, x, y in self.jumps:
             moved += (t - first_s >= when)[..., np.newaxis] * np.array([x, y])
         return moved

@@ -86,7 +86,7 @@ class Collector:
         self._highest = _Highest(tuple(shape))
         self._told_frame_rate = _told_frame_rate(movie)
         self._kept = _choose_kept(angles, segments, movie)
-        self._kept_frames: list[NDArray[Any]] = []
+        self._kept_frames = np.empty((0, *shape))
         self._check = check_angles(movie, line_maps, threads=threads)
 
     def add(
@@ -124,8 +124,11 @@ class Collector:
             self._derotated.sums[frames] += own
             self._raw.sums[frames] += raw_own
         self._highest.add(raw)
-        for frame in self._kept[(self._kept >= start) & (self._kept < start + len(raw))]:
-            self._kept_frames.append(raw[frame - start].copy())
+        first, stop = np.searchsorted(self._kept, (start, start + len(raw)))
+        if stop > first:
+            if not len(self._kept_frames):
+                self._kept_frames = np.empty((len(self._kept), *raw.shape[1:]), raw.dtype)
+            self._kept_frames[first:stop] = raw[self._kept[first:stop] - start]
 
     def mean(self) -> NDArray[np.float64]:
         """Give the mean of the derotated frames where any saw a pixel, else NaN; (y, x)."""
@@ -144,7 +147,6 @@ class Collector:
         turned = self._bins.turned
         derotated, raw = self._derotated, self._raw
         half = np.array([self._bins.n_frames[b] for b in turned]) / 2
-        shape = self._mask.shape
         return Statistics(
             coverage=derotated.sums[:, 0] / self._mask.sum(),
             brightness=derotated.brightness(self._offset),
@@ -167,7 +169,7 @@ class Collector:
             phase_px=self._at_rest.phase.px,
             phase_sd_px=self._at_rest.phase.sd_px,
             kept=self._kept,
-            kept_frames=np.array(self._kept_frames).reshape(-1, *shape),
+            kept_frames=self._kept_frames,
             checked=self._check.frames,
             angle_difference=self._check.difference,
             angle_difference_sd=self._check.sd,
@@ -278,7 +280,13 @@ class _Sums:
 
     def mean(self, bins: list[int] | slice) -> NDArray[np.float64]:
         """Give the mean image of the frames of some bins; NaN where no frame saw a pixel."""
-        total, count = self.total[bins].sum(axis=0), self.count[bins].sum(axis=0)
+        # One after the other: a choice of all the sums at once would be a copy of them.
+        numbers = range(len(self.total))[bins] if isinstance(bins, slice) else bins
+        total = np.zeros(self.total.shape[1:])
+        count = np.zeros(self.count.shape[1:], np.int64)
+        for b in numbers:
+            total += self.total[b]
+            count += self.count[b]
         return mean_of_known(total, count)
 
     def means(self, bins: list[int]) -> NDArray[np.float32]:
@@ -356,7 +364,7 @@ def _choose_kept(angles: Angles, segments: Segments, movie: Movie) -> NDArray[np
     usable = angles.line_usable.all(axis=1)
     middle = np.where(usable, angles.middle, 0.0)
     turned = usable & (np.abs(wrapped(middle)) > MIN_TURN)
-    moving = np.where(usable, np.ptp(angles.line_angles, axis=1), 0.0) > 0
+    moving = np.where(usable, angles.swept, 0.0) > 0
     groups = [
         own[turned[own]] for own in map(segments.frames, np.flatnonzero(~segments.rest).tolist())
     ]

@@ -92,6 +92,19 @@ def test_a_jump_is_found_said_and_mended(tmp_path):
     assert error[away].max() < 0.4
 
 
+def test_a_heartbeat_is_said_and_followed(tmp_path):
+    """Nine beats a second are more than the frames of a second."""
+    beating = {**LIVING, "rhythms": [[8.9, 0.2, -0.3]]}
+    recording, angles, estimate = estimated(
+        tmp_path, shape=(160, 160), n_cells=50, stimulus=SESSION["stimulus"] * 3,
+        sample_motion=beating,
+    )  # fmt: skip
+    assert "8.9 times a second" in estimate.statement
+    assert np.sqrt(np.mean(errors(recording, angles, estimate) ** 2)) < 0.1
+    (verdict,) = [own for own in estimate.verdicts if own.code == "rhythm"]
+    assert verdict.figures["rhythm"] == pytest.approx(0.3 / np.sqrt(2), rel=0.4)
+
+
 def test_bleaching_and_focus_are_no_motion(tmp_path):
     _, _, estimate = estimated(
         tmp_path, sample_motion={"bleaching": 0.5, "focus": 0.2, "focus_s": 6.0}
@@ -151,7 +164,7 @@ def test_frames_that_have_half_left_the_field_of_view_are_compared(tmp_path, sha
 
 def test_the_limit_that_is_told_is_the_one_that_decided():
     figures = {"share": 100.0, "gain": 1e6, "n_jumps": 0, "rms": 0.15, "sd": 0.06, "limit": 0.17,
-               "n_lost": 0}  # fmt: skip
+               "n_lost": 0, "rhythm": 0.0}  # fmt: skip
     (verdict, *_) = _decision(figures)
     assert verdict.code == "none"
     assert "limit 0.17 px" in verdict.sentence

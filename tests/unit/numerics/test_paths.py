@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from derotation.numerics import paths
-from derotation.numerics.paths import Roughness, smooth
+from derotation.numerics.paths import smooth
+from derotation.numerics.roughness import Places, Roughness, Wave, most_likely_path
 
 
 def matern(time, size, constant):
@@ -17,19 +17,33 @@ def drawn(rng, time, size, constant):
     return root @ rng.standard_normal((len(time), 2))
 
 
-def test_the_path_is_the_mean_of_the_gaussian_process():
+def places_of(time, values, variances):
+    return Places(time_s=time, values=values, variances=variances, loose=np.zeros(len(time)))
+
+
+X_WAVES = (Wave(frequency_hz=2.5, size_px=0.4, lasting_s=3.0),)
+Y_WAVES = (*X_WAVES, Wave(frequency_hz=7.3, size_px=0.3, lasting_s=20.0))
+
+
+@pytest.mark.parametrize("waves", [((), ()), (X_WAVES, Y_WAVES), ((), X_WAVES)])
+def test_the_path_is_the_mean_of_the_gaussian_process(waves):
     """Mean and variance given all places, by matrices of all times at once."""
     rng = np.random.default_rng(1)
     time = np.sort(rng.uniform(0, 10, 40))
     places = rng.standard_normal((40, 2))
     variance = rng.uniform(0.1, 0.5, (40, 2))
     variance[7] = np.inf
-    found = Roughness(size_px=0.8, constant_s=0.6, walk_px2=0.05, scale=1.0)
-    path, sd = paths._path(time, places, variance, np.zeros(40), found)
+    found = Roughness(size_px=0.8, constant_s=0.6, walk_px2=0.05, scale=1.3, waves=waves)
+    path, sd = most_likely_path(places_of(time, places, variance), found)
+    variance = 1.3 * variance
     walk = 1e4 + 0.05 * np.minimum(time[:, None] - time[0], time - time[0])
-    prior = matern(time, 0.8, 0.6) + walk
     told = np.flatnonzero(np.arange(40) != 7)
+    apart = time[:, None] - time
     for k in (0, 1):
+        prior = matern(time, 0.8, 0.6) + walk
+        for wave in waves[k]:
+            kept = wave.size_px**2 * np.exp(-np.abs(apart) / wave.lasting_s)
+            prior = prior + kept * np.cos(2 * np.pi * wave.frequency_hz * apart)
         total = prior[np.ix_(told, told)] + np.diag(variance[told, k])
         expected = prior[:, told] @ np.linalg.solve(total, places[told, k])
         left = prior - prior[:, told] @ np.linalg.solve(total, prior[told])
@@ -47,7 +61,7 @@ def test_the_smoothness_is_told_by_the_places(constant):
     frame = np.arange(600) // 4
     found = smooth(time, places, np.full(truth.shape, 0.15**2), frame)
     given = Roughness(size_px=0.6, constant_s=constant, walk_px2=1e-7, scale=1.0)
-    best, _ = paths._path(time, places, np.full(truth.shape, 0.15**2), np.zeros(600), given)
+    best, _ = most_likely_path(places_of(time, places, np.full(truth.shape, 0.15**2)), given)
     error = found.places - truth
     assert np.sqrt(np.mean(error**2)) < 1.1 * np.sqrt(np.mean((best - truth) ** 2))
     assert 0.9 < np.mean(np.abs(error) < 1.96 * found.sd) < 0.99
@@ -123,3 +137,15 @@ def test_nothing_measured_is_nothing_known():
     found = smooth(np.arange(10.0), nan, nan, np.arange(10))
     assert not found.places.any()
     assert np.isinf(found.sd).all()
+
+
+def test_many_places_per_second_tell_as_much_as_fewer():
+    """At 30 frames/s with eight places each, a few seconds would otherwise decide for all."""
+    rng = np.random.default_rng(7)
+    time = np.arange(8 * 900) / (8 * 30)
+    truth = np.repeat(drawn(rng, time[::8], 0.6, 0.4), 8, axis=0)
+    places = truth + rng.normal(0, 0.2, truth.shape)
+    found = smooth(time, places, np.full(truth.shape, 0.04), np.arange(len(time)) // 8)
+    assert found.roughness.constant_s == pytest.approx(0.4, rel=0.35)
+    assert found.roughness.scale == pytest.approx(1, rel=0.15)
+    assert np.sqrt(np.mean((found.places - truth) ** 2)) < 0.07

@@ -1,6 +1,7 @@
 """The angle of each line, against the motor that made the signals."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -328,7 +329,7 @@ def test_saving_and_loading(tmp_path):
     angles = interpolate_angles(Events.load(tmp_path / "events.npz"), **PROTOCOL)
     angles.save(tmp_path / "angles.npz")
     again = Angles.load(tmp_path / "angles.npz")
-    for name in Angles.__slots__:
+    for name in [item.name for item in dataclasses.fields(Angles)]:
         saved, loaded = getattr(angles, name), getattr(again, name)
         assert type(saved) is type(loaded), name
         np.testing.assert_array_equal(saved, loaded, err_msg=name)

@@ -127,3 +127,22 @@ def test_what_cannot_be_is_refused(wrong):
 def test_a_name_that_is_mistyped_is_told():
     with pytest.raises(InputError, match='did you mean "jitter"'):
         plan_recording(**SMALL, sample_motion={"jiter": 1})
+
+
+def test_a_rhythm_beats_as_often_as_it_says():
+    time = np.arange(0, 60, 0.01)
+    moved = SampleMotion(rhythms=((3.0, 0.4, -0.2), (9.0, 0.0, 0.1))).displacement(time, still, 0.0)
+    strength = np.abs(np.fft.rfft(moved, axis=0))
+    frequency = np.fft.rfftfreq(len(time), 0.01)
+    assert frequency[np.argmax(strength[:, 0])] == pytest.approx(3.0, abs=0.3)
+    assert np.abs(moved[:, 0]).max() == pytest.approx(0.4, abs=0.01)
+    quick = np.where(frequency > 6, strength[:, 1], 0)
+    assert frequency[np.argmax(quick)] == pytest.approx(9.0, abs=0.3)
+    # Its phase wanders: the beats of a minute do not all fall together.
+    assert strength[:, 0].max() < 0.9 * 0.4 * len(time) / 2
+
+
+@pytest.mark.parametrize("rhythms", [((0.0, 1.0, 1.0),), ((2.0, 1.0),)])
+def test_rhythms_that_make_no_sense_are_refused(rhythms):
+    with pytest.raises(InputError, match=r"sample_motion\.rhythms"):
+        SampleMotion(rhythms=rhythms)

@@ -84,7 +84,6 @@ def check_angles(
         Without frames if fewer than 8 have an angle for each line.
     """
     maps = line_maps.without_movement()
-    start_s = line_maps.angles.line_times_s[:, 0]
     usable = np.flatnonzero(line_maps.angles.line_usable.all(axis=1))
     first = usable[: min(MAX_FIRST, int(FIRST_PART * len(usable)))]
     if len(first) < MIN_FIRST:
@@ -96,7 +95,8 @@ def check_angles(
             frames=np.zeros(0, np.int64), time_s=none, difference=none, sd=none,
             shift=np.zeros((0, 2)),
         )  # fmt: skip
-    wanted = int(np.ceil((start_s[others[-1]] - start_s[others[0]]) / EVERY_S))
+    start_s, end_s = _began_s(line_maps, others[[0, -1]])
+    wanted = int(np.ceil((end_s - start_s) / EVERY_S))
     n = min(max(wanted, 24), max_frames, len(others))
     chosen = others[np.unique(np.linspace(0, len(others) - 1, n).round().astype(int))]
     look = _Look(movie.shape[1:], maps)
@@ -112,11 +112,16 @@ def check_angles(
                 difference[k], sd[k], shift[k] = value, uncertainty, moved
     return AngleCheck(
         frames=chosen.astype(np.int64),
-        time_s=start_s[chosen] - start_s[0],
+        time_s=_began_s(line_maps, chosen) - _began_s(line_maps, np.array([0])),
         difference=difference,
         sd=sd,
         shift=shift,
     )
+
+
+def _began_s(line_maps: LineMaps, frames: NDArray[np.int64]) -> NDFloat:
+    """Tell the times of the first lines of some frames, s."""
+    return line_maps.angles.times_of(frames)[:, 0]
 
 
 class _Look:

@@ -1,0 +1,166 @@
+"""What comes and goes with a rhythm in a path: found in what the path does not foresee.
+
+A heartbeat or breath moves the brain a little, and often. A path that is smooth enough to suppress
+noise cannot follow it, unless it is told how often: then the beats of many seconds tell each other.
+Differences between places and what was foreseen from those before are white if nothing is missing;
+the highest peak of their spectrum is tried as a wave, and kept if the places are more likely
+with it by far.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derotation.numerics.minimum import lowest_within
+from derotation.numerics.roughness import (
+    Places,
+    Roughness,
+    Wave,
+    foreseen,
+    likelihood,
+    most_likely,
+)
+
+__all__ = ["with_waves"]
+
+NDFloat = NDArray[np.float64]
+
+# So many waves are looked for along x and along y. Each has to raise the logarithm of the
+# likelihood by this: about 10 is passed by chance once in a hundred times that 200 frequencies are
+# tried.
+MOST_WAVES, MIN_GAIN = 3, 15.0
+# What is slower is followed anyway. Spectra are those of pieces of so many seconds.
+SLOWEST_HZ, FASTEST_HZ, PIECE_S = 1.0, 20.0, 10.0
+# How exactly a frequency is told: a hundredth of a period off within a piece.
+RESOLVED_HZ = 1e-3
+# In less than this (s) a few beats cannot be told from chance.
+LEAST_S = 5.0
+# What repeats with the frames, or several times in each, is rather the measurement's than the
+# sample's: so near (Hz) nothing is looked for.
+WITH_FRAMES_HZ = 0.3
+# What is tried for how long a wave lasts, and for its size, in units of the first guess.
+LASTING, SIZES = (0.1, 0.3, 1.0, 3.0), (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spectrum:
+    """Ready to tell how strong each of some frequencies is in stretches of places."""
+
+    frequencies: NDFloat
+    """Hz, (f,)."""
+    pieces: list[tuple[slice, NDArray[np.complex128]]]
+    """Pieces of the stretches, and what their n places are multiplied with, (f, n)."""
+
+
+def with_waves(
+    places: Places, parts: list[slice], found: Roughness, frame_s: float
+) -> tuple[Roughness, float]:
+    """Add waves for as long as each of them makes the places more likely by far.
+
+    Parameters
+    ----------
+    places : Places
+    parts : list of slice
+        Stretches of them that are looked at.
+    found : Roughness
+        How the sample moves beside that.
+    frame_s : float
+        From a frame to the next, s.
+
+    Returns
+    -------
+    found : Roughness
+        With waves; without any, what was given.
+    gain : float
+        By how much the logarithm of the likelihood is higher.
+    """
+    lasted = sum(places.time_s[part][-1] - places.time_s[part][0] for part in parts)
+    if lasted < LEAST_S:
+        return found, 0.0
+    spectrum = _spectrum(places, parts, frame_s)
+    if not len(spectrum.frequencies):
+        return found, 0.0
+    better = found
+    for axis in (0, 1):
+        for _ in range(MOST_WAVES):
+            wave = _loudest(places, parts, better, axis, spectrum)
+            more = None if wave is None else _added(places, parts, better, axis, wave)
+            if more is None:
+                break
+            better = more
+    if better is found:
+        return found, 0.0
+    better = most_likely(places, parts, better)
+    gain = likelihood(places, parts, better) - likelihood(places, parts, found)
+    return (better, gain) if gain > 0 else (found, 0.0)
+
+
+def _spectrum(places: Places, parts: list[slice], frame_s: float) -> _Spectrum:
+    """Choose frequencies, and prepare pieces."""
+    between = float(np.median(np.diff(places.time_s)))
+    tried = np.arange(SLOWEST_HZ, min(0.5 / between, FASTEST_HZ), 0.5 / PIECE_S)
+    away = tried - np.maximum(np.round(tried * frame_s), 1) / frame_s
+    frequencies = tried[np.abs(away) > WITH_FRAMES_HZ]
+    pieces = []
+    for part in parts:
+        time = places.time_s[part]
+        n = max(round((time[-1] - time[0]) / PIECE_S), 1)
+        for own in np.array_split(np.arange(part.start, part.stop), n):
+            own_time = places.time_s[own] - places.time_s[own[0]]
+            waves = np.exp(-2j * np.pi * np.outer(frequencies, own_time))
+            pieces.append((slice(int(own[0]), int(own[-1]) + 1), waves))
+    return _Spectrum(frequencies, pieces)
+
+
+def _loudest(
+    places: Places, parts: list[slice], found: Roughness, axis: int, spectrum: _Spectrum
+) -> Wave | None:
+    """Find the strongest wave in what is not foreseen; None if it is weak."""
+    away = np.zeros(len(places.time_s))
+    variance = np.full(len(places.time_s), np.nan)
+    for part in parts:
+        seen = foreseen(places[part], found, axis)
+        told = np.isfinite(seen[:, 1])
+        told[0] = False  # nothing is foreseen of the first one
+        variance[part] = np.where(told, seen[:, 1], np.nan)
+        away[part] = np.where(told, seen[:, 0] / np.sqrt(seen[:, 1]), 0.0)
+    counts = [max(int(np.isfinite(variance[piece]).sum()), 1) for piece, _ in spectrum.pieces]
+    # 1 on average if what is not foreseen is white.
+    power = np.mean(
+        [np.abs(np.einsum("fn,n->f", waves, away[piece])) ** 2 / n
+         for (piece, waves), n in zip(spectrum.pieces, counts, strict=True)],
+        axis=0,
+    )  # fmt: skip
+    k = int(np.argmax(power))
+    # The logarithm of the likelihood that a wave of just this power gains.
+    if len(counts) * (power[k] - 1 - np.log(power[k])) < MIN_GAIN / 2:
+        return None
+    size = np.sqrt(2 * power[k] / np.mean(counts) * np.nanmedian(variance))
+    return Wave(frequency_hz=float(spectrum.frequencies[k]), size_px=float(size), lasting_s=PIECE_S)
+
+
+def _added(
+    places: Places, parts: list[slice], found: Roughness, axis: int, first: Wave
+) -> Roughness | None:
+    """Add a wave near a first guess; None if the places are not more likely by far."""
+
+    def joined(wave: Wave) -> Roughness:
+        x, y = found.waves
+        return replace(found, waves=((*x, wave), y) if axis == 0 else (x, (*y, wave)))
+
+    def likely(wave: Wave) -> float:
+        return likelihood(places, parts, joined(wave), (axis,))
+
+    def unlikely(shift: float, near: Wave) -> float:
+        return -likely(replace(near, frequency_hz=near.frequency_hz + shift))
+
+    step, wave = 0.5 / PIECE_S, first
+    for _ in range(2):
+        shift = lowest_within(partial(unlikely, near=wave), -step, step, xtol=RESOLVED_HZ)
+        wave = replace(wave, frequency_hz=wave.frequency_hz + shift)
+        wave = max((replace(wave, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
+        wave = max((replace(wave, size_px=first.size_px * by) for by in SIZES), key=likely)
+    gain = likely(wave) - likelihood(places, parts, found, (axis,))
+    return joined(wave) if gain >= MIN_GAIN else None

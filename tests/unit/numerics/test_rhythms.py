@@ -1,0 +1,106 @@
+"""Rhythms in paths: found where there are some, and not invented where there are none."""
+
+import numpy as np
+import pytest
+
+from derotation.numerics.paths import smooth
+
+# 50 s at 6.74 frames/s, of which each is measured eight times.
+FRAME_S, BANDS = 1 / 6.74, 8
+FRAME = np.repeat(np.arange(337), BANDS)
+TIME = FRAME * FRAME_S + np.tile((np.arange(BANDS) + 0.5) / BANDS * 0.95 * FRAME_S, 337)
+NOISE = 0.07
+
+
+def slow(rng):
+    """Give a smooth path of 0.6 px, the sum of slow waves that are too many to be told apart."""
+    path = np.zeros((len(TIME), 2))
+    frequency = np.abs(rng.normal(0, 0.25, (400, 2)))
+    phase = rng.uniform(0, 2 * np.pi, (400, 2))
+    for f, p in zip(frequency, phase, strict=True):
+        path += np.cos(2 * np.pi * f * TIME[:, None] + p)
+    return 0.6 * path * np.sqrt(2 / 400)
+
+
+def wandering(rng, frequency):
+    """Give a wave of 1 px whose phase wanders by a radian within seconds."""
+    steps = rng.standard_normal(len(TIME)) * np.sqrt(np.gradient(TIME) * 2 / 5.0)
+    return np.sin(2 * np.pi * frequency * TIME + np.cumsum(steps))
+
+
+def found_in(rng, truth, **options):
+    places = truth + rng.normal(0, NOISE, truth.shape)
+    return smooth(TIME, places, np.full(truth.shape, NOISE**2), FRAME, **options)
+
+
+# The slower a wave is the better a path follows it that knows nothing of it.
+@pytest.mark.parametrize(("frequency", "better"), [(2.3, 1.0), (5.1, 0.8), (9.7, 0.7)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_rhythm_is_found_and_followed(frequency, better, seed):
+    rng = np.random.default_rng(seed)
+    truth = slow(rng)
+    truth[:, 1] += 0.12 * wandering(rng, frequency)
+    state = rng.bit_generator.state
+    found = found_in(rng, truth, rhythm=True)
+    rng.bit_generator.state = state
+    without = found_in(rng, truth)
+    assert found.roughness.waves[0] == ()
+    (wave,) = found.roughness.waves[1]
+    assert wave.frequency_hz == pytest.approx(frequency, abs=0.1)
+    assert wave.size_px == pytest.approx(0.12 / np.sqrt(2), rel=0.5)
+
+    def error(path):
+        return np.sqrt(np.mean((path.places - truth)[:, 1] ** 2))
+
+    assert error(found) < better * error(without)
+    assert 0.9 < np.mean(np.abs(found.places - truth) < 1.96 * found.sd) < 0.99
+
+
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_no_rhythm_is_invented(seed):
+    rng = np.random.default_rng(seed)
+    for truth in (slow(rng), np.zeros((len(TIME), 2))):
+        assert found_in(rng, truth, rhythm=True).roughness.waves == ((), ())
+
+
+def test_what_repeats_with_the_frames_is_no_rhythm():
+    """Bands that are always told a little too far to one side are an error of the measurement."""
+    rng = np.random.default_rng(3)
+    truth = slow(rng)
+    each = 0.1 * np.sin(2 * np.pi * np.arange(BANDS) / BANDS)
+    wrong = np.stack([np.tile(each, 337), np.tile(2 * each, 337)], axis=1)
+    places = truth + wrong + rng.normal(0, NOISE, truth.shape)
+    found = smooth(TIME, places, np.full(truth.shape, NOISE**2), FRAME, rhythm=True)
+    assert found.roughness.waves == ((), ())
+
+
+def test_a_rhythm_with_places_that_are_missing():
+    rng = np.random.default_rng(4)
+    truth = slow(rng)
+    truth[:, 0] += 0.15 * wandering(rng, 4.1)
+    places = truth + rng.normal(0, NOISE, truth.shape)
+    places[rng.random(len(places)) < 0.2] = np.nan
+    places[FRAME // 40 == 3] = np.nan
+    variances = np.where(np.isfinite(places), NOISE**2, np.inf)
+    found = smooth(TIME, places, variances, FRAME, rhythm=True)
+    assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [4.1]
+
+
+@pytest.mark.parametrize("n", [5, 8, 40])
+def test_few_places_have_none(n):
+    rng = np.random.default_rng(n)
+    places = rng.normal(0, 0.1, (n, 2))
+    found = smooth(TIME[:n], places, np.full((n, 2), 0.01), FRAME[:n], rhythm=True)
+    assert found.roughness.waves == ((), ())
+
+
+def test_one_place_per_frame():
+    """Only rhythms slower than half of the frames can be told then."""
+    rng = np.random.default_rng(6)
+    time = np.arange(1200) / 30
+    truth = np.stack([0.3 * np.sin(2 * np.pi * 2.7 * time), np.zeros(1200)], axis=1)
+    truth += np.cumsum(rng.normal(0, 0.02, (1200, 2)), axis=0)
+    places = truth + rng.normal(0, 0.1, truth.shape)
+    found = smooth(time, places, np.full(truth.shape, 0.01), np.arange(1200), rhythm=True)
+    assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [2.7]
+    assert found.roughness.waves[1] == ()
