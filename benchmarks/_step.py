@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from derotation.cohort.config import load_config
-from derotation.jobs.starting import load_plots_beside
+from derotation.jobs.starting import load_plots_beside, rarely_collected
 
 
 def protocol(folder: Path) -> Literal["full", "incremental"]:
@@ -198,10 +198,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     # Errors are to be seen, but what the workflow's scripts do first a job here does, too.
-    if given.step in DRAWING:
-        load_plots_beside()
-    config = load_config(given.folder / "config.yaml")
-    STEPS[given.step](given.folder, config, given.threads)
+    with rarely_collected():
+        if given.step in DRAWING:
+            load_plots_beside()
+        config = load_config(given.folder / "config.yaml")
+        STEPS[given.step](given.folder, config, given.threads)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 To import NumPy, SciPy, Numba, Matplotlib and Snakemake takes a process one to two seconds, longer
 than most of the work of a tiny session. A server imports them once and forks for each program,
 which runs as under its own Python: with its own environment, folder, arguments, streams and
-modules of this project. As a program, this file is that server, or it stands in place of Python:
+modules of this project. A program ends when whoever asked for it is gone. As a program, this file
+is that server, or it stands in place of Python:
 
     warm_python.py serve SOCKET
     warm_python.py run SOCKET script.py arguments ...
@@ -15,7 +16,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 # No program of a test may take longer, in seconds.
 MOST_SECONDS = 900
@@ -33,13 +36,19 @@ def ask(place: str, program: dict[str, object], streams: list[int]) -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(place)
         socket.send_fds(connection, [b"."], streams)
-        connection.sendall(json.dumps(program).encode())
-        connection.shutdown(socket.SHUT_WR)
-        return int(_everything(connection))
+        connection.sendall(json.dumps(program).encode() + b"\n")
+        return int(_until(connection, b""))
 
 
-def _everything(connection: socket.socket) -> bytes:
-    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+def _until(connection: socket.socket, end: bytes) -> bytes:
+    """Receive a message up to its last byte, or, where this is nothing, to the end of all."""
+    message = b""
+    while not end or not message.endswith(end):
+        received = connection.recv(1 << 16)
+        if not received:
+            break
+        message += received
+    return message
 
 
 def serve(place: str) -> None:
@@ -74,12 +83,11 @@ def become_program(connection: socket.socket, place: str) -> None:
     """Start the program in one more child, wait for it and tell its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
-    program = json.loads(_everything(connection))
+    program = json.loads(_until(connection, b"\n"))
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-        os._exit(0)
+        wait_for_program(child, connection)
+    os.setpgid(0, 0)
     connection.close()
     signal.alarm(MOST_SECONDS)
     for number, stream in enumerate(streams):
@@ -89,6 +97,24 @@ def become_program(connection: socket.socket, place: str) -> None:
     os.environ.update(program["environment"])
     os.chdir(program["folder"])
     run_program(program["words"], place)
+
+
+def wait_for_program(child: int, connection: socket.socket) -> NoReturn:
+    """Tell the exit code of a program, or end it when nobody asks for it any more."""
+    with contextlib.suppress(OSError):  # whoever of both is first
+        os.setpgid(child, child)
+    threading.Thread(target=_end_if_unasked, args=(child, connection), daemon=True).start()
+    _, status = os.waitpid(child, 0)
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _end_if_unasked(child: int, connection: socket.socket) -> None:
+    """End a program, and what it has started, when the other end of the connection is closed."""
+    with contextlib.suppress(OSError):
+        _until(connection, b"")
+        os.killpg(child, signal.SIGKILL)
 
 
 def run_program(words: list[str], place: str) -> None:

@@ -21,6 +21,7 @@ LIGHT = (
     "derotation.jobs.fingerprint",
     "derotation.jobs.submission",
     "derotation.jobs.logs",
+    "derotation.steps.animate_session",
     "derotation.steps.parse_signals",
     "derotation.steps.interpolate_angles",
     "derotation.steps.average_rest",

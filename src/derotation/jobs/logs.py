@@ -10,7 +10,7 @@ from pathlib import Path
 
 from derotation.errors import DerotationError
 from derotation.jobs.folders import use_writable_cache
-from derotation.jobs.starting import load_plots_beside
+from derotation.jobs.starting import load_plots_beside, rarely_collected
 
 __all__ = ["job_log", "last_error"]
 
@@ -48,7 +48,7 @@ def job_log(path: str | Path, *, draws: bool = False) -> Iterator[None]:
     path.unlink(missing_ok=True)
     root, stderr = logging.getLogger(), sys.stderr
     level = root.level
-    with path.open("w", encoding="utf-8", buffering=1) as stream:
+    with path.open("w", encoding="utf-8", buffering=1) as stream, rarely_collected():
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         root.addHandler(handler)

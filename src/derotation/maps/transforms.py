@@ -16,6 +16,7 @@ from derotation.numerics.degrees import cosine, cosine_and_sine
 __all__ = [
     "PlaneOutput",
     "apply",
+    "apply_to_grid",
     "binned",
     "compose",
     "identity_lines",
@@ -199,6 +200,21 @@ def invert(maps: ArrayLike) -> Maps:
     matrix = matrix * scale[..., np.newaxis, np.newaxis]
     shift = -(matrix @ forward[..., 2:])
     return np.concatenate([matrix, shift], axis=-1)
+
+
+def apply_to_grid(
+    one_map: ArrayLike, shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Move all pixels (y, x) of an image by one map of shape (2, 3).
+
+    Returns
+    -------
+    x, y : ndarray of shape (y, x)
+        Where they go.
+    """
+    (a, b, c), (d, e, f) = np.asarray(one_map, dtype=np.float64)
+    y, x = np.arange(shape[0])[:, np.newaxis], np.arange(shape[1])
+    return a * x + (b * y + c), d * x + (e * y + f)
 
 
 def apply(maps: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:

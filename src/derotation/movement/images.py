@@ -50,10 +50,26 @@ def valid_pixels(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Mark what belongs to the picture: neither NaN nor part of a rim of one value."""
     known = np.isfinite(image)
     filled = np.where(known, image, np.float32(np.nan_to_num(image[known].min(initial=0))))
-    flat = ndimage.maximum_filter(filled, FLAT) == ndimage.minimum_filter(filled, FLAT)
-    # What is left within reach of the filter belongs to the rim as well.
-    rim = ndimage.binary_dilation(flat | ~known, iterations=FLAT // 2)
+    # What is left within reach of such a square belongs to the rim as well.
+    rim = ndimage.binary_dilation(_flat(filled) | ~known, iterations=FLAT // 2)
     return np.asarray(~rim)
+
+
+def _flat(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the middles of squares of one value: in each row, and from one row to the next."""
+    height, width = image.shape
+    wide = np.pad(image, FLAT // 2, mode="symmetric")
+    beside = wide[:, 1:] == wide[:, :-1]
+    rows = np.ones((len(wide), width), np.bool_)
+    for k in range(FLAT - 1):
+        rows &= beside[:, k : k + width]
+    middle = wide[:, FLAT // 2 : FLAT // 2 + width]
+    below = middle[1:] == middle[:-1]
+    flat = rows[:height].copy()
+    for k in range(FLAT - 1):
+        flat &= rows[k + 1 : k + 1 + height]
+        flat &= below[k : k + height]
+    return flat
 
 
 class Picture:

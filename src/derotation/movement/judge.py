@@ -120,10 +120,8 @@ def _drawn(
     ref: Picture, moved: Picture, matrix: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Draw the moved picture's structure as the reference sees it; what is valid in both."""
-    height, width = ref.shape
-    y, x = np.mgrid[:height, :width]
-    back = transforms.apply(transforms.invert(matrix[:2]), np.stack([x, y], axis=-1))
-    where = [back[..., 1], back[..., 0]]
+    x, y = transforms.apply_to_grid(transforms.invert(matrix[:2]), ref.shape)
+    where = [y, x]
     warped = ndimage.map_coordinates(moved.structure(SMOOTHING), where, order=1)
     seen = ndimage.map_coordinates(moved.valid.astype(np.float32), where, order=1) > 0.999
     return warped, seen & ref.valid
@@ -136,8 +134,9 @@ def _correlation(
     if a.size < 2:
         return 0.0
     a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norm) if norm > 0 else 0.0
+    # Sums, since threads of a linear algebra library would wait for more work for a while.
+    norm = np.sqrt(np.sum(a * a) * np.sum(b * b))
+    return float(np.sum(a * b) / norm) if norm > 0 else 0.0
 
 
 def check_plausible(correction: MovementCorrection, limits: Limits) -> None:

@@ -39,12 +39,8 @@ def find_shift(ref: Picture, moved: Picture, start: NDFloat) -> tuple[NDFloat, f
         How far the correlation stands out, standard deviations.
     """
     shape = tuple(fft.next_fast_len(2 * n, real=True) for n in ref.shape)
-    height, width = ref.shape
-    y, x = np.mgrid[:height, :width]
-    back = transforms.apply(transforms.invert(start[:2]), np.stack([x, y], axis=-1))
-    drawn = ndimage.map_coordinates(
-        moved.structure(SMOOTHING), [back[..., 1], back[..., 0]], order=1
-    )
+    x, y = transforms.apply_to_grid(transforms.invert(start[:2]), ref.shape)
+    drawn = ndimage.map_coordinates(moved.structure(SMOOTHING), [y, x], order=1)
     spectra = [fft.rfft2(image, shape) for image in (ref.structure(SMOOTHING), drawn)]
     correlation = fft.irfft2(spectra[0] * np.conj(spectra[1]), shape)
     row, column = np.unravel_index(int(np.argmax(correlation)), correlation.shape)

@@ -1,5 +1,6 @@
 """The last part of a pixel: the map by which the moved image explains the reference best."""
 
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -150,9 +151,8 @@ class _Flow:
                 by_x, by_y, by_x * along_x, by_x * along_y, by_y * along_x, by_y * along_y,
             ])  # fmt: skip
             nuisances = np.stack([plain, np.ones_like(plain), plain * along_x, plain * along_y])
-            self._regressors[smoothing] = np.concatenate([nuisances, self._basis @ effects]).astype(
-                np.float32
-            )
+            own = np.einsum("ij,jn->in", self._basis, effects)
+            self._regressors[smoothing] = np.concatenate([nuisances, own]).astype(np.float32)
         return self._regressors[smoothing]
 
     def _spline(self, smoothing: float) -> NDArray[np.float32]:
@@ -173,16 +173,18 @@ def _jackknife(known: NDFloat, target: NDFloat, near: NDFloat, tile: NDArray[np.
     Errors of neighboring pixels are alike (a cell that is bright on one day only is as large as a
     cell), so that a formula for white noise would promise too much.
     """
-    weighted = known * near
-    normals, moments = [], []
-    for part in np.unique(tile):
-        own = tile == part
-        normals.append(weighted[:, own] @ known[:, own].T)
-        moments.append(weighted[:, own] @ target[own])
-    normal, moment = np.array(normals), np.array(moments)
+    from derotation.numerics.picture_kernels import normal_equations
+
+    order = np.argsort(tile, kind="stable")
+    known, target, near = known[:, order], target[order], near[order]
+    starts = np.unique(tile[order], return_index=True)[1]
+    n, k = len(starts), len(known)
+    normal, moment = np.empty((n, k, k)), np.empty((n, k))
+    for part, (first, last) in enumerate(pairwise([*starts, len(order)])):
+        own = slice(first, last)
+        normal_equations(known[:, own], near[own], target[own], normal[part], moment[part])
     rest = (moment.sum(axis=0) - moment)[..., np.newaxis]
     solved = np.linalg.solve(normal.sum(axis=0) - normal, rest)[..., 0]
     without = solved[:, N_NUISANCE:] / solved[:, :1]
     spread = without - without.mean(axis=0)
-    n = len(without)
     return np.asarray((n - 1) / n * spread.T @ spread)

@@ -173,11 +173,15 @@ def plot_frame_pair(
         (recorded, frames.raw, turned, f"as recorded\n{frames.times[k]:.2f} s"),
         (still, frames.derotated, 0.0, f"derotated\n{_words(angle)}"),
     ):
-        axis.clear()
-        axis.imshow(movie[k], cmap="gray", vmin=low, vmax=high, interpolation="antialiased")
+        # To draw axes anew for each frame of an animation would take most of the time.
+        if axis.images:
+            axis.images[0].set(data=movie[k], clim=(low, high))
+        else:
+            axis.imshow(movie[k], cmap="gray", vmin=low, vmax=high, interpolation="antialiased")
+            axis.set_axis_off()
         _draw_mark(axis, frames, mark)
-        axis.set_title(title, fontsize=10)
-        axis.set_axis_off()
+        # With a place of its own, so that Matplotlib does not look for one.
+        axis.set_title(title, fontsize=10, y=1.0)
 
 
 def _words(angle: float) -> str:
@@ -186,6 +190,8 @@ def _words(angle: float) -> str:
 
 def _draw_mark(axis: "Axes", frames: SideBySide, turned: float) -> None:
     """Draw where the top of the sample went, seen from the center of rotation."""
+    for line in list(axis.lines):
+        line.remove()
     height, width = frames.raw.shape[1:]
     x, y = frames.center
     reach = 0.94 * min(x, y, width - 1 - x, height - 1 - y)
@@ -242,11 +248,11 @@ def _smaller(frames: SideBySide) -> SideBySide:
 
 def _pixels(figure: "Figure") -> NDArray[np.uint8]:
     """Draw a figure as an array (y, x, color)."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="rgba")
-    width, height = (round(size) for size in figure.bbox.size)
-    pixels = np.frombuffer(stream.getvalue(), np.uint8).reshape(height, width, 4)
-    return pixels[..., :3].copy()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def _gif(pictures: list[NDArray[np.uint8]], durations: list[int], levels: int) -> bytes:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from derotation.calibration.calibration import Calibration
 from derotation.maps import transforms
 from derotation.plots.colors import BLUE, ORANGE
+from derotation.plots.sheet import plot_pairs
 from derotation.signals.angles import Angles
 from derotation.streaming.single_pass import DerotationResult
 
@@ -104,24 +105,16 @@ def plot_planes(
 
 def plot_contact_sheet(result: DerotationResult, angles: Angles) -> "Figure":
     """Show single frames as recorded (upper rows) and derotated (lower rows) at various angles."""
-    from matplotlib.figure import Figure
-
-    n = len(result.examples)
-    columns = min(n, 6)
-    rows = -(-n // columns)
-    figure = Figure(figsize=(2.1 * columns, 4.5 * rows), layout="constrained")
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for axis in axes.ravel():
-        axis.set_axis_off()
     order = np.argsort(np.mod(np.nan_to_num(angles.frame_angles[result.examples]), 360))
-    limits = _limits(result.derotated_examples)
-    for place, k in enumerate(order):
-        row, column = 2 * (place // columns), place % columns
-        frame = result.examples[k]
-        title = f"frame {frame}: {round(np.nan_to_num(angles.frame_angles[frame]))}°"
-        show_image(axes[row, column], result.raw_examples[k], title, limits)
-        show_image(axes[row + 1, column], result.derotated_examples[k], "derotated", limits)
-    return figure
+    pairs = [
+        (
+            result.raw_examples[k],
+            result.derotated_examples[k],
+            f"frame {frame}: {round(np.nan_to_num(angles.frame_angles[frame]))}°",
+        )
+        for k, frame in zip(order, result.examples[order], strict=True)
+    ]
+    return plot_pairs(pairs, _limits(result.derotated_examples))
 
 
 def plot_coverage(result: DerotationResult, angles: Angles, ax: "Axes") -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from derotation.io.files import write_text
 from derotation.numerics.binning import binned
+from derotation.numerics.smoothing import smoothed
 from derotation.numerics.thinning import thinned
 from derotation.plots.animation import SideBySide, choose_frames, turned_path
 from derotation.signals.angles import Angles
@@ -175,9 +175,9 @@ def _sheets(shown: SideBySide, limits: tuple[float, float]) -> tuple[tuple[str, 
 def _encoded(
     movie: NDArray[np.floating[Any]], limits: tuple[float, float], smoothing: float, quality: int
 ) -> bytes:
-    smooth = (
-        gaussian_filter(np.nan_to_num(movie), (0, smoothing, smoothing)) if smoothing else movie
-    )
+    smooth: NDArray[np.floating[Any]] = movie
+    if smoothing:
+        smooth = np.stack([smoothed(frame, smoothing) for frame in np.nan_to_num(movie)])
     return _webp(_sheet(_grays(smooth, *limits)), quality)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from derotation.images.ptd import MostDetectedBlob
 from derotation.numerics.binning import binned
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
-from derotation.plots.movie import show_image
+from derotation.plots.sheet import plot_pairs
 from derotation.quality.along import Along
 from derotation.quality.measure import Quality
 from derotation.quality.residual import ResidualShift
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # Pictures on the contact sheet, in so many columns.
-MAX_PICTURES, COLUMNS = 12, 6
+MAX_PICTURES = 12
 PICTURE_SIZE = 200
 # Stretches of rotation that a picture can show as such.
 MAX_SHADES = 400
@@ -125,8 +125,6 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
     Figure
         The first picture is the sample at rest.
     """
-    from matplotlib.figure import Figure
-
     n = len(statistics.angle)
     chosen = np.unique(np.linspace(0, n - 1, min(n, MAX_PICTURES - 1)).round().astype(int))
     rest = (statistics.raw_rest, statistics.rest, f"at rest\n{statistics.n_rest} frames")
@@ -139,20 +137,11 @@ def plot_mean_by_angle(statistics: Statistics) -> "Figure":
         )
         for k in chosen[: n or 0]
     ]
-    columns = max(min(len(pictures), COLUMNS), 1)
-    rows = max(-(-len(pictures) // columns), 1)
-    figure = Figure(figsize=(2.1 * columns, 4.6 * rows), layout="constrained")
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    limits = _limits([derotated for _, derotated, _ in pictures])
     # Each picture is drawn 200 px wide; the whole ones take long to draw.
     factor = max(min(statistics.rest.shape) // PICTURE_SIZE, 1)
-    for place, (raw, derotated, title) in enumerate(pictures):
-        row, column = 2 * (place // columns), place % columns
-        show_image(axes[row, column], binned(raw, factor), title, limits)
-        show_image(axes[row + 1, column], binned(derotated, factor), "derotated", limits)
-    return figure
+    pairs = [(binned(raw, factor), binned(derotated, factor), name)
+             for raw, derotated, name in pictures]  # fmt: skip
+    return plot_pairs(pairs, _limits([derotated for _, derotated, _ in pictures]))
 
 
 def _limits(images: list[NDArray[Any]]) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Pictures of the analog signals with the events that were found in them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ TITLES = {
 # The overview draws, per channel, the range of so many stretches; each is read at so many places.
 N_STRETCHES = 900
 READ_AT_MOST = 4000
+SAMPLES_AT_ONCE = 1_000_000
 # Around the start of a rotation (s).
 BEFORE_S, AFTER_S = 0.02, 0.18
 # The closest look holds so many lines and so many ticks.
@@ -73,6 +74,7 @@ def plot_signals(signals: AnalogSignals, events: Events, *, word: str = "rotatio
     heights = (7, 0.4 + 0.22 * n_notes)
     top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=heights, squeeze=False))
     axes = top.subplots(len(roles), 3, sharex="col", squeeze=False, width_ratios=(5, 3, 3))
+    _leave_out_what_neighbors_say(axes)
     for row, role in enumerate(roles):
         plot_channel_overview(signals, events, role, axes[row, 0])
         plot_rotation_start(signals, events, role, axes[row, 1])
@@ -87,6 +89,17 @@ def plot_signals(signals: AnalogSignals, events: Events, *, word: str = "rotatio
     axes[0, 2].set_title(f"a few lines and ticks within {word} {shown + 1}")
     _write_notes(bottom, notes)
     return figure
+
+
+def _leave_out_what_neighbors_say(axes: NDArray[Any]) -> None:
+    """Leave out times above the lowest row, and volts beside the same volts.
+
+    Ticks take most of the time of the picture, also those without labels.
+    """
+    for ax in axes[:-1].ravel():
+        ax.xaxis.set_visible(False)
+    for ax in axes[:, 2]:
+        ax.yaxis.set_visible(False)
 
 
 def plot_measured_angle(events: Events) -> "Figure":
@@ -120,16 +133,25 @@ def plot_channel_overview(signals: AnalogSignals, events: Events, role: str, ax:
     time, low, high = _envelope(signals, role, events.sampling_rate)
     ax.fill_between(time, low, high, color=GRAY, linewidth=0.3, edgecolor=GRAY)
     _draw_threshold(events, role, ax)
-    for k in range(events.n_rotations):
-        start, end = (
-            t[k] / events.sampling_rate for t in (events.rotation_start, events.rotation_end)
-        )
-        if events.rotation_usable[k]:
-            ax.axvspan(start, end, color=BLUE, alpha=0.2, linewidth=0)
-        else:
-            ax.axvspan(start, end, facecolor="none", edgecolor=RED, hatch="///", linewidth=0)
+    _shade_rotations(events, ax)
     _mark_repairs(events, role, ax)
     ax.set_ylabel(f"{TITLES[role]} (V)")
+
+
+def _shade_rotations(events: Events, ax: "Axes") -> None:
+    """Shade usable rotations over the whole height and hatch unusable ones, each kind at once."""
+    spans = np.stack([events.rotation_start, events.rotation_end - events.rotation_start], axis=1)
+    looks: tuple[tuple[NDArray[np.bool_], dict[str, Any]], ...] = (
+        (events.rotation_usable, {"color": BLUE, "alpha": 0.2, "linewidth": 0}),
+        (
+            ~events.rotation_usable,
+            {"facecolor": "none", "edgecolor": RED, "hatch": "///", "linewidth": 0},
+        ),
+    )
+    for chosen, look in looks:
+        if chosen.any():
+            shown = [(begin, length) for begin, length in spans[chosen] / events.sampling_rate]
+            ax.broken_barh(shown, (0, 1), transform=ax.get_xaxis_transform(), **look)
 
 
 def plot_rotation_start(signals: AnalogSignals, events: Events, role: str, ax: "Axes") -> None:
@@ -240,12 +262,17 @@ def _envelope(
     """Find the range of a channel (V) in stretches of the recording; time in s."""
     raw, (gain, offset) = signals.raw(role), signals.scale(role)
     edges = np.linspace(0, signals.n_samples, N_STRETCHES + 1).astype(int)
+    length = max(int(np.diff(edges).max()), 1)
     # A strided look at each stretch finds the levels of the pulses without reading everything.
-    step = max(int(np.diff(edges).max()) // READ_AT_MOST, 1)
+    step = max(length // READ_AT_MOST, 1)
     low, high = (np.empty(N_STRETCHES) for _ in range(2))
-    for k in range(N_STRETCHES):
-        stretch = raw[edges[k] : max(edges[k + 1], edges[k] + 1) : step]
-        low[k], high[k] = stretch.min() * gain + offset, stretch.max() * gain + offset
+    n_at_once = max(SAMPLES_AT_ONCE // length, 1)
+    for k in range(0, N_STRETCHES, n_at_once):
+        begin, *ends = edges[k : k + n_at_once + 1]
+        samples = raw[begin : ends[-1] : step]
+        starts = -(-(np.array([begin, *ends[:-1]]) - begin) // step)
+        for extreme, found in ((np.minimum, low), (np.maximum, high)):
+            found[k : k + len(ends)] = extreme.reduceat(samples, starts) * gain + offset
         signals.release()
     return (edges[:-1] + edges[1:]) / 2 / rate, low, high
 

@@ -19,6 +19,7 @@ from derotation.io.movie import Movie, open_movie
 from derotation.io.results import read_npz
 from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.motion import Motion
+from derotation.plots.png import write_png
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-_PLOT_DPI = 120
-# Of PNGs: half the time of the usual 6, and hardly larger.
-_COMPRESSION = 3
 
 
 def load_angles(angles: Angles | str | Path) -> Angles:
@@ -181,4 +178,4 @@ def save_plot(figure: "Figure", path: str | Path) -> None:
     if not _PLOTS_WANTED.get():
         return
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=_PLOT_DPI, pil_kwargs={"compress_level": _COMPRESSION})
+        write_png(figure, temporary)

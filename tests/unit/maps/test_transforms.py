@@ -75,5 +75,12 @@ def test_nan_stays_nan_and_singular_maps_become_nan():
     assert np.isnan(transforms.invert(np.zeros((2, 3)))).all()
 
 
+def test_pixels_of_an_image_move_as_any_points():
+    one = np.array([[0.9, -0.2, 3.5], [0.3, 1.1, -7.25]])
+    y, x = np.mgrid[:5, :8]
+    moved = transforms.apply(one, np.stack([x, y], axis=-1))
+    np.testing.assert_allclose(np.stack(transforms.apply_to_grid(one, (5, 8)), axis=-1), moved)
+
+
 def test_image_center():
     assert transforms.image_center((5, 10, 20)) == (9.5, 4.5)

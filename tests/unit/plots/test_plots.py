@@ -1,11 +1,13 @@
 """The pictures of signals and angles draw what was found."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import derotation.plots.signals as plots
 from derotation.io.signals import open_signals
 from derotation.io.stimulus import Stimulus
 from derotation.plots.angles import (
@@ -69,6 +71,54 @@ def test_envelope_reaches_from_low_to_high(session):
     low, high = axis.dataLim.intervaly
     assert low < 0.2
     assert high == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("at_once", [1, 5000, 10**9])
+def test_envelope_is_that_of_each_stretch(session, monkeypatch, at_once):
+    signals, events, _ = session
+    monkeypatch.setattr(plots, "SAMPLES_AT_ONCE", at_once)
+    monkeypatch.setattr(plots, "READ_AT_MOST", 50)
+    volts = signals.volts("rotation_ticks")
+    edges = np.linspace(0, len(volts), plots.N_STRETCHES + 1).astype(int)
+    pairs = list(itertools.pairwise(edges))
+    # Whatever is read of a stretch lies within it; half of its samples are, at least.
+    time, low, high = plots._envelope(signals, "rotation_ticks", events.sampling_rate)
+    np.testing.assert_allclose(time, [(a + b) / 2 / events.sampling_rate for a, b in pairs])
+    assert all(volts[a:b].min() <= k for k, (a, b) in zip(low, pairs, strict=True))
+    assert all(volts[a:b].max() >= k for k, (a, b) in zip(high, pairs, strict=True))
+    monkeypatch.setattr(plots, "READ_AT_MOST", 10**6)
+    _, low, high = plots._envelope(signals, "rotation_ticks", events.sampling_rate)
+    np.testing.assert_allclose(low, [volts[a:b].min() for a, b in pairs])
+    np.testing.assert_allclose(high, [volts[a:b].max() for a, b in pairs])
+
+
+def test_rotations_are_shaded_where_they_are(session):
+    signals, events, _ = session
+    axis = Figure().subplots()
+    plot_channel_overview(signals, events, "rotation_on", axis)
+    # The range of the channel is one polygon of many corners.
+    usable, unusable = (c for c in axis.collections if len(c.get_paths()[0].vertices) == 5)
+    assert unusable.get_hatch()
+    assert not usable.get_hatch()
+    for shaded, chosen in ((usable, events.rotation_usable), (unusable, ~events.rotation_usable)):
+        spans = [path.vertices[:, 0] for path in shaded.get_paths()]
+        begins = [span.min() * events.sampling_rate for span in spans]
+        ends = [span.max() * events.sampling_rate for span in spans]
+        np.testing.assert_allclose(begins, events.rotation_start[chosen])
+        np.testing.assert_allclose(ends, events.rotation_end[chosen])
+        assert {y for path in shaded.get_paths() for y in path.vertices[:, 1]} == {0, 1}
+
+
+def test_each_column_of_the_signals_has_one_axis_of_time(session):
+    signals, events, _ = session
+    axes = np.reshape(plot_signals(signals, events).axes, (-1, 3))
+    shown = [[ax.xaxis.get_visible() for ax in row] for row in axes]
+    assert not np.any(shown[:-1])
+    assert np.all(shown[-1])
+    # What has no volts beside it is drawn over the same volts as its neighbor.
+    for _, first, second in axes:
+        assert first.yaxis.get_visible()
+        assert first.get_ylim() == second.get_ylim()
 
 
 def test_ticks_are_marked_where_they_are(session):

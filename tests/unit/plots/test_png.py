@@ -1,0 +1,30 @@
+"""A figure is drawn once, and is the same picture as Matplotlib's own."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from derotation.plots.png import DPI, write_png
+
+
+def drawn(color: str) -> Figure:
+    """A figure with a layout that is settled when it is drawn, an image, and lines."""
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    image, line = figure.subplots(1, 2)
+    image.imshow(np.arange(12).reshape(3, 4), cmap="gray")
+    line.plot([0, 1e-3], [0, 1e6], color=color)
+    line.set(xlabel="time (s)", ylabel="speed")
+    figure.suptitle("what is found", color=color)
+    return figure
+
+
+@pytest.mark.parametrize(("color", "mode"), [("tab:red", "RGB"), ("0.4", "L")])
+def test_the_picture_is_that_of_matplotlib(tmp_path, color, mode):
+    write_png(drawn(color), tmp_path / "own.png")
+    drawn(color).savefig(tmp_path / "other.png", dpi=DPI)
+    with Image.open(tmp_path / "own.png") as own, Image.open(tmp_path / "other.png") as other:
+        assert own.mode == mode
+        assert own.size == (4 * DPI, 3 * DPI)
+        assert own.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-3)
+        np.testing.assert_array_equal(own.convert("RGB"), other.convert("RGB"))
