@@ -34,7 +34,7 @@ STEPS = (
     "export_suite2p",
 )
 FRAME_RATE = 6.74
-MOST_MB = 1000.0
+MOST_MB = 700.0
 # Peaks vary by some MB from run to run; the long movie is larger than the short one by far more.
 MOST_GROWTH = 1.3
 

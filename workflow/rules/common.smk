@@ -17,6 +17,7 @@ from derotation.cohort.config import section
 from derotation.cohort.rigs import rig_config
 from derotation.errors import ConfigError
 from derotation.jobs.fingerprint import code_fingerprint
+from derotation.jobs.planning import keep_lookups
 from derotation.jobs.submission import check_submission, merged_requests
 from derotation.cohort.groups import mosaic_groups
 from derotation.cohort.nwb_columns import nwb_of_session
@@ -27,6 +28,7 @@ min_version("9.19")
 # The plan of a large cohort is made of millions of objects that all stay: to look for garbage among
 # them again and again would take a fifth of the time. When the plan is made, onstart goes on with it.
 gc.disable()
+keep_lookups()
 
 
 def configuration_files():

@@ -25,6 +25,7 @@ from derotation.errors import MovieError
 from derotation.io.movie import Movie
 from derotation.io.seen import SeenPixels
 from derotation.maps.line_maps import LineMaps
+from derotation.numerics.pages import release
 from derotation.numerics.prefetch import ahead
 from derotation.signals.angles import Angles
 
@@ -101,7 +102,10 @@ class SampleClock:
         """
         lines = self._angles
         start_s = lines.line_start[frames] / lines.sampling_rate + self._late_s
-        maps = self._maps.at(lines.line_angles[frames], start_s)
+        # A copy, since a table that lies in a file is for reading only, which is another type to
+        # compiled functions.
+        here = lines.line_angles[frames].copy()
+        maps = self._maps.at(here, start_s)
         when = self._maps.scanned_at(points, maps, self._width)
         n_lines = lines.line_angles.shape[1]
         if n_lines < 2:
@@ -109,9 +113,9 @@ class SampleClock:
         time, angle = np.empty_like(when), np.empty_like(when)
         own = np.arange(len(when))
         between_lines(start_s, own, when, 0.0, time)
-        here = lines.line_angles[frames]
         between_lines(here, own, when, 360.0, angle)
         before, after = (self._angle_near(time, frames, sign) for sign in (-1, 1))
+        release(lines.line_angles, lines.line_start)
         turned = after[0] - before[0]
         turned -= 360 * np.round(turned / 360)
         with np.errstate(invalid="ignore", divide="ignore"):

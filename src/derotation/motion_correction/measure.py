@@ -52,10 +52,11 @@ BORDER = 3
 # Side of the parts of the picture whose brightness may change by itself (small pixels), about: all
 # are as large, since small ones take from the displacement what they tell about their brightness.
 PART = 32
-# This part of the pixels is compared: those with the steepest slopes.
-STEEPEST = 0.7
+# This part of the pixels is compared: those with the steepest slopes. The others tell little: 0.7
+# of them would be 1.5 % more exact, in 1.3 times the time.
+STEEPEST = 0.5
 # Bands of lines with a displacement of their own, and how many compared pixels each has at least.
-BANDS, BAND_PIXELS = 8, 64
+BANDS, BAND_PIXELS = 8, 46
 ROUNDS = 3
 # Displacements up to this (small pixels) are found without looking for the peak first.
 NEAR = 1.0

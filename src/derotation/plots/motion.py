@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["plot_motion"]
 
 BLUE, ORANGE, GRAY, RED = "#0072B2", "#E69F00", "#777777", "#D55E00"
+# Of a path with more points than these, the range within so many stretches is drawn: more is not
+# seen, and to fill the interval about an hour's path would take hundreds of MB.
+MAX_POINTS, N_STRETCHES = 20_000, 4000
+
+NDFloat = NDArray[np.float64]
 
 
 def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
@@ -49,8 +54,10 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
             )
         axes.plot(middle, estimate.measured[:, row], ".", ms=3, color=GRAY, label="single frames")
         band = np.minimum(1.96 * motion.sd, 10.0)
-        axes.fill_between(motion.time_s, places - band, places + band, color=BLUE, alpha=0.3, lw=0)
-        axes.plot(motion.time_s, places, color=BLUE, lw=1, label="path, with its 95 % interval")
+        interval = _range(motion.time_s, places - band, places + band)
+        axes.fill_between(*interval, color=BLUE, alpha=0.3, lw=0)
+        path = _line(motion.time_s, places)
+        axes.plot(*path, color=BLUE, lw=1, label="path, with its 95 % interval")
         lost = motion.lost
         if lost.any():
             axes.plot(middle[lost], estimate.frame_places[lost, row], "x", color=RED,
@@ -72,6 +79,22 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
         else:
             against.set_xlabel("degrees per second")
     return figure
+
+
+def _range(time: NDFloat, low: NDFloat, high: NDFloat) -> tuple[NDFloat, NDFloat, NDFloat]:
+    """Give times with the least and the greatest value; of a long path those of stretches."""
+    if len(time) <= MAX_POINTS:
+        return time, low, high
+    starts = np.linspace(0, len(time), N_STRETCHES, endpoint=False).astype(int)
+    return time[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+
+
+def _line(time: NDFloat, places: NDFloat) -> tuple[NDFloat, NDFloat]:
+    """Give times and places of a line; that of a long path goes up and down within stretches."""
+    if len(time) <= MAX_POINTS:
+        return time, places
+    time, low, high = _range(time, places, places)
+    return np.repeat(time, 2), np.stack([low, high], axis=1).ravel()
 
 
 def _turned(angles: Angles) -> NDArray[np.float64]:

@@ -34,8 +34,6 @@ _SCALARS = (
     "phase_px", "scan_told",
 )  # fmt: skip
 _FRACTION = {"start": 0.0, "middle": 0.5, "end": 1.0}
-# Lines whose angles are worked out at a time, so that memory stays bounded.
-_LINES_AT_A_TIME = 1 << 18
 # A step that differs from the configured one by this part of it is said.
 _STEP_TOLERANCE = 0.02
 # Tables of all lines, which are mapped when they are loaded: those of an hour take hundreds of MB.
@@ -333,7 +331,7 @@ def interpolate_angles(
     frame_angles = np.where(events.frame_unknown, np.nan, frame_angles)
     if protocol == "free" and options["zero"] is None:
         first = _first_angle(line_angles)
-        line_angles -= first
+        line_angles = by_rows(lambda lines: lines - first, line_angles, beside=True)
         frame_angles -= first
     return Angles(
         line_angles=line_angles,
@@ -415,7 +413,7 @@ def angle_trace(events: Events, direction_sign: int = 1, zero: float | None = No
 
 def _first_angle(line_angles: NDArray[np.float64]) -> float:
     """Give the angle of the first frame in which it is known."""
-    known = np.flatnonzero(np.isfinite(line_angles).all(axis=1))
+    known = np.flatnonzero(by_rows(lambda lines: np.isfinite(lines).all(axis=1), line_angles))
     return float(line_angles[known[0]].mean()) if len(known) else 0.0
 
 
@@ -457,19 +455,23 @@ def _lines(
     events: Events, trace: AngleTrace, delay: float
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Tell angle and flags of all lines, some frames at a time."""
-    shape = events.line_start.shape
-    angles, flags = np.empty(shape), np.empty(shape, np.uint8)
-    step = max(1, _LINES_AT_A_TIME // shape[1])
-    for first in range(0, shape[0], step):
-        some = slice(first, first + step)
-        start, own = events.line_start[some], flags[some]
-        angles[some], own[...], _ = trace.at(start + delay)
-        own[events.line_repaired[some]] |= np.uint8(AngleFlag.LINE_REPAIRED)
+    flags = np.empty(events.line_start.shape, np.uint8)
+
+    def told(
+        start: NDArray[np.float64],
+        repaired: NDArray[np.bool_],
+        unknown: NDArray[np.bool_],
+        own: NDArray[np.uint8],
+    ) -> NDArray[np.float64]:
+        angles, own[...], _ = trace.at(start + delay)
+        own[repaired] |= np.uint8(AngleFlag.LINE_REPAIRED)
         own[(start < 0) | (start >= events.n_samples)] |= np.uint8(AngleFlag.EXTRAPOLATED)
-        release(events.line_start)
-    flags[events.frame_unknown] |= np.uint8(AngleFlag.UNUSABLE)
-    angles[events.frame_unknown] = np.nan
-    return angles, flags
+        own[unknown] |= np.uint8(AngleFlag.UNUSABLE)
+        angles[unknown] = np.nan
+        return angles
+
+    tables = events.line_start, events.line_repaired, events.frame_unknown, flags
+    return by_rows(told, *tables, beside=True), flags
 
 
 def _frame_rate(events: Events) -> float:

@@ -1,16 +1,14 @@
 """The lines of each frame that the clocks count, whichever of the two clocks can be trusted."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from derotation.errors import SignalError
 from derotation.signals.clock_frames import ClockFrames
 from derotation.signals.pulses import (
-    PULSES_AT_A_TIME,
     Pulses,
     begun_before,
+    intervals,
     mean_near,
     usual_interval,
 )
@@ -45,7 +43,7 @@ def _rhythm(rises: NDArray[np.int64]) -> float:
     period = usual_interval(rises)
     for _ in range(3):
         samples, n = 0, 0
-        for gaps in _gaps(rises):
+        for gaps in intervals(rises):
             steps = np.rint(gaps / period)
             single = (steps >= 1) & (steps <= 3)
             samples, n = samples + int(gaps[single].sum()), n + int(steps[single].sum())
@@ -53,21 +51,17 @@ def _rhythm(rises: NDArray[np.int64]) -> float:
     return period
 
 
-def _gaps(rises: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Give the times between pulses, some at a time: a long recording has tens of millions."""
-    for first in range(0, len(rises) - 1, PULSES_AT_A_TIME):
-        yield np.diff(rises[first : first + PULSES_AT_A_TIME + 1])
-
-
 def _wide_gaps(
     rises: NDArray[np.int64], period: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find gaps in which lines are missing, or a frame ends: the pulses before, and how long."""
     where, lasts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for part, gaps in enumerate(_gaps(rises)):
+    first = 0
+    for gaps in intervals(rises):
         wide = np.flatnonzero(gaps / period >= WIDE)
-        where.append(wide + part * PULSES_AT_A_TIME)
+        where.append(first + wide)
         lasts.append(gaps[wide])
+        first += len(gaps)
     return np.concatenate(where), np.concatenate(lasts)
 
 
@@ -132,7 +126,7 @@ class LineScanner:
         if self._lines_are_merged():
             return None
         median = usual_interval(self.rises)
-        return mean_near(np.diff(self.rises), median, 0.3 * median + 1)
+        return mean_near(intervals(self.rises), median, 0.3 * median + 1)
 
     def _check_gaps_seen(self) -> None:
         """Refuse clocks both of which stay high where one thing ends and the next begins."""
@@ -152,7 +146,8 @@ class LineScanner:
             return False
         # Lines that have no pulse in any frame make it wait longer between frames, nowhere else.
         least = MIN_LINES_IF_HIDDEN * wanted * (1 - MAX_UNPULSED / self.n_lines)
-        n_wide = np.count_nonzero(np.diff(self.rises) > 1.5 * usual_interval(self.rises))
+        wide = WIDE * usual_interval(self.rises)
+        n_wide = sum(int(np.count_nonzero(gaps > wide)) for gaps in intervals(self.rises))
         return bool(len(self.rises) < least or n_wide > len(self.frame) + 1 + 0.002 * wanted)
 
     def _gaps_are_hidden(self) -> bool:
@@ -289,7 +284,7 @@ class LineScanner:
         period = frames.period
         if frames.from_pulses and len(self.line):
             usual = self.line.usual_length
-            mean = mean_near(self.line.stop - self.line.start, usual, 2)
+            mean = mean_near(self.line.lengths(), usual, 2)
             if 0.5 * period < mean <= period:
                 return mean
         lasts_frame = self.frame_duration()

@@ -1,7 +1,7 @@
 """From analog channels to pulses, in two passes over the file and in bounded memory."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from derotation.signals.levels import GrowingHistogram, Levels, find_levels, qua
 logger = logging.getLogger(__name__)
 
 CHUNK_SAMPLES = 1 << 21
-# An hour has tens of millions of pulses of lines: so many are compared at a time.
-PULSES_AT_A_TIME = 1 << 18
+# So many pulses are compared at a time. Times between them up to this (samples) are counted.
+PULSES_AT_A_TIME, MOST_COUNTED = 1 << 18, 1 << 16
 # Room for this part more is made when a list of edges is full.
 GROWTH = 8
 
@@ -53,17 +53,48 @@ class Pulses:
     @property
     def usual_length(self) -> float:
         """Median time for which a pulse lasts, samples; of at least one pulse."""
-        return _median(self.stop - self.start)
+        return _median(self.lengths)
+
+    def lengths(self) -> Iterator[NDArray[np.int64]]:
+        """Tell how long the pulses last, samples, some at a time."""
+        for some in _parts(len(self)):
+            yield self.stop[some] - self.start[some]
 
     @property
     def usual_gap(self) -> float:
         """Median time from the end of a pulse to the next one, samples; of at least two pulses."""
-        return _median(self.start[1:] - self.stop[:-1])
+        start, stop = self.start[1:], self.stop[:-1]
+        return _median(lambda: (start[some] - stop[some] for some in _parts(len(start))))
 
 
 def usual_interval(start: NDArray[np.int64]) -> float:
     """Give the median time from one pulse to the next, samples; infinite for a single pulse."""
-    return _median(np.diff(start)) if len(start) > 1 else float("inf")
+    return _median(lambda: intervals(start)) if len(start) > 1 else float("inf")
+
+
+def intervals(start: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Tell the times from one pulse to the next, samples, some at a time."""
+    for some in _parts(len(start) - 1):
+        yield np.diff(start[some.start : some.stop + 1])
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """Divide n pulses: an hour has tens of millions of them."""
+    for first in range(0, n, PULSES_AT_A_TIME):
+        yield slice(first, min(first + PULSES_AT_A_TIME, n))
+
+
+def _median(times: Callable[[], Iterator[NDArray[np.int64]]]) -> float:
+    """Give the median of times, which are told part by part; negative ones count as 0."""
+    counts = np.zeros(MOST_COUNTED + 1, np.int64)
+    for some in times():
+        counts += np.bincount(np.clip(some, 0, MOST_COUNTED), minlength=len(counts))
+    up_to = np.cumsum(counts)
+    # The one in the middle, or the two.
+    middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
+    if middle[1] < MOST_COUNTED:
+        return float(middle.mean())
+    return float(np.median(np.concatenate(list(times()))))
 
 
 def begun_before(start: NDArray[Any], at: ArrayLike) -> NDArray[np.intp]:
@@ -78,22 +109,16 @@ def begun_before(start: NDArray[Any], at: ArrayLike) -> NDArray[np.intp]:
     return np.searchsorted(start, times)
 
 
-def mean_near(times: NDArray[np.int64], center: float, within: float) -> float:
+def mean_near(times: Iterable[NDArray[np.int64]], center: float, within: float) -> float:
     """Average the times, samples, that lie within some distance of a center; NaN if none does.
 
-    Exactly, and without copies of a list that may have tens of millions of entries.
+    Exactly: they are integers, and told part by part.
     """
     total, n = 0, 0
-    for first in range(0, len(times), PULSES_AT_A_TIME):
-        some = times[first : first + PULSES_AT_A_TIME]
+    for some in times:
         near = some[np.abs(some - center) <= within]
         total, n = total + int(near.sum(dtype=np.int64)), n + len(near)
     return total / n if n else float("nan")
-
-
-def _median(times: NDArray[np.int64]) -> float:
-    """Give the median of times that nobody else needs: they are put in another order."""
-    return float(np.median(times, overwrite_input=True))
 
 
 def find_pulses(
