@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
-from matplotlib.figure import Figure
 
 from derotation.analysis import pipeline_keys
 from derotation.analysis.full_derotation_pipeline import FullPipeline
@@ -23,6 +22,7 @@ from derotation.errors import CenterError, ConfigError, SignalError
 from derotation.settings.defaults import section as defaults
 from derotation.settings.schema import config_schema
 from derotation.simulate import simulate_session
+from derotation.steps import inputs
 
 SHAPE = (48, 56)
 SESSION = {
@@ -619,13 +619,13 @@ def test_what_is_logged_names_the_keys_of_this_configuration(tmp_path, caplog):
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_plots_that_nobody_wants_are_not_drawn(full_files, tmp_path, monkeypatch, wanted):
-    drawn, draw = [], Figure.draw
+    drawn, write = [], inputs.write_png
 
-    def noted(figure, *given):
+    def write_png(figure, path):
         drawn.append(figure)
-        draw(figure, *given)
+        write(figure, path)
 
-    monkeypatch.setattr(Figure, "draw", noted)
+    monkeypatch.setattr(inputs, "write_png", write_png)
     pipeline = FullPipeline(lab_config(full_files, tmp_path, debugging_plots=wanted))
     with pipeline._plots_if_wanted(), pipeline.open_movie() as movie:
         events = pipeline.parse_signals(movie, 10_000.0)
