@@ -54,20 +54,6 @@ def test_steps_draw_only_at_the_end(module):
     assert not loaded(f"import derotation.steps.{module}") & {"matplotlib", "numba", "pandas"}
 
 
-def test_pictures_are_compared_and_blobs_found_without_scipy():
-    code = (
-        "import numpy as np\n"
-        "from derotation.images.comparison import Comparison\n"
-        "from derotation.images.ptd import most_detected_blob\n"
-        "from derotation.numerics.robust import widening\n"
-        "image = np.random.default_rng(0).normal(size=(48, 48)).astype('f4')\n"
-        "Comparison(image).peak(image, np.ones(image.shape, bool))\n"
-        "most_detected_blob(image[np.newaxis])\n"
-        "widening(8)"
-    )
-    assert loaded(code) == {"numba"}
-
-
 def test_help_is_shown_at_once():
     code = (
         "from derotation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
