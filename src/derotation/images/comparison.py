@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derotation.maps import transforms
-from derotation.numerics.correlation import correlate, spectrum
 from derotation.numerics.parabola import top_offset
 from derotation.numerics.regression import explain, weighted_products
 from derotation.numerics.smoothing import smoothed
@@ -67,8 +66,10 @@ class Comparison:
         self.parts = np.zeros((1, *reference.shape), np.float32) if parts is None else parts
         self._regressors: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._window = _window(reference.shape)
+        from scipy import fft  # slow to import; what only asks for names does without
+
         image = self._window * _bandpass(reference)
-        self._spectrum = spectrum(image)
+        self._spectrum = np.conj(fft.rfft2(image))
         self._norm = float(np.linalg.norm(image))
 
     def peak(
@@ -94,7 +95,9 @@ class Comparison:
         filled = np.where(seen, frame, frame[seen].mean() if seen.any() else 0)
         inside = smoothed(seen, COARSE_SMOOTHING[0]) > 0.999
         image = _bandpass(filled.astype(np.float32)) * inside * self._window
-        correlation = correlate(image, self._spectrum)
+        from scipy import fft
+
+        correlation = fft.irfft2(fft.rfft2(image) * self._spectrum, s=frame.shape)
         y, x = np.unravel_index(np.argmax(correlation), correlation.shape)
         shift = np.array([_top(correlation[y], int(x)), _top(correlation[:, x], int(y))])
         norm = float(np.linalg.norm(image)) * self._norm

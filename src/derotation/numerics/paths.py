@@ -239,14 +239,13 @@ def _jumps(values: NDFloat, spread: NDFloat, frame: NDArray[np.int64]) -> NDArra
 
 def _strays(values: NDFloat, known: NDArray[np.bool_], frame: NDArray[np.int64]) -> NDFloat:
     """Tell by how much places count for less that lie far from those of the frames around."""
+    from scipy import ndimage
+
     worse = np.ones_like(values)
     if known.sum() < 4 * JUMP_FRAMES:
         return worse
     numbers, mean = _frame_means(values, np.where(known[:, np.newaxis], 1.0, np.inf), frame)
-    side = JUMP_FRAMES // 2
-    padded = np.pad(mean, ((side, side), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, JUMP_FRAMES, axis=0)
-    usual = np.median(windows, axis=-1)
+    usual = ndimage.median_filter(mean, (JUMP_FRAMES, 1), mode="nearest")
     at = np.clip(np.searchsorted(numbers, frame), 0, len(numbers) - 1)
     away = np.abs(values - usual[at])
     spread = 1.4826 * np.median(away[known], axis=0)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.numerics.distributions import chi_square_median, f_tail, t_quantile
 from derotation.numerics.paths import covariance as path_covariance
 from derotation.numerics.paths import smooth
 
@@ -29,8 +28,6 @@ __all__ = ["Fit", "Wandering", "contiguous_blocks", "fit", "significance", "solv
 NDFloat = NDArray[np.float64]
 
 TUKEY = 4.685
-# 97.5 % of normal numbers lie below so many standard deviations.
-NORMAL_QUANTILE = 1.959963984540054
 # Blocks last about so long (s): transients of calcium indicators decay within a second or two.
 BLOCK_S = 1.5
 MIN_BLOCKS, MAX_BLOCKS = 8, 24
@@ -170,7 +167,9 @@ def fit(
     noise = _covariances(information, known)
     precision: NDFloat = np.asarray(np.linalg.inv(noise))
     weights: NDFloat = known.astype(np.float64)
-    usual = np.sqrt(chi_square_median(m) / m)
+    from scipy import special
+
+    usual = np.sqrt(special.chdtri(m, 0.5) / m)
     path, root = np.zeros_like(values), None
     for turn in range(ROUNDS):
         prior = _prior(precision[known], p, common)
@@ -347,12 +346,17 @@ def significance(values: NDFloat, covariance: NDFloat, n_blocks: int) -> float:
     # The covariance of a fit has been widened for the number of blocks, as this test does too.
     squared *= widening(n_blocks)
     n = max(n_blocks, p + 2)
-    return f_tail(p, n - p, squared * (n - p) / (p * (n - 1)))
+    # scipy.stats says the same, but takes half a second to import.
+    from scipy import special
+
+    return float(special.fdtrc(p, n - p, max(squared, 0.0) * (n - p) / (p * (n - 1))))
 
 
 def widening(n: int) -> float:
     """Factor on a variance from n samples with which 1.96 sd are a 95 % interval."""
-    return (t_quantile(n - 1, 0.975) / NORMAL_QUANTILE) ** 2
+    from scipy import special
+
+    return float((special.stdtrit(n - 1, 0.975) / special.ndtri(0.975)) ** 2)
 
 
 def _covariances(information: NDFloat, known: NDArray[np.bool_]) -> NDFloat:
