@@ -355,6 +355,6 @@ def _inside(positions: Floats, sigmas: Floats, seen: NDArray[np.bool_]) -> NDArr
         beside |= np.roll(padded, step, axis)
     # The unseen pixel nearest to a seen one has a seen neighbor.
     rows, columns = np.nonzero(beside & ~padded)
-    squared = (rows - 1 - y[:, np.newaxis]) ** 2 + (columns - 1 - x[:, np.newaxis]) ** 2
-    nearest = np.sqrt(squared.min(axis=1, initial=np.iinfo(np.intp).max))
+    depth = np.hypot(rows - 1 - y[:, np.newaxis], columns - 1 - x[:, np.newaxis])
+    nearest = depth.min(axis=1, initial=np.inf)
     return np.asarray(seen[y, x] & (nearest > BORDER * sigmas))

@@ -16,7 +16,6 @@ from derotation.images.ellipses.positions import foreshortening
 from derotation.images.ellipses.shared import SharedEllipses, fit_shared_ellipses
 from derotation.images.ellipses.tracks import BlobTracks
 from derotation.maps import transforms
-from derotation.numerics.near import near_pairs
 
 __all__ = ["cluster_blobs", "link_blobs", "link_in_place"]
 
@@ -75,7 +74,7 @@ def cluster_blobs(
     if not len(image):
         return []
     positions = np.concatenate([b.positions for b in blobs])
-    pairs = near_pairs(positions, eps)
+    pairs = _near_pairs(positions, eps)
     n_neighbors = 1 + np.bincount(pairs.ravel(), minlength=len(image))
     core = n_neighbors >= min_samples
     both = pairs[core[pairs].all(axis=1)]
@@ -89,6 +88,23 @@ def cluster_blobs(
     return sorted(
         found, key=lambda group: (-len(np.unique(group[0])), float(group[1].std(axis=0).sum()))
     )
+
+
+def _near_pairs(positions: Floats, reach: float) -> NDArray[np.intp]:
+    """Find all pairs of places (n, 2) that lie within `reach`: shape (m, 2), ascending.
+
+    Few places are compared faster than SciPy's trees are loaded.
+    """
+    order = np.argsort(positions[:, 0], kind="stable")
+    x, y = positions[order].T
+    # Behind each place, those that are near along x.
+    here = np.arange(len(x))
+    n_behind = np.searchsorted(x, x + reach, side="right") - here - 1
+    first = np.repeat(here, n_behind)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(n_behind) - n_behind, n_behind)
+    near = (x[second] - x[first]) ** 2 + (y[second] - y[first]) ** 2 <= reach**2
+    pairs = np.sort(np.stack([order[first[near]], order[second[near]]], axis=1), axis=1)
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
 
 def _joined(n: int, pairs: NDArray[np.intp]) -> NDArray[np.intp]:

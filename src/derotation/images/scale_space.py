@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derotation.numerics.near import near_pairs
-
 __all__ = ["box_mean", "local_maxima", "responses", "scale_space_blobs"]
 
 Floats = NDArray[np.float64]
@@ -136,11 +134,9 @@ def _without_overlaps(found: Floats, overlap: float) -> Floats:
     if not len(found):
         return found
     radius = np.sqrt(2) * found[:, 2]
-    one, other = near_pairs(found[:, :2], 2 * float(radius.max())).T
-    apart = np.hypot(*(found[one, :2] - found[other, :2]).T)
-    touching = apart < radius[one] + radius[other]
-    one, other, apart = one[touching], other[touching], apart[touching]
-    share = _shared(apart, radius[one], radius[other])
+    apart = np.hypot(*(found[:, np.newaxis, :2] - found[np.newaxis, :, :2]).transpose(2, 0, 1))
+    one, other = np.nonzero(np.triu(apart < np.add.outer(radius, radius), 1))
+    share = _shared(apart[one, other], radius[one], radius[other])
     kept = np.ones(len(found), np.bool_)
     for a, b in zip(one[share > overlap].tolist(), other[share > overlap].tolist(), strict=True):
         if kept[a] and kept[b]:

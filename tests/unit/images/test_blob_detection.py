@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage, sparse
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 
 from derotation.errors import InputError
@@ -10,7 +11,6 @@ from derotation.images.blob_tracks import cluster_blobs
 from derotation.images.blobs import BlobDetection
 from derotation.images.ellipses import fit_shared_ellipses
 from derotation.images.mean_images import mean_images_at_rest
-from derotation.numerics.near import near_pairs
 from derotation.simulate import plan_recording
 
 
@@ -178,10 +178,13 @@ def test_blobs_keep_their_distance_from_what_was_not_seen():
     np.testing.assert_array_equal(found, depth.ravel() > blob_detection.BORDER * sigmas)
 
 
-def test_places_are_joined_as_in_a_graph():
+def test_near_places_are_those_of_a_tree_and_joined_as_in_a_graph():
     rng = np.random.default_rng(2)
     for n in (1, 2, 50, 400):
-        pairs = near_pairs(rng.uniform(0, 60, (n, 2)).round(), 4.0)
+        places = rng.uniform(0, 60, (n, 2)).round()
+        pairs = blob_tracks._near_pairs(places, 4.0)
+        expected = cKDTree(places).query_pairs(4.0, output_type="ndarray").reshape(-1, 2)
+        assert sorted(map(tuple, pairs)) == sorted(map(tuple, expected))
         graph = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(n, n))
         n_groups, label = sparse.csgraph.connected_components(graph, directed=False)
         found = blob_tracks._joined(n, pairs)
