@@ -346,15 +346,11 @@ def _parabola_top(before: Floats, here: Floats, after: Floats) -> Floats:
 
 def _inside(positions: Floats, sigmas: Floats, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which blobs keep their distance from the border of what was seen."""
-    x, y = np.clip(
-        positions.round().astype(np.intp).T, 0, np.array(seen.shape[::-1])[:, np.newaxis] - 1
-    )
-    padded = np.pad(seen, 1)
-    beside = padded.copy()
-    for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
-        beside |= np.roll(padded, step, axis)
-    # The unseen pixel nearest to a seen one has a seen neighbor.
-    rows, columns = np.nonzero(beside & ~padded)
-    depth = np.hypot(rows - 1 - y[:, np.newaxis], columns - 1 - x[:, np.newaxis])
-    nearest = depth.min(axis=1, initial=np.inf)
-    return np.asarray(seen[y, x] & (nearest > BORDER * sigmas))
+    height, width = seen.shape
+    x, y = np.clip(positions.round().astype(np.intp).T, 0, [[width - 1], [height - 1]])
+    depth = np.minimum.reduce([x + 1, y + 1, width - x, height - y]).astype(np.float64)
+    if not seen.all():
+        from scipy import ndimage
+
+        depth = ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1][y, x]
+    return np.asarray(depth > BORDER * sigmas)

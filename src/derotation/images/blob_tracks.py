@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage, sparse
+from scipy.spatial import cKDTree
 
 from derotation.errors import InputError
 from derotation.images.blob_detection import Blobs
@@ -74,11 +76,14 @@ def cluster_blobs(
     if not len(image):
         return []
     positions = np.concatenate([b.positions for b in blobs])
-    pairs = _near_pairs(positions, eps)
+    pairs = cKDTree(positions).query_pairs(eps, output_type="ndarray")
     n_neighbors = 1 + np.bincount(pairs.ravel(), minlength=len(image))
     core = n_neighbors >= min_samples
     both = pairs[core[pairs].all(axis=1)]
-    label = np.where(core, _joined(len(image), both), -1)
+    ones = np.ones(len(both), np.int8)
+    graph = sparse.coo_array((ones, (both[:, 0], both[:, 1])), shape=(len(image), len(image)))
+    _, label = sparse.csgraph.connected_components(graph, directed=False)
+    label = np.where(core, label, -1)
     # What is no core itself joins a core nearby.
     for a, b in ((0, 1), (1, 0)):
         joins = pairs[core[pairs[:, a]] & ~core[pairs[:, b]]]
@@ -88,36 +93,6 @@ def cluster_blobs(
     return sorted(
         found, key=lambda group: (-len(np.unique(group[0])), float(group[1].std(axis=0).sum()))
     )
-
-
-def _near_pairs(positions: Floats, reach: float) -> NDArray[np.intp]:
-    """Find all pairs of places (n, 2) that lie within `reach`: shape (m, 2), ascending.
-
-    Few places are compared faster than SciPy's trees are loaded.
-    """
-    order = np.argsort(positions[:, 0], kind="stable")
-    x, y = positions[order].T
-    # Behind each place, those that are near along x.
-    here = np.arange(len(x))
-    n_behind = np.searchsorted(x, x + reach, side="right") - here - 1
-    first = np.repeat(here, n_behind)
-    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(n_behind) - n_behind, n_behind)
-    near = (x[second] - x[first]) ** 2 + (y[second] - y[first]) ** 2 <= reach**2
-    pairs = np.sort(np.stack([order[first[near]], order[second[near]]], axis=1), axis=1)
-    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
-
-
-def _joined(n: int, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Label n points by the lowest number of those that pairs (m, 2) join them to, by any way."""
-    label = np.arange(n)
-    while True:
-        before = label.copy()
-        lowest = np.minimum(label[pairs[:, 0]], label[pairs[:, 1]])
-        for end in (0, 1):
-            np.minimum.at(label, pairs[:, end], lowest)
-        label = label[label]
-        if np.array_equal(label, before):
-            return label
 
 
 def link_blobs(
@@ -233,8 +208,6 @@ def _poll(votes: Floats, shape: tuple[int, ...]) -> tuple[float, Floats]:
     low = np.array([-0.25 * width, -0.25 * height])
     n_x, n_y = (int(1.5 * n / VOTE_BIN) + 1 for n in (width, height))
     x, y = np.floor((votes - low) / VOTE_BIN).T
-    from scipy import ndimage  # slow to import; who groups blobs in place does without
-
     inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)
     cell = (y[inside] * n_x + x[inside]).astype(np.intp)
     counts = np.bincount(cell, minlength=n_x * n_y).reshape(n_y, n_x).astype(np.float64)
@@ -315,8 +288,6 @@ def _common_places(
     rest: Floats, image: NDArray[np.intp], reach: float, least: int
 ) -> list[NDArray[np.intp]]:
     """Group places that lie together in many images, those of most images first."""
-    from scipy.spatial import cKDTree
-
     tree = cKDTree(rest)
     free = np.ones(len(image), np.bool_)
     near = tree.query_ball_point(rest, reach)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import pdist
 
 from derotation.errors import InputError
 from derotation.images.blob_detection import Blobs
@@ -193,17 +194,11 @@ def _winner(
     share = len(np.unique(image)) / len(found)
     missing = max(MIN_SHARE - share, 0.0) / MIN_SHARE
     return MostDetectedBlob(
-        ptd=min(_mean_distance(positions) + settings["eps"] * missing, diagonal),
+        ptd=min(float(pdist(positions).mean()) + settings["eps"] * missing, diagonal),
         images=image,
         positions=positions,
         n_images=len(found),
     )
-
-
-def _mean_distance(positions: NDArray[np.float64]) -> float:
-    """Average the distances of all pairs of places (n, 2)."""
-    first, second = np.triu_indices(len(positions), 1)
-    return float(np.hypot(*(positions[first] - positions[second]).T).mean())
 
 
 def _clipped(images: NDArray[Any], percentiles: Sequence[float]) -> NDArray[Any]:

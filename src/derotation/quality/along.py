@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from derotation.images.comparison import Comparison, radius
-from derotation.images.scale_space import box_mean
 from derotation.io.files import write_text
 from derotation.numerics.binning import binned
-from derotation.numerics.smoothing import smoothed
 from derotation.quality.residual import MAX_SD, MAX_STEP, MIN_PEAK, rolled
 from derotation.quality.trials import Trials
 from derotation.signals.angles import Angles
@@ -274,7 +273,7 @@ class _Reference:
         self._comparison = Comparison(self._image)
         self._comparison.regressors_at(SMOOTHING)
         self._comparison.regressors_at(WIDE_SMOOTHING)
-        self._smooth = smoothed(self._image, SMOOTHING)
+        self._smooth = ndimage.gaussian_filter(self._image, SMOOTHING)
         self._rest_known = np.isfinite(rest)[: reference.shape[0], : reference.shape[1]]
         rest = _filled(rest[: reference.shape[0], : reference.shape[1]], self._rest_known)
         self._fine, self._coarse = _bands(rest)
@@ -289,10 +288,10 @@ class _Reference:
         if both.mean() < MIN_SEEN:
             return *nothing, np.nan, np.nan
         filled = _filled(image, known)
-        inside = box_mean(both, 7) > 0.999
+        inside = ndimage.uniform_filter(both.astype(np.float32), 7) > 0.999
         correlation = np.nan
         if inside.sum() > 100:
-            smooth = smoothed(filled, SMOOTHING)
+            smooth = ndimage.gaussian_filter(filled, SMOOTHING)
             correlation = float(np.corrcoef(smooth[inside], self._smooth[inside])[0, 1])
         coarse, _, distinction = self._comparison.peak(filled, both)
         if distinction < MIN_PEAK:
@@ -314,7 +313,7 @@ class _Reference:
 
     def _sharpness(self, image: NDArray[np.float32], known: NDArray[np.bool_]) -> float:
         """Compare what is fine with what is coarse; noise is no detail, since it is elsewhere."""
-        inside = box_mean(known & self._rest_known, 9) > 0.999
+        inside = ndimage.uniform_filter((known & self._rest_known).astype(np.float32), 9) > 0.999
         fine, coarse = _bands(image)
         shared = float(np.sum((coarse * self._coarse)[inside]))
         return float(np.sum((fine * self._fine)[inside])) / shared if shared > 0 else np.nan
@@ -326,7 +325,7 @@ def _filled(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _bands(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    one, two, six = (smoothed(image, s) for s in (*FINE, COARSE[1]))
+    one, two, six = (ndimage.gaussian_filter(image, s) for s in (*FINE, COARSE[1]))
     return one - two, two - six
 
 

@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
-from scipy import ndimage, sparse
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import pdist
 
 from derotation.errors import InputError
-from derotation.images import blob_detection, blob_tracks, ptd
 from derotation.images.blob_detection import MAX_BLOBS, Blobs, detect_blobs
 from derotation.images.blob_tracks import cluster_blobs
 from derotation.images.blobs import BlobDetection
@@ -164,34 +160,3 @@ def test_nothing_to_follow():
         BlobDetection().track_blobs(np.ones((24, 30, 30)), turned)
     with pytest.raises(InputError, match="one angle in degrees per image"):
         BlobDetection().track_blobs(np.ones((24, 30, 30)), turned[:3])
-
-
-def test_blobs_keep_their_distance_from_what_was_not_seen():
-    """The distance transform of SciPy, of the whole picture, is a slow twin."""
-    rng = np.random.default_rng(5)
-    seen = ndimage.binary_dilation(rng.random((40, 60)) > 0.999, iterations=9)
-    depth = ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
-    y, x = np.indices(seen.shape).reshape(2, -1)
-    sigmas = rng.uniform(0.5, 5, x.size)
-    found = blob_detection._inside(np.column_stack([x, y]).astype(float), sigmas, seen)
-    assert 50 < found.sum() < 0.5 * x.size
-    np.testing.assert_array_equal(found, depth.ravel() > blob_detection.BORDER * sigmas)
-
-
-def test_near_places_are_those_of_a_tree_and_joined_as_in_a_graph():
-    rng = np.random.default_rng(2)
-    for n in (1, 2, 50, 400):
-        places = rng.uniform(0, 60, (n, 2)).round()
-        pairs = blob_tracks._near_pairs(places, 4.0)
-        expected = cKDTree(places).query_pairs(4.0, output_type="ndarray").reshape(-1, 2)
-        assert sorted(map(tuple, pairs)) == sorted(map(tuple, expected))
-        graph = sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(n, n))
-        n_groups, label = sparse.csgraph.connected_components(graph, directed=False)
-        found = blob_tracks._joined(n, pairs)
-        assert len(np.unique(found)) == n_groups
-        assert len(np.unique(np.stack([found, label]), axis=1).T) == n_groups
-
-
-def test_the_mean_distance_is_that_of_all_pairs():
-    places = np.random.default_rng(4).normal(size=(17, 2))
-    assert ptd._mean_distance(places) == pytest.approx(pdist(places).mean())

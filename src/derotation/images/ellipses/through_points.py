@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import least_squares
 
 from derotation.errors import InputError
 from derotation.images.ellipses.tracks import covered
@@ -250,8 +251,6 @@ def _refine(
 
         # Directions turn freely; lengths and places are of the order of the axes.
         unit = np.array([*np.repeat(shape[2], 4), 1.0])
-        from scipy.optimize import least_squares  # slow to import
-
         result = least_squares(cost, shape, x_scale=unit, max_nfev=100)
         shape = np.asarray(result.x, np.float64)
         distance = np.abs(_distance(points, shape))
