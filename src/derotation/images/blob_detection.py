@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from derotation.errors import InputError
-from derotation.images.scale_space import box_mean, local_maxima, responses, scale_space_blobs
 from derotation.numerics.parabola import top_offset
 
 __all__ = ["Blobs", "detect_blobs", "even_light"]
@@ -235,7 +235,7 @@ def _contrast(left: Floats, seen: NDArray[np.bool_], width: float) -> Floats | f
 def _smooth(image: Floats, width: float) -> Floats:
     """Smooth as a Gaussian of this width does, about: two boxes cost the same for any width."""
     size = max(round(width * np.sqrt(6)), 1)
-    return box_mean(box_mean(image, size), size)
+    return np.asarray(ndimage.uniform_filter(ndimage.uniform_filter(image, size), size))
 
 
 def _binned(
@@ -255,32 +255,35 @@ def _binned(
 def _blob_log(
     scaled: Floats, low: float, high: float, options: Mapping[str, Any]
 ) -> NDArray[np.float64]:
-    """Find blobs with a threshold that bounds the work: rows of y, x, sigma."""
+    """Call blob_log with a threshold that bounds its work: rows of y, x, sigma."""
+    from skimage.feature import blob_log
+
     others = {
         key: value
         for key, value in options.items()
-        if key not in ("min_sigma", "max_sigma", "threshold", "threshold_rel")
+        if key not in ("min_sigma", "max_sigma", "threshold")
     }
     given = options.get("threshold")
     threshold = 0.0 if given is None else float(given)
-    relative = options.get("threshold_rel") if given is None else None
-    if threshold < DEFAULT_BLOB_LOG["threshold"] or relative is not None:
-        response = responses(scaled, np.array([low]))
-        if threshold < DEFAULT_BLOB_LOG["threshold"]:
-            threshold = max(_affordable_threshold(response), threshold)
-        if relative is not None:
-            threshold = max(threshold, float(relative) * float(response.max()))
+    if threshold < DEFAULT_BLOB_LOG["threshold"]:
+        threshold = max(_affordable_threshold(scaled, low), threshold)
+    if given is None and "threshold_rel" in others:
+        response = -(low**2) * ndimage.gaussian_laplace(scaled, low)
+        threshold = max(threshold, float(others.pop("threshold_rel")) * float(response.max()))
+    others.pop("threshold_rel", None)
     try:
-        return scale_space_blobs(
+        found = blob_log(  # type: ignore[no-untyped-call]
             scaled, min_sigma=low, max_sigma=high, threshold=threshold, **others
         )
     except TypeError as error:
-        raise InputError(f"the blob_log_kwargs are not known: {error}") from error
+        raise InputError(f"blob_log of scikit-image refused its arguments: {error}") from error
+    return np.asarray(found, np.float64)
 
 
-def _affordable_threshold(response: NDArray[np.float32]) -> float:
-    """Give the response (1, y, x) that all but the strongest candidates stay below."""
-    peaks = response[tuple(local_maxima(response, 0.0).T)]
+def _affordable_threshold(scaled: Floats, sigma: float) -> float:
+    """Give the response that all but the strongest candidates stay below."""
+    response = -(sigma**2) * ndimage.gaussian_laplace(scaled, sigma)
+    peaks = response[(response == ndimage.maximum_filter(response, 3)) & (response > 0)]
     if len(peaks) <= MAX_PEAKS:
         return 1e-6
     return float(np.partition(peaks, -MAX_PEAKS)[-MAX_PEAKS])
@@ -346,11 +349,6 @@ def _parabola_top(before: Floats, here: Floats, after: Floats) -> Floats:
 
 def _inside(positions: Floats, sigmas: Floats, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which blobs keep their distance from the border of what was seen."""
-    height, width = seen.shape
-    x, y = np.clip(positions.round().astype(np.intp).T, 0, [[width - 1], [height - 1]])
-    depth = np.minimum.reduce([x + 1, y + 1, width - x, height - y]).astype(np.float64)
-    if not seen.all():
-        from scipy import ndimage
-
-        depth = ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1][y, x]
-    return np.asarray(depth > BORDER * sigmas)
+    depth = ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
+    x, y = np.clip(positions.round().astype(np.intp).T, 0, np.array(seen.shape[::-1])[:, None] - 1)
+    return np.asarray(depth[y, x] > BORDER * sigmas)
