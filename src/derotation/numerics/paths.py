@@ -130,10 +130,11 @@ def smooth(
 
     every = weighed(_strays(values, known, frame))
     groups = _groups(time_s, frame)
-    few = _stretches(len(groups), FEW_PLACES)
-    rough = most_likely(_averaged(every, groups), few)
+    fewer = _measured_ones(_averaged(every, groups))
+    rough = most_likely(fewer, _stretches(len(fewer.time_s), FEW_PLACES))
     every = weighed(_outlying(every, known, spread, rough))
-    fewer, more = _averaged(every, groups), _stretches(len(groups), MAX_PLACES)
+    fewer = _measured_ones(_averaged(every, groups))
+    more = _stretches(len(fewer.time_s), MAX_PLACES)
     found, nothing = most_likely(fewer, more, rough), still(fewer, more)
     gain = likelihood(fewer, more, found) - likelihood(fewer, more, nothing)
     if gain <= 0:
@@ -147,9 +148,12 @@ def smooth(
 
 
 def _usual_step(time_s: NDFloat, frame: NDArray[np.int64]) -> float:
-    """Tell how long it usually takes from a frame to the next, s."""
+    """Tell how long it usually takes from a frame to the next, s; all times for a single one."""
     _, first = np.unique(frame, return_index=True)
-    return float(np.median(np.diff(time_s[first]))) if len(first) > 1 else np.inf
+    steps = np.diff(time_s[first])
+    # Times may be equal.
+    some = steps[steps > 0]
+    return float(np.median(some)) if len(some) else float(time_s[-1] - time_s[0])
 
 
 def _groups(time_s: NDFloat, frame: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -178,6 +182,20 @@ def _averaged(places: Places, groups: NDArray[np.int64]) -> Places:
         variances=np.divide(1.0, total, out=np.full_like(total, np.inf), where=some),
         loose=np.maximum.reduceat(places.loose, groups),
     )
+
+
+def _measured_ones(places: Places) -> Places:
+    """Leave out times at which nothing was measured, which make nothing more or less likely.
+
+    What is looked at would else lie by chance in the dark.
+    """
+    told = np.flatnonzero(np.isfinite(places.variances).any(axis=1))
+    # It may have jumped at any of the times that are left out.
+    jumped = np.diff(np.cumsum(places.loose)[told], prepend=0.0)
+    return Places(
+        time_s=places.time_s[told], values=places.values[told],
+        variances=places.variances[told], loose=jumped,
+    )  # fmt: skip
 
 
 def _drawn(drawn: NDFloat, places: Places, found: Roughness) -> tuple[NDFloat, NDFloat]:

@@ -9,6 +9,7 @@ with it by far.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +77,7 @@ def with_waves(
     gain : float
         By how much the logarithm of the likelihood is higher.
     """
-    lasted = sum(places.time_s[part][-1] - places.time_s[part][0] for part in parts)
-    if lasted < LEAST_S:
+    if _lasted(places, parts) < LEAST_S:
         return found, 0.0
     spectrum = _spectrum(places, parts, frame_s)
     if not len(spectrum.frequencies):
@@ -97,21 +97,41 @@ def with_waves(
     return (better, gain) if gain > 0 else (found, 0.0)
 
 
+def _lasted(places: Places, parts: list[slice]) -> float:
+    """Tell for how long something was measured, s; a pause is no longer than a slow beat."""
+    told = np.isfinite(places.variances).any(axis=1)
+    steps = [np.diff(places.time_s[part][told[part]]) for part in parts]
+    return sum(float(np.minimum(own, 1 / SLOWEST_HZ).sum()) for own in steps)
+
+
 def _spectrum(places: Places, parts: list[slice], frame_s: float) -> _Spectrum:
     """Choose frequencies, and prepare pieces."""
-    between = float(np.median(np.diff(places.time_s)))
+    steps = np.diff(places.time_s)
+    # Several places may have one time.
+    between = float(np.median(steps[steps > 0]))
     tried = np.arange(SLOWEST_HZ, min(0.5 / between, FASTEST_HZ), 0.5 / PIECE_S)
     away = tried - np.maximum(np.round(tried * frame_s), 1) / frame_s
     frequencies = tried[np.abs(away) > WITH_FRAMES_HZ]
     pieces = []
     for part in parts:
-        time = places.time_s[part]
-        n = max(round((time[-1] - time[0]) / PIECE_S), 1)
-        for own in np.array_split(np.arange(part.start, part.stop), n):
-            own_time = places.time_s[own] - places.time_s[own[0]]
+        for first, stop in _pieces(places.time_s[part]):
+            own = slice(part.start + first, part.start + stop)
+            own_time = places.time_s[own] - places.time_s[own.start]
             waves = np.exp(-2j * np.pi * np.outer(frequencies, own_time))
-            pieces.append((slice(int(own[0]), int(own[-1]) + 1), waves))
+            pieces.append((own, waves))
     return _Spectrum(frequencies, pieces)
+
+
+def _pieces(time: NDFloat) -> list[tuple[int, int]]:
+    """Divide times into pieces that last equally long: where each begins and ends.
+
+    There are none within a pause, however long it is.
+    """
+    lasts = time[-1] - time[0]
+    n = max(round(lasts / PIECE_S), 1)
+    number = np.minimum((time - time[0]) * (n / max(lasts, PIECE_S / 2)), n - 1).astype(np.int64)
+    bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(time)]
+    return list(pairwise(bounds))
 
 
 def _loudest(
@@ -126,16 +146,21 @@ def _loudest(
         told[0] = False  # nothing is foreseen of the first one
         variance[part] = np.where(told, seen[:, 1], np.nan)
         away[part] = np.where(told, seen[:, 0] / np.sqrt(seen[:, 1]), 0.0)
-    counts = [max(int(np.isfinite(variance[piece]).sum()), 1) for piece, _ in spectrum.pieces]
+    counts = np.array([np.isfinite(variance[piece]).sum() for piece, _ in spectrum.pieces])
+    # Pieces in which nothing was measured tell nothing.
+    told_of = [k for k, n in enumerate(counts) if n]
+    if not told_of:
+        return None
+    counts = counts[told_of]
     # 1 on average if what is not foreseen is white.
     power = np.mean(
         [np.abs(np.einsum("fn,n->f", waves, away[piece])) ** 2 / n
-         for (piece, waves), n in zip(spectrum.pieces, counts, strict=True)],
+         for (piece, waves), n in zip([spectrum.pieces[k] for k in told_of], counts, strict=True)],
         axis=0,
     )  # fmt: skip
     k = int(np.argmax(power))
     # The logarithm of the likelihood that a wave of just this power gains.
-    if len(counts) * (power[k] - 1 - np.log(power[k])) < MIN_GAIN / 2:
+    if power[k] <= 1 or len(counts) * (power[k] - 1 - np.log(power[k])) < MIN_GAIN / 2:
         return None
     size = np.sqrt(2 * power[k] / np.mean(counts) * np.nanmedian(variance))
     return Wave(frequency_hz=float(spectrum.frequencies[k]), size_px=float(size), lasting_s=PIECE_S)

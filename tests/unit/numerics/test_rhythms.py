@@ -104,3 +104,77 @@ def test_one_place_per_frame():
     found = smooth(time, places, np.full(truth.shape, 0.01), np.arange(1200), rhythm=True)
     assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [2.7]
     assert found.roughness.waves[1] == ()
+
+
+def measured(n_frames, frame_s, bands=1, wave=0.0):
+    """Measure a sample that moves a little, and 3 times a second along x."""
+    rng = np.random.default_rng(n_frames)
+    frame = np.repeat(np.arange(n_frames), bands)
+    time = frame * frame_s + np.tile((np.arange(bands) + 0.5) / bands * 0.95 * frame_s, n_frames)
+    truth = np.cumsum(rng.normal(0, 0.01, (len(time), 2)), axis=0)
+    truth[:, 0] += wave * np.sin(2 * np.pi * 3.0 * time)
+    places = truth + rng.normal(0, NOISE, truth.shape)
+    return time, places, np.full(places.shape, NOISE**2), frame
+
+
+@pytest.mark.parametrize("pause", [30.0, 7200.0])
+def test_a_rhythm_before_and_after_a_pause(pause):
+    """Where the clocks rest for long, nothing was measured: there is nothing to divide."""
+    time, places, variances, frame = measured(120, FRAME_S, BANDS, wave=0.3)
+    time = time + np.where(frame >= 60, pause, 0.0)
+    found = smooth(time, places, variances, frame, rhythm=True)
+    assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [3.0]
+    assert np.isfinite(found.places).all()
+
+
+@pytest.mark.parametrize(("frame_s", "bands"), [(20.0, 1), (20.0, 8), (300.0, 1), (1.0, 1)])
+def test_what_is_measured_rarely_has_no_rhythm(frame_s, bands):
+    found = smooth(*measured(60, frame_s, bands), rhythm=True)
+    assert found.roughness.waves == ((), ())
+
+
+@pytest.mark.parametrize("n_same", [2, 4])
+def test_places_of_one_time(n_same):
+    time, places, variances, frame = measured(800, FRAME_S / 4, wave=0.3)
+    time = np.repeat(time[::n_same], n_same)
+    places[:, 0] += 0.3 * (np.sin(2 * np.pi * 3.0 * time))
+    found = smooth(time, places, variances, frame, rhythm=True)
+    assert 3.0 in [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_places_that_do_not_change_have_none(value):
+    time, places, variances, frame = measured(200, FRAME_S, BANDS)
+    found = smooth(time, np.full_like(places, value), variances, frame, rhythm=True)
+    assert found.roughness.waves == ((), ())
+    assert np.ptp(found.places, axis=0) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_path_of_few_places_in_a_long_session():
+    """Of a long session some stretches are looked at, which must not all lie in the dark."""
+    time, places, variances, frame = measured(1200, FRAME_S, BANDS)
+    places[:, 1] += np.sin(2 * np.pi * 0.3 * time)
+    lit = slice(1970, 2030)
+    dark = np.ones(len(time), bool)
+    dark[lit] = False
+    variances[dark] = np.inf
+    found = smooth(time, places, variances, frame, rhythm=True)
+    alone = smooth(time[lit], places[lit], variances[lit], frame[lit], rhythm=True)
+    assert found.roughness == alone.roughness
+    assert found.gain == pytest.approx(alone.gain)
+    assert found.gain > 100
+
+
+def test_a_rhythm_in_a_session_most_of_which_is_unlit():
+    time, places, variances, frame = measured(200, FRAME_S, BANDS, wave=0.06)
+    lit = smooth(time, places, variances, frame, rhythm=True)
+    assert [round(wave.frequency_hz, 1) for wave in lit.roughness.waves[0]] == [3.0]
+    later = time + 200 * FRAME_S * np.arange(1, 5)[:, np.newaxis]
+    found = smooth(
+        np.concatenate([time, *later]),
+        np.concatenate([places, np.full((4 * len(places), 2), np.nan)]),
+        np.concatenate([variances, np.full((4 * len(places), 2), np.inf)]),
+        np.concatenate([frame, *(frame + 200 * np.arange(1, 5)[:, np.newaxis])]),
+        rhythm=True,
+    )
+    assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [3.0]
