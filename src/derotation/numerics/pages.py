@@ -2,7 +2,7 @@
 
 import mmap
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,14 +42,14 @@ def _map_of(array: NDArray[Any]) -> mmap.mmap | None:
 
 
 def rows_of(
-    table: NDArray[Any], which: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]
+    table: NDArray[Any], which: slice | Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 ) -> NDArray[Any]:
     """Choose rows of a table that may lie in a file, without keeping what lies between them.
 
     Parameters
     ----------
     table : ndarray of shape (n, ...)
-    which : slice or ndarray
+    which : slice or sequence of int or bool
         A slice gives a view, which whoever asked for it lets go of (:func:`release`).
 
     Returns
@@ -58,7 +58,9 @@ def rows_of(
     """
     if isinstance(which, slice):
         return table[which]
-    numbers = np.flatnonzero(which) if which.dtype == np.bool_ else which
+    numbers = np.asarray(which)
+    if numbers.dtype == np.bool_:
+        numbers = np.flatnonzero(numbers)
     rows = np.empty((len(numbers), *table.shape[1:]), table.dtype)
     for first in range(0, len(numbers), ROWS_AT_A_TIME):
         some = slice(first, first + ROWS_AT_A_TIME)

@@ -36,7 +36,13 @@ def write_png(figure: "Figure", path: str | Path) -> None:
     figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
-    pixels = _without_colors(np.asarray(canvas.buffer_rgba()))
+    rgba = np.asarray(canvas.buffer_rgba())
+    if rgba[..., 3].min() < 255:
+        # Whoever sets Matplotlib's background to nothing gets white: edges of letters are made of
+        # opacity alone.
+        drawn = Image.fromarray(rgba)
+        rgba = np.asarray(Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn))
+    pixels = _without_colors(rgba)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture.save(path, format="PNG", dpi=(DPI, DPI), compress_level=COMPRESSION)
 

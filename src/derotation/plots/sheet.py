@@ -98,7 +98,8 @@ def _all_pictures(placed: Sequence[_Placed], low: float, high: float) -> "Artist
 
 def _colors(picture: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Make grays from black to white of values, shape (y, x, 4)."""
-    level = (picture - low) * (255 / max(high - low, 1e-9))
+    with np.errstate(over="ignore"):
+        level = (picture - low) * (255 / max(high - low, 1e-9))
     gray = np.clip(np.nan_to_num(level, nan=255.0), 0, 255).astype(np.uint8)
     colors = np.full((*picture.shape, 4), 255, np.uint8)
     colors[..., :3] = gray[..., np.newaxis]

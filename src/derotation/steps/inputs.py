@@ -19,7 +19,7 @@ from derotation.io.movie import Movie, open_movie
 from derotation.io.results import read_npz
 from derotation.maps.line_maps import LineMaps
 from derotation.motion_correction.motion import Motion
-from derotation.plots.png import write_png
+from derotation.plots.png import DPI, write_png
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -174,8 +174,14 @@ def no_plots() -> Iterator[None]:
 
 
 def save_plot(figure: "Figure", path: str | Path) -> None:
-    """Draw a figure and write it as a PNG, whole or not at all; see also :func:`no_plots`."""
+    """Draw a figure and write it, whole or not at all; see also :func:`no_plots`.
+
+    As a PNG; as something else that Matplotlib can write if the name ends otherwise.
+    """
     if not _PLOTS_WANTED.get():
         return
     with whole_file(path) as temporary:
-        write_png(figure, temporary)
+        if temporary.suffix.lower() == ".png":
+            write_png(figure, temporary)
+        else:
+            figure.savefig(temporary, dpi=DPI)

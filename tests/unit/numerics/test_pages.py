@@ -47,8 +47,12 @@ def test_what_was_looked_at_is_let_go_of(table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "which", [slice(3, 900, 7), np.array([5, 3, 1999, 3]), np.arange(ROWS) % 3 == 0, np.arange(0)]
-)
+    "which",
+    [
+        slice(3, 900, 7), np.array([5, 3, 1999, 3]), np.arange(ROWS) % 3 == 0, np.arange(0),
+        [7, -1, 7], [],
+    ],
+)  # fmt: skip
 def test_rows_are_those_that_numpy_chooses(table, which):
     np.testing.assert_array_equal(rows_of(table, which), table[which])
     np.testing.assert_array_equal(rows_of(table.copy(), which), table[which])

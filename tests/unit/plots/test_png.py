@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from derotation.plots.png import DPI, write_png
+from derotation.steps.inputs import save_plot
 
 
 def drawn(color: str) -> Figure:
@@ -28,3 +29,22 @@ def test_the_picture_is_that_of_matplotlib(tmp_path, color, mode):
         assert own.size == (4 * DPI, 3 * DPI)
         assert own.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-3)
         np.testing.assert_array_equal(own.convert("RGB"), other.convert("RGB"))
+
+
+def test_what_has_no_background_is_drawn_on_white(tmp_path):
+    pictures = []
+    for color in ("none", "white"):
+        figure = Figure(figsize=(2, 1), facecolor=color)
+        figure.text(0.2, 0.4, "known", color="0.3")
+        figure.text(0.2, 0.7, "half", color="tab:blue", alpha=0.5)
+        write_png(figure, tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as image:
+            pictures.append(np.asarray(image.convert("RGB")).astype(int))
+    np.testing.assert_allclose(*pictures, atol=3)
+    assert pictures[0].min() < 100
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])
+def test_a_plot_is_what_its_name_says(tmp_path, name, begins):
+    save_plot(drawn("0.4"), tmp_path / "new" / name)
+    assert (tmp_path / "new" / name).read_bytes().startswith(begins)

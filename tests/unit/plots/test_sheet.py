@@ -73,3 +73,13 @@ def test_each_pixel_is_shown_and_what_is_unknown_is_white():
 
 def test_no_pictures_make_an_empty_sheet():
     assert seen(plot_pairs([], (0.0, 1.0))).min() == 255
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [5.0, 1e30, np.inf, np.nan])
+def test_without_any_contrast_what_is_above_is_white(value, dtype):
+    picture = np.full((20, 30), value, dtype)
+    for limits, shade in (((5.0, 5.0), 0 if value == 5 else 255), ((0.0, 1.0), 255)):
+        figure = plot_pairs([(picture, picture, "")] * 7, limits)
+        y, x = round((BELOW + LINE + 0.5) * DPI), round(WIDTH * DPI / 2)
+        assert seen(figure)[y, x] == shade
