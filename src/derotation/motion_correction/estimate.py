@@ -30,7 +30,7 @@ from derotation.motion_correction.motion import Motion, center_error
 from derotation.motion_correction.reference import build_reference, sample_frames
 from derotation.numerics.paths import Path, smooth
 from derotation.numerics.prefetch import ahead
-from derotation.numerics.roughness import Roughness
+from derotation.numerics.rhythms import told_size
 from derotation.numerics.thinning import thinned
 from derotation.settings.defaults import complete
 from derotation.signals.angles import Angles
@@ -263,13 +263,15 @@ def _size_and_speed(places: NDFloat, times: NDFloat) -> dict[str, float]:
     }
 
 
-def _rhythm(found: Roughness) -> dict[str, float]:
+def _rhythm(path: Path, times: NDFloat) -> dict[str, float]:
     """Tell the strongest of the rhythms: how often a second, and how far (px rms); 0 if none."""
-    waves = [wave for along in found.waves for wave in along]
-    if not waves:
-        return {"beats": 0.0, "rhythm": 0.0}
-    most = max(waves, key=lambda wave: wave.size_px)
-    return {"beats": most.frequency_hz, "rhythm": most.size_px}
+    sizes = [
+        (told_size(times, path.places[:, axis], wave), wave.frequency_hz)
+        for axis in (0, 1)
+        for wave in path.roughness.waves[axis]
+    ]
+    size, frequency = max(sizes, default=(0.0, 0.0))
+    return {"beats": frequency, "rhythm": size}
 
 
 def _judged(
@@ -306,7 +308,7 @@ def _judged(
         "share": 100 * float(np.mean(known)),
         "n_lost": int(lost.sum()),
         "n_jumps": len(path.jumps),
-        **_rhythm(path.roughness),
+        **_rhythm(path, times.ravel()),
     }
     verdicts = (*_decision(figures), *_about_center(of_frame, known, line_maps))
     corrected = verdicts[0].code == "corrected"

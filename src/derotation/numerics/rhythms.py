@@ -24,7 +24,7 @@ from derotation.numerics.roughness import (
     most_likely,
 )
 
-__all__ = ["with_waves"]
+__all__ = ["told_size", "with_waves"]
 
 NDFloat = NDArray[np.float64]
 
@@ -38,11 +38,13 @@ SLOWEST_HZ, FASTEST_HZ, PIECE_S = 1.0, 20.0, 10.0
 RESOLVED_HZ = 1e-3
 # In less than this (s) a few beats cannot be told from chance.
 LEAST_S = 5.0
+# The size of a wave is measured over so long (s) at most, and over so many beats at least.
+AT_ONCE_S, LEAST_BEATS = 3.0, 3
 # What repeats with the frames, or several times in each, is rather the measurement's than the
 # sample's: so near (Hz) nothing is looked for.
 WITH_FRAMES_HZ = 0.3
 # What is tried for how long a wave lasts, and for its size, in units of the first guess.
-LASTING, SIZES = (0.1, 0.3, 1.0, 3.0), (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+LASTING, SIZES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +99,46 @@ def with_waves(
     return (better, gain) if gain > 0 else (found, 0.0)
 
 
+def told_size(time_s: NDFloat, path: NDFloat, wave: Wave) -> float:
+    """Measure how far a wave moves a path along its axis.
+
+    Its own size says how large such waves are on the whole, and is less if this one is more regular
+    than it has to be.
+
+    Parameters
+    ----------
+    time_s, path : ndarray of shape (n,)
+        The path (px) that was found with the wave, at ascending times (s) that lie close enough to
+        show it.
+    wave : Wave
+
+    Returns
+    -------
+    float
+        Root mean square, px.
+    """
+    # Short, since it is only roughly known how fast a phase wanders.
+    piece = max(min(wave.lasting_s / 3, AT_ONCE_S), LEAST_BEATS / wave.frequency_hz)
+    squares = n_told = 0.0
+    for first, stop in _pieces(time_s, piece):
+        time = time_s[first:stop] - time_s[first]
+        turn = 2 * np.pi * wave.frequency_hz * time
+        # A line, and the wave with the phase that it has here.
+        parts = np.stack([np.ones_like(time), time, np.cos(turn), np.sin(turn)], axis=1)
+        if len(time) <= 2 * parts.shape[1] or time[-1] < piece / 3:
+            continue
+        _, _, *along = np.linalg.lstsq(parts, path[first:stop], rcond=None)[0]
+        squares += len(time) * (along[0] ** 2 + along[1] ** 2) / 2
+        n_told += len(time)
+    # So much of a phase that wanders is still the same within a piece.
+    turns = piece / wave.lasting_s
+    kept = 2 * (np.exp(-turns) - 1 + turns) / turns**2
+    return float(np.sqrt(squares / n_told / kept)) if n_told else wave.size_px
+
+
 def _lasted(places: Places, parts: list[slice]) -> float:
     """Tell for how long something was measured, s; a pause is no longer than a slow beat."""
-    told = np.isfinite(places.variances).any(axis=1)
+    told = np.asarray(np.isfinite(places.variances).any(axis=1))
     steps = [np.diff(places.time_s[part][told[part]]) for part in parts]
     return sum(float(np.minimum(own, 1 / SLOWEST_HZ).sum()) for own in steps)
 
@@ -114,7 +153,7 @@ def _spectrum(places: Places, parts: list[slice], frame_s: float) -> _Spectrum:
     frequencies = tried[np.abs(away) > WITH_FRAMES_HZ]
     pieces = []
     for part in parts:
-        for first, stop in _pieces(places.time_s[part]):
+        for first, stop in _pieces(places.time_s[part], PIECE_S):
             own = slice(part.start + first, part.start + stop)
             own_time = places.time_s[own] - places.time_s[own.start]
             waves = np.exp(-2j * np.pi * np.outer(frequencies, own_time))
@@ -122,14 +161,14 @@ def _spectrum(places: Places, parts: list[slice], frame_s: float) -> _Spectrum:
     return _Spectrum(frequencies, pieces)
 
 
-def _pieces(time: NDFloat) -> list[tuple[int, int]]:
-    """Divide times into pieces that last equally long: where each begins and ends.
+def _pieces(time: NDFloat, about_s: float) -> list[tuple[int, int]]:
+    """Divide times into pieces that last equally long, about so: where each begins and ends.
 
     There are none within a pause, however long it is.
     """
     lasts = time[-1] - time[0]
-    n = max(round(lasts / PIECE_S), 1)
-    number = np.minimum((time - time[0]) * (n / max(lasts, PIECE_S / 2)), n - 1).astype(np.int64)
+    n = max(round(lasts / about_s), 1)
+    number = np.minimum((time - time[0]) * (n / max(lasts, about_s / 2)), n - 1).astype(np.int64)
     bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(time)]
     return list(pairwise(bounds))
 
@@ -186,6 +225,6 @@ def _added(
         shift = lowest_within(partial(unlikely, near=wave), -step, step, xtol=RESOLVED_HZ)
         wave = replace(wave, frequency_hz=wave.frequency_hz + shift)
         wave = max((replace(wave, lasting_s=PIECE_S * by) for by in LASTING), key=likely)
-        wave = max((replace(wave, size_px=first.size_px * by) for by in SIZES), key=likely)
+        wave = max((replace(wave, size_px=wave.size_px * by) for by in SIZES), key=likely)
     gain = likely(wave) - likelihood(places, parts, found, (axis,))
     return joined(wave) if gain >= MIN_GAIN else None

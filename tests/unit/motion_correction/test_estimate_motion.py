@@ -102,7 +102,7 @@ def test_a_heartbeat_is_said_and_followed(tmp_path):
     assert "8.9 times a second" in estimate.statement
     assert np.sqrt(np.mean(errors(recording, angles, estimate) ** 2)) < 0.1
     (verdict,) = [own for own in estimate.verdicts if own.code == "rhythm"]
-    assert verdict.figures["rhythm"] == pytest.approx(0.3 / np.sqrt(2), rel=0.4)
+    assert verdict.figures["rhythm"] == pytest.approx(0.3 / np.sqrt(2), rel=0.25)
 
 
 def test_bleaching_and_focus_are_no_motion(tmp_path):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from derotation.numerics.paths import smooth
+from derotation.numerics.rhythms import told_size
+from derotation.numerics.roughness import Wave
 
 # 50 s at 6.74 frames/s, of which each is measured eight times.
 FRAME_S, BANDS = 1 / 6.74, 8
@@ -178,3 +180,42 @@ def test_a_rhythm_in_a_session_most_of_which_is_unlit():
         rhythm=True,
     )
     assert [round(wave.frequency_hz, 1) for wave in found.roughness.waves[0]] == [3.0]
+
+
+@pytest.mark.parametrize(("frequency", "size"), [(3.3, 0.3), (3.3, 2.0), (9.0, 0.3), (9.0, 1.0)])
+@pytest.mark.parametrize("regular", [True, False])
+def test_the_size_of_a_rhythm_is_that_of_its_movement(frequency, size, regular):
+    """A rhythm that is all regular is no less than one whose phase wanders."""
+    rng = np.random.default_rng(8)
+    truth = slow(rng)
+    beats = np.sin(2 * np.pi * frequency * TIME) if regular else wandering(rng, frequency)
+    truth[:, 1] += size * beats
+    found = found_in(rng, truth, rhythm=True)
+    told = max(told_size(TIME, found.places[:, 1], wave) for wave in found.roughness.waves[1])
+    assert told == pytest.approx(size / np.sqrt(2), rel=0.15)
+
+
+@pytest.mark.parametrize("lasting", [1.0, 3.0, 10.0, 300.0])
+@pytest.mark.parametrize("frequency", [1.0, 9.7])
+def test_sizes_of_rhythms_however_long_they_keep_their_phase(lasting, frequency):
+    """A wave of known covariance, on a slope that is no part of it."""
+    rng = np.random.default_rng(9)
+    time = np.arange(0, 600, 0.02)
+    kept, state = np.exp(-0.02 / lasting), rng.normal(0, 0.5) + 1j * rng.normal(0, 0.5)
+    steps = (rng.normal(size=len(time)) + 1j * rng.normal(size=len(time))) * 0.5
+    wave = np.empty(len(time))
+    for k in range(len(time)):
+        turned = kept * np.exp(2j * np.pi * frequency * 0.02)
+        state = turned * state + np.sqrt(1 - kept**2) * steps[k]
+        wave[k] = state.real
+    asked = Wave(frequency_hz=frequency, size_px=0.1, lasting_s=lasting)
+    # How large it was by chance, not on the whole.
+    assert told_size(time, wave + 0.5 * time, asked) == pytest.approx(wave.std(), rel=0.1)
+
+
+def test_the_size_of_a_rhythm_with_a_pause_and_of_too_few_times():
+    time = np.concatenate([np.arange(0, 20, 0.02), 5000 + np.arange(0, 20, 0.02)])
+    path = 0.7 * np.sin(2 * np.pi * 4.0 * time)
+    wave = Wave(frequency_hz=4.0, size_px=0.1, lasting_s=300.0)
+    assert told_size(time, path, wave) == pytest.approx(0.7 / np.sqrt(2), rel=0.05)
+    assert told_size(time[:3], path[:3], wave) == 0.1
