@@ -372,7 +372,7 @@ def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
     if figures["n_jumps"]:
         says = "It jumped {n_jumps} times; what came before and after is laid upon each other."
         verdicts.append(Verdict(topic="motion", code="jumped", says=says, figures=figures))
-    if code == "corrected" and figures["rhythm"] > 0:
+    if code == "corrected" and figures["rhythm"] >= LIMITS.min_effect_px:
         says = (
             "Part of it comes and goes {beats:.1f} times a second ({rhythm:.2f} px rms), as with "
             "the heart or with breathing."

@@ -170,3 +170,12 @@ def test_the_limit_that_is_told_is_the_one_that_decided():
     assert "limit 0.17 px" in verdict.sentence
     (verdict, *_) = _decision({**figures, "limit": 0.14, "largest": 1.0, "fastest": 1.0})
     assert verdict.code == "corrected"
+
+
+@pytest.mark.parametrize(("rhythm", "said"), [(0.0, False), (0.05, False), (0.2, True)])
+def test_a_rhythm_too_small_to_matter_is_not_spoken_of(rhythm, said):
+    figures = {"share": 100.0, "gain": 1e6, "n_jumps": 0, "rms": 0.9, "sd": 0.06, "limit": 0.17,
+               "n_lost": 0, "largest": 1.0, "fastest": 1.0, "rhythm": rhythm,
+               "beats": 8.9}  # fmt: skip
+    verdicts = _decision(figures)
+    assert [own.code for own in verdicts] == ["corrected", "rhythm"][: 1 + said]
