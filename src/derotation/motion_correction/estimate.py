@@ -170,7 +170,7 @@ def estimate_motion(
             bar.update(len(raw))
     found = Measured.joined(parts)
     del parts
-    return _conclude(found, movie, line_maps)
+    return _conclude(found, movie, line_maps, offset)
 
 
 def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.int64]:
@@ -183,16 +183,19 @@ def _lit(movie: Movie, numbers: NDArray[np.int64], offset: float) -> NDArray[np.
     return numbers[lit] if lit.any() else numbers
 
 
-def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstimate:
+def _conclude(found: Measured, movie: Movie, line_maps: LineMaps, offset: float) -> MotionEstimate:
     """Draw a path through what was measured, and decide whether it is corrected."""
-    lost = _lost(found)
+    # A frame without light shows nothing that could be displaced, whatever its noise looks like.
+    lit = lit_frames(found.brightness - offset)
+    correlation = np.where(lit, found.correlation, np.nan)
+    lost = _lost(correlation)
     bands = found.shifts.shape[1]
     variances = np.full((len(found.shifts), bands, 2), np.inf)
     told = found.information[..., 0, 0] > 0
     covariance = np.linalg.inv(np.where(told[..., None, None], found.information, np.eye(2)))
     variances[told] = np.einsum("nii->ni", covariance[told])
     del covariance
-    variances[lost | ~np.isfinite(found.correlation)] = np.inf
+    variances[lost | ~np.isfinite(correlation)] = np.inf
     at = np.where(told, found.lines, _evenly(line_maps, bands))
     times, drawn = _times(line_maps, at, _evenly(line_maps, KNOTS))
     path = smooth(
@@ -208,7 +211,7 @@ def _conclude(found: Measured, movie: Movie, line_maps: LineMaps) -> MotionEstim
     total = np.sum(1 / variances, axis=1)
     noise = path.roughness.scale * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     n_pixels = movie.shape[1] * movie.shape[2]
-    return _judged(path, measured, noise, found.correlation, lost, drawn, n_pixels, line_maps)
+    return _judged(path, measured, noise, correlation, lost, drawn, n_pixels, line_maps)
 
 
 def _evenly(line_maps: LineMaps, n: int) -> NDFloat:
@@ -239,9 +242,8 @@ def _times(line_maps: LineMaps, *at: NDFloat) -> list[NDFloat]:
     return found
 
 
-def _lost(found: Measured) -> NDArray[np.bool_]:
-    """Tell frames that are not like the others wherever they are shifted to."""
-    values = found.correlation
+def _lost(values: NDFloat) -> NDArray[np.bool_]:
+    """Tell frames that are not like the others wherever they are shifted to, by correlations."""
     known = np.isfinite(values)
     if not known.any():
         return np.zeros(len(values), np.bool_)
@@ -295,10 +297,13 @@ def _judged(
     sd = np.sqrt(np.mean(path.sd**2, axis=1) + pulled**2)
     of_frame, frame_sd = places.mean(axis=1), sd.reshape(times.shape).min(axis=1)
     away = np.sum((measured - of_frame)[known] ** 2 - noise[known], axis=1)
-    told = sd[np.isfinite(sd)]
+    # Where nothing was measured the path is a guess, of which nothing is said.
+    there = known if known.any() else np.ones_like(known)
+    told = sd.reshape(times.shape)[there]
+    told = told[np.isfinite(told)]
     uncertain = float(np.sqrt(np.mean(told**2))) if len(told) else 0.0
     figures = {
-        **_size_and_speed(places.reshape(-1, 2), times.ravel()),
+        **_size_and_speed(places[there].reshape(-1, 2), times[there].ravel()),
         "left": float(np.sqrt(max(np.mean(away), 0.0))) if len(away) else float("nan"),
         "sd": uncertain,
         "time_constant": path.roughness.constant_s,

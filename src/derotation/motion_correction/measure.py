@@ -240,6 +240,8 @@ class Measured:
     """Correlation with the reference at that displacement, (n,)."""
     share: NDFloat
     """Part of the pixels of the reference that were compared, (n,)."""
+    brightness: NDFloat
+    """Mean of the frame, the detector's offset included, (n,)."""
     lines: NDFloat
     """The recorded line at which each band was seen, on average, (n, band); NaN where not measured.
     The first and the last band lie further inside than their middles, since the border of the
@@ -257,7 +259,9 @@ class Measured:
     @classmethod
     def joined(cls, parts: "list[Measured]") -> "Measured":
         """Put those of several blocks of frames one behind the other."""
-        names = ("shifts", "information", "gain", "correlation", "share", "lines")
+        names = (
+            "shifts", "information", "gain", "correlation", "share", "brightness", "lines",
+        )  # fmt: skip
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -310,6 +314,7 @@ def measure(
         gain,
         correlation,
         share,
+        frames.images.mean(axis=(1, 2), dtype=np.float64),
         lines * reference.factor + 0.5 * (reference.factor - 1),
     )
 

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-__all__ = ["Pair", "plot_pairs"]
+__all__ = ["plot_pairs"]
 
-Pair = tuple[NDArray[Any], NDArray[Any], str]
-"""A picture as recorded, the same derotated, and what the first one is called."""
+# A picture as recorded, the same derotated, and what the first one is called.
+_Pair = tuple[NDArray[Any], NDArray[Any], str]
 
 COLUMNS = 6
 # Inches.
@@ -29,7 +29,7 @@ class _Placed(NamedTuple):
     height: float
 
 
-def plot_pairs(pairs: Sequence[Pair], limits: tuple[float, float]) -> "Figure":
+def plot_pairs(pairs: Sequence[_Pair], limits: tuple[float, float]) -> "Figure":
     """Show pairs of pictures side by side, six in a row.
 
     Parameters

@@ -112,6 +112,31 @@ def test_bleaching_and_focus_are_no_motion(tmp_path):
     assert not estimate.corrected
 
 
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_frames_without_light_tell_nothing(tmp_path, noise):
+    """The laser is off in the second half, and now and then before."""
+    dark = []
+
+    def shut(movie):
+        rng = np.random.default_rng(8)
+        dark[:] = [*range(20, 28), *range(len(movie) // 2, len(movie))]
+        level = np.quantile(movie, 0.001) + rng.normal(0, noise, movie[dark].shape)
+        movie[dark] = np.clip(np.round(level), 0, None).astype(movie.dtype)
+        return movie
+
+    options = {"sample_motion": LIVING, "pmt_offset": 40.0}
+    recording, angles, estimate = estimated(tmp_path, movie=shut, **options)
+    assert not np.isfinite(estimate.measured[dark]).any()
+    assert not estimate.motion.lost.any()
+    seen = np.setdiff1d(np.arange(len(angles.at_rest)), dark)
+    truth = recording.plan.displacement
+    truth = truth - truth[seen][angles.at_rest[seen]].mean(axis=(0, 1))
+    size = np.sqrt(np.mean(np.sum(truth[seen] ** 2, axis=-1)))
+    assert estimate.value["rms"] == pytest.approx(size, rel=0.1)
+    error = (estimate.motion.displacement(angles.line_times_s) - truth)[seen]
+    assert np.sqrt(np.mean(error**2)) < 0.15
+
+
 def test_frames_that_show_something_else_are_lost(tmp_path):
     def replaced(movie):
         movie[20] = np.random.default_rng(1).permutation(movie[20].ravel()).reshape(movie[20].shape)
