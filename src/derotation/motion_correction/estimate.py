@@ -26,8 +26,9 @@ from derotation.motion_correction.measure import (
     small_by,
     small_maps,
 )
-from derotation.motion_correction.motion import Motion, center_error
+from derotation.motion_correction.motion import Motion
 from derotation.motion_correction.reference import build_reference, sample_frames
+from derotation.motion_correction.verdicts import about_center, decide
 from derotation.numerics.paths import Path, smooth
 from derotation.numerics.prefetch import ahead
 from derotation.numerics.rhythms import told_size
@@ -46,10 +47,6 @@ CHUNK_BYTES = 16e6
 KNOTS = 8
 # So many frames tell how long a line takes.
 PERIOD_FRAMES = 100
-# By so much the logarithm of the likelihood has to rise if motion beside jumps is allowed for. By
-# chance 7.1 is passed 1 in 370 times (3 sigma); but cells that are active for a second pull at
-# frames, too.
-MIN_GAIN = 15.0
 # Motion matters if its root mean square exceeds LIMITS.min_effect_px and so many uncertainties, of
 # x and y together.
 MIN_ERRORS = 2.0
@@ -63,8 +60,6 @@ MOST = 0.95
 # Frames that correlate with the reference less than this part of the usual, and by so many standard
 # deviations, cannot be mended by a shift.
 LOST, LOST_SD = 0.6, 6.0
-# With fewer measured frames than this part of all, nothing is corrected.
-MIN_MEASURED = 0.5
 MIN_FRAMES = 8
 
 
@@ -315,7 +310,7 @@ def _judged(
         "n_jumps": len(path.jumps),
         **_rhythm(path, times.ravel()),
     }
-    verdicts = (*_decision(figures), *_about_center(of_frame, known, line_maps))
+    verdicts = (*decide(figures), *about_center(of_frame, known, line_maps))
     corrected = verdicts[0].code == "corrected"
     for verdict in verdicts:
         logger.log(logging.WARNING if verdict.doubt else logging.INFO, "%s", verdict.sentence)
@@ -349,63 +344,6 @@ def _judged(
         frame_times_s=times.mean(axis=1),
         frame_sd=frame_sd,
     )
-
-
-def _decision(figures: Mapping[str, float | int]) -> tuple[Verdict, ...]:
-    """Decide whether the motion is significant and matters, and say what there was beside it."""
-    if figures["share"] < 100 * MIN_MEASURED:
-        code, doubt = "untold", True
-        says = (
-            "The sample's motion cannot be told: only {share:.0f} % of the frames could be "
-            "compared with the mean of all. It is not corrected."
-        )
-    elif (figures["gain"] < MIN_GAIN and not figures["n_jumps"]) or (
-        figures["rms"] <= figures["limit"]
-    ):
-        code, doubt = "none", False
-        says = (
-            "The sample held still: what moves is {rms:.2f} px (rms) ± {sd:.2f} px, which is not "
-            "corrected (limit {limit:.2f} px)."
-        )
-    else:
-        code, doubt = "corrected", False
-        says = (
-            "The sample moved by {rms:.2f} px (rms) in its own plane, at most by {largest:.1f} px "
-            "and {fastest:.1f} px/s; it is corrected, known to {sd:.2f} px."
-        )
-    verdicts = [Verdict(topic="motion", code=code, says=says, figures=figures, doubt=doubt)]
-    if figures["n_jumps"]:
-        says = "It jumped {n_jumps} times; what came before and after is laid upon each other."
-        verdicts.append(Verdict(topic="motion", code="jumped", says=says, figures=figures))
-    if code == "corrected" and figures["rhythm"] >= LIMITS.min_effect_px:
-        says = (
-            "Part of it comes and goes {beats:.1f} times a second ({rhythm:.2f} px rms), as with "
-            "the heart or with breathing."
-        )
-        verdicts.append(Verdict(topic="motion", code="rhythm", says=says, figures=figures))
-    if figures["n_lost"]:
-        says = (
-            "{n_lost} frames look unlike the others wherever they are shifted to (the sample left "
-            "the plane, or moved within the frame); they are among the bad frames."
-        )
-        verdicts.append(Verdict(topic="motion", code="lost", says=says, figures=figures))
-    return tuple(verdicts)
-
-
-def _about_center(
-    places: NDFloat, known: NDArray[np.bool_], line_maps: LineMaps
-) -> tuple[Verdict, ...]:
-    """Say if what moves repeats with the angle as if about a center that is wrong."""
-    told = np.where(known, line_maps.angles.middle, np.nan)
-    away, share = center_error(places, told)
-    if away == 0:
-        return ()
-    says = (
-        "{share:.0f} % of what moves while the sample is turned repeats with the angle, as if the "
-        "center were wrong by {away:.1f} px: that is rather the calibration than the sample."
-    )
-    figures = {"share": 100 * share, "away": away}
-    return (Verdict(topic="motion", code="center", says=says, figures=figures),)
 
 
 def _nothing(movie: Movie, line_maps: LineMaps, why: str, n: int) -> MotionEstimate:

@@ -7,7 +7,8 @@ import pytest
 
 from derotation.calibration import Calibration
 from derotation.io.movie import open_movie
-from derotation.motion_correction.estimate import _decision, estimate_motion
+from derotation.motion_correction.estimate import estimate_motion
+from derotation.motion_correction.verdicts import decide
 from derotation.simulate import simulate_recording
 from unit.sessions import save_movie, true_angles
 
@@ -190,10 +191,10 @@ def test_frames_that_have_half_left_the_field_of_view_are_compared(tmp_path, sha
 def test_the_limit_that_is_told_is_the_one_that_decided():
     figures = {"share": 100.0, "gain": 1e6, "n_jumps": 0, "rms": 0.15, "sd": 0.06, "limit": 0.17,
                "n_lost": 0, "rhythm": 0.0}  # fmt: skip
-    (verdict, *_) = _decision(figures)
+    (verdict, *_) = decide(figures)
     assert verdict.code == "none"
     assert "limit 0.17 px" in verdict.sentence
-    (verdict, *_) = _decision({**figures, "limit": 0.14, "largest": 1.0, "fastest": 1.0})
+    (verdict, *_) = decide({**figures, "limit": 0.14, "largest": 1.0, "fastest": 1.0})
     assert verdict.code == "corrected"
 
 
@@ -202,5 +203,5 @@ def test_a_rhythm_too_small_to_matter_is_not_spoken_of(rhythm, said):
     figures = {"share": 100.0, "gain": 1e6, "n_jumps": 0, "rms": 0.9, "sd": 0.06, "limit": 0.17,
                "n_lost": 0, "largest": 1.0, "fastest": 1.0, "rhythm": rhythm,
                "beats": 8.9}  # fmt: skip
-    verdicts = _decision(figures)
+    verdicts = decide(figures)
     assert [own.code for own in verdicts] == ["corrected", "rhythm"][: 1 + said]
