@@ -140,12 +140,14 @@ def test_nothing_measured_is_nothing_known():
 
 
 def test_many_places_per_second_tell_as_much_as_fewer():
-    """At 30 frames/s with eight places each, a few seconds would otherwise decide for all."""
-    rng = np.random.default_rng(7)
+    """At 30 frames/s with eight places each, less than two seconds would decide for all else."""
     time = np.arange(8 * 900) / (8 * 30)
-    truth = np.repeat(drawn(rng, time[::8], 0.6, 0.4), 8, axis=0)
-    places = truth + rng.normal(0, 0.2, truth.shape)
-    found = smooth(time, places, np.full(truth.shape, 0.04), np.arange(len(time)) // 8)
-    assert found.roughness.constant_s == pytest.approx(0.4, rel=0.35)
-    assert found.roughness.scale == pytest.approx(1, rel=0.15)
-    assert np.sqrt(np.mean((found.places - truth) ** 2)) < 0.07
+    away = []
+    for seed in range(6):
+        rng = np.random.default_rng(170 + seed)
+        truth = np.repeat(drawn(rng, time[::8], 0.6, 0.4), 8, axis=0)
+        places = truth + rng.normal(0, 0.2, truth.shape)
+        found = smooth(time, places, np.full(truth.shape, 0.04), np.arange(len(time)) // 8)
+        away.append(np.log(found.roughness.constant_s / 0.4))
+        assert np.sqrt(np.mean((found.places - truth) ** 2)) < 0.07
+    assert np.sqrt(np.mean(np.square(away))) < 0.15
