@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from derotation.numerics import paths
 from derotation.numerics.paths import smooth
 from derotation.numerics.roughness import Places, Roughness, Wave, most_likely_path
 
@@ -139,15 +140,25 @@ def test_nothing_measured_is_nothing_known():
     assert np.isinf(found.sd).all()
 
 
-def test_many_places_per_second_tell_as_much_as_fewer():
-    """At 30 frames/s with eight places each, less than two seconds would decide for all else."""
-    time = np.arange(8 * 900) / (8 * 30)
-    away = []
-    for seed in range(6):
-        rng = np.random.default_rng(170 + seed)
-        truth = np.repeat(drawn(rng, time[::8], 0.6, 0.4), 8, axis=0)
-        places = truth + rng.normal(0, 0.2, truth.shape)
-        found = smooth(time, places, np.full(truth.shape, 0.04), np.arange(len(time)) // 8)
-        away.append(np.log(found.roughness.constant_s / 0.4))
-        assert np.sqrt(np.mean((found.places - truth) ** 2)) < 0.07
-    assert np.sqrt(np.mean(np.square(away))) < 0.15
+def test_places_soon_after_each_other_are_averaged():
+    """At 30 frames/s with eight places each, else less than two seconds would decide for all."""
+    rng = np.random.default_rng(7)
+    time = np.arange(40) / (8 * 30)
+    values, variances = rng.normal(0, 0.2, (40, 2)), rng.uniform(0.01, 0.1, (40, 2))
+    variances[:4] = np.inf
+    places = Places(time_s=time, values=values, variances=variances, loose=np.zeros(40))
+    found = paths._averaged(places, paths._groups(time, np.arange(40) // 8))
+    # Four places are 0.017 s, half of a frame.
+    weight = (1 / variances).reshape(10, 4, 2)
+    total = weight.sum(axis=1)
+    np.testing.assert_allclose(found.time_s, time.reshape(10, 4).mean(axis=1))
+    np.testing.assert_allclose(found.variances[1:], 1 / total[1:])
+    pull = (weight * values.reshape(10, 4, 2)).sum(axis=1)
+    np.testing.assert_allclose(found.values[1:], pull[1:] / total[1:])
+    assert np.isinf(found.variances[0]).all()
+
+
+def test_few_places_per_second_stay_as_they_are():
+    time = np.arange(40) / (8 * 6.74)
+    groups = paths._groups(time, np.arange(40) // 8)
+    assert groups.tolist() == list(range(40))
