@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import threadpoolctl
 from hypothesis import HealthCheck, settings
 
@@ -28,3 +29,15 @@ def pytest_collection_modifyitems(config, items):
     """Begin with what takes long where tests are spread over processes, lest one works on alone."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not LONG & {item.path.name, item.path.parent.name})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let whoever has nothing left take tests from the others.
+
+    The usual scheduler deals out an eighth of all tests at the start: one process gets all that
+    take long, and the other has ended its own when a third of the time is still to come.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
