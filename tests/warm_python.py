@@ -6,11 +6,15 @@ which runs as under its own Python: with its own environment, folder, arguments,
 modules of this project. A program ends when whoever asked for it is gone. As a program, this file
 is that server, or it stands in place of Python:
 
-    warm_python.py serve SOCKET
+    warm_python.py serve SOCKET [LIBRARY]
     warm_python.py run SOCKET script.py arguments ...
+
+Given a folder with a copy of this project's library, the server loads that, too, with the kernels
+that were compiled before: for programs that use this very copy.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -18,16 +22,20 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 # No program of a test may take longer, in seconds.
 MOST_SECONDS = 900
-# Of this project nothing: a program may bring a copy of its own.
+# Of this project nothing unless it is asked for: a program may bring a copy of its own.
 LIBRARIES = (
-    "jinja2", "jsonschema", "matplotlib.backends.backend_agg", "matplotlib.figure", "numba",
-    "numpy", "pandas", "scipy.fft", "scipy.interpolate", "scipy.ndimage", "scipy.optimize",
-    "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
-    "skimage.measure", "skimage.registration", "snakemake.cli", "tifffile", "yaml",
+    "docutils.parsers.rst", "docutils.writers.html5_polyglot", "jinja2", "jsonschema",
+    "matplotlib.backends.backend_agg", "matplotlib.figure", "nbformat.v4", "numba", "numpy",
+    "pandas", "PIL.PngImagePlugin", "pygments.formatters", "pygments.lexers", "requests",
+    "scipy.fft", "scipy.interpolate", "scipy.ndimage", "scipy.optimize", "scipy.signal",
+    "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats", "skimage.measure",
+    "skimage.registration", "smart_open", "snakemake.benchmark", "snakemake.cli",
+    "snakemake.report", "snakemake.storage", "tifffile", "yaml", "yte",
 )  # fmt: skip
 
 
@@ -51,13 +59,48 @@ def _until(connection: socket.socket, end: bytes) -> bytes:
     return message
 
 
-def serve(place: str) -> None:
-    """Run programs until the standard input ends; returns in each child, which is the program."""
-    import importlib
-    import select
+def load(library: str | None) -> None:
+    """Import what programs need, and a copy of this project's library if there is one."""
+    import gc
 
     for name in LIBRARIES:
         importlib.import_module(name)
+    # Snakemake looks for its plugins when it is asked for its arguments, and remembers them.
+    sys.modules["snakemake.cli"].get_argument_parser()
+    if library is not None:
+        sys.path.insert(0, library)
+        load_package("derotation")
+        sys.path.remove(library)
+    # Programs neither look at these objects for garbage nor, by that, copy the memory they are in.
+    gc.freeze()
+
+
+def load_package(name: str) -> None:
+    """Import all modules of a package, and the kernels that were compiled and kept for them."""
+    import pkgutil
+
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+        if not module.name.endswith(".__main__"):
+            load_kernels(importlib.import_module(module.name))
+
+
+def load_kernels(module: ModuleType) -> None:
+    """Compile what is kept in Numba's cache: it is only read. A matter of speed alone."""
+    from numba.core.dispatcher import Dispatcher
+
+    for kernel in vars(module).values():
+        if isinstance(kernel, Dispatcher):
+            with contextlib.suppress(AttributeError):  # of a Numba that is made in another way
+                for signature, *_ in kernel._cache._cache_file._load_index():
+                    kernel.compile(signature)
+
+
+def serve(place: str, library: str | None = None) -> None:
+    """Run programs until the standard input ends."""
+    import select
+
+    load(library)
     signal.signal(signal.SIGCHLD, _reap)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
@@ -69,7 +112,6 @@ def serve(place: str) -> None:
                 if not os.fork():
                     listener.close()
                     become_program(connection, place)
-                    return
 
 
 def _reap(*_: object) -> None:
@@ -79,7 +121,7 @@ def _reap(*_: object) -> None:
             pass
 
 
-def become_program(connection: socket.socket, place: str) -> None:
+def become_program(connection: socket.socket, place: str) -> NoReturn:
     """Start the program in one more child, wait for it and tell its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -96,7 +138,11 @@ def become_program(connection: socket.socket, place: str) -> None:
     os.environ.clear()
     os.environ.update(program["environment"])
     os.chdir(program["folder"])
-    run_program(program["words"], place)
+    code = 1
+    try:
+        code = exit_code(program["words"], place)
+    finally:
+        end_at_once(code)
 
 
 def wait_for_program(child: int, connection: socket.socket) -> NoReturn:
@@ -115,6 +161,36 @@ def _end_if_unasked(child: int, connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         _until(connection, b"")
         os.killpg(child, signal.SIGKILL)
+
+
+def exit_code(words: list[str], place: str) -> int:
+    """Run the program; what it ends with, as Python tells and says it."""
+    try:
+        run_program(words, place)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    else:
+        return 0
+    return 1
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End as Python does, but leave to the system what was ever loaded.
+
+    To take it apart takes longer than many a program, since the memory it is in is copied for that.
+    """
+    import atexit
+
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run_program(words: list[str], place: str) -> None:
@@ -161,5 +237,5 @@ def stand_for_python(place: str, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    {"serve": lambda: serve(sys.argv[2]),
+    {"serve": lambda: serve(*sys.argv[2:]),
      "run": lambda: stand_for_python(sys.argv[2], sys.argv[3:])}[sys.argv[1]]()  # fmt: skip

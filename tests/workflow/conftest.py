@@ -13,14 +13,17 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def cohort(tmp_path) -> Cohort:
+def cohort(tmp_path, library) -> Cohort:
     """A cohort of which nothing has been run."""
-    return Cohort(tmp_path / "cohort")
+    return Cohort(tmp_path / "cohort", library)
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory) -> Path:
-    """A copy of the library: work on the library while the tests run must not disturb them."""
+    """A copy of the library: work on the library while the tests run must not disturb them.
+
+    Nothing in it may be changed: what runs in the tests' cohorts has it loaded already.
+    """
 
     def copy(folder):
         shutil.copytree(Path(derotation.__file__).parent, folder / "derotation")
@@ -33,12 +36,13 @@ def library(tmp_path_factory) -> Path:
 def first_run(tmp_path_factory, library):
     """The tiny cohort, run to the end once for all tests, and what Snakemake said.
 
-    The command is the one that a user types. Nothing in its folder may be changed.
+    By the command that a user types ``test_results_after_kills_are_those_of_an_undisturbed_run``
+    runs a cohort to the end. Nothing in the folder of this one may be changed.
     """
 
     def run(folder):
         done = Cohort(folder, library)
-        return done, done.run_command()
+        return done, done.run()
 
     return made_once(tmp_path_factory, "first_run", run)
 

@@ -26,12 +26,12 @@ def row(name, calibration, reference):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    return made_once(tmp_path_factory, "alignment", run)
+def done(tmp_path_factory, library):
+    return made_once(tmp_path_factory, "alignment", lambda folder: run(folder, library))
 
 
-def run(folder):
-    cohort = Cohort(folder)
+def run(folder, library):
+    cohort = Cohort(folder, library)
     cohort.columns = (*COLUMNS, "reference")
     cohort.rows = [
         row("ref", "", ""),

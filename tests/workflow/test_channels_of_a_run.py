@@ -8,14 +8,14 @@ import tifffile
 from tiny_cohort import CONFIG, TINY, Cohort, simulated_row
 
 
-def test_two_channels_to_the_exports_and_the_report(tmp_path):
+def test_two_channels_to_the_exports_and_the_report(tmp_path, library):
     config = copy.deepcopy(CONFIG) | {"simulate": {"a": TINY | {"channels": 2}}}
     config |= {
         "movie": {"channel": 2, "channels": "all"},
         "export": {"functional_channel": 1, "tiff": True, "nwb": "inside"},
         "report": {"animation": False},
     }
-    cohort = Cohort(tmp_path / "study", config=config, rows=[simulated_row("a")])
+    cohort = Cohort(tmp_path / "study", library, config=config, rows=[simulated_row("a")])
     result = cohort.run()
     assert result.returncode == 0, result.stdout
     folder = cohort.folder / "results" / "a"
@@ -43,14 +43,14 @@ def test_two_channels_to_the_exports_and_the_report(tmp_path):
     assert cohort.planned() == {}
 
 
-def test_two_planes_by_one_calibration(tmp_path):
+def test_two_planes_by_one_calibration(tmp_path, library):
     config = copy.deepcopy(CONFIG) | {"simulate": {"a": TINY | {"planes": 2, "frame_rate": 20}}}
     config |= {
         "movie": {"plane": 1, "planes": "all", "n_planes": 2, "n_channels": 1},
         "export": {"nwb": "inside"},
         "report": {"animation": False},
     }
-    cohort = Cohort(tmp_path / "study", config=config, rows=[simulated_row("a")])
+    cohort = Cohort(tmp_path / "study", library, config=config, rows=[simulated_row("a")])
     result = cohort.run()
     assert result.returncode == 0, result.stdout
     folder = cohort.folder / "results" / "a"

@@ -24,12 +24,12 @@ SAME = ("angles.npz", "calibration.json", "motion.npz", "quality.json", "seen.np
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return made_once(tmp_path_factory, "both", run_workflow)
+def cohort(tmp_path_factory, library):
+    return made_once(tmp_path_factory, "both", lambda folder: run_workflow(folder, library))
 
 
-def run_workflow(folder):
-    cohort = Cohort(folder)
+def run_workflow(folder, library):
+    cohort = Cohort(folder, library)
     cohort.rows = [
         (
             name,

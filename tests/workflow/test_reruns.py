@@ -136,7 +136,7 @@ def code(module: str, old: str = "\n\n\n", new: str = "\n\n\nNEW = 1\n\n\n") -> 
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new, 1))
-        cohort.library = copied
+        cohort.library, cohort.edited = copied, True
 
     return change
 

@@ -63,6 +63,8 @@ class Cohort:
     snakefile: Path = ROOT / "Snakefile"
     arguments: tuple[str, ...] = ("--cores", "2")
     warm_jobs: bool = True
+    # Whether the library is one of the test's own, not the copy that all tests share.
+    edited: bool = False
 
     def copied(self, folder: Path) -> Self:
         """Copy the cohort with all that was made of it, and with the files' times."""
@@ -79,12 +81,14 @@ class Cohort:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake; what it says on both streams is in ``stdout``.
 
-        It and its jobs have large libraries loaded already, which is all that differs from
-        :meth:`run_command`.
+        It and its jobs have large libraries loaded already, and this one unless it was edited,
+        which is all that differs from :meth:`run_command`.
         """
         self.write()
         environment = self.environment() | {"WARM_JOBS": "yes" if self.warm_jobs else "no"}
-        return run_warm(["-m", "snakemake", *self.words(arguments)], self.folder, environment)
+        words = ["-m", "snakemake", *self.words(arguments)]
+        loaded = None if self.edited else self.library
+        return run_warm(words, self.folder, environment, loaded)
 
     def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake by the command that a user types."""
