@@ -92,7 +92,8 @@ def load_kernels(module: ModuleType) -> None:
     for kernel in vars(module).values():
         if isinstance(kernel, Dispatcher):
             with contextlib.suppress(AttributeError):  # of a Numba that is made in another way
-                for signature, *_ in kernel._cache._cache_file._load_index():
+                cache = kernel._cache  # type: ignore[attr-defined]
+                for signature, *_ in cache._cache_file._load_index():
                     kernel.compile(signature)
 
 
@@ -197,16 +198,20 @@ def run_program(words: list[str], place: str) -> None:
     """Do what Python does with these words behind its name."""
     import runpy
 
-    own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if words[0] == "-m":
-        sys.path[:1] = [str(Path.cwd()), *filter(None, own)]
-        sys.argv = words[1:]
-        if words[1] == "snakemake":
-            start_jobs_here(place)
+    own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    of_module = words[0] == "-m"
+    first = Path.cwd() if of_module else Path(words[0]).resolve().parent
+    sys.path[:1] = [str(first), *own]
+    sys.orig_argv = [sys.executable, *words]
+    sys.argv = words[1:] if of_module else words
+    if any(Path(folder, "sitecustomize.py").exists() for folder in own):
+        sys.modules.pop("sitecustomize", None)
+        importlib.import_module("sitecustomize")
+    if words[:2] == ["-m", "snakemake"]:
+        start_jobs_here(place)
+    if of_module:
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
-        sys.path[:1] = [str(Path(words[0]).resolve().parent), *filter(None, own)]
-        sys.argv = words
         runpy.run_path(words[0], run_name="__main__")
 
 
@@ -231,7 +236,8 @@ def stand_for_python(place: str, words: list[str]) -> None:
     program = {"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     code = ask(place, program, [0, 1, 2])
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # there is no other way with SIGKILL
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 

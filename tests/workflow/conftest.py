@@ -36,8 +36,8 @@ def library(tmp_path_factory) -> Path:
 def first_run(tmp_path_factory, library):
     """The tiny cohort, run to the end once for all tests, and what Snakemake said.
 
-    By the command that a user types ``test_results_after_kills_are_those_of_an_undisturbed_run``
-    runs a cohort to the end. Nothing in the folder of this one may be changed.
+    Nothing in its folder may be changed. By the command that a user types, a cohort is run to the
+    end in ``test_results_after_kills_are_those_of_an_undisturbed_run``.
     """
 
     def run(folder):

@@ -117,7 +117,7 @@ def test_the_results_are_right(first_run):
 
 
 def test_a_second_run_does_nothing(finished):
-    result = finished.run()
+    result = finished.run_command()
     assert result.returncode == 0
     assert "Nothing to be done" in result.stdout
 

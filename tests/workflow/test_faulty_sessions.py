@@ -46,7 +46,7 @@ def recorded(first_run, tmp_path):
             for raw, file in zip(RAW, files, strict=True):
                 shutil.copy(done.folder / "data/a" / raw, folder / file)
             rows.append((name, "full", *files, "given.json"))
-        return FaultyCohort(folder, done.library, config=config, rows=rows, warm_jobs=False)
+        return FaultyCohort(folder, done.library, config=config, rows=rows)
 
     return write
 

@@ -62,7 +62,6 @@ class Cohort:
     columns: tuple[str, ...] = COLUMNS
     snakefile: Path = ROOT / "Snakefile"
     arguments: tuple[str, ...] = ("--cores", "2")
-    warm_jobs: bool = True
     # Whether the library is one of the test's own, not the copy that all tests share.
     edited: bool = False
 
@@ -85,7 +84,7 @@ class Cohort:
         which is all that differs from :meth:`run_command`.
         """
         self.write()
-        environment = self.environment() | {"WARM_JOBS": "yes" if self.warm_jobs else "no"}
+        environment = self.environment() | {"WARM_JOBS": "yes"}
         words = ["-m", "snakemake", *self.words(arguments)]
         loaded = None if self.edited else self.library
         return run_warm(words, self.folder, environment, loaded)

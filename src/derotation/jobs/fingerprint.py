@@ -14,8 +14,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = ["code_fingerprint", "modules_behind"]
 
@@ -51,64 +53,101 @@ def code_fingerprint(module: str, root: Path = _ROOT) -> str:
     convenience must not tie every module of the package to all the others. Versions of other
     packages do not count: a new NumPy is no reason to compute all sessions again.
 
-    To parse the library takes more than a second, each time that Snakemake starts. So fingerprints
-    are kept beside Python's own compiled modules, as long as no file of the package has changed its
-    size or time.
+    To parse the library takes more than a second, each time that Snakemake starts. So what was
+    found in a file is kept beside Python's own compiled modules, as long as the file has the same
+    size and time, and the package the same files: after a change one file is parsed.
     """
-    stamp = _stamp(root)
-    found = _kept(root, stamp).get(module)
-    if found is None:
-        found = _hashed(module, root)
-        _keep(root, stamp, module, found)
-    return found
+    known = len(_known(root))
+    seen = {name: _look(name, root) for name in modules_behind(module, root)}
+    if len(_known(root)) > known:
+        _keep(root)
+    lines = "".join(f"{name} {one.code}\n" for name, one in seen.items())
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _hashed(module: str, root: Path) -> str:
-    digest = hashlib.sha256()
-    for name in modules_behind(module, root):
-        digest.update(f"{name}\n{_canonical_code(_path(name, root))}\n".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """What the file of a module says."""
+
+    code: str
+    """SHA-256 of its code, without what does nothing."""
+    imports: tuple[str, ...]
+    """The modules of its package that stand in import statements, wherever these are."""
+
+
+def _look(module: str, root: Path) -> _Module:
+    """Tell what a module says, as it was kept or else from its file."""
+    path = _path(module, root)
+    known, name = _known(root), str(path.relative_to(root))
+    if name not in known:
+        code = hashlib.sha256(_canonical_code(path).encode()).hexdigest()
+        known[name] = _Module(code, tuple(_imported(module, root)))
+    return known[name]
 
 
 @cache
-def _stamp(root: Path) -> str | None:
-    """Tell the state of a package's files, and the Python that parses them.
+def _states(root: Path) -> dict[str, tuple[int, int]]:
+    """Tell time and size of each of a package's files."""
+    files = {str(path.relative_to(root)): path.stat() for path in sorted(root.rglob("*.py"))}
+    return {name: (file.st_mtime_ns, file.st_size) for name, file in files.items()}
 
-    None right after a change: another one within the same tick of the clock would go unnoticed.
+
+@cache
+def _known(root: Path) -> dict[str, _Module]:
+    """Give what is known of the package's files: what was kept, and what is found from now on.
+
+    Which module an import means depends on the files that there are, whatever is in them.
     """
-    digest, latest = hashlib.sha256(sys.version.encode()), 0
-    for path in sorted(root.rglob("*.py")):
-        state = path.stat()
-        latest = max(latest, state.st_mtime_ns)
-        digest.update(f"{path.relative_to(root)} {state.st_mtime_ns} {state.st_size}\n".encode())
-    return None if time.time_ns() - latest < _SETTLED_NS else digest.hexdigest()
-
-
-def _kept(root: Path, stamp: str | None) -> dict[str, str]:
-    """Read the fingerprints that were kept for this state of the files."""
-    if stamp is None:
+    states, kept = _states(root), _kept(root)
+    if kept.keys() != states.keys():
         return {}
+    return {
+        name: _Module(code=one["code"], imports=tuple(one["imports"]))
+        for name, one in kept.items()
+        if one is not None and tuple(one["state"]) == states[name]
+    }
+
+
+def _kept(root: Path) -> dict[str, Any]:
+    """Read what was kept: an entry for each file, null if nothing is known of it."""
     try:
         content = json.loads(_kept_in(root).read_text(encoding="utf-8"))
-        fingerprints = content["fingerprints"] if content["stamp"] == stamp else {}
+        kept = content["files"] if content["python"] == sys.version else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    well = isinstance(fingerprints, dict) and all(
-        isinstance(one, str) and len(one) == 64 for one in fingerprints.values()
+    return kept if isinstance(kept, dict) and all(map(_is_well, kept.values())) else {}
+
+
+def _is_well(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return entry is None
+    state, code, imports = (entry.get(key) for key in ("state", "code", "imports"))
+    return (
+        isinstance(state, list)
+        and isinstance(code, str)
+        and len(code) == 64
+        and isinstance(imports, list)
+        and all(isinstance(name, str) for name in imports)
     )
-    return fingerprints if well else {}
 
 
-def _keep(root: Path, stamp: str | None, module: str, found: str) -> None:
-    """Keep a fingerprint, if there is a place for it; others may do the same at this moment."""
-    if stamp is None:
-        return
-    content = {"stamp": stamp, "fingerprints": _kept(root, stamp) | {module: found}}
+def _keep(root: Path) -> None:
+    """Keep what is known, if there is a place for it; others may do the same at this moment.
+
+    Not of a file that has just changed: another change within the same tick of the clock would go
+    unnoticed.
+    """
+    settled = time.time_ns() - _SETTLED_NS
+    known, files = _known(root), {}
+    for name, state in _states(root).items():
+        keeps = name in known and state[0] < settled
+        files[name] = {"state": state, **asdict(known[name])} if keeps else None
+    text = json.dumps({"python": sys.version, "files": files})
     path = _kept_in(root)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
 
 
@@ -142,16 +181,10 @@ def modules_behind(module: str, root: Path = _ROOT) -> tuple[str, ...]:
     found, waiting = {module}, [module]
     while waiting:
         name = waiting.pop()
-        fresh = set(_imports(name, root)) - found
+        fresh = set(_look(name, root).imports) - found
         found |= fresh
         waiting += fresh
     return tuple(sorted(found))
-
-
-@cache
-def _imports(module: str, root: Path) -> tuple[str, ...]:
-    """Name the modules of the package that stand in import statements, wherever these are."""
-    return tuple(_imported(module, root))
 
 
 def _imported(module: str, root: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Fingerprints of a small package that each test writes for itself."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -49,8 +50,9 @@ def package(tmp_path: Path) -> Path:
 
 def fresh(root: Path, module: str = "lab.step") -> str:
     """Take a fingerprint as a new process would."""
-    for function in (code_fingerprint, modules_behind, fingerprint._tree, fingerprint._stamp):
+    for function in (code_fingerprint, modules_behind, fingerprint._known, fingerprint._states):
         function.cache_clear()
+    fingerprint._tree.cache_clear()
     fingerprint._canonical_code.cache_clear()
     return code_fingerprint(module, root)
 
@@ -146,51 +148,104 @@ def settle(root: Path) -> None:
         os.utime(path, (before, before))
 
 
-def count_hashing(monkeypatch) -> list[str]:
-    hashed: list[str] = []
-    real = fingerprint._hashed
+def list_parsed(monkeypatch) -> list[str]:
+    """Files that are parsed from now on."""
+    parsed: list[str] = []
+    real = fingerprint._canonical_code
 
-    def counted(module, root):
-        hashed.append(module)
-        return real(module, root)
+    def noted(path):
+        parsed.append(path.name)
+        return real(path)
 
-    monkeypatch.setattr(fingerprint, "_hashed", counted)
-    return hashed
+    noted.cache_clear = real.cache_clear  # type: ignore[attr-defined]
+    monkeypatch.setattr(fingerprint, "_canonical_code", noted)
+    return parsed
 
 
-def test_fingerprints_are_kept_until_a_file_changes(package, monkeypatch):
-    hashed = count_hashing(monkeypatch)
+def test_only_a_file_that_changes_is_parsed_again(package, monkeypatch):
+    parsed = list_parsed(monkeypatch)
     settle(package)
     both = [fresh(package), fresh(package, "lab.deep")]
+    assert sorted(parsed) == [
+        "deep.py", "deepest.py", "helper.py", "lazy.py", "reader.py", "step.py",
+    ]  # fmt: skip
+    parsed.clear()
     assert [fresh(package), fresh(package, "lab.deep")] == both
-    assert hashed == ["lab.step", "lab.deep"]
+    assert parsed == []
     edit(package, "deepest.py", "return x", "return 2")  # as long as before
     os.utime(package / "deepest.py", (1e9, 1e9))
     changed = fresh(package)
     assert changed != both[0]
-    (package / "extra.py").write_text("")
     assert fresh(package) == changed
-    assert hashed == ["lab.step", "lab.deep", "lab.step", "lab.step"]
+    assert parsed == ["deepest.py"]
 
 
-def test_nothing_is_kept_of_files_that_may_still_change(package, monkeypatch):
-    hashed = count_hashing(monkeypatch)
+def test_a_changed_import_is_followed(package):
+    settle(package)
+    before = fresh(package)
+    edit(package, "deepest.py", "from lab import step", "from lab import other")
+    os.utime(package / "deepest.py", (1e9, 1e9))
+    assert "lab.other" in fingerprint_modules(package)
+    assert fresh(package) != before
+    with_other = fresh(package)
+    edit(package, "other.py", "return 2", "return 3")
+    os.utime(package / "other.py", (1e9, 1e9))
+    assert fresh(package) != with_other
+
+
+def fingerprint_modules(root: Path) -> tuple[str, ...]:
+    fresh(root)
+    return modules_behind("lab.step", root)
+
+
+def test_a_new_file_may_be_what_an_unchanged_one_imports(package):
+    """What `from lab.sub import other` means depends on whether there is a `lab/sub/other.py`."""
+    (package / "uses_init.py").write_text("from lab.sub import other\n")
+    settle(package)
+    fresh(package, "lab.uses_init")
+    (package / "sub/other.py").write_text("other = 1\n")
+    os.utime(package / "sub/other.py", (1e9, 1e9))
+    before = fresh(package, "lab.uses_init")
+    assert modules_behind("lab.uses_init", package) == ("lab.sub.other", "lab.uses_init")
+    edit(package, "sub/other.py", "1", "2")
+    assert fresh(package, "lab.uses_init") != before
+
+
+def test_nothing_is_kept_of_a_file_that_may_still_change(package, monkeypatch):
+    settle(package)
+    (package / "helper.py").touch()
+    parsed = list_parsed(monkeypatch)
     assert fresh(package) == fresh(package)
-    assert len(hashed) == 2
+    assert parsed.count("helper.py") == 2
+    assert len(parsed) == 7
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"stamp": 1}', "{", '{"stamp": null, "fingerprints": {"lab.step": "x"}}']
+    "content", ["", "[]", '{"python": 1}', "{", '{"python": VERSION, "files": []}']
 )
 def test_a_damaged_file_of_kept_ones_is_made_anew(package, content):
     expected = fresh(package)
     settle(package)
     kept = fingerprint._kept_in(package)
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(content)
+    kept.write_text(content.replace("VERSION", json.dumps(sys.version)))
     assert fresh(package) == expected
     assert fresh(package) == expected
-    assert expected in kept.read_text()
+    assert "lab.deep" in kept.read_text()
+
+
+@pytest.mark.parametrize(
+    "damage", [{"code": "x"}, {"code": 1}, {"imports": [1]}, {"imports": None}, {"state": 1}, None]
+)
+def test_what_is_kept_of_a_file_may_be_damaged(package, damage):
+    settle(package)
+    expected = fresh(package)
+    kept = fingerprint._kept_in(package)
+    content = json.loads(kept.read_text())
+    entry = content["files"]["step.py"]
+    content["files"]["step.py"] = "x" if damage is None else entry | damage
+    kept.write_text(json.dumps(content))
+    assert fresh(package) == expected
 
 
 def test_without_a_place_for_them_they_are_made_each_time(package, monkeypatch):
