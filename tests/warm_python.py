@@ -9,8 +9,8 @@ is that server, or it stands in place of Python:
     warm_python.py serve SOCKET [LIBRARY]
     warm_python.py run SOCKET script.py arguments ...
 
-Given a folder with a copy of this project's library, the server loads that, too, with the kernels
-that were compiled before: for programs that use this very copy.
+Given a folder with a copy of this project's library, the server loads that, too: for programs that
+use this very copy.
 """
 
 import contextlib
@@ -71,30 +71,31 @@ def load(library: str | None) -> None:
         sys.path.insert(0, library)
         load_package("derotation")
         sys.path.remove(library)
+        load_compiler()
     # Programs neither look at these objects for garbage nor, by that, copy the memory they are in.
     gc.freeze()
 
 
 def load_package(name: str) -> None:
-    """Import all modules of a package, and the kernels that were compiled and kept for them."""
+    """Import all modules of a package."""
     import pkgutil
 
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, f"{name}."):
         if not module.name.endswith(".__main__"):
-            load_kernels(importlib.import_module(module.name))
+            importlib.import_module(module.name)
 
 
-def load_kernels(module: ModuleType) -> None:
-    """Compile what is kept in Numba's cache: it is only read. A matter of speed alone."""
-    from numba.core.dispatcher import Dispatcher
+def load_compiler() -> None:
+    """Let Numba compile something: what it loads for that, each program that has kernels needs.
 
-    for kernel in vars(module).values():
-        if isinstance(kernel, Dispatcher):
-            with contextlib.suppress(AttributeError):  # of a Numba that is made in another way
-                cache = kernel._cache  # type: ignore[attr-defined]
-                for signature, *_ in cache._cache_file._load_index():
-                    kernel.compile(signature)
+    The kernels themselves are left to the programs: which of several copies of a function's code
+    is used depends on what was loaded first, and so do the last digits of results.
+    """
+    import numba
+    import numpy as np
+
+    numba.njit(lambda values: values.sum())(np.ones(2))
 
 
 def serve(place: str, library: str | None = None) -> None:
