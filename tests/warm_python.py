@@ -38,6 +38,9 @@ LIBRARIES = (
     "snakemake.report", "snakemake.storage", "tifffile", "yaml", "yte",
 )  # fmt: skip
 
+# What the library loads when a file asks for it, where it is installed.
+OPTIONAL = ("h5py", "nptdms", "pynwb")
+
 
 def ask(place: str, program: dict[str, object], streams: list[int]) -> int:
     """Have the server run a program with these files as its streams; gives its exit code."""
@@ -72,6 +75,9 @@ def load(library: str | None) -> None:
         load_package("derotation")
         sys.path.remove(library)
         load_compiler()
+        for name in OPTIONAL:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     # Programs neither look at these objects for garbage nor, by that, copy the memory they are in.
     gc.freeze()
 
