@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.cohort.config import load_config
 from derotation.jobs.starting import load_plots_beside, rarely_collected
 from derotation.numerics.linear_algebra import use_one_thread
 
@@ -200,6 +199,8 @@ def main() -> None:
     given = parser.parse_args()
     # Errors are to be seen, but what the workflow's scripts do first a job here does, too.
     use_one_thread()
+    from derotation.cohort.config import load_config  # loads NumPy
+
     with rarely_collected():
         if given.step in DRAWING:
             load_plots_beside()
