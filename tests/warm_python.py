@@ -22,7 +22,6 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from types import ModuleType
 from typing import NoReturn
 
 # No program of a test may take longer, in seconds.
