@@ -58,7 +58,13 @@ def test_a_program_ends_with_whoever_asked_for_it(tmp_path, how):
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("print('done')", 0), ("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 9)", -9)],
+    [
+        ("print('done')", 0),
+        ("import atexit; atexit.register(print, 'done')", 0),
+        ("import threading; threading.Timer(0.1, print, ['done']).start()", 0),
+        ("raise SystemExit(3)", 3),
+        ("import os; os.kill(os.getpid(), 9)", -9),
+    ],
 )
 def test_how_a_program_ends_is_told(tmp_path, code, expected):
     script = tmp_path / "program.py"
@@ -66,3 +72,30 @@ def test_how_a_program_ends_is_told(tmp_path, code, expected):
     done = run_warm([script], tmp_path)
     assert done.returncode == expected
     assert ("done" in done.stdout) == (expected == 0)
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit('why')", "raise ValueError('why')"])
+def test_why_a_program_ends_is_said(tmp_path, code):
+    script = tmp_path / "program.py"
+    script.write_text(code, encoding="utf-8")
+    done = run_warm([script], tmp_path)
+    assert done.returncode == 1
+    assert "why" in done.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_who_stands_for_python_ends_as_the_program_ends(tmp_path, how):
+    script = tmp_path / "program.py"
+    script.write_text(f"import os; os.kill(os.getpid(), {how:d})", encoding="utf-8")
+    asks = [sys.executable, warm_python.__file__, "run", warm._server(), str(script)]
+    assert subprocess.run(asks, cwd=tmp_path, check=False).returncode == -how
+
+
+def test_a_program_imports_what_python_does_at_its_start(tmp_path):
+    early = tmp_path / "early"
+    early.mkdir()
+    (early / "sitecustomize.py").write_text("import sys; print('early', sys.orig_argv[-1])")
+    script = tmp_path / "program.py"
+    script.write_text("print('late')", encoding="utf-8")
+    done = run_warm([script], tmp_path, {**os.environ, "PYTHONPATH": str(early)})
+    assert done.stdout.split() == ["early", str(script), "late"]
