@@ -46,5 +46,5 @@ def test_what_has_no_background_is_drawn_on_white(tmp_path):
 
 @pytest.mark.parametrize(("name", "begins"), [("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])
 def test_a_plot_is_what_its_name_says(tmp_path, name, begins):
-    save_plot(drawn("0.4"), tmp_path / "new" / name)
+    save_plot(lambda: drawn("0.4"), tmp_path / "new" / name)
     assert (tmp_path / "new" / name).read_bytes().startswith(begins)
