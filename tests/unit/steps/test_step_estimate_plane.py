@@ -78,8 +78,9 @@ def test_lag_and_tilt_together(tmp_path):
 
 
 def test_incremental_session(tmp_path):
-    files = simulate(tmp_path / "raw", protocol="incremental", step_rest_s=0.5)
-    tell_angles(tmp_path, files, protocol="incremental")
+    steps = {"degrees_per_step": 15}
+    files = simulate(tmp_path / "raw", protocol="incremental", step_rest_s=0.5, **steps)
+    tell_angles(tmp_path, files, protocol="incremental", angles=steps)
     found = calibrate(tmp_path, files)
     assert found.center == pytest.approx((50.5, 45.5), abs=0.1)
     assert found.plane_angle == 0
