@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.cohort.config import load_config
 from derotation.jobs.starting import load_plots_beside, rarely_collected
+from derotation.numerics.linear_algebra import use_one_thread
 
 
 def protocol(folder: Path) -> Literal["full", "incremental"]:
@@ -198,6 +198,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     # Errors are to be seen, but what the workflow's scripts do first a job here does, too.
+    use_one_thread()
+    from derotation.cohort.config import load_config  # loads NumPy
+
     with rarely_collected():
         if given.step in DRAWING:
             load_plots_beside()

@@ -41,7 +41,7 @@ MAX_GROUPS = 16
 MIN_LINES = 16
 MIN_FRAMES = 4
 # Lines worked on at once, so that they stay in the processor's cache.
-LINES = 16
+LINES = 32
 LINES_PER_GROUP = 3
 # Spectra are smoothed over so many frequencies (standard deviation).
 SPECTRAL_SMOOTHING = 4.0

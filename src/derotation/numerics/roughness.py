@@ -8,7 +8,7 @@ few variables, so that Kalman's filter tells in one pass how likely places are [
    (2019), chapter 12.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,19 +88,32 @@ def likelihood(
     places: Places, parts: list[slice], found: Roughness, axes: tuple[int, ...] = (0, 1)
 ) -> float:
     """Tell how likely some stretches of places are, along x and y (0 and 1), as a logarithm."""
-    from derotation.numerics import path_kernels
+    return _Likelihood(places, parts, axes)(found)
 
-    ends = np.array([[part.start, part.stop] for part in parts], np.int64)
-    return float(
-        sum(
-            path_kernels.path_likelihood(
-                places.time_s, np.ascontiguousarray(places.values[:, k]),
-                np.ascontiguousarray(places.variances[:, k]), places.loose, ends, found.size_px,
-                found.constant_s, found.walk_px2, _table(found.waves[k]), found.scale,
-            )
-            for k in axes
+
+class _Likelihood:
+    """The likelihood as a function of the parameters: what does not depend on them is made once."""
+
+    def __init__(self, places: Places, parts: list[slice], axes: tuple[int, ...] = (0, 1)) -> None:
+        self._time_s, self._loose = places.time_s, places.loose
+        self._ends = np.array([[part.start, part.stop] for part in parts], np.int64)
+        values, variances = (
+            np.ascontiguousarray(own.T) for own in (places.values, places.variances)
         )
-    )  # fmt: skip
+        self._measured = [(k, values[k], variances[k]) for k in axes]
+
+    def __call__(self, found: Roughness) -> float:
+        from derotation.numerics import path_kernels
+
+        return float(
+            sum(
+                path_kernels.path_likelihood(
+                    self._time_s, values, variances, self._loose, self._ends, found.size_px,
+                    found.constant_s, found.walk_px2, _table(found.waves[k]), found.scale,
+                )
+                for k, values, variances in self._measured
+            )
+        )  # fmt: skip
 
 
 def foreseen(places: Places, found: Roughness, axis: int) -> NDFloat:
@@ -149,11 +162,12 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
     high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
     waves = ((), ()) if near is None else near.waves
+    likely = _Likelihood(places, parts)
 
     def unlikely(logs: list[float]) -> float:
         inside = np.clip(logs, low, high)
-        found = replace(_roughness(inside), waves=waves)
-        return -likelihood(places, parts, found) + float(np.sum((logs - inside) ** 2)) * 100
+        outside = float(np.sum((logs - inside) ** 2))
+        return -likely(_roughness(inside, waves)) + outside * 100
 
     usual = float(np.sqrt(np.median(np.var(places.values, axis=0))))
     usual = min(max(usual, 2e-3), 5.0)
@@ -165,7 +179,7 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
         for start in starts
     ]
     best, _ = min(tried, key=lambda found: found[1])
-    return replace(_roughness(np.clip(best, low, high)), waves=waves)
+    return _roughness(np.clip(best, low, high), waves)
 
 
 def still(places: Places, parts: list[slice]) -> Roughness:
@@ -175,12 +189,15 @@ def still(places: Places, parts: list[slice]) -> Roughness:
         return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
 
     low, high = np.log(SCALES).tolist()
-    return at_rest(lowest_within(lambda own: -likelihood(places, parts, at_rest(own)), low, high))
+    likely = _Likelihood(places, parts)
+    return at_rest(lowest_within(lambda own: -likely(at_rest(own)), low, high))
 
 
-def _roughness(logs: NDFloat) -> Roughness:
+def _roughness(
+    logs: NDFloat, waves: tuple[tuple[Wave, ...], tuple[Wave, ...]] = ((), ())
+) -> Roughness:
     size, constant, walk, scale = np.exp(logs).tolist()
-    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale)
+    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale, waves=waves)
 
 
 def _table(waves: tuple[Wave, ...]) -> NDFloat:
