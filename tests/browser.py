@@ -70,8 +70,10 @@ class Browser:
             width=width, height=height,
         )  # fmt: skip
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        yield Page(self, attached["sessionId"], context)
-        self.call("Target.disposeBrowserContext", browserContextId=context)
+        try:
+            yield Page(self, attached["sessionId"], context)
+        finally:
+            self.call("Target.disposeBrowserContext", browserContextId=context)
 
     def call(self, method: str, page: "Page | None" = None, **parameters: object) -> dict:
         """Send a command to the browser or to a page, and wait for its answer."""
