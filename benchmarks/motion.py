@@ -198,7 +198,8 @@ def pictures_part(given: argparse.Namespace) -> Part:
         for seed in seeds(given):
             parameters = living(given, photons, seed, seed=600 + seed)
             with tempfile.TemporaryDirectory() as name:
-                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0)
+                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0,
+                                     quick=given.quick)  # fmt: skip
             rows += [{"photons": photons, "seed": seed, "moved_px": "", **row} for row in found]
     print_rows("Pictures", ("photons", "seed", "movie", "mean", "noiseless", "trace", "moved_px"),
                rows)  # fmt: skip
@@ -231,7 +232,7 @@ def strained_part(given: argparse.Namespace) -> Part:
     for photons, strain in STRAINS[:1] + STRAINS[2:3] if given.quick else STRAINS:
         with tempfile.TemporaryDirectory() as name:
             own = living(given, photons, 0, seed=650)
-            rows.append(deforming_row(Path(name) / "s", own, strain))
+            rows.append(deforming_row(Path(name) / "s", own, strain, quick=given.quick))
     print_rows("A strained sample", ("photons", "strain", "field_px", "rigid_bound_px",
                "affine_bound_px", "mean", "trace"), rows)  # fmt: skip
     return rows, []
@@ -333,7 +334,8 @@ def calibration_row(
     """Take a session of a sample that lives through all steps."""
     pixels = 112 if quick else 256
     parameters: dict[str, Any] = {
-        "shape": (pixels, pixels), "stimulus": STIMULUS, "rest_between_s": 1.0,
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:4] if quick else STIMULUS,
+        "rest_between_s": 1.0,
         "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
         "photons_per_pixel": photons, "seed": 700 + seed, "threads": 2, "protocol": protocol,
         "sample_motion": {

@@ -23,6 +23,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from typing import Any
 import _session
 import numpy as np
 import tifffile
+from _cohort import add_python, snakemake
 from _common import ROOT, load, options, print_table, write_config, write_json
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -93,6 +95,7 @@ def main() -> None:
         help="root mean square of the motion of the sample that is put in; default: none",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of that motion")
+    add_python(parser)
     given = parser.parse_args()
     check_inputs(parser, given)
     if given.motion:
@@ -100,7 +103,7 @@ def main() -> None:
         return
     session = turn_sample(given.data, given.line_period / 1e3)
     write_session(session, given.output)
-    run_workflow(given.output)
+    run_workflow(given.output, given.python)
     results = measure(session, given.output)
     report(session, results)
     draw(session, given.output)
@@ -291,14 +294,12 @@ def write_session(session: Session, folder: Path) -> None:
     (folder / "sessions.tsv").write_text(sheet, encoding="utf-8")
 
 
-def run_workflow(folder: Path) -> None:
+def run_workflow(folder: Path, python: Sequence[str]) -> None:
     folder = folder.resolve()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(folder / "config.yaml")]
     environment = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
     with (folder / "snakemake.log").open("wb") as said:
         done = subprocess.run(
-            [*command, "--cores", "2"],
+            snakemake(folder, "--cores", "2", python=python),
             cwd=folder, env=environment, stdout=said, stderr=said, check=False,
         )  # fmt: skip
     if done.returncode:
