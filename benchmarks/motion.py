@@ -334,7 +334,7 @@ def calibration_row(
     """Take a session of a sample that lives through all steps."""
     pixels = 112 if quick else 256
     parameters: dict[str, Any] = {
-        "shape": (pixels, pixels), "stimulus": STIMULUS[:4] if quick else STIMULUS,
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:2] if quick else STIMULUS,
         "rest_between_s": 1.0,
         "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
         "photons_per_pixel": photons, "seed": 700 + seed, "threads": 2, "protocol": protocol,
@@ -344,7 +344,7 @@ def calibration_row(
         },
     } | changed  # fmt: skip
     if quick and "n_frames" in parameters:
-        parameters["n_frames"] = 120
+        parameters["n_frames"] = 100
     look_for = RATE | {"plane": {"correct": "auto"}, "angles": {"lag_ms": "auto"}}
     if protocol == "free":
         # Turned by hand, as it were: rests now and then, but hardly at angle 0.

@@ -32,7 +32,7 @@ import _session
 import numpy as np
 import tifffile
 from _cohort import add_python, snakemake
-from _common import ROOT, load, options, print_table, write_config, write_json
+from _common import ROOT, add_quick, load, options, print_table, write_config, write_json
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.metrics import normalized_root_mse
@@ -95,6 +95,7 @@ def main() -> None:
         help="root mean square of the motion of the sample that is put in; default: none",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of that motion")
+    add_quick(parser)
     add_python(parser)
     given = parser.parse_args()
     check_inputs(parser, given)
@@ -103,7 +104,9 @@ def main() -> None:
         return
     session = turn_sample(given.data, given.line_period / 1e3)
     write_session(session, given.output)
-    run_workflow(given.output, given.python)
+    # What comes after derotation is not measured here.
+    wanted = [f"results/{SESSION}/derotated.tif"] if given.quick else []
+    run_workflow(given.output, wanted, given.python)
     results = measure(session, given.output)
     report(session, results)
     draw(session, given.output)
@@ -294,12 +297,12 @@ def write_session(session: Session, folder: Path) -> None:
     (folder / "sessions.tsv").write_text(sheet, encoding="utf-8")
 
 
-def run_workflow(folder: Path, python: Sequence[str]) -> None:
+def run_workflow(folder: Path, wanted: list[str], python: Sequence[str]) -> None:
     folder = folder.resolve()
     environment = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
     with (folder / "snakemake.log").open("wb") as said:
         done = subprocess.run(
-            snakemake(folder, "--cores", "2", python=python),
+            snakemake(folder, "--cores", "2", *wanted, python=python),
             cwd=folder, env=environment, stdout=said, stderr=said, check=False,
         )  # fmt: skip
     if done.returncode:
