@@ -241,7 +241,7 @@ def test_movement(tmp_path):
 
 @pytest.mark.workflow
 def test_flags(tmp_path):
-    figures = run("flags", tmp_path, "--only", "laser off half-way")
+    figures = run("flags", tmp_path, "--quick", "--only", "laser off half-way")
     (row,) = figures["rows"]
     assert row["right"], row
     assert row["figures"]["dark_frames_pct"] == pytest.approx(50, abs=1)
