@@ -332,7 +332,7 @@ def calibration_row(
     kind: str, protocol: str, photons: float, changed: dict[str, Any], seed: int, *, quick: bool
 ) -> dict[str, Any]:
     """Take a session of a sample that lives through all steps."""
-    pixels = 112 if quick else 256
+    pixels = 96 if quick else 256
     parameters: dict[str, Any] = {
         "shape": (pixels, pixels), "stimulus": STIMULUS[:2] if quick else STIMULUS,
         "rest_between_s": 1.0,
