@@ -266,7 +266,7 @@ def living(
     """Give the parameters of a session with motion as described."""
     pixels = 112 if given.quick else 256
     return {
-        "shape": (pixels, pixels), "stimulus": STIMULUS[:3] if given.quick else STIMULUS,
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:2] if given.quick else STIMULUS,
         "rest_between_s": 1.0, "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
         "photons_per_pixel": photons,
         "sample_motion": {
@@ -388,8 +388,8 @@ def calibration_row(
 
 def cost_of_long(*, quick: bool) -> float:
     """Computing time of the estimate in units of derotate_movie's, in a session of usual length."""
-    stimulus = STIMULUS[:3] if quick else STIMULUS * 10
-    pixels = 112 if quick else 256
+    stimulus = STIMULUS[:2] if quick else STIMULUS * 10
+    pixels = 64 if quick else 256
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         simulate_session(

@@ -61,6 +61,7 @@ TRACE_JUMPS = 1.0
 # Counts added to the sample, so that the spline's undershoot beside bright pixels is not cut off.
 PEDESTAL = 200
 SESSION = "real"
+NOT_MEASURED = ("plane", "wobble", "illumination", "motion_correction")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def main() -> None:
         follow(given)
         return
     session = turn_sample(given.data, given.line_period / 1e3)
-    write_session(session, given.output)
+    write_session(session, given.output, corrections=not given.quick)
     # What comes after derotation is not measured here.
     wanted = [f"results/{SESSION}/derotated.tif"] if given.quick else []
     run_workflow(given.output, wanted, given.python)
@@ -267,8 +268,11 @@ def resample_trace(
     return np.asarray(angles.reshape(n_frames, n_lines))
 
 
-def write_session(session: Session, folder: Path) -> None:
-    """Write raw files, configuration and sample sheet, as a user would have them."""
+def write_session(session: Session, folder: Path, *, corrections: bool = True) -> None:
+    """Write raw files, configuration and sample sheet, as a user would have them.
+
+    `corrections`: whether to look for what is not measured here: tilt, uneven light and motion.
+    """
     raw = folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     height = session.recorded.shape[1]
@@ -291,6 +295,10 @@ def write_session(session: Session, folder: Path) -> None:
     table = "\n".join(["speed,direction", *rows]) + "\n"
     (raw / "stimulus.csv").write_text(table, encoding="utf-8")
     write_config(folder, SAMPLING_RATE)
+    if not corrections:
+        path = folder / "config.yaml"
+        never = {name: {"correct": "never"} for name in NOT_MEASURED}
+        path.write_text(json.dumps(json.loads(path.read_text()) | never, indent=2))
     columns = ("session", "protocol", "movie", "signals", "stimulus")
     row = (SESSION, "full", "raw/movie.tif", "raw/signals.npy", "raw/stimulus.csv")
     sheet = "\t".join(columns) + "\n" + "\t".join(row) + "\n"
