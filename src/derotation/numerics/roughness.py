@@ -8,7 +8,8 @@ few variables, so that Kalman's filter tells in one pass how likely places are [
    (2019), chapter 12.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class Wave:
     """For about so long it keeps its phase."""
 
 
+Waves = tuple[tuple[Wave, ...], tuple[Wave, ...]]
+NO_WAVES: Waves = ((), ())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roughness:
     """How the sample moves."""
@@ -59,7 +64,7 @@ class Roughness:
     """Variance that the slow part gains per second."""
     scale: float
     """By so much the variance of measured places is larger than they say."""
-    waves: tuple[tuple[Wave, ...], tuple[Wave, ...]] = ((), ())
+    waves: Waves = NO_WAVES
     """What comes and goes with a rhythm along x, and along y."""
 
 
@@ -88,19 +93,33 @@ def likelihood(
     places: Places, parts: list[slice], found: Roughness, axes: tuple[int, ...] = (0, 1)
 ) -> float:
     """Tell how likely some stretches of places are, along x and y (0 and 1), as a logarithm."""
+    return _likelihood_of(places, parts, axes)(found)
+
+
+def _likelihood_of(
+    places: Places, parts: list[slice], axes: tuple[int, ...] = (0, 1)
+) -> Callable[[Roughness], float]:
+    """Give the function that tells it, for many trials: arrays are prepared once."""
     from derotation.numerics import path_kernels
 
     ends = np.array([[part.start, part.stop] for part in parts], np.int64)
-    return float(
-        sum(
-            path_kernels.path_likelihood(
-                places.time_s, np.ascontiguousarray(places.values[:, k]),
-                np.ascontiguousarray(places.variances[:, k]), places.loose, ends, found.size_px,
-                found.constant_s, found.walk_px2, _table(found.waves[k]), found.scale,
+    along = [
+        (k, np.ascontiguousarray(places.values[:, k]), np.ascontiguousarray(places.variances[:, k]))
+        for k in axes
+    ]
+
+    def likely(found: Roughness) -> float:
+        return float(
+            sum(
+                path_kernels.path_likelihood(
+                    places.time_s, values, variances, places.loose, ends, found.size_px,
+                    found.constant_s, found.walk_px2, _table(found.waves[k]), found.scale,
+                )
+                for k, values, variances in along
             )
-            for k in axes
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+
+    return likely
 
 
 def foreseen(places: Places, found: Roughness, axis: int) -> NDFloat:
@@ -148,12 +167,15 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
     """
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
     high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
-    waves = ((), ()) if near is None else near.waves
+    bounds = [*zip(low.tolist(), high.tolist(), strict=True)]
+    waves = NO_WAVES if near is None else near.waves
+    likely = _likelihood_of(places, parts)
 
     def unlikely(logs: list[float]) -> float:
-        inside = np.clip(logs, low, high)
-        found = replace(_roughness(inside), waves=waves)
-        return -likelihood(places, parts, found) + float(np.sum((logs - inside) ** 2)) * 100
+        # Of four numbers; NumPy would take longer for them than the filter for all places.
+        inside = [min(max(x, a), b) for x, (a, b) in zip(logs, bounds, strict=True)]
+        beyond = sum((x - y) * (x - y) for x, y in zip(logs, inside, strict=True))
+        return -likely(_roughness(inside, waves)) + beyond * 100
 
     usual = float(np.sqrt(np.median(np.var(places.values, axis=0))))
     usual = min(max(usual, 2e-3), 5.0)
@@ -165,7 +187,7 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
         for start in starts
     ]
     best, _ = min(tried, key=lambda found: found[1])
-    return replace(_roughness(np.clip(best, low, high)), waves=waves)
+    return _roughness(np.clip(best, low, high), waves)
 
 
 def still(places: Places, parts: list[slice]) -> Roughness:
@@ -175,12 +197,13 @@ def still(places: Places, parts: list[slice]) -> Roughness:
         return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
 
     low, high = np.log(SCALES).tolist()
-    return at_rest(lowest_within(lambda own: -likelihood(places, parts, at_rest(own)), low, high))
+    likely = _likelihood_of(places, parts)
+    return at_rest(lowest_within(lambda own: -likely(at_rest(own)), low, high))
 
 
-def _roughness(logs: NDFloat) -> Roughness:
+def _roughness(logs: NDFloat | list[float], waves: Waves = NO_WAVES) -> Roughness:
     size, constant, walk, scale = np.exp(logs).tolist()
-    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale)
+    return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale, waves=waves)
 
 
 def _table(waves: tuple[Wave, ...]) -> NDFloat:
