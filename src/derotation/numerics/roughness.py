@@ -167,7 +167,7 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
     """
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
     high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
-    bounds = [*zip(low.tolist(), high.tolist(), strict=True)]
+    bounds: list[tuple[float, float]] = [*zip(low.tolist(), high.tolist(), strict=True)]
     waves = NO_WAVES if near is None else near.waves
     likely = _likelihood_of(places, parts)
 
