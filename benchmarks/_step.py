@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal
 
-from derotation.cohort.config import load_config
 from derotation.jobs.starting import load_plots_beside, rarely_collected
+from derotation.numerics.linear_algebra import use_one_thread
 
 
 def protocol(folder: Path) -> Literal["full", "incremental"]:
@@ -197,11 +197,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    use_one_thread()
     run(given.step, given.folder, given.threads)
 
 
 def run(step: str, folder: Path, threads: int) -> None:
     """Do what the workflow's script of the step does; but errors are to be seen."""
+    from derotation.cohort.config import load_config  # loads NumPy
+
     with rarely_collected():
         if step in DRAWING:
             load_plots_beside()

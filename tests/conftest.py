@@ -33,11 +33,11 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Let whoever has nothing left take tests from the others.
+    """Let whoever has nothing left take tests from the others, as by ``--dist worksteal``.
 
     The usual scheduler deals out an eighth of all tests at the start: one process gets all that
     take long, and the other has ended its own when a third of the time is still to come.
     """
     from xdist.scheduler import WorkStealingScheduling
 
-    return WorkStealingScheduling(config, log)
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None

@@ -38,6 +38,7 @@ from derotation.io.stimulus import read_stimulus, stimulus_options
 from derotation.jobs.computer import n_cores
 from derotation.light.illumination import IlluminationEstimate
 from derotation.motion_correction.estimate import MotionEstimate
+from derotation.numerics.linear_algebra import in_one_thread
 from derotation.quality import Quality
 from derotation.signals.angles import Angles
 from derotation.signals.events import Events
@@ -217,6 +218,7 @@ class FullPipeline(ScriptsOf01):
             run_log(self._log_path(), said=in_keys_here),
             keys_of_this_configuration(),
             self._plots_if_wanted(),
+            in_one_thread(),
         ):
             self._log_beginning()
             self.run()

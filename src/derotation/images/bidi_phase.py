@@ -40,6 +40,8 @@ TAPER = 0.25
 MAX_GROUPS = 16
 MIN_LINES = 16
 MIN_FRAMES = 4
+# Lines worked on at once, so that they stay in the processor's cache.
+LINES = 32
 LINES_PER_GROUP = 3
 # Spectra are smoothed over so many frequencies (standard deviation).
 SPECTRAL_SMOOTHING = 4.0
@@ -186,13 +188,17 @@ def _moments(frame: NDArray[Any], maps: Array, line_duty: float) -> tuple[Array,
     lines = np.arange(3, len(frame) - 3, 2)
     usable = np.isfinite(maps[lines - 1] + maps[lines] + maps[lines + 1]).all(axis=(1, 2))
     lines = lines[usable]
-    move = _velocity(maps, lines, frame.shape[1])
     s = line_duty / frame.shape[1] * (np.arange(frame.shape[1]) - 0.5 * (frame.shape[1] - 1))
-    regressors = _regressors(smooth, lines, 1, 2 * s * move)
-    instruments = _regressors(smooth, lines, 3, 2 * s * move)
-    more = smooth[lines] - 0.5 * (smooth[lines - 1] + smooth[lines + 1])
-    flat = instruments.reshape(4, -1)
-    return flat @ regressors.reshape(4, -1).T, flat @ more.ravel()
+    crossed, told = np.zeros((4, 4)), np.zeros(4)
+    for first in range(0, len(lines), LINES):
+        some = lines[first : first + LINES]
+        move = 2 * s * _velocity(maps, some, frame.shape[1])
+        regressors = _regressors(smooth, some, 1, move).reshape(4, -1)
+        instruments = _regressors(smooth, some, 3, move).reshape(4, -1)
+        more = smooth[some] - 0.5 * (smooth[some - 1] + smooth[some + 1])
+        crossed += instruments @ regressors.T
+        told += instruments @ more.ravel()
+    return crossed, told
 
 
 def _regressors(frame: Array, lines: NDArray[np.intp], distance: int, move: Array) -> Array:

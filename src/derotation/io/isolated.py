@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from derotation.errors import DerotationError, InputError
+from derotation.numerics.linear_algebra import ONE_THREAD
 
 __all__ = ["call_isolated", "stop_worker"]
 
@@ -42,13 +43,12 @@ class _Worker:
         self.memory_bytes = memory_bytes
         program = _PROGRAM.format(path=sys.path, memory=memory_bytes)
         # Threads of a library for linear algebra would each reserve address space.
-        single = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
         self._process = subprocess.Popen(
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **single},
+            env={**os.environ, **ONE_THREAD},
         )
 
     def call(self, task: bytes, timeout_s: float) -> tuple[str, Any]:

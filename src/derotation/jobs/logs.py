@@ -11,6 +11,7 @@ from pathlib import Path
 from derotation.errors import DerotationError
 from derotation.jobs.folders import use_writable_cache
 from derotation.jobs.starting import load_plots_beside, rarely_collected
+from derotation.numerics.linear_algebra import use_one_thread
 
 __all__ = ["job_log", "last_error"]
 
@@ -61,6 +62,7 @@ def job_log(path: str | Path, *, draws: bool = False) -> Iterator[None]:
             faulthandler.enable(stream, all_threads=False)
         try:
             use_writable_cache()
+            use_one_thread()
             if draws:
                 load_plots_beside()
             yield

@@ -8,7 +8,6 @@ few variables, so that Kalman's filter tells in one pass how likely places are [
    (2019), chapter 12.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +47,6 @@ class Wave:
     """For about so long it keeps its phase."""
 
 
-Waves = tuple[tuple[Wave, ...], tuple[Wave, ...]]
-NO_WAVES: Waves = ((), ())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roughness:
     """How the sample moves."""
@@ -64,7 +59,7 @@ class Roughness:
     """Variance that the slow part gains per second."""
     scale: float
     """By so much the variance of measured places is larger than they say."""
-    waves: Waves = NO_WAVES
+    waves: tuple[tuple[Wave, ...], tuple[Wave, ...]] = ((), ())
     """What comes and goes with a rhythm along x, and along y."""
 
 
@@ -93,33 +88,32 @@ def likelihood(
     places: Places, parts: list[slice], found: Roughness, axes: tuple[int, ...] = (0, 1)
 ) -> float:
     """Tell how likely some stretches of places are, along x and y (0 and 1), as a logarithm."""
-    return _likelihood_of(places, parts, axes)(found)
+    return _Likelihood(places, parts, axes)(found)
 
 
-def _likelihood_of(
-    places: Places, parts: list[slice], axes: tuple[int, ...] = (0, 1)
-) -> Callable[[Roughness], float]:
-    """Give the function that tells it, for many trials: arrays are prepared once."""
-    from derotation.numerics import path_kernels
+class _Likelihood:
+    """The likelihood as a function of the parameters: what does not depend on them is made once."""
 
-    ends = np.array([[part.start, part.stop] for part in parts], np.int64)
-    along = [
-        (k, np.ascontiguousarray(places.values[:, k]), np.ascontiguousarray(places.variances[:, k]))
-        for k in axes
-    ]
+    def __init__(self, places: Places, parts: list[slice], axes: tuple[int, ...] = (0, 1)) -> None:
+        self._time_s, self._loose = places.time_s, places.loose
+        self._ends = np.array([[part.start, part.stop] for part in parts], np.int64)
+        values, variances = (
+            np.ascontiguousarray(own.T) for own in (places.values, places.variances)
+        )
+        self._measured = [(k, values[k], variances[k]) for k in axes]
 
-    def likely(found: Roughness) -> float:
+    def __call__(self, found: Roughness) -> float:
+        from derotation.numerics import path_kernels
+
         return float(
             sum(
                 path_kernels.path_likelihood(
-                    places.time_s, values, variances, places.loose, ends, found.size_px,
+                    self._time_s, values, variances, self._loose, self._ends, found.size_px,
                     found.constant_s, found.walk_px2, _table(found.waves[k]), found.scale,
                 )
-                for k, values, variances in along
+                for k, values, variances in self._measured
             )
         )  # fmt: skip
-
-    return likely
 
 
 def foreseen(places: Places, found: Roughness, axis: int) -> NDFloat:
@@ -167,15 +161,13 @@ def most_likely(places: Places, parts: list[slice], near: Roughness | None = Non
     """
     low = np.log([SMALLEST_PX, SHORTEST_S, SMALLEST_WALK, SCALES[0]])
     high = np.log([LARGEST_PX, LONGEST_S, LARGEST_WALK, SCALES[1]])
-    bounds: list[tuple[float, float]] = [*zip(low.tolist(), high.tolist(), strict=True)]
-    waves = NO_WAVES if near is None else near.waves
-    likely = _likelihood_of(places, parts)
+    waves = ((), ()) if near is None else near.waves
+    likely = _Likelihood(places, parts)
 
     def unlikely(logs: list[float]) -> float:
-        # Of four numbers; NumPy would take longer for them than the filter for all places.
-        inside = [min(max(x, a), b) for x, (a, b) in zip(logs, bounds, strict=True)]
-        beyond = sum((x - y) * (x - y) for x, y in zip(logs, inside, strict=True))
-        return -likely(_roughness(inside, waves)) + beyond * 100
+        inside = np.clip(logs, low, high)
+        outside = float(np.sum((logs - inside) ** 2))
+        return -likely(_roughness(inside, waves)) + outside * 100
 
     usual = float(np.sqrt(np.median(np.var(places.values, axis=0))))
     usual = min(max(usual, 2e-3), 5.0)
@@ -197,11 +189,13 @@ def still(places: Places, parts: list[slice]) -> Roughness:
         return _roughness(np.log([SMALLEST_PX, 1.0, SMALLEST_WALK, np.exp(log_scale)]))
 
     low, high = np.log(SCALES).tolist()
-    likely = _likelihood_of(places, parts)
+    likely = _Likelihood(places, parts)
     return at_rest(lowest_within(lambda own: -likely(at_rest(own)), low, high))
 
 
-def _roughness(logs: NDFloat | list[float], waves: Waves = NO_WAVES) -> Roughness:
+def _roughness(
+    logs: NDFloat, waves: tuple[tuple[Wave, ...], tuple[Wave, ...]] = ((), ())
+) -> Roughness:
     size, constant, walk, scale = np.exp(logs).tolist()
     return Roughness(size_px=size, constant_s=constant, walk_px2=walk, scale=scale, waves=waves)
 

@@ -131,8 +131,10 @@ def coherent_channels(path: str | os.PathLike[str], layout: BinLayout) -> int | 
     """
     change = np.zeros(MOST_CHANNELS)
     for values in _places(Path(path), layout):
+        room = np.empty_like(values)
         for lag in range(1, MOST_CHANNELS + 1):
-            change[lag - 1] += np.abs(values[lag:] - values[:-lag]).mean()
+            apart = np.subtract(values[lag:], values[:-lag], out=room[lag:])
+            change[lag - 1] += np.abs(apart, out=apart).mean()
     best, worst = change.min(), change.max()
     if not worst > CONTRAST * best:
         return None

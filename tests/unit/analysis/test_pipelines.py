@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 import tifffile
 import yaml
 
@@ -318,6 +319,23 @@ class GivenCenter(FullPipeline):
 
     def find_center(self, movie, angles):
         return self.center
+
+
+class ThreadsOfLinearAlgebra(FullPipeline):
+    """Does nothing but to look how many there are."""
+
+    def run(self):
+        found = threadpoolctl.threadpool_info()
+        self.said = {each["num_threads"] for each in found if each["user_api"] == "blas"}
+
+
+def test_linear_algebra_is_done_in_one_thread(full_files, tmp_path):
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        pipeline = ThreadsOfLinearAlgebra(lab_config(full_files, tmp_path))
+        pipeline()
+        assert pipeline.said == {1}
+        pipeline.run()
+        assert pipeline.said != {1}
 
 
 def test_a_step_is_replaced_by_overriding_its_method(full_files, tmp_path):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 
 from derotation.errors import InputError
 from derotation.images.ellipses.tracks import covered
@@ -238,6 +237,8 @@ def _refine(
     points: Floats, shape: Floats, tolerance: float | None
 ) -> tuple[Floats, NDArray[np.bool_], float]:
     """Minimize weighted distances: ellipse, points that belong to it, scatter in pixels."""
+    from scipy.optimize import least_squares  # takes long to load
+
     distance = np.abs(_distance(points, shape))
     for _ in range(8):
         spread = max(1.4826 * float(np.median(distance)), 1e-6)
