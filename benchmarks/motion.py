@@ -106,7 +106,7 @@ def motion_part(given: argparse.Namespace) -> Part:
     ]
     if given.quick:
         cases = [cases[0], cases[3]]
-    size = {"pixels": 112 if given.quick else 256, "short": given.quick}
+    size = {"pixels": 96 if given.quick else 256, "short": given.quick}
     rows = [measured(*case, seed, **size) for case in cases for seed in seeds(given)]
     print_rows("Motion and center", ("kind", "rest_px", "turning_px", "least_px", "inside",
                "center_px", "center_sd", "best_px", "trusted", "corrected", "cost"),
@@ -353,6 +353,8 @@ def calibration_row(
             "free_turning": {"duration": duration, "top_speed": 200, "change_s": 1, "seed": seed}
         }
         look_for |= {"angles": {"source": "table", "lag_ms": "auto"}}
+    if quick:  # what these samples do not have
+        look_for |= {"wobble": {"correct": "never"}, "illumination": {"correct": "never"}}
     plan = plan_recording(**parameters)
     with tempfile.TemporaryDirectory() as name:
         simulate_session(Path(name), **parameters)
