@@ -1,12 +1,14 @@
-"""A real browser without a window, driven over two pipes by Chromium's DevTools protocol."""
+"""A real browser without a screen, driven over two pipes by Chromium's DevTools protocol."""
 
 import base64
+import contextlib
 import json
 import os
 import select
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,19 +31,15 @@ def find_browser() -> str:
 
 
 class Browser:
-    """One page of a headless Chromium.
+    """A headless Chromium, in which tests open pages one after the other."""
 
-    ``complaints`` collects errors of the page's console, exceptions and refused requests,
-    ``requests`` the addresses that were asked for, apart from the page itself.
-    """
-
-    def __init__(self, profile: Path, width: int = 1280, height: int = 900) -> None:
+    def __init__(self, profile: Path) -> None:
         read_commands, self._commands = os.pipe()
         self._answers, write_answers = os.pipe()
         arguments = [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--no-first-run", "--disable-extensions", "--remote-debugging-pipe",
-            f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank",
+            f"--user-data-dir={profile}", "about:blank",
         ]  # fmt: skip
         # Chromium takes commands from file descriptor 3 and answers on 4.
         self._process = subprocess.Popen(
@@ -53,15 +51,6 @@ class Browser:
         os.close(read_commands)
         os.close(write_answers)
         self._buffer, self._number = b"", 0
-        self._loaded = False
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        targets = self._call("Target.getTargets")["targetInfos"]
-        page = next(target["targetId"] for target in targets if target["type"] == "page")
-        attached = self._call("Target.attachToTarget", targetId=page, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
 
     def __enter__(self) -> "Browser":
         return self
@@ -72,8 +61,69 @@ class Browser:
         os.close(self._commands)
         os.close(self._answers)
 
+    @contextlib.contextmanager
+    def page(self, width: int = 1280, height: int = 900) -> Iterator["Page"]:
+        """Open a page in a window of its own, which knows nothing of those before."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        target = self.call(
+            "Target.createTarget", url="about:blank", browserContextId=context, newWindow=True,
+            width=width, height=height,
+        )  # fmt: skip
+        attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        try:
+            yield Page(self, attached["sessionId"], context)
+        finally:
+            self.call("Target.disposeBrowserContext", browserContextId=context)
+
+    def call(self, method: str, page: "Page | None" = None, **parameters: object) -> dict:
+        """Send a command to the browser or to a page, and wait for its answer."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if page:
+            message["sessionId"] = page.session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive(page)
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer["error"]
+                return answer["result"]
+
+    def receive(self, page: "Page | None" = None) -> dict:
+        """Wait for the next message; the page notes it if it is about an event of its own."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._answers], [], [], deadline - time.monotonic())
+            part = os.read(self._answers, 1 << 20) if ready else b""
+            if not part:
+                raise AssertionError("the browser ended or does not answer")
+            self._buffer += part
+        text, _, self._buffer = self._buffer.partition(b"\0")
+        message = json.loads(text)
+        if page and message.get("sessionId") == page.session:
+            page.note(message.get("method"), message.get("params", {}))
+        return message
+
+
+class Page:
+    """One page of the browser.
+
+    ``complaints`` collects errors of the page's console, exceptions and refused requests,
+    ``requests`` the addresses that were asked for, apart from the page itself. ``context`` names
+    to the browser what belongs to this page: its permissions and downloads.
+    """
+
+    def __init__(self, browser: Browser, session: str, context: str) -> None:
+        self._browser = browser
+        self.session = session
+        self.context = context
+        self._loaded = False
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
     def open(self, page: Path) -> None:
-        """Load a page from a file, with the network cut off, and wait until it is there."""
+        """Load it from a file, with the network cut off, and wait until it is there."""
         self.call(
             "Network.emulateNetworkConditions",
             offline=True, latency=0, downloadThroughput=0, uploadThroughput=0,
@@ -85,7 +135,7 @@ class Browser:
         self._loaded = False
         self.call("Page.navigate", url=address)
         while not self._loaded:
-            self._receive()
+            self._browser.receive(self)
 
     def evaluate(self, expression: str) -> object:
         """Evaluate JavaScript in the page; promises are waited for."""
@@ -103,34 +153,10 @@ class Browser:
 
     def call(self, method: str, **parameters: object) -> dict:
         """Send a command to the page and wait for its answer."""
-        return self._call(method, session=self._session, **parameters)
+        return self._browser.call(method, self, **parameters)
 
-    def _call(self, method: str, session: str | None = None, **parameters: object) -> dict:
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if session:
-            message["sessionId"] = session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._receive()
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer["error"]
-                return answer["result"]
-
-    def _receive(self) -> dict:
-        deadline = time.monotonic() + TIMEOUT_S
-        while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._answers], [], [], deadline - time.monotonic())
-            part = os.read(self._answers, 1 << 20) if ready else b""
-            if not part:
-                raise AssertionError("the browser ended or does not answer")
-            self._buffer += part
-        text, _, self._buffer = self._buffer.partition(b"\0")
-        message = json.loads(text)
-        self._note(message.get("method"), message.get("params", {}))
-        return message
-
-    def _note(self, event: str | None, said: dict) -> None:
+    def note(self, event: str | None, said: dict) -> None:
+        """Note what an event says of the page."""
         match event:
             case "Page.loadEventFired":
                 self._loaded = True

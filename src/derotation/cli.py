@@ -342,7 +342,7 @@ def _signals(asked: argparse.Namespace) -> int:
         raise ConfigError(f"--output {asked.output}: the picture is a .png; name it so.")
     found = _look(asked)
     picture = Path(asked.output) if asked.output else _free_name(Path(asked.file).stem, ".png")
-    save_plot(plot_look(found.look, found.channels, found.sampling_rate), picture)
+    save_plot(lambda: plot_look(found.look, found.channels, found.sampling_rate), picture)
     print(found.text)
     print("\nLines for the configuration:\n")
     print(format_keys(found.keys))

@@ -243,7 +243,11 @@ def test_the_project_itself_goes_straight_to_the_rooms():
     old = {f"derotation.{path}" for path in MOVED}
     using = []
     for path in files:
-        found = imported(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # Whoever imports one of them writes so; to parse all files takes seconds.
+        if not any(words in text for words in (*old, "from derotation import")):
+            continue
+        found = imported(text)
         if old & (found | {name.rpartition(".")[0] for name in found}):
             using.append(str(path.relative_to(ROOT)))
     assert not using

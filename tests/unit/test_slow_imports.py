@@ -30,37 +30,59 @@ LIGHT = (
     "derotation.steps.export_tiff",
     "derotation.steps.report",
 )
+DRAWING = ("estimate_center", "estimate_plane", "measure_quality", "estimate_illumination")
 
 
-def loaded(code: str) -> set[str]:
-    """Run some code in a process of its own; which of the heavy modules it loaded."""
-    said = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint('loaded', *sys.modules)"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    (line,) = (line for line in said.splitlines() if line.startswith("loaded "))
-    return set(line.split()) & set(HEAVY)
+# A process of its own for each module, with NumPy loaded before, since all of them need it.
+EACH = """
+import os
+import sys
+import numpy
+for module in sys.argv[1:]:
+    if os.fork() == 0:
+        __import__(module)
+        print("loaded", module, *sys.modules, flush=True)
+        os._exit(0)
+    if os.wait()[1]:
+        print("failed", module)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded_by():
+    """Tell by module which of the heavy ones a process loads that imports it."""
+    modules = [*LIGHT, *(f"derotation.steps.{name}" for name in DRAWING)]
+    return dict(heavy_ones(line) for line in said_by(EACH, *modules))
+
+
+def said_by(code: str, *words: str) -> list[str]:
+    """Run some code in a process of its own; the lines that it prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def heavy_ones(line: str) -> tuple[str, set[str]]:
+    said, module, *modules = line.split()
+    assert said == "loaded", line
+    return module, set(modules) & set(HEAVY)
 
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_nothing_heavy_is_loaded_before_it_is_used(module):
-    assert loaded(f"import {module}") == set()
+def test_nothing_heavy_is_loaded_before_it_is_used(module, loaded_by):
+    assert loaded_by[module] == set()
 
 
-@pytest.mark.parametrize(
-    "module", ["estimate_center", "estimate_plane", "measure_quality", "estimate_illumination"]
-)
-def test_steps_draw_only_at_the_end(module):
-    assert not loaded(f"import derotation.steps.{module}") & {"matplotlib", "numba", "pandas"}
+@pytest.mark.parametrize("name", DRAWING)
+def test_steps_draw_only_at_the_end(name, loaded_by):
+    assert not loaded_by[f"derotation.steps.{name}"] & {"matplotlib", "numba", "pandas"}
 
 
 def test_help_is_shown_at_once():
     code = (
         "from derotation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+        "\nimport sys\nprint('loaded --help', *sys.modules)"
     )
-    assert loaded(code) == set()
-    said = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint('numpy' in sys.modules)"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert said.splitlines()[-1] == "False"
+    *_, line = said_by(code)
+    assert heavy_ones(line) == ("--help", set())
+    assert "numpy" not in line.split()

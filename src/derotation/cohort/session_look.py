@@ -94,7 +94,7 @@ def look_at_session(
     signals: AnalogSignals,
     session: Session,
     config: Mapping[str, Any],
-    movie: MovieSaid,
+    movie: "Movie | None",
     *,
     speeds: Sequence[float] | None = None,
 ) -> SessionLook:
@@ -108,8 +108,8 @@ def look_at_session(
         Its row in the sample sheet.
     config : mapping
         The configuration that holds for the session.
-    movie : MovieSaid
-        What the movie's files say.
+    movie : Movie or None
+        The session's movie; None if it cannot be opened.
     speeds : sequence of float, optional
         Of the stimulus table, degrees/s.
 
@@ -117,18 +117,16 @@ def look_at_session(
     -------
     SessionLook
     """
-    look, said, mistakes = look_for_mistakes(
-        signals, session.protocol, config, movie, speeds=speeds
-    )
+    seen = MovieSaid() if movie is None else MovieSaid.of(movie)
+    look, said, mistakes = look_for_mistakes(signals, session.protocol, config, seen, speeds=speeds)
     if look is None or said is None:
         return SessionLook(mistakes=mistakes)
-    note, remark = _directions(look, session, config, movie)
+    note, remark = _directions(look, config, movie)
     other = unproved = ""
-    # (Why a movie cannot be opened was said where it was tried first.)
-    if not mistakes and movie.n_clock_frames:
+    # (Why a movie cannot be opened was said where it was tried.)
+    if not mistakes and movie is not None:
         unproved = unproved_rate(look, said)
-        with open_movie_of(session.movie, config) as opened:
-            other = turns_otherwise(look, said, opened)
+        other = turns_otherwise(look, said, movie)
     return SessionLook(
         mistakes=mistakes,
         notes=tuple(filter(None, [note, other])),
@@ -148,11 +146,13 @@ def look_for_mistakes(
 
     Parameters
     ----------
-    signals, config, movie, speeds
+    signals, config, speeds
         As for :func:`look_at_session`; of the configuration the sections ``signals``, ``angles``
         and ``scan`` are read.
     protocol : str
         As in the sample sheet.
+    movie : MovieSaid
+        What the movie's files say.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def _settings(
 
 
 def _directions(
-    look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
+    look: SignalsLook, config: Mapping[str, Any], movie: "Movie | None"
 ) -> tuple[str, str]:
     """Compare what is said of the scan's directions with what the movie shows at rest.
 
@@ -247,10 +247,12 @@ def _directions(
         What is worth a look, and what is taken for granted; empty if nothing is.
     """
     given = config["scan"]["bidirectional"]
-    stated = movie.bidirectional if given is None else given
+    stated = given
+    if given is None and movie is not None:
+        stated = movie.metadata.bidirectional
     if stated:
         return "", ""
-    found = _phase_at_rest(look, session, config, movie)
+    found = _phase_at_rest(look, movie)
     if found is not None and found.trusted and _is_sure(found):
         whose = "the movie's file" if given is None else "scan.bidirectional"
         says = (
@@ -272,19 +274,18 @@ def _is_sure(found: "BidiPhase") -> bool:
     return abs(found.phase_px) > max(SURE_ERRORS * found.sd_px, SURE_PX)
 
 
-def _phase_at_rest(
-    look: SignalsLook, session: Session, config: Mapping[str, Any], movie: MovieSaid
-) -> "BidiPhase | None":
+def _phase_at_rest(look: SignalsLook, movie: "Movie | None") -> "BidiPhase | None":
     """Compare odd with even lines of the first frames at rest; None if there are too few."""
     # Slow to import, and only needed here.
     from derotation.images.bidi_phase import estimate_bidi_phase
 
+    if movie is None:
+        return None
     n = _frames_at_rest(look) // movie.n_planes
-    n = min(n, MOST_FRAMES, (movie.n_clock_frames or 0) // movie.n_planes)
+    n = min(n, MOST_FRAMES, movie.n_clock_frames // movie.n_planes)
     if n < LEAST_FRAMES:
         return None
-    with open_movie_of(session.movie, config) as opened:
-        frames = opened.read(np.arange(n)).astype(np.float64)
+    frames = movie.read(np.arange(n)).astype(np.float64)
     # A pixel that is never a number stays none.
     known = np.isfinite(frames)
     n_known = known.sum(axis=0)

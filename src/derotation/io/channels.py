@@ -190,4 +190,6 @@ def _foreign(path: Path, opened: ForeignColumns) -> Channels:
 
 def _volts(raw: NDArray[Any], gain: Any, offset: Any) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and said so
-        return np.ascontiguousarray(raw * gain + offset, np.float32)
+        volts = raw * gain
+        volts += offset
+        return np.ascontiguousarray(volts, np.float32)

@@ -4,6 +4,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,15 @@ PACKAGES = (
 )
 
 
-def software_versions() -> dict[str, Any]:
+@cache
+def software_versions() -> Mapping[str, Any]:
     """Name the versions of all software that a result depends on.
+
+    Found out once: they stay as they are while a program runs.
 
     Returns
     -------
-    dict
+    mapping
         ``derotation``, ``python``, ``platform``, each of the main packages (None: not
         installed), and ``git``: the commit of the clone that the library runs from, and whether
         files in it were modified; None outside a clone.

@@ -55,7 +55,17 @@ def rotation_matrices(angles: ArrayLike) -> NDArray[np.float64]:
     """
     turned = np.asarray(angles, dtype=np.float64)
     cos, sin = cosine_and_sine(turned)
-    return np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
+    return _matrices(cos, sin, -sin, cos)
+
+
+def _matrices(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Put numbers of shape (...) into matrices of shape (..., 2, 2), by rows."""
+    matrices = np.empty((*a.shape, 2, 2))
+    matrices[..., 0, 0], matrices[..., 0, 1] = a, b
+    matrices[..., 1, 0], matrices[..., 1, 1] = c, d
+    return matrices
 
 
 def plane_matrix(plane_angle: float, plane_orientation: float) -> NDArray[np.float64]:
@@ -196,8 +206,7 @@ def invert(maps: ArrayLike) -> Maps:
     determinant = a * d - b * c
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(determinant == 0, np.nan, 1 / determinant)
-    matrix = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2)
-    matrix = matrix * scale[..., np.newaxis, np.newaxis]
+    matrix = _matrices(scale * d, scale * -b, scale * -c, scale * a)
     shift = -(matrix @ forward[..., 2:])
     return np.concatenate([matrix, shift], axis=-1)
 

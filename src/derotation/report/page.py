@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,7 +212,9 @@ def template_fingerprint() -> str:
     return digest.hexdigest()
 
 
+@cache
 def _templates() -> "Environment":
+    """Read the templates, once, since compiling them takes longer than filling them in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import signal
 
 from derotation.errors import InputError
 from derotation.numerics.degrees import wrapped
@@ -89,6 +88,9 @@ class TunedCells:
 
     def activity(self, time: NDFloat, angle: Angle) -> NDFloat:
         """Give what is added to the baseline of 1 at some times (s): (times, n_cells)."""
+        # To load it takes a second, and few simulations have cells that are tuned.
+        from scipy import signal
+
         added = np.zeros((len(time), len(self.kind)))
         tuned = np.flatnonzero((self.kind == 1) | (self.kind == 2))
         if not len(tuned):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,7 +99,7 @@ def run(
     try:
         found = _find(seen[0], seen[1], views, points, config["movement"])
     except DetectionFailedError as error:
-        save_plot(plot_movement_failed(*images, reference, session, str(error)), failed)
+        save_plot(partial(plot_movement_failed, *images, reference, session, str(error)), failed)
         msg = (
             f"the movement of {session} against its reference {reference} was not found: {error}. "
             f"Look at {failed}: if both pictures show the same cells, write pairs of points into a "
@@ -106,7 +107,7 @@ def run(
             "reference of the sample sheet"
         )
         raise DetectionFailedError(msg) from error
-    save_plot(plot_movement(seen[0], seen[1], found, reference, session), outputs.plot)
+    save_plot(lambda: plot_movement(seen[0], seen[1], found, reference, session), outputs.plot)
     in_output = _in_output(found, calibrations, views, reference)
     logger.info("%s", in_output.statement)
     in_output.correction.save(outputs.correction)

@@ -100,8 +100,8 @@ def run(
     _write_image(outputs.labels, result.mosaic.labels, result, group)
     write_json(outputs.summary, _summary(group, result))
     write_text(outputs.table, _table(result))
-    save_plot(plot_mosaic(result, group), outputs.plot)
-    save_plot(plot_overlaps(result), outputs.overlaps_plot)
+    save_plot(lambda: plot_mosaic(result, group), outputs.plot)
+    save_plot(lambda: plot_overlaps(result), outputs.overlaps_plot)
     return result
 
 

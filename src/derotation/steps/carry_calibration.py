@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +106,7 @@ def run(
             source=f"points from {points}",
         )
     except DetectionFailedError as error:
-        save_plot(plot_movement_failed(ref, moved, source, session, str(error)), failed)
+        save_plot(partial(plot_movement_failed, ref, moved, source, session, str(error)), failed)
         msg = (
             f"the movement of {session} against {source}, whose calibration it uses, was not "
             f"found: {error}. Look at {failed}: if both pictures show the same cells, write pairs "
@@ -117,7 +118,9 @@ def run(
     carried = carried.replace(image=Path(image))
     carried.save(outputs.calibration)
     write_text(outputs.text, line_for_people(carried))
-    save_plot(plot_carried(ref, moved, found, known, carried, source, session), outputs.plot)
+    save_plot(
+        lambda: plot_carried(ref, moved, found, known, carried, source, session), outputs.plot
+    )
     return carried
 
 

@@ -147,12 +147,14 @@ def run(
     rows = (f"{frame},{fraction:.6g}\n" for frame, fraction in enumerate(result.coverage))
     write_text(outputs.coverage_table, "frame,coverage\n" + "".join(rows))
     result.statistics.save(outputs.statistics)
-    save_plot(plot_before_after(result, found, moved), outputs.before_after)
-    save_plot(plot_contact_sheet(result, angles_as_used(lines, found)), outputs.contact_sheet)
+    save_plot(lambda: plot_before_after(result, found, moved), outputs.before_after)
+    save_plot(
+        lambda: plot_contact_sheet(result, angles_as_used(lines, found)), outputs.contact_sheet
+    )
     if folders is not None:
         for number, image in result.further_means.items():
             _save_image(mean_file(folders[1], number), image, pixel_size)
-        save_plot(plot_channels(result), folders[2])
+        save_plot(lambda: plot_channels(result), folders[2])
     return result
 
 

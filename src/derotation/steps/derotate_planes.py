@@ -126,7 +126,7 @@ def run(
             found[plane] = measure_plane(result.statistics, angles_as_used(angles, calibrated))
             means[plane] = (result.raw_turned_mean, result.turned_mean)
     _write_summary(outputs.summary, found)
-    save_plot(plot_planes(means), outputs.plot)
+    save_plot(lambda: plot_planes(means), outputs.plot)
     return planes
 
 

@@ -95,4 +95,4 @@ def save(estimate: CenterEstimate, outputs: Outputs) -> None:
     """
     estimate.calibration.save(outputs.center)
     write_columns(outputs.table, estimate.columns)
-    save_plot(plot_center(estimate), outputs.plot)
+    save_plot(lambda: plot_center(estimate), outputs.plot)

@@ -82,6 +82,6 @@ def run(
     estimate.save(outputs.illumination)
     estimate.save_summary(outputs.summary)
     estimate.dark_angles.save(outputs.dark_angles)
-    save_plot(plot_illumination(estimate), outputs.plot)
-    save_plot(plot_dark_angles(estimate.dark_angles), outputs.dark_angles_plot)
+    save_plot(lambda: plot_illumination(estimate), outputs.plot)
+    save_plot(lambda: plot_dark_angles(estimate.dark_angles), outputs.dark_angles_plot)
     return estimate

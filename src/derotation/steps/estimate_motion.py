@@ -103,7 +103,7 @@ def run(
         "jumps": estimate.jumps.tolist(),
     }
     write_json(outputs.summary, content)
-    save_plot(plot_motion(estimate, angles_as_used(lines, found)), outputs.plot)
+    save_plot(lambda: plot_motion(estimate, angles_as_used(lines, found)), outputs.plot)
     return estimate
 
 

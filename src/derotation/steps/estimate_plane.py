@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,5 +138,6 @@ def save(
     for correction in registered():
         plot = correction.plot or PLOTS.get(correction.name)
         if plot is not None and correction.name in estimates:
-            save_plot(plot(estimates[correction.name]), outputs.plot(correction.name))
+            own = estimates[correction.name]
+            save_plot(partial(plot, own), outputs.plot(correction.name))
     return found

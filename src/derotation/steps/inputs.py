@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -173,13 +173,14 @@ def no_plots() -> Iterator[None]:
         _PLOTS_WANTED.reset(before)
 
 
-def save_plot(figure: "Figure", path: str | Path) -> None:
+def save_plot(draw: Callable[[], "Figure"], path: str | Path) -> None:
     """Draw a figure and write it, whole or not at all; see also :func:`no_plots`.
 
     As a PNG; as something else that Matplotlib can write if the name ends otherwise.
     """
     if not _PLOTS_WANTED.get():
         return
+    figure = draw()
     with whole_file(path) as temporary:
         if temporary.suffix.lower() == ".png":
             write_png(figure, temporary)

@@ -117,4 +117,4 @@ def save(angles: Angles, events: Events, outputs: Outputs, *, protocol: str) -> 
     """
     angles.save(outputs.angles)
     angles.to_csv(outputs.table)
-    save_plot(plot_angles(angles, events, word=turn_word(protocol)), outputs.plot)
+    save_plot(lambda: plot_angles(angles, events, word=turn_word(protocol)), outputs.plot)

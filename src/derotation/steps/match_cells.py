@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def run(
         text += matched.text(reference, header=not text)
         images = {name: tifffile.imread(means[name]) for name in rois}
         Path(plots).mkdir(parents=True, exist_ok=True)
-        figure = plot_matched_cells(matched, rois, images)
-        save_plot(figure, Path(plots, f"{reference}.png"))
+        draw = partial(plot_matched_cells, matched, rois, images)
+        save_plot(draw, Path(plots, f"{reference}.png"))
     write_text(table, text)
 
 

@@ -149,8 +149,8 @@ def run(
             threads=threads,
         )
     table.save(outputs.table)
-    save_plot(plot_cell_tuning(table, regions, mean), outputs.tuning)
-    save_plot(plot_cell_responses(table, word=turn_word(protocol)), outputs.responses)
+    save_plot(lambda: plot_cell_tuning(table, regions, mean), outputs.tuning)
+    save_plot(lambda: plot_cell_responses(table, word=turn_word(protocol)), outputs.responses)
     tuned = {what: int(np.sum(table.columns[f"{what}_tuned"])) for what in ("angle", "velocity")}
     write_json(outputs.summary, {"statement": table.statement, "cells": len(table), "tuned": tuned})
     return table

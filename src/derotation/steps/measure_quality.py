@@ -104,11 +104,11 @@ def run(
         motion=load_motion(motion),
         threads=threads,
     )
-    save_plot(plot_residual_shift(result), outputs.residual_shift)
-    save_plot(plot_mean_by_angle(learned), outputs.mean_by_angle)
-    save_plot(plot_blob(result, learned), outputs.blob)
-    save_plot(plot_quality_over_time(result), outputs.over_time)
-    save_plot(plot_coverage_over_time(learned, lines), outputs.coverage)
+    save_plot(lambda: plot_residual_shift(result), outputs.residual_shift)
+    save_plot(lambda: plot_mean_by_angle(learned), outputs.mean_by_angle)
+    save_plot(lambda: plot_blob(result, learned), outputs.blob)
+    save_plot(lambda: plot_quality_over_time(result), outputs.over_time)
+    save_plot(lambda: plot_coverage_over_time(learned, lines), outputs.coverage)
     result.along.save(outputs.table)
     result.save(outputs.quality)
     return result

@@ -132,10 +132,12 @@ def run(
     found = _with_missing_end_said(found, opened)
     found.save(outputs.events, outputs.summary)
     if recorded is None:
-        figure = plot_measured_angle(found)
+        save_plot(lambda: plot_measured_angle(found), outputs.plot)
     else:
-        figure = plot_signals(*_as_used(recorded, found), word=turn_word(protocol))
-    save_plot(figure, outputs.plot)
+        save_plot(
+            lambda: plot_signals(*_as_used(recorded, found), word=turn_word(protocol)),
+            outputs.plot,
+        )
     return found
 
 

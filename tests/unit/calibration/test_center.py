@@ -26,6 +26,16 @@ def estimate(recording, folder, config=None, angles=None, bidirectional=False):
         )
 
 
+@pytest.fixture(scope="module")
+def turned_once():
+    return simulate(stimulus=((200.0, 1),))
+
+
+@pytest.fixture(scope="module")
+def off_center():
+    return simulate(center_offset=(5.0, -4.0), seed=3)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_center_far_off_is_found(tmp_path, bidirectional):
     recording = simulate(center_offset=(8.0, -6.0), bidirectional=bidirectional, seed=3)
@@ -61,17 +71,16 @@ def test_same_seed_same_result(tmp_path):
     assert first.calibration == second.calibration
 
 
-def test_given_centers(tmp_path):
-    recording = simulate(stimulus=((200.0, 1),))
-    fixed = estimate(recording, tmp_path, {"method": "fixed", "fixed": [10.5, 20]}).calibration
+def test_given_centers(turned_once, tmp_path):
+    fixed = estimate(turned_once, tmp_path, {"method": "fixed", "fixed": [10.5, 20]}).calibration
     assert fixed.center == (10.5, 20.0)
     assert fixed.center_sd is None
     assert "nothing was measured" in fixed.statement
-    middle = estimate(recording, tmp_path, {"method": "image_center"})
+    middle = estimate(turned_once, tmp_path, {"method": "image_center"})
     assert middle.calibration.center == (63.5, 47.5)
     plot_center(middle).savefig(tmp_path / "center.png")
     with pytest.raises(CenterError, match="give the center as"):
-        estimate(recording, tmp_path, {"method": "fixed"})
+        estimate(turned_once, tmp_path, {"method": "fixed"})
 
 
 def test_no_structure_is_not_trusted(tmp_path):
@@ -93,25 +102,23 @@ def test_wrong_sign_is_not_trusted(tmp_path):
     assert not found.trusted
 
 
-def test_too_little_to_go_by(tmp_path):
-    recording = simulate(stimulus=((200.0, 1),))
-    angles = true_angles(recording)
+def test_too_little_to_go_by(turned_once, tmp_path):
+    angles = true_angles(turned_once)
     still = dataclasses.replace(angles, line_angles=np.zeros_like(angles.line_angles))
     with pytest.raises(CenterError, match="only 0 frames were recorded more than 11 degrees"):
-        estimate(recording, tmp_path, angles=still)
+        estimate(turned_once, tmp_path, angles=still)
     unknown = dataclasses.replace(angles, line_usable=np.zeros_like(angles.line_usable))
     with pytest.raises(CenterError, match="only 0 frames were recorded more than 11 degrees"):
-        estimate(recording, tmp_path, angles=unknown)
+        estimate(turned_once, tmp_path, angles=unknown)
 
 
 @pytest.mark.parametrize("offset", [30.0, -100.0])
-def test_rests_at_other_angles_are_rests_too(tmp_path, offset):
+def test_rests_at_other_angles_are_rests_too(off_center, tmp_path, offset):
     """The picture at angle 0 is then made of derotated frames."""
-    recording = simulate(center_offset=(5.0, -4.0), seed=3)
-    angles = true_angles(recording)
+    angles = true_angles(off_center)
     elsewhere = dataclasses.replace(angles, line_angles=angles.line_angles + offset)
-    found = estimate(recording, tmp_path, angles=elsewhere).calibration
-    assert found.center == pytest.approx(recording.center, abs=0.03)
+    found = estimate(off_center, tmp_path, angles=elsewhere).calibration
+    assert found.center == pytest.approx(off_center.center, abs=0.03)
     assert found.trusted
 
 

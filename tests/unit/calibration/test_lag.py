@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -49,9 +50,17 @@ class Session:
         return estimate_lag(self.movie, angles or self.angles, self.calibration, timing=self.timing)
 
 
+@pytest.fixture(scope="module")
+def session_of(tmp_path_factory):
+    """Make a session with some parameters, once."""
+    return functools.cache(
+        lambda **parameters: Session(tmp_path_factory.mktemp("session"), **parameters)
+    )
+
+
 @pytest.mark.parametrize("lag_ms", [3.0, -2.0, 30.0])
-def test_a_lag_is_found(tmp_path, lag_ms):
-    session = Session(tmp_path, lag_ms=lag_ms)
+def test_a_lag_is_found(session_of, lag_ms):
+    session = session_of(lag_ms=lag_ms)
     result = session.lag()
     assert result.lag_ms == pytest.approx(lag_ms, abs=0.2)
     assert 0.01 < result.lag_sd_ms < 0.3
@@ -62,8 +71,8 @@ def test_a_lag_is_found(tmp_path, lag_ms):
     np.testing.assert_allclose(result.rotations[result.inliers], expected, atol=0.3)
 
 
-def test_lines_shifted_by_the_lag_have_none_left(tmp_path):
-    session = Session(tmp_path, lag_ms=3.0)
+def test_lines_shifted_by_the_lag_have_none_left(session_of):
+    session = session_of(lag_ms=3.0)
     shift = 3.0e-3 * session.events.sampling_rate
     later = dataclasses.replace(session.events, line_start=session.events.line_start + shift)
     result = session.lag(interpolate_angles(later, protocol="full"))
@@ -95,8 +104,8 @@ def flipped(angles):
          "step_rest_s": 0.3},
     ],
 )  # fmt: skip
-def test_a_wrong_sign_is_refused_and_a_right_one_is_not(tmp_path, parameters):
-    session = Session(tmp_path, **parameters)
+def test_a_wrong_sign_is_refused_and_a_right_one_is_not(session_of, parameters):
+    session = session_of(**parameters)
     check = check_direction_sign(session.movie, session.angles)
     assert check.decided
     assert check.correlation > check.correlation_flipped
@@ -105,8 +114,8 @@ def test_a_wrong_sign_is_refused_and_a_right_one_is_not(tmp_path, parameters):
         check_direction_sign(session.movie, flipped(session.angles))
 
 
-def test_frames_that_do_not_tell_are_not_refused(tmp_path):
-    session = Session(tmp_path)
+def test_frames_that_do_not_tell_are_not_refused(session_of):
+    session = session_of()
 
     class Noise:
         shape, dtype = session.movie.shape, session.movie.dtype

@@ -45,6 +45,16 @@ def orientation_error(found, truth):
     return abs((found - truth + 90) % 180 - 90)
 
 
+@pytest.fixture(scope="module")
+def tilted():
+    return simulate(plane_angle=25.0, plane_orientation=40.0)
+
+
+@pytest.fixture(scope="module")
+def flat():
+    return simulate()
+
+
 @pytest.mark.parametrize(
     ("parameters", "tilt", "orientation"),
     [
@@ -111,9 +121,8 @@ def test_partial_turns(tmp_path):
     assert abs(result.plane_angle - 20) < max(4 * result.plane_sd[0], 0.5)
 
 
-def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
-    recording = simulate(plane_angle=25.0, plane_orientation=40.0)
-    whole = estimate(recording, tmp_path).calibration
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tilted, tmp_path, monkeypatch):
+    whole = estimate(tilted, tmp_path).calibration
     measured = plane.residual_shifts
 
     def without_some(refined):
@@ -122,26 +131,24 @@ def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatc
         return shifts
 
     monkeypatch.setattr(plane, "residual_shifts", without_some)
-    result = estimate(recording, tmp_path).calibration
+    result = estimate(tilted, tmp_path).calibration
     assert result.trusted
     assert "nan" not in result.statement
     assert result.residual_px == pytest.approx(whole.residual_px, rel=0.2)
 
 
-def test_a_given_center_stays(tmp_path):
-    recording = simulate(plane_angle=25.0, plane_orientation=40.0)
-    given = roughly(recording, (0.3, 0.0), method="fixed")
-    result = estimate(recording, tmp_path, calibration=given)
+def test_a_given_center_stays(tilted, tmp_path):
+    given = roughly(tilted, (0.3, 0.0), method="fixed")
+    result = estimate(tilted, tmp_path, calibration=given)
     assert result.corrected
     assert result.calibration.center == given.center
 
 
-def test_given_planes(tmp_path):
-    recording = simulate()
-    never = estimate(recording, tmp_path, {"correct": "never"})
+def test_given_planes(flat, tmp_path):
+    never = estimate(flat, tmp_path, {"correct": "never"})
     assert (never.calibration.plane_angle, never.corrected) == (0, False)
     fixed = estimate(
-        recording,
+        flat,
         tmp_path,
         {"correct": "fixed", "plane_angle": 25, "plane_orientation": 40, "output": "sample"},
     )
@@ -165,9 +172,9 @@ def test_given_planes(tmp_path):
         ),
     ],
 )
-def test_bad_options(tmp_path, config, message):
+def test_bad_options(flat, tmp_path, config, message):
     with pytest.raises(ConfigError, match=message):
-        estimate(simulate(shape=(16, 16)), tmp_path, config)
+        estimate(flat, tmp_path, config)
 
 
 def test_unusable_sessions(tmp_path):

@@ -45,6 +45,11 @@ def largest_shift(recording, calibration):
     return np.hypot(*(back - np.stack([x, y], axis=-1)).mean(axis=1).T).max()
 
 
+@pytest.fixture(scope="module")
+def wobbling():
+    return simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
+
+
 @pytest.mark.parametrize(
     ("parameters", "wobble"),
     [
@@ -90,8 +95,7 @@ def test_what_belongs_to_the_center_is_no_wobble(tmp_path):
     assert not result.corrected
 
 
-def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatch):
-    recording = simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
+def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(wobbling, tmp_path, monkeypatch):
     measured = wobbles.residual_shifts
 
     def without_some(refined):
@@ -100,22 +104,19 @@ def test_a_frame_that_one_fit_cannot_measure_spoils_nothing(tmp_path, monkeypatc
         return shifts
 
     monkeypatch.setattr(wobbles, "residual_shifts", without_some)
-    result = estimate(recording, tmp_path)
+    result = estimate(wobbling, tmp_path)
     assert result.corrected
     assert result.calibration.trusted
     assert 0 < result.calibration.residual_px < 0.3
     assert "nan" not in result.calibration.statement
 
 
-def test_a_given_center_stays(tmp_path):
-    recording = simulate(wobble=((0.0, 0.0, 2.0, 0.0),))
-    with open_movie(save_movie(recording, tmp_path)) as movie:
-        given = Calibration(center=recording.center, image_shape=(112, 128), method="fixed")
-        result = estimate_wobble(
-            movie, true_angles(recording), given, timing=true_timing(recording)
-        )
-    assert result.calibration.center == recording.center
-    assert largest_shift(recording, result.calibration) < 0.15
+def test_a_given_center_stays(wobbling, tmp_path):
+    with open_movie(save_movie(wobbling, tmp_path)) as movie:
+        given = Calibration(center=wobbling.center, image_shape=(112, 128), method="fixed")
+        result = estimate_wobble(movie, true_angles(wobbling), given, timing=true_timing(wobbling))
+    assert result.calibration.center == wobbling.center
+    assert largest_shift(wobbling, result.calibration) < 0.15
 
 
 def test_a_part_of_the_circle_does_not_tell(tmp_path):
@@ -126,7 +127,7 @@ def test_a_part_of_the_circle_does_not_tell(tmp_path):
 
 
 def test_options(tmp_path):
-    recording = simulate(shape=(16, 16))
+    recording = simulate(shape=(16, 16), n_cells=2)
     assert "never" in estimate(recording, tmp_path, {"correct": "never"}).statement
     with pytest.raises(
         ConfigError, match=r'wobble\.correct: found the text "fixed", allowed: auto or never'

@@ -9,6 +9,7 @@ import pytest
 from derotation.cohort.config import check_config, load_config, section, validate_config
 from derotation.errors import ConfigError
 from derotation.settings.schema import config_schema
+from unit.source_trees import trees
 
 ROOT = Path(__file__).parents[3]
 SMALLEST = {"signals": {"sampling_rate": 50000}}
@@ -175,8 +176,8 @@ def test_every_key_is_described_and_unknown_ones_are_refused():
 def words_in_code():
     """All names and texts that stand in the library and in the workflow's Python."""
     words = set()
-    for file in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+    for tree in trees().values():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words.add(node.value)
             elif isinstance(node, ast.arg | ast.keyword):

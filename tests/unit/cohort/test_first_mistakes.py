@@ -12,6 +12,7 @@ import yaml
 
 from derotation.cohort.check import check_cohort, format_table
 from derotation.cohort.cohort import load_cohort
+from derotation.io import movie
 from derotation.simulate import simulate_session
 from derotation.simulate.formats import write_signals_as
 from derotation.simulate.recording import plan_recording
@@ -497,6 +498,23 @@ SIXTY = {"angles": {"degrees_per_step": 60}, "scan": {"bidirectional": False}}
 def test_a_movie_that_turns_with_the_motor_gives_no_word(scanned, name, photons, seed):
     found = scanned(name, photons, seed).check(sections=SIXTY)
     assert (found.problems, found.notes) == ((), ())
+
+
+def test_the_movie_is_opened_once(scanned, monkeypatch):
+    """To go through the pages of a long movie takes seconds."""
+    opened, open_movie = [], movie.open_movie
+
+    def noted(path, **options):
+        opened.append(path)
+        return open_movie(path, **options)
+
+    monkeypatch.setattr(movie, "open_movie", noted)
+    made = scanned("full")
+    found = made.check(sections={"angles": SIXTY["angles"]})
+    # The phase of the scan was looked at, and whether the movie turns with the motor.
+    assert found.problems == ()
+    assert "odd lines lie where even ones do" in found.remarks[0]
+    assert opened == [str(made.movie)]
 
 
 def _first_frames(rig, n):

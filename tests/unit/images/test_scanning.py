@@ -1,6 +1,7 @@
 """Directions and phase of the scan, against what was simulated."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from derotation.streaming import derotate_movie
 from unit.sessions import save_movie, true_angles
 
 
+@functools.cache
 def simulated(**parameters):
+    """Simulate a session, once; tests only look at it."""
     chosen = {
         "shape": (96, 112), "n_cells": 40, "photons_per_pixel": 10, "bidirectional": True,
         "stimulus": ((150.0, 1), (150.0, -1)), "rest_between_s": 1.0, "seed": 5,

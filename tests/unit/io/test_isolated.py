@@ -56,7 +56,7 @@ def call(function, *arguments, **options):
     return call_isolated(function, PATH, *arguments, error=SignalError, what="a test", **options)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _end_worker():
     yield
     stop_worker()

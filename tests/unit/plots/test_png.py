@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from derotation.plots.png import DPI, write_png
-from derotation.steps.inputs import save_plot
+from derotation.steps.inputs import no_plots, save_plot
 
 
 def drawn(color: str) -> Figure:
@@ -46,5 +46,11 @@ def test_what_has_no_background_is_drawn_on_white(tmp_path):
 
 @pytest.mark.parametrize(("name", "begins"), [("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])
 def test_a_plot_is_what_its_name_says(tmp_path, name, begins):
-    save_plot(drawn("0.4"), tmp_path / "new" / name)
+    save_plot(lambda: drawn("0.4"), tmp_path / "new" / name)
     assert (tmp_path / "new" / name).read_bytes().startswith(begins)
+
+
+def test_a_figure_that_nobody_wants_is_not_made(tmp_path):
+    with no_plots():
+        save_plot(lambda: pytest.fail("a figure was made"), tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())

@@ -38,14 +38,20 @@ def judged(recording, folder, movie=None, **options):
     return judge(recording, folder, movie=movie, **options)
 
 
+@pytest.fixture(scope="module")
+def flawless(recording, tmp_path_factory):
+    """Quality and statistics of the recording as it is; tests only look at them."""
+    return judged(recording, tmp_path_factory.mktemp("flawless"))
+
+
 def half_of(recording):
     """The frame in the middle of the session's middle rest."""
     at_rest = np.flatnonzero(np.all(recording.line_angles % 360 == 0, axis=1))
     return int(at_rest[np.argmin(np.abs(at_rest - len(recording.movie) / 2))])
 
 
-def test_good_segments(recording, tmp_path):
-    quality, _ = judged(recording, tmp_path)
+def test_good_segments(flawless):
+    quality, _ = flawless
     along = quality.along
     assert quality.flag == "ok", quality.advice
     assert along.segments.rest.tolist() == [True, False] * 4 + [True]
@@ -118,9 +124,9 @@ def test_an_angle_that_is_wrong_from_some_time_on(recording, tmp_path):
     assert quality["angle_difference_deg"].value == pytest.approx(25, abs=1)
 
 
-def test_an_angle_that_is_wrong_in_two_frames_that_were_compared(recording, tmp_path):
+def test_an_angle_that_is_wrong_in_two_frames_that_were_compared(recording, flawless, tmp_path):
     angles = angles_of(recording)
-    _, statistics = judged(recording, tmp_path)
+    _, statistics = flawless
     told = statistics.checked[np.isfinite(statistics.angle_difference)]
     lines = angles.line_angles.copy()
     k = len(told) // 2
@@ -175,8 +181,8 @@ def test_a_sample_that_moves_and_never_rests(tmp_path, moves):
     assert not any("center.method" in sentence for sentence in quality.advice)
 
 
-def test_right_angles_are_seen_to_be_right(recording, tmp_path):
-    quality, _ = judged(recording, tmp_path)
+def test_right_angles_are_seen_to_be_right(flawless):
+    quality, _ = flawless
     figure = quality["angle_difference_deg"]
     assert figure.flag == "ok"
     assert figure.value < 0.5
@@ -204,9 +210,9 @@ def test_sample_moved(recording, tmp_path):
 
 
 @pytest.mark.parametrize(("size", "flag"), [(5.0, "ok"), (20.0, "bad")])
-def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, tmp_path, size, flag):
+def test_a_jump_that_was_corrected_is_said_and_a_large_one_is_bad(recording, flawless, size, flag):
     """The frames lie upon each other, since they were shifted as motion."""
-    quality, statistics = judged(recording, tmp_path)
+    quality, statistics = flawless
     moved = np.zeros((len(recording.movie), 2))
     moved[quality.along.first[3] :] = [0.6 * size, -0.8 * size]
     figure = jump_and_drift.sample_moved(quality.along, statistics, angles_of(recording), moved)
@@ -270,9 +276,9 @@ def test_zoom(recording, tmp_path, percent):
     assert quality["zoom_change_pct"].value == pytest.approx(abs(percent), rel=0.25)
 
 
-def test_one_rest_of_another_scale_is_no_zoom(recording, tmp_path):
+def test_one_rest_of_another_scale_is_no_zoom(flawless):
     """Activity may do that; a zoom lasts longer."""
-    quality, _ = judged(recording, tmp_path)
+    quality, _ = flawless
     scale = np.array([0, 0.1, 0, 0, 2.0, 0, 0.1, 0, 0])
     along = dataclasses.replace(quality.along, scale_pct=scale, scale_sd_pct=np.full(9, 0.2))
     assert change_figures.zoom_change(along).value == 0
@@ -280,8 +286,8 @@ def test_one_rest_of_another_scale_is_no_zoom(recording, tmp_path):
     assert change_figures.zoom_change(along).value == pytest.approx(2, abs=0.15)
 
 
-def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, tmp_path):
-    quality, statistics = judged(recording, tmp_path)
+def test_frames_with_more_noise_are_not_the_worst_if_their_mean_fits(recording, flawless):
+    quality, statistics = flawless
     turned = angles_of(recording).turned
     likeness, correlation = quality.along.likeness.copy(), quality.along.correlation.copy()
     likeness[3] = 0.5
@@ -382,8 +388,8 @@ def test_a_phase_that_changes(two_ways, tmp_path):
     assert wrong[along.first > first].all()
 
 
-def test_phases_of_too_little_light_are_no_change(recording, tmp_path):
-    quality, statistics = judged(recording, tmp_path)
+def test_phases_of_too_little_light_are_no_change(recording, flawless):
+    quality, statistics = flawless
     phase, sd = np.array([0.3, -0.31, 0.82, 0.0]), np.array([0.24, 0.149, 1.06, 0.05])
     dark = dataclasses.replace(
         statistics,

@@ -32,8 +32,14 @@ def recording():
     return simulated()
 
 
-def test_a_good_session_is_ok(recording, tmp_path):
-    quality, _ = judge(recording, tmp_path)
+@pytest.fixture(scope="module")
+def flawless(recording, tmp_path_factory):
+    """Quality and statistics of the recording as it is; tests only look at them."""
+    return judge(recording, tmp_path_factory.mktemp("flawless"))
+
+
+def test_a_good_session_is_ok(flawless):
+    quality, _ = flawless
     assert quality.flag == "ok", quality.advice
     assert quality.advice == []
     assert quality["residual_shift_px"].value < 0.1
@@ -42,9 +48,9 @@ def test_a_good_session_is_ok(recording, tmp_path):
     assert quality["ptd_px"].value < quality["ptd_px"].before
 
 
-def test_images_of_squares_of_pixels_say_the_same(recording, tmp_path, monkeypatch):
+def test_images_of_squares_of_pixels_say_the_same(recording, flawless, tmp_path, monkeypatch):
     """Those of large frames are averaged before they are compared; here, of a small one."""
-    whole, _ = judge(recording, tmp_path)
+    whole, _ = flawless
     monkeypatch.setattr(collector, "MEAN_SIZE", min(SHAPE) // 2)
     quality, statistics = judge(recording, tmp_path)
     assert statistics.side == 2
@@ -111,11 +117,10 @@ def test_tilt_ignored(tmp_path):
     assert corrected["tilt_left_px"].flag == "ok"
 
 
-def test_lag_left(tmp_path):
+def test_lag_left(recording, tmp_path):
     """Angles that come 12 ms late leave a picture that turns by 150 degrees/s turned by 1.8."""
-    good = simulated()
-    late = true_angles(good).shifted(-12.0)
-    quality, _ = judge(good, tmp_path, angles=late)
+    late = true_angles(recording).shifted(-12.0)
+    quality, _ = judge(recording, tmp_path, angles=late)
     assert quality["turn_left_deg"].value == pytest.approx(1.8, abs=0.4)
     assert "angles.lag_ms" in quality["turn_left_deg"].sentence
 
@@ -199,8 +204,8 @@ def test_shift_is_the_one_imposed(shift):
     np.testing.assert_allclose(found, shift, atol=0.05)
 
 
-def test_saved_and_drawn(recording, tmp_path):
-    quality, statistics = judge(recording, tmp_path)
+def test_saved_and_drawn(recording, flawless, tmp_path):
+    quality, statistics = flawless
     quality.save(tmp_path / "quality.json")
     content = json.loads((tmp_path / "quality.json").read_text())
     assert content["kind"] == "derotation quality"

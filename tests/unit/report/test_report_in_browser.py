@@ -27,9 +27,15 @@ LOADED = """(async () => {
 })()"""
 
 
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("chromium") / "profile") as started:
+        yield started
+
+
 @pytest.fixture
-def browser(tmp_path):
-    with Browser(tmp_path / "profile") as opened:
+def browser(chromium):
+    with chromium.page() as opened:
         yield opened
 
 
@@ -82,9 +88,9 @@ def test_pages_of_single_sessions_work_as_files(cohort, browser, tmp_path):
     assert browser.complaints == []
 
 
-def test_a_narrow_window_does_not_scroll_sideways(cohort, tmp_path):
+def test_a_narrow_window_does_not_scroll_sideways(cohort, chromium, tmp_path):
     cohort()
-    with Browser(tmp_path / "profile", width=500, height=900) as narrow:
+    with chromium.page(width=500) as narrow:
         narrow.open(tmp_path / "results" / "report.html")
         narrow.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         root = "document.documentElement"
@@ -92,8 +98,21 @@ def test_a_narrow_window_does_not_scroll_sideways(cohort, tmp_path):
 
 
 SESSION = "document.getElementById('session-mouse2')"
-# Give what was asked for time to happen: pictures are decoded, events come.
-SETTLED = "new Promise(done => setTimeout(() => done(true), {}))"
+# Wait for a time in milliseconds; until what was asked for has happened, events and all, and was
+# drawn; until the player and the cells of a session, if it has them, have read their pictures.
+PAUSE = "new Promise(done => setTimeout(done, {}))"
+SETTLED = (
+    "new Promise(done => requestAnimationFrame(() => requestAnimationFrame("
+    "() => setTimeout(done))))"
+)
+READY = """(async () => {{
+  const session = {};
+  const ready = () => session.open !== false && (!session.querySelector('canvas.frames') ||
+    session.querySelector('canvas.frames').style.getPropertyValue('--ratio') &&
+    session.querySelector('canvas.mean').width === 480);
+  for (let k = 0; k < 2000 && !ready(); k++) await new Promise(done => setTimeout(done, 10));
+  return ready();
+}})()"""
 
 
 @pytest.fixture
@@ -112,14 +131,31 @@ def opened(cohort, browser, tmp_path):
 
 def open_session(browser, name):
     browser.evaluate(f"document.querySelector('#sessions a[href=\"#session-{name}\"]').click()")
-    browser.evaluate(SETTLED.format(400))
+    wait_until_ready(browser, f"document.getElementById('session-{name}')")
     return browser
+
+
+def wait_until_ready(browser, session):
+    assert browser.evaluate(READY.format(session))
+    browser.evaluate(SETTLED)
 
 
 def now(browser):
     """The frame that the player says that it shows."""
     said = browser.evaluate(f"{SESSION}.querySelector('.now').textContent")
     return int(said.split()[1]), said
+
+
+def plays_on(browser, times):
+    """Wait until the player has shown another frame so many times."""
+    said = f"{SESSION}.querySelector('.now').textContent"
+    assert browser.evaluate(
+        f"(async () => {{ let last = {said}; let n = 0;"
+        "for (let k = 0; k < 2000; k++) {"
+        "await new Promise(done => setTimeout(done, 10));"
+        f"if ({said} !== last) {{ last = {said}; n += 1; }}"
+        f"if (n === {times}) return true; }} return false; }})()"
+    )
 
 
 def pixel(browser, x, y):
@@ -159,7 +195,7 @@ def click(browser, selector, x=0.5, y=0.5):
             "Input.dispatchMouseEvent",
             type=kind, x=place[0], y=place[1], button="left", buttons=1, clickCount=1,
         )  # fmt: skip
-    browser.evaluate(SETTLED.format(150))
+    browser.evaluate(SETTLED)
 
 
 def test_the_player_steps_scrubs_and_shows_the_right_frame(opened):
@@ -190,14 +226,12 @@ def test_the_player_plays_and_pauses(opened):
     speed = f"{SESSION}.querySelector('.speed')"
     opened.evaluate(f"{speed}.value = 40")
     click(opened, f"{SESSION}.querySelector('.play')")
-    opened.evaluate(SETTLED.format(400))
+    plays_on(opened, 3)
     assert "Pause" in opened.evaluate(f"{SESSION}.querySelector('.play').textContent")
-    first = now(opened)[0]
-    opened.evaluate(SETTLED.format(120))
-    assert now(opened)[0] != first
+    plays_on(opened, 3)
     click(opened, f"{SESSION}.querySelector('.play')")
     stopped = now(opened)[0]
-    opened.evaluate(SETTLED.format(200))
+    opened.evaluate(PAUSE.format(200))
     assert now(opened)[0] == stopped
 
 
@@ -262,7 +296,7 @@ def test_a_place_is_asked_where_there_are_no_cells(opened):
     )
     opened.evaluate(f"{mean}.focus()")
     press(opened, "ArrowLeft")
-    opened.evaluate(SETTLED.format(100))
+    opened.evaluate(SETTLED)
     assert "x = 60" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
 
 
@@ -294,7 +328,7 @@ def test_a_cell_is_asked_where_there_are_traces(opened):
     assert "Seen in 50 %" in opened.evaluate(f"{cells}.querySelector('.verdict').textContent")
     opened.evaluate(f"{mean}.focus()")
     press(opened, "ArrowRight")
-    opened.evaluate(SETTLED.format(100))
+    opened.evaluate(SETTLED)
     assert "Cell 7 at" in opened.evaluate(f"{cells}.querySelector('.asked').textContent")
 
 
@@ -309,14 +343,14 @@ def test_what_a_cell_is_tuned_to_is_said_with_its_q(opened):
     tuning = f"{cells}.querySelector('.tuning').textContent"
     choose = f"{menu}.value = '{{}}'; {menu}.dispatchEvent(new Event('change'))"
     opened.evaluate(choose.format(0))
-    opened.evaluate(SETTLED.format(100))
+    opened.evaluate(SETTLED)
     assert opened.evaluate(tuning) == (
         "Tuned to the angle (q = 0.001): most active at 134°; it foretells 38 % of the variance in "
         "rotations that were left out. Not tuned to the angular velocity (q = 0.41): rotations "
         "that were left out of the fit are not foretold."
     )
     opened.evaluate(choose.format(1))
-    opened.evaluate(SETTLED.format(100))
+    opened.evaluate(SETTLED)
     said = opened.evaluate(tuning)
     assert said.startswith("Not tuned to the angle: what looks like it (q = 0.02) is brightness")
     assert "cannot be told from this session: it was seen too rarely" in said
@@ -342,7 +376,7 @@ def test_a_dark_screen_is_dark_and_paper_is_white(opened):
     in_light = opened.evaluate(bright)
     dark = [{"name": "prefers-color-scheme", "value": "dark"}]
     opened.call("Emulation.setEmulatedMedia", features=dark)
-    opened.evaluate(SETTLED.format(200))
+    opened.evaluate(SETTLED)
     assert max(opened.evaluate(background)) < 40
     assert min(opened.evaluate(ink)) > 200
     assert 100 < opened.evaluate(bright) < in_light / 10
@@ -369,12 +403,15 @@ def test_columns_are_chosen_and_all_of_them_saved(opened, tmp_path):
     chosen = opened.evaluate(visible)
     assert "sharpness_gain" not in chosen
     assert "Protocol" in chosen
-    opened.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    opened.call(
+        "Browser.setDownloadBehavior",
+        behavior="allow", downloadPath=str(tmp_path), browserContextId=opened.context,
+    )  # fmt: skip
     opened.evaluate("search.value = 'mouse'; search.dispatchEvent(new Event('input'))")
     click(opened, "document.getElementById('csv')")
     deadline = time.monotonic() + 20
     while not (tmp_path / "sessions.csv").exists() and time.monotonic() < deadline:
-        opened.evaluate(SETTLED.format(100))
+        opened.evaluate(PAUSE.format(100))
     with (tmp_path / "sessions.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["Session"] for row in rows] == ["mouse1", "mouse2", "mouse10"]
@@ -434,7 +471,9 @@ def test_the_reason_and_the_log_of_a_failure_can_be_copied(opened):
     assert "Check the cable." in text
     assert "12:00 INFO began" in text
     opened.call(
-        "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"]
+        "Browser.grantPermissions",
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        browserContextId=opened.context,
     )
     click(opened, f"{broken}.querySelector('.copy')")
     said = opened.evaluate(f"{broken}.querySelector('[role=status]').textContent")
@@ -461,10 +500,10 @@ def test_dots_of_the_charts_open_their_session(opened):
 
 
 @pytest.mark.parametrize("width", [600, 1400])
-def test_an_open_session_fits_the_window(cohort, tmp_path, width):
+def test_an_open_session_fits_the_window(cohort, chromium, tmp_path, width):
     make_player(tmp_path / "results" / "mouse2" / "player.json")
     cohort()
-    with Browser(tmp_path / "profile", width=width, height=900) as browser:
+    with chromium.page(width=width) as browser:
         browser.open(tmp_path / "results" / "report.html")
         open_session(browser, "mouse2")
         click(browser, f"{SESSION}.querySelector('canvas.mean')")
@@ -527,7 +566,7 @@ def test_an_odd_recording_can_be_played_and_asked(cohort, browser, tmp_path, odd
     open_session(browser, "mouse2")
     for button in (".on", ".back", ".play"):
         click(browser, f"{SESSION}.querySelector('{button}')")
-    browser.evaluate(SETTLED.format(200))
+    browser.evaluate(PAUSE.format(200))
     assert "NaN" not in now(browser)[1]
     assert "undefined" not in now(browser)[1]
     click(browser, f"{SESSION}.querySelector('canvas.mean')")
@@ -588,11 +627,11 @@ def test_names_of_any_letters_are_shown_and_linked(
             assert (tmp_path / "results" / "report" / f"{name}.html").exists()
             browser.go(browser.evaluate(f"{link}.href"))
             assert name in browser.evaluate("document.querySelector('h1').textContent")
-            browser.evaluate(SETTLED.format(200))
+            wait_until_ready(browser, "document.querySelector('main.session')")
         else:
             browser.evaluate(f"{link}.click()")
-            browser.evaluate(SETTLED.format(300))
             found = f"document.getElementById({json.dumps('session-' + name)})"
+            wait_until_ready(browser, found)
             assert browser.evaluate(f"{found}.open") is True
         assert browser.evaluate("document.querySelectorAll('h1 b, td:first-child b').length") in (
             0, 1,
@@ -606,7 +645,7 @@ def test_names_of_any_letters_are_shown_and_linked(
 def test_an_address_that_names_nothing_is_no_error(opened):
     for hash_ in ("%zz", "session-nobody", "session-mouse2"):
         opened.evaluate(f"location.hash = {json.dumps(hash_)}")
-        opened.evaluate(SETTLED.format(100))
+        opened.evaluate(SETTLED)
     assert opened.complaints == []
 
 

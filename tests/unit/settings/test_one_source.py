@@ -9,10 +9,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-import derotation
 from derotation.settings.schema import allowed, config_schema, section_schema, sheet_schema
+from unit.source_trees import SOURCE, trees
 
-SOURCE = Path(derotation.__file__).parent
 ROOT = Path(__file__).parents[3]
 PROTOCOL = tuple(sheet_schema()["properties"]["protocol"]["enum"])
 # Choices of a type checker, by their places, and the keys that they repeat.
@@ -107,11 +106,6 @@ PARAMETERS = {
 }
 
 
-def trees():
-    for file in sorted(SOURCE.rglob("*.py")):
-        yield file.relative_to(SOURCE), ast.parse(file.read_text(encoding="utf-8"))
-
-
 def words_of(node):
     """The words of a Literal, or nothing."""
     if not (isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "Literal"):
@@ -131,7 +125,7 @@ def test_the_schemas_are_installed_with_the_package():
 def test_no_module_holds_defaults_of_its_own():
     found = [
         f"{file}: {target.id}"
-        for file, tree in trees()
+        for file, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
@@ -162,7 +156,7 @@ def test_every_choice_of_words_is_compared_or_no_setting():
     compared = {frozenset(get_words(key)) for key in CHOICES.values()}
     unknown = [
         (str(file), words)
-        for file, tree in trees()
+        for file, tree in trees().items()
         for node in ast.walk(tree)
         if (words := words_of(node)) and words not in known and frozenset(words) not in compared
     ]

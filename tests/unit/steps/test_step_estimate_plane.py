@@ -11,8 +11,8 @@ from derotation.steps import estimate_center, estimate_plane, interpolate_angles
 SECTIONS = {"sessions": "sessions.tsv", "signals": {"sampling_rate": 20_000}}
 
 
-def calibrate(folder, files, protocol="full", **sections):
-    """Run the steps from raw files to a calibration."""
+def tell_angles(folder, files, protocol="full", **sections):
+    """Run the steps from raw files to the angles."""
     config = validate_config(SECTIONS | sections)
     parse_signals.run(
         movie=files["movie"],
@@ -29,6 +29,11 @@ def calibrate(folder, files, protocol="full", **sections):
         config=config,
         outputs=interpolate_angles.Outputs.within(folder),
     )
+
+
+def calibrate(folder, files, **sections):
+    """Run the steps from the angles to a calibration."""
+    config = validate_config(SECTIONS | sections)
     estimate_center.run(
         movie=files["movie"],
         angles=folder / "angles.npz",
@@ -62,7 +67,9 @@ def test_lag_and_tilt_together(tmp_path):
     stimulus = ((200.0, 1), (200.0, -1), (150.0, 1), (150.0, -1))
     tilt = {"plane_angle": 25.0, "plane_orientation": 40.0}
     files = simulate(tmp_path / "raw", lag_ms=3.0, stimulus=stimulus, **tilt)
-    found = calibrate(tmp_path, files, angles={"lag_ms": "auto"})
+    wanted = {"lag_ms": "auto"}
+    tell_angles(tmp_path, files, angles=wanted)
+    found = calibrate(tmp_path, files, angles=wanted)
     assert found.lag_ms == pytest.approx(3.0, abs=0.2)
     assert found.plane_angle == pytest.approx(25.0, abs=0.5)
     assert found.plane_orientation == pytest.approx(40.0, abs=1.0)
@@ -71,12 +78,14 @@ def test_lag_and_tilt_together(tmp_path):
 
 
 def test_incremental_session(tmp_path):
-    files = simulate(tmp_path / "raw", protocol="incremental", step_rest_s=0.5)
-    found = calibrate(tmp_path, files, protocol="incremental")
+    steps = {"degrees_per_step": 15}
+    files = simulate(tmp_path / "raw", protocol="incremental", step_rest_s=0.5, **steps)
+    tell_angles(tmp_path, files, protocol="incremental", angles=steps)
+    found = calibrate(tmp_path, files)
     assert found.center == pytest.approx((50.5, 45.5), abs=0.1)
     assert found.plane_angle == 0
     assert found.lag_ms == 0
-    ellipse = calibrate(tmp_path, files, protocol="incremental", center={"method": "ellipse"})
+    ellipse = calibrate(tmp_path, files, center={"method": "ellipse"})
     assert ellipse.center == pytest.approx((50.5, 45.5), abs=0.1)
     table = np.genfromtxt(tmp_path / "center.csv", delimiter=",", names=True)
     assert {"blob", "angle", "x", "y"} <= set(table.dtype.names)

@@ -1,6 +1,7 @@
 """Steps called as from a notebook, on one tiny simulated session."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -56,6 +57,13 @@ def parse(raw, folder, **sections):
         config=settings(**sections),
         outputs=parse_signals.Outputs.within(folder),
     )
+
+
+@pytest.fixture(scope="module")
+def parsed(raw, tmp_path_factory):
+    """The events, and the folder with their files."""
+    folder = tmp_path_factory.mktemp("parsed")
+    return parse(raw, folder), folder
 
 
 def angles_of(raw, folder, **sections):
@@ -144,8 +152,8 @@ def test_all_steps_in_turn(raw, tmp_path):
     )
 
 
-def test_a_calibration_of_another_frame_size_is_refused(raw, tmp_path):
-    parse(raw, tmp_path)
+def test_a_calibration_of_another_frame_size_is_refused(raw, parsed, tmp_path):
+    shutil.copy(parsed[1] / "events.npz", tmp_path)
     angles_of(raw, tmp_path)
     other = Calibration(center=(1, 2), image_shape=(64, 64), method="fixed")
     other.save(tmp_path / "calibration.json")
@@ -154,8 +162,8 @@ def test_a_calibration_of_another_frame_size_is_refused(raw, tmp_path):
     assert not (tmp_path / "output.tif").exists()
 
 
-def test_the_line_reference_moves_the_angles(raw, tmp_path):
-    parse(raw, tmp_path)
+def test_the_line_reference_moves_the_angles(raw, parsed, tmp_path):
+    shutil.copy(parsed[1] / "events.npz", tmp_path)
     start = angles_of(raw, tmp_path, angles={"line_reference": "start"})
     end = angles_of(raw, tmp_path, angles={"line_reference": "end"})
     truth = np.load(raw["truth"])["line_angles"]
@@ -171,8 +179,8 @@ def test_fewer_lines_than_rows_are_refused(raw, tmp_path):
     assert not list(tmp_path.rglob("*.*"))
 
 
-def test_rows_of_a_cropped_or_binned_movie_are_asked_for(raw, tmp_path):
-    movie, whole = tifffile.imread(raw["movie"]), parse(raw, tmp_path)
+def test_rows_of_a_cropped_or_binned_movie_are_asked_for(raw, parsed, tmp_path):
+    movie, (whole, _) = tifffile.imread(raw["movie"]), parsed
     kinds = {
         "bottom": (movie[:, :30], {"first": 0}, whole.line_start[:, :30]),
         "top": (movie[:, 10:], {"first": 10}, whole.line_start[:, 10:]),
@@ -207,8 +215,8 @@ def test_exchanged_clocks_are_used_the_other_way_round(tmp_path):
     np.testing.assert_allclose(events.line_start / 10000, truth["line_start"], atol=2e-4)
 
 
-def test_a_frame_rate_that_contradicts_the_metadata_is_an_anomaly(raw, tmp_path, caplog):
-    events = parse(raw, tmp_path)
+def test_a_frame_rate_that_contradicts_the_metadata_is_an_anomaly(parsed, caplog):
+    events, _ = parsed
     movie = SimpleNamespace(
         metadata=SimpleNamespace(frame_rate=30.0), clock_index=np.arange(len(events.frame_start))
     )
@@ -238,8 +246,6 @@ def test_the_configuration_wins_over_metadata_and_says_so(configured, found, cho
     assert ("scan.key is" in caplog.text) == said
 
 
-def test_events_can_be_loaded_by_themselves(raw, tmp_path):
-    events = parse(raw, tmp_path)
-    np.testing.assert_array_equal(
-        Events.load(tmp_path / "events.npz").line_start, events.line_start
-    )
+def test_events_can_be_loaded_by_themselves(parsed):
+    events, folder = parsed
+    np.testing.assert_array_equal(Events.load(folder / "events.npz").line_start, events.line_start)

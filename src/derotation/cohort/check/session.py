@@ -4,6 +4,7 @@ import math
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from derotation.cohort.groups import SAME_SIZE
 from derotation.cohort.mistakes.bin_layout import why_not_opened
 from derotation.cohort.rigs import session_config
 from derotation.cohort.sample_sheet import Session
-from derotation.cohort.session_look import MovieSaid, look_at_session, open_movie_of
+from derotation.cohort.session_look import look_at_session, open_movie_of
 from derotation.errors import DerotationError, SignalError
 from derotation.io.movie import Movie
 from derotation.io.parts import further_parts
@@ -95,17 +96,18 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
     SessionCheck
         Whatever is wrong stands in its `problems`.
     """
-    look = _Look(session, config)
-    for part in (
-        look.movie, look.signals, look.angles, look.stimulus, look.calibration, look.wiring,
-    ):  # fmt: skip
-        try:
-            part()
-        except (DerotationError, OSError) as error:
-            look.problems.append(str(error))
-        except Exception as error:
-            # Whatever one damaged file does, the other sessions are looked at.
-            look.problems.append(_unforeseen(part.__name__, session, error))
+    with ExitStack() as opened:
+        look = _Look(session, config, opened)
+        for part in (
+            look.movie, look.signals, look.angles, look.stimulus, look.calibration, look.wiring,
+        ):  # fmt: skip
+            try:
+                part()
+            except (DerotationError, OSError) as error:
+                look.problems.append(str(error))
+            except Exception as error:
+                # Whatever one damaged file does, the other sessions are looked at.
+                look.problems.append(_unforeseen(part.__name__, session, error))
     look.durations()
     look.times()
     look.cells()
@@ -123,46 +125,47 @@ def check_session(session: Session, config: Mapping[str, Any]) -> SessionCheck:
 class _Look:
     """Collects what the headers of one session's files say."""
 
-    def __init__(self, session: Session, config: Mapping[str, Any]) -> None:
+    def __init__(self, session: Session, config: Mapping[str, Any], opened: ExitStack) -> None:
         self.session, self.config = session, session_config(config, session)
+        self._opened = opened
         self.found: dict[str, Any] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.remarks: list[str] = []
         self._movie_s: float | None = None
-        self._seen = MovieSaid()
+        self._movie: Movie | None = None
         self._signals: AnalogSignals | None = None
         self._speeds: tuple[float, ...] | None = None
         self._durations_explained = False
 
     def movie(self) -> None:
-        with open_movie_of(self.session.movie, self.config) as movie:
-            rate, meta = movie.metadata.frame_rate, movie.metadata
-            several = [
-                f"{what} {number} of {count}"
-                for what, number, count in (
-                    ("channel", movie.channel, len(meta.channels_saved or ())),
-                    ("plane", movie.plane, movie.n_planes),
-                )
-                if count > 1
-            ]
-            self.notes += movie.notes
-            self._pixel_size(meta.pixel_size_um)
-            self.found |= {
-                "shape": movie.shape,
-                "frame_rate": rate and rate * len(movie) / movie.n_clock_frames,
-                "channels": ", ".join(several),
-                "movie_bytes": sum(path.stat().st_size for path in movie.paths),
-                "output_bytes": self._output_bytes(movie.shape, movie.dtype),
-            }
-            rate = self.config["scan"]["frame_rate"] or rate
-            self._movie_s = movie.n_clock_frames / rate if rate else None
-            self._seen = MovieSaid.of(movie)
-            for part in (self._parts, self._rows):
-                try:
-                    part(movie)
-                except DerotationError as error:
-                    self.problems.append(str(error))
+        movie = self._opened.enter_context(open_movie_of(self.session.movie, self.config))
+        rate, meta = movie.metadata.frame_rate, movie.metadata
+        several = [
+            f"{what} {number} of {count}"
+            for what, number, count in (
+                ("channel", movie.channel, len(meta.channels_saved or ())),
+                ("plane", movie.plane, movie.n_planes),
+            )
+            if count > 1
+        ]
+        self.notes += movie.notes
+        self._pixel_size(meta.pixel_size_um)
+        self.found |= {
+            "shape": movie.shape,
+            "frame_rate": rate and rate * len(movie) / movie.n_clock_frames,
+            "channels": ", ".join(several),
+            "movie_bytes": sum(path.stat().st_size for path in movie.paths),
+            "output_bytes": self._output_bytes(movie.shape, movie.dtype),
+        }
+        rate = self.config["scan"]["frame_rate"] or rate
+        self._movie_s = movie.n_clock_frames / rate if rate else None
+        self._movie = movie
+        for part in (self._parts, self._rows):
+            try:
+                part(movie)
+            except DerotationError as error:
+                self.problems.append(str(error))
 
     def cells(self) -> None:
         """Tell whether the file with the session's ROIs is there."""
@@ -246,7 +249,7 @@ class _Look:
         if self._signals is None:
             return
         found = look_at_session(
-            self._signals, self.session, self.config, self._seen, speeds=self._speeds
+            self._signals, self.session, self.config, self._movie, speeds=self._speeds
         )
         for mistake in found.mistakes:
             (self.problems if mistake.is_problem else self.notes).append(mistake.text)

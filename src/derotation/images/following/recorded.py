@@ -20,6 +20,8 @@ from derotation.images.following.spline import Knots
 from derotation.io.movie import Movie
 from derotation.maps import transforms
 from derotation.maps.line_maps import LineMaps
+from derotation.maps.resample import derotate_frames
+from derotation.maps.timing import LineTiming
 from derotation.numerics.binning import binned
 from derotation.numerics.degrees import wrapped
 
@@ -197,13 +199,20 @@ class _Look:
         """Look around the whole circle."""
         mean = np.where(self._reference.known, self._reference.mean, np.float32(np.nan))
         comparison = Comparison(binned(mean, self._smaller))
+        turns = np.arange(-180.0, 180.0, CIRCLE_TRIAL)
+        small, recorded, timing = self._small(number, frame, self._smaller)
+        tried = derotate_frames(
+            np.repeat(small[np.newaxis], len(turns), axis=0),
+            transforms.compose(self._further(turns, self._smaller)[:, np.newaxis], recorded),
+            timing=timing, interpolation="linear", dtype=np.float32, keep_seen=True,
+        )  # fmt: skip
+        assert tried.seen is not None
         best, found, distinct = -np.inf, (0.0, np.zeros(2)), 0.0
-        for turned in np.arange(-180.0, 180.0, CIRCLE_TRIAL):
-            one = self._place(number, frame, float(turned), np.zeros(2), self._smaller)
-            shift, score, stands_out = comparison.peak(one.frame, one.seen)
+        for turned, picture, seen in zip(turns.tolist(), tried.frames, tried.seen, strict=True):
+            shift, score, stands_out = comparison.peak(picture, seen)
             if score > best:
                 best, distinct = score, stands_out
-                found = float(turned), -self._smaller * shift
+                found = turned, -self._smaller * shift
         return found if distinct >= DISTINCT else None
 
     def _place(
@@ -212,18 +221,27 @@ class _Look:
         frame: NDArray[Any],
         turned: float = 0.0,
         shift: NDFloat | tuple[float, float] = (0.0, 0.0),
-        smaller: int = 1,
     ) -> Placed:
         """Put a frame where its recorded angle says, and turn it further."""
+        small, recorded, timing = self._small(number, frame)
+        further = self._further(turned)
+        further[..., 2] += np.asarray(shift)
+        return placed(small, transforms.compose(further, recorded), timing)
+
+    def _small(
+        self, number: int, frame: NDArray[Any], smaller: int = 1
+    ) -> tuple[NDArray[Any], NDFloat, LineTiming]:
+        """Average squares of a frame's pixels; with the maps of its recorded angle, (y, 2, 3)."""
         factor = self._factor * smaller
         rows = frame.shape[0] // factor * factor
         lines = np.arange(factor // 2, rows, factor)
         full = self._line_maps(np.array([number]))[0]
         # Of groups of lines, those in the middle stand for all.
         recorded = transforms.binned(full[lines], factor)
-        center = (self._center + 0.5) / smaller - 0.5
-        further = transforms.line_maps(turned, (float(center[0]), float(center[1])))
-        further[..., 2] += np.asarray(shift) / smaller
         timing = self._line_maps.timing if factor == 1 else type(self._line_maps.timing)()
-        small = binned(frame, factor)
-        return placed(small, transforms.compose(further, recorded), timing)
+        return binned(frame, factor), recorded, timing
+
+    def _further(self, turned: float | NDFloat, smaller: int = 1) -> NDFloat:
+        """Make the maps that turn such small pictures about their center."""
+        x, y = ((self._center + 0.5) / smaller - 0.5).tolist()
+        return transforms.line_maps(turned, (x, y))
