@@ -1,8 +1,11 @@
 """A cohort of tiny sessions on disk, and Snakemake as a user runs it on them."""
 
+import argparse
 import json
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from _common import ROOT, usual_environment
@@ -20,6 +23,7 @@ TINY = {
     "photons_per_pixel": 50,
     "calcium": False,
 }
+THIS_PYTHON = (sys.executable,)
 COLUMNS = ("session", "protocol", "movie", "signals", "stimulus", "calibration")
 
 
@@ -53,24 +57,31 @@ def make_tiny_cohort(folder: Path, n_sessions: int, *, simulated: Path | None = 
     (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
 
 
-def snakemake(folder: Path, *words: str) -> list[str]:
+def add_python(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--python", type=shlex.split, default=THIS_PYTHON, metavar="WORDS",
+        help="what starts the Python that runs the workflow; default: this one",
+    )  # fmt: skip
+
+
+def snakemake(folder: Path, *words: str, python: Sequence[str] = THIS_PYTHON) -> list[str]:
     """Make the command that runs the workflow in a folder."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command = [*python, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(folder / "config.yaml")]
     return [*command, *words]
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+def start(folder: Path, *words: str, python: Sequence[str] = THIS_PYTHON) -> subprocess.Popen[str]:
     """Start Snakemake in a process group of its own; what it says goes to ``said.log``."""
     with (folder / "said.log").open("a", encoding="utf-8") as said:
         return subprocess.Popen(
-            snakemake(folder, *words),
+            snakemake(folder, *words, python=python),
             cwd=folder, env=usual_environment(), text=True, start_new_session=True,
             stdout=said, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
 
-def finish(folder: Path, *words: str) -> None:
+def finish(folder: Path, *words: str, python: Sequence[str] = THIS_PYTHON) -> None:
     """Run Snakemake to its end, or end the benchmark with what it said."""
-    if start(folder, *words).wait():
+    if start(folder, *words, python=python).wait():
         sys.exit((folder / "said.log").read_text(encoding="utf-8"))

@@ -16,6 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STEP = Path(__file__).with_name("_step.py")
+# Of the largest memory that the system tells, bytes.
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def usual_environment(**variables: str) -> dict[str, str]:
@@ -122,11 +124,29 @@ def run_step(name: str, folder: Path, *, threads: int = 2) -> Usage:
         if process.returncode:
             said.seek(0)
             sys.exit(f"the step {name} failed:\n{said.read().decode(errors='replace')}")
-    unit = 1 if sys.platform == "darwin" else 1024
     return Usage(
         wall_s=wall,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_mb=usage.ru_maxrss * unit / 1e6,
+        peak_mb=usage.ru_maxrss * MAXRSS_UNIT / 1e6,
+    )
+
+
+def step_here(name: str, folder: Path, *, threads: int = 2) -> Usage:
+    """Run one step, but for its plots, in this process; the memory is that of all until then."""
+    import resource
+
+    import _step
+
+    from derotation.steps.inputs import no_plots
+
+    started, cpu = time.perf_counter(), time.process_time()
+    with no_plots():
+        _step.run(name, folder, threads)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Usage(
+        wall_s=time.perf_counter() - started,
+        cpu_s=time.process_time() - cpu,
+        peak_mb=peak * MAXRSS_UNIT / 1e6,
     )
 
 
@@ -138,6 +158,20 @@ def elsewhere(function: Callable[..., Any], *arguments: Any, **named: Any) -> An
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(function, *arguments, **named).result()
+
+
+def here(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call a function in this process."""
+    return function(*arguments, **named)
+
+
+def processes(*, quick: bool) -> tuple[Callable[..., Usage], Callable[..., Any]]:
+    """Give what runs a step, and what calls a function: each time in a process of its own.
+
+    A quick run does all in this one. To start Python and to load libraries would take it much
+    longer than everything else; benchmarks of memory start processes all the same.
+    """
+    return (step_here, here) if quick else (run_step, elsewhere)
 
 
 def make_session(folder: Path, **parameters: Any) -> int:

@@ -70,7 +70,9 @@ class Strained(RecordingPlan):
         return np.asarray(RecordingPlan._pixel_displacement(self, frame) + own)
 
 
-def deforming_row(folder: Path, parameters: dict[str, Any], strain: float) -> dict[str, Any]:
+def deforming_row(
+    folder: Path, parameters: dict[str, Any], strain: float, *, quick: bool = False
+) -> dict[str, Any]:
     """Correct the motion of a sample that is strained by so much at most.
 
     Returns
@@ -86,7 +88,7 @@ def deforming_row(folder: Path, parameters: dict[str, Any], strain: float) -> di
     signals = np.stack([plan.analog.channel(name) for name in NPY_CHANNELS])
     write_recording(Recording(movie=movie, signals=signals, plan=plan), made(folder))
     write_config(folder, plan.parameters.sampling_rate)
-    place = derotated(folder, "corrected")
+    place = derotated(folder, "corrected", quick=quick)
     bound = bounds(plan)
     return {
         "strain": strain, "photons": plan.parameters.photons_per_pixel,

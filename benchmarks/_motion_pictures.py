@@ -28,6 +28,7 @@ from derotation.signals.angles import Angles
 from derotation.simulate import RecordingPlan, plan_recording
 from derotation.steps import derotate_movie, export_suite2p
 from derotation.steps.exporting import DerotatedFiles
+from derotation.steps.inputs import no_plots
 
 CALIBRATING = (_step.parse_signals, _step.interpolate_angles, _step.estimate_center,
                _step.estimate_plane)  # fmt: skip
@@ -41,7 +42,12 @@ NDFloat = NDArray[np.float64]
 
 
 def picture_rows(
-    folder: Path, parameters: dict[str, Any], suite2p: str | None, *, both: bool = False
+    folder: Path,
+    parameters: dict[str, Any],
+    suite2p: str | None,
+    *,
+    both: bool = False,
+    quick: bool = False,
 ) -> list[dict[str, Any]]:
     """Measure pictures and traces of a sample that moves, and of the same one that holds still.
 
@@ -55,6 +61,8 @@ def picture_rows(
         A Python in whose environment Suite2p is installed.
     both : bool
         Whether Suite2p registers the corrected movie, too.
+    quick : bool
+        As of :func:`derotated`.
 
     Returns
     -------
@@ -67,9 +75,12 @@ def picture_rows(
     make_session(made(still), **calm)
     make_session(made(moving), **parameters)
     plan = plan_recording(**parameters)
-    rows = [measured_picture(still, derotated(still, "corrected"), plan) | {"movie": "still"}]
+    rows = [
+        measured_picture(still, derotated(still, "corrected", quick=quick), plan)
+        | {"movie": "still"}
+    ]
     for name in MOVIES:
-        place = derotated(moving, name, plan)
+        place = derotated(moving, name, plan, quick=quick)
         rows.append(measured_picture(moving, place, plan) | {"movie": name})
         if suite2p is not None and name in ("not corrected", "corrected" if both else ""):
             shifts = registered(moving, place, suite2p)
@@ -83,9 +94,17 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def derotated(folder: Path, movie_name: str, truth: RecordingPlan | None = None) -> Path:
-    """Calibrate a session unless that was done, and derotate it; gives the folder of the movie."""
+@no_plots()
+def derotated(
+    folder: Path, movie_name: str, truth: RecordingPlan | None = None, *, quick: bool = False
+) -> Path:
+    """Calibrate a session unless that was done, and derotate it; gives the folder of the movie.
+
+    A quick run does not look for tilt and wobble, which takes longer than all the rest.
+    """
     config = load_config(folder / "config.yaml")
+    if quick:
+        config["plane"]["correct"] = config["wobble"]["correct"] = "never"
     if not (folder / "calibration.json").exists():
         for step in CALIBRATING:
             step(folder, config, 1)

@@ -197,15 +197,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    # Errors are to be seen, but what the workflow's scripts do first a job here does, too.
     use_one_thread()
+    run(given.step, given.folder, given.threads)
+
+
+def run(step: str, folder: Path, threads: int) -> None:
+    """Do what the workflow's script of the step does; but errors are to be seen."""
     from derotation.cohort.config import load_config  # loads NumPy
 
     with rarely_collected():
-        if given.step in DRAWING:
+        if step in DRAWING:
             load_plots_beside()
-        config = load_config(given.folder / "config.yaml")
-        STEPS[given.step](given.folder, config, given.threads)
+        config = load_config(folder / "config.yaml")
+        STEPS[step](folder, config, threads)
 
 
 if __name__ == "__main__":

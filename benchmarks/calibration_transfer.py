@@ -32,7 +32,8 @@ def main() -> None:
     parser = options(__doc__)
     add_quick(parser)
     given = parser.parse_args()
-    size = 96 if given.quick else 256
+    # A quick run rests at each step for 3 frames instead of 6.
+    size, rest_s = (96, 0.5) if given.quick else (256, 1.0)
     sample = {
         "shape": (size, size),
         "center_offset": (7.0 * size / 256, -5.0 * size / 256),
@@ -44,7 +45,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         one, other = Path(folder) / "incremental", Path(folder) / "full"
-        simulate_session(one, protocol="incremental", **sample)
+        simulate_session(one, protocol="incremental", step_rest_s=rest_s, **sample)
         simulate_session(other, protocol="full", stimulus=STIMULUS, **sample)
         calibration = calibrate(one)
         rows = residual_shifts(other, calibration)

@@ -48,6 +48,9 @@ NDFloat = NDArray[np.float64]
 STIMULUS = ((200, 1), (100, -1), (150, -1), (50, 1), (200, -1), (150, 1), (100, 1), (50, -1))
 KINDS = {"angle": 70, "velocity": 50, "light": 30, "slope": 0.45}
 N_CELLS = 200
+# Of a quick run.
+FEW_KINDS = {"angle": 35, "velocity": 25, "light": 15, "slope": 0.45}
+FEW_CELLS = 100
 
 
 def main() -> None:
@@ -61,7 +64,7 @@ def main() -> None:
     long = elsewhere(measure_long, frames, n_rois, side)
     pictures = pictures_of(given.seed, quick=given.quick)
     print_table("Pictures", ("figure", "value"), [*pictures.items()])
-    tuning = tuning_found(given.seed, 1 if given.quick else 5, repeats=1 if given.quick else 4)
+    tuning = tuning_found(given.seed, quick=given.quick)
     print_table("Tuning", ("figure", "value"), [*tuning.items()])
     matched = [matching(given.seed + k) for k in range(2 if given.quick else 10)]
     cost = costs(long, frames, quick=given.quick)
@@ -235,15 +238,18 @@ def passband_bias(plan: RecordingPlan) -> float:
     return float(np.median(np.abs(change / (own[0] - 0.7 * around[0]))))
 
 
-def tuning_found(seed: int, n_sessions: int, repeats: int) -> dict[str, float]:
+def tuning_found(seed: int, *, quick: bool) -> dict[str, float]:
     """Find the tuning of many cells whose traces are made from the truth."""
     counts: dict[str, list[float]] = {}
+    n_sessions, repeats, n_cells, kinds = 5, 4, N_CELLS, KINDS
+    if quick:
+        n_sessions, repeats, n_cells, kinds = 1, 1, FEW_CELLS, FEW_KINDS
     for session in range(seed, seed + n_sessions):
         rng = np.random.default_rng([session, 1])
         stimulus = [STIMULUS[k] for k in rng.permutation(np.tile(np.arange(8), repeats))]
         plan = plan_recording(
-            shape=(64, 64), n_cells=N_CELLS, stimulus=stimulus, rest_between_s=3.0, seed=session,
-            scene_seed=0, tuning=KINDS, sampling_rate=1000.0,
+            shape=(64, 64), n_cells=n_cells, stimulus=stimulus, rest_between_s=3.0, seed=session,
+            scene_seed=0, tuning=kinds, sampling_rate=1000.0,
         )  # fmt: skip
         judged = judged_session(plan, rng)
         for name, values in judged.items():
@@ -256,9 +262,9 @@ def judged_session(plan: RecordingPlan, rng: np.random.Generator) -> dict[str, l
     rate, n = plan.parameters.frame_rate, plan.n_frames
     starts = np.interp(plan.rotation_start, plan.line_start[:, 0], np.arange(n))
     blocks = blocks_of(n, rate, starts)
-    found = []
-    kind = plan.tuned.kind[:N_CELLS]
-    for cell in range(N_CELLS):
+    found, n_cells = [], plan.parameters.n_cells
+    kind = plan.tuned.kind[:n_cells]
+    for cell in range(n_cells):
         # Each cell is scanned at a time of its own.
         time_s = plan.line_start[:, 0] + rng.uniform(0.1, 0.9) / rate
         angle = plan.motor.angle(time_s)
@@ -289,10 +295,10 @@ def judged_session(plan: RecordingPlan, rng: np.random.Generator) -> dict[str, l
     any_called = called["angle"] | called["velocity"]
     preferred = np.array([one.preferred_angle for one in found])
     # Relative to the baseline as it is defined: of a cell that is silenced, too, that lies below 1.
-    base = [np.median(sliding_baseline(plan.activity[:, k], rate)) for k in range(N_CELLS)]
+    base = [np.median(sliding_baseline(plan.activity[:, k], rate)) for k in range(n_cells)]
     slope = np.array([one.slope for one in found]) * np.array(base)
-    angle_error = np.abs(wrapped(preferred - plan.tuned.preferred_angle[:N_CELLS]))[kind == 1]
-    slope_error = np.abs(slope / plan.tuned.slope[:N_CELLS] - 1)[kind == 2]
+    angle_error = np.abs(wrapped(preferred - plan.tuned.preferred_angle[:n_cells]))[kind == 1]
+    slope_error = np.abs(slope / plan.tuned.slope[:n_cells] - 1)[kind == 2]
     right = np.concatenate([called["angle"][kind == 1], called["velocity"][kind == 2]])
     crossed = np.concatenate([called["velocity"][kind == 1], called["angle"][kind == 2]])
     return {

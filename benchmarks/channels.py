@@ -19,6 +19,7 @@ from derotation.io.movie import Movie, open_movie
 from derotation.signals.angles import Angles
 from derotation.simulate import simulate_session
 from derotation.steps import interpolate_angles, parse_signals
+from derotation.steps.inputs import no_plots
 from derotation.streaming.channels import FurtherChannel
 from derotation.streaming.single_pass import derotate_movie
 
@@ -50,6 +51,7 @@ def main() -> None:
     write_json(arguments.json, {"rounds": rows, "targets": targets})
 
 
+@no_plots()
 def measure(folder: Path, side: int, rounds: int) -> list[dict[str, float]]:
     """Derotate with one and with two channels in turn; the first round is not timed alone."""
     raw = simulate_session(

@@ -166,7 +166,7 @@ def _angle_row(
 
 def movie_row(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Find center and tilt of a movie, and average its derotated frames."""
-    side, n_frames = (64, 60) if asked.quick else (192, 300)
+    side, n_frames = (64, 50) if asked.quick else (192, 300)
     motion: Motion = SINUSOID
     if name != "sinusoid":
         motion = FreeTurning(duration=n_frames / 10 + 1, top_speed=300, seed=4, rest_fraction=0.0)

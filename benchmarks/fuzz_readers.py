@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _common import options, print_table, write_json
+from _common import add_quick, options, print_table, write_json
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,8 @@ from derotation.errors import DerotationError
 
 MOST_SECONDS = 20.0
 MOST_BYTES = 2**31
-ROUND = 25
+# Files of a kind before it is the next one's turn.
+ROUND, QUICK_ROUND = 25, 5
 
 
 @dataclass(frozen=True)
@@ -359,8 +360,11 @@ def damaged(content: bytes, damage: list[tuple[str, int, int]]) -> bytes:
 # ----------------------------------------------------------- the process that reads
 
 
-def fuzz(folder: Path, only: str, first_seed: int, until: float, report: Path) -> None:
-    """Damage and read until the time is over; raise at the first thing that must not be."""
+def fuzz(folder: Path, only: str, first_seed: int, until: float, report: Path, quick: bool) -> None:
+    """Damage and read until the time is over; raise at the first thing that must not be.
+
+    A quick run ends when it has been once at every kind.
+    """
     _limit_memory()
     warnings.simplefilter("ignore")
     kinds = [kind for kind in all_kinds(folder / "seeds") if only in kind.name]
@@ -371,16 +375,20 @@ def fuzz(folder: Path, only: str, first_seed: int, until: float, report: Path) -
         for kind in kinds:
             if time.time() >= until:
                 break
-            _fuzz_kind(kind, number, counts, report)
+            _fuzz_kind(kind, number, counts, report, QUICK_ROUND if quick else ROUND)
             report.with_suffix(".counts").write_text(json.dumps(counts))
+        if quick:
+            break
 
 
-def _fuzz_kind(kind: Kind, number: int, counts: dict[str, int], report: Path) -> None:
+def _fuzz_kind(
+    kind: Kind, number: int, counts: dict[str, int], report: Path, n_files: int = ROUND
+) -> None:
     content = kind.path.read_bytes()
 
     @seed(number)
     @settings(
-        max_examples=ROUND,
+        max_examples=n_files,
         deadline=None,
         database=None,
         print_blob=False,
@@ -426,7 +434,8 @@ def watch(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, int], 
     while time.time() < until - 1 and len(faults) < arguments.most:
         number += 100_000
         place = folder / f"run{number}"
-        command = [sys.executable, __file__, "--child", place, report, str(number), str(until)]
+        command = [sys.executable, __file__, "--child", place, report, str(number), str(until),
+                   "quick" if arguments.quick else "long"]  # fmt: skip
         report.write_text("\n", encoding="utf-8")
         report.with_suffix(".counts").unlink(missing_ok=True)
         with subprocess.Popen(
@@ -439,6 +448,8 @@ def watch(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, int], 
                 totals[name] = totals.get(name, 0) + count
         if why:
             faults.append(_keep(arguments.keep, report, why, said, len(faults)))
+        elif arguments.quick:
+            break
     return totals, faults
 
 
@@ -472,6 +483,7 @@ def _keep(folder: Path, report: Path, why: str, said: str, number: int) -> str:
 
 def main() -> None:
     parser = options(__doc__)
+    add_quick(parser)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="another one damages other bytes")
     parser.add_argument("--only", default="", help="only kinds whose name holds this")
@@ -491,9 +503,9 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        place, report, number, until, only = sys.argv[2:7]
+        place, report, number, until, length, only = sys.argv[2:8]
         try:
-            fuzz(Path(place), only, int(number), float(until), Path(report))
+            fuzz(Path(place), only, int(number), float(until), Path(report), length == "quick")
         except BaseException:
             traceback.print_exc()
             sys.exit(1)

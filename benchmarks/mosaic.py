@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from _common import (
     add_quick,
-    elsewhere,
     load,
     options,
     print_table,
     print_verdicts,
+    processes,
     write_json,
 )  # fmt: skip
 from skimage.registration import phase_cross_correlation
@@ -101,7 +101,7 @@ def main() -> None:
     )  # fmt: skip
     speed = {}
     if not given.skip_speed:
-        speed = run_large(*((3, 96) if given.quick else (10, 512)))
+        speed = run_large(*((3, 96) if given.quick else (10, 512)), quick=given.quick)
         print(
             f"\n{speed['tiles']} tiles of {speed['side']} x {speed['side']}: "
             f"{speed['wall_s']:.1f} s"
@@ -328,12 +328,13 @@ def seams_of(mosaic: Mosaic) -> float:
     return seam_ratio(mosaic.image, mosaic.count.astype(np.uint16))
 
 
-def run_large(n: int, side: int) -> dict[str, Any]:
-    """Build a mosaic of n x n tiles in a process of its own."""
+def run_large(n: int, side: int, *, quick: bool) -> dict[str, Any]:
+    """Build a mosaic of n x n tiles in a process of its own, unless the run is a quick one."""
+    _, call = processes(quick=quick)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiles.npz"
-        elsewhere(make_large, path, n, side)
-        return elsewhere(time_large, path, n, side)
+        call(make_large, path, n, side)
+        return call(time_large, path, n, side)
 
 
 def make_large(path: Path, n: int, side: int) -> None:

@@ -106,7 +106,7 @@ def motion_part(given: argparse.Namespace) -> Part:
     ]
     if given.quick:
         cases = [cases[0], cases[3]]
-    size = {"pixels": 112 if given.quick else 256, "short": given.quick}
+    size = {"pixels": 96 if given.quick else 256, "short": given.quick}
     rows = [measured(*case, seed, **size) for case in cases for seed in seeds(given)]
     print_rows("Motion and center", ("kind", "rest_px", "turning_px", "least_px", "inside",
                "center_px", "center_sd", "best_px", "trusted", "corrected", "cost"),
@@ -198,7 +198,8 @@ def pictures_part(given: argparse.Namespace) -> Part:
         for seed in seeds(given):
             parameters = living(given, photons, seed, seed=600 + seed)
             with tempfile.TemporaryDirectory() as name:
-                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0)
+                found = picture_rows(Path(name), parameters, given.suite2p, both=seed == 0,
+                                     quick=given.quick)  # fmt: skip
             rows += [{"photons": photons, "seed": seed, "moved_px": "", **row} for row in found]
     print_rows("Pictures", ("photons", "seed", "movie", "mean", "noiseless", "trace", "moved_px"),
                rows)  # fmt: skip
@@ -231,7 +232,7 @@ def strained_part(given: argparse.Namespace) -> Part:
     for photons, strain in STRAINS[:1] + STRAINS[2:3] if given.quick else STRAINS:
         with tempfile.TemporaryDirectory() as name:
             own = living(given, photons, 0, seed=650)
-            rows.append(deforming_row(Path(name) / "s", own, strain))
+            rows.append(deforming_row(Path(name) / "s", own, strain, quick=given.quick))
     print_rows("A strained sample", ("photons", "strain", "field_px", "rigid_bound_px",
                "affine_bound_px", "mean", "trace"), rows)  # fmt: skip
     return rows, []
@@ -265,7 +266,7 @@ def living(
     """Give the parameters of a session with motion as described."""
     pixels = 112 if given.quick else 256
     return {
-        "shape": (pixels, pixels), "stimulus": STIMULUS[:3] if given.quick else STIMULUS,
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:2] if given.quick else STIMULUS,
         "rest_between_s": 1.0, "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
         "photons_per_pixel": photons,
         "sample_motion": {
@@ -331,9 +332,10 @@ def calibration_row(
     kind: str, protocol: str, photons: float, changed: dict[str, Any], seed: int, *, quick: bool
 ) -> dict[str, Any]:
     """Take a session of a sample that lives through all steps."""
-    pixels = 112 if quick else 256
+    pixels = 96 if quick else 256
     parameters: dict[str, Any] = {
-        "shape": (pixels, pixels), "stimulus": STIMULUS, "rest_between_s": 1.0,
+        "shape": (pixels, pixels), "stimulus": STIMULUS[:2] if quick else STIMULUS,
+        "rest_between_s": 1.0,
         "center_offset": (5.0, -3.0), "n_cells": 60 * pixels**2 // 256**2,
         "photons_per_pixel": photons, "seed": 700 + seed, "threads": 2, "protocol": protocol,
         "sample_motion": {
@@ -342,7 +344,7 @@ def calibration_row(
         },
     } | changed  # fmt: skip
     if quick and "n_frames" in parameters:
-        parameters["n_frames"] = 120
+        parameters["n_frames"] = 100
     look_for = RATE | {"plane": {"correct": "auto"}, "angles": {"lag_ms": "auto"}}
     if protocol == "free":
         # Turned by hand, as it were: rests now and then, but hardly at angle 0.
@@ -351,6 +353,8 @@ def calibration_row(
             "free_turning": {"duration": duration, "top_speed": 200, "change_s": 1, "seed": seed}
         }
         look_for |= {"angles": {"source": "table", "lag_ms": "auto"}}
+    if quick:  # what these samples do not have
+        look_for |= {"wobble": {"correct": "never"}, "illumination": {"correct": "never"}}
     plan = plan_recording(**parameters)
     with tempfile.TemporaryDirectory() as name:
         simulate_session(Path(name), **parameters)
@@ -386,8 +390,8 @@ def calibration_row(
 
 def cost_of_long(*, quick: bool) -> float:
     """Computing time of the estimate in units of derotate_movie's, in a session of usual length."""
-    stimulus = STIMULUS[:3] if quick else STIMULUS * 10
-    pixels = 112 if quick else 256
+    stimulus = STIMULUS[:2] if quick else STIMULUS * 10
+    pixels = 64 if quick else 256
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         simulate_session(

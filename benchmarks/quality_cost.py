@@ -13,14 +13,13 @@ from typing import Any
 
 from _common import (
     add_quick,
-    elsewhere,
     load,
     make_session,
     options,
     print_table,
     print_verdicts,
+    processes,
     rotations,
-    run_step,
     write_json,
 )
 
@@ -40,9 +39,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for temporary files, about 7 GB")
     given = parser.parse_args()
     size, n_frames = (64, 100) if given.quick else (given.size, given.frames)
+    run_step, call = processes(quick=given.quick)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary)
-        elsewhere(
+        call(
             make_session,
             folder,
             shape=(size, size),
@@ -53,7 +53,7 @@ def main() -> None:
         )
         for step in BEFORE:
             run_step(step, folder, threads=given.threads)
-        elsewhere(save_true_calibration, folder, (size, size))
+        call(save_true_calibration, folder, (size, size))
         before = load()
         runs = [
             {step: run_step(step, folder, threads=given.threads) for step in TIMED}

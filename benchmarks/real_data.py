@@ -23,6 +23,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from typing import Any
 import _session
 import numpy as np
 import tifffile
-from _common import ROOT, load, options, print_table, write_config, write_json
+from _cohort import add_python, snakemake
+from _common import ROOT, add_quick, load, options, print_table, write_config, write_json
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.metrics import normalized_root_mse
@@ -59,6 +61,7 @@ TRACE_JUMPS = 1.0
 # Counts added to the sample, so that the spline's undershoot beside bright pixels is not cut off.
 PEDESTAL = 200
 SESSION = "real"
+NOT_MEASURED = ("plane", "wobble", "illumination", "motion_correction")
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,18 @@ def main() -> None:
         help="root mean square of the motion of the sample that is put in; default: none",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of that motion")
+    add_quick(parser)
+    add_python(parser)
     given = parser.parse_args()
     check_inputs(parser, given)
     if given.motion:
         follow(given)
         return
     session = turn_sample(given.data, given.line_period / 1e3)
-    write_session(session, given.output)
-    run_workflow(given.output)
+    write_session(session, given.output, corrections=not given.quick)
+    # What comes after derotation is not measured here.
+    wanted = [f"results/{SESSION}/derotated.tif"] if given.quick else []
+    run_workflow(given.output, wanted, given.python)
     results = measure(session, given.output)
     report(session, results)
     draw(session, given.output)
@@ -261,8 +268,11 @@ def resample_trace(
     return np.asarray(angles.reshape(n_frames, n_lines))
 
 
-def write_session(session: Session, folder: Path) -> None:
-    """Write raw files, configuration and sample sheet, as a user would have them."""
+def write_session(session: Session, folder: Path, *, corrections: bool = True) -> None:
+    """Write raw files, configuration and sample sheet, as a user would have them.
+
+    `corrections`: whether to look for what is not measured here: tilt, uneven light and motion.
+    """
     raw = folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     height = session.recorded.shape[1]
@@ -285,20 +295,22 @@ def write_session(session: Session, folder: Path) -> None:
     table = "\n".join(["speed,direction", *rows]) + "\n"
     (raw / "stimulus.csv").write_text(table, encoding="utf-8")
     write_config(folder, SAMPLING_RATE)
+    if not corrections:
+        path = folder / "config.yaml"
+        never = {name: {"correct": "never"} for name in NOT_MEASURED}
+        path.write_text(json.dumps(json.loads(path.read_text()) | never, indent=2))
     columns = ("session", "protocol", "movie", "signals", "stimulus")
     row = (SESSION, "full", "raw/movie.tif", "raw/signals.npy", "raw/stimulus.csv")
     sheet = "\t".join(columns) + "\n" + "\t".join(row) + "\n"
     (folder / "sessions.tsv").write_text(sheet, encoding="utf-8")
 
 
-def run_workflow(folder: Path) -> None:
+def run_workflow(folder: Path, wanted: list[str], python: Sequence[str]) -> None:
     folder = folder.resolve()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(folder / "config.yaml")]
     environment = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
     with (folder / "snakemake.log").open("wb") as said:
         done = subprocess.run(
-            [*command, "--cores", "2"],
+            snakemake(folder, "--cores", "2", *wanted, python=python),
             cwd=folder, env=environment, stdout=said, stderr=said, check=False,
         )  # fmt: skip
     if done.returncode:

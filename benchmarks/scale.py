@@ -6,24 +6,24 @@ everything; all that a run of the cohort takes longer is overhead: starting Snak
 per job, imports, kernels loaded from numba's cache, locks and logs. Run it on an idle computer.
 """
 
-import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _cohort import finish, make_tiny_cohort, snakemake
+from _cohort import add_python, finish, make_tiny_cohort, snakemake
 from _common import (
     add_quick,
     load,
     options,
     print_table,
     print_verdicts,
+    processes,
     write_json,
 )
 
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--planned", type=int, default=1000, help="sessions of the dry run")
     parser.add_argument("--run", type=int, default=20, help="sessions that are run")
     parser.add_argument("--folder", type=Path, help="for temporary files")
+    add_python(parser)
     given = parser.parse_args()
     planned, run = (20, 1) if given.quick else (given.planned, given.run)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
@@ -47,7 +48,9 @@ def main() -> None:
         make_tiny_cohort(folder / "one", 1)
         results: dict[str, Any] = {"load_before": before}
         results |= dry_run(folder / "planned", planned, folder / "one" / "data")
-        results |= overhead(folder / "run", run, folder / "one")
+        results |= overhead(
+            folder / "run", run, folder / "one", python=given.python, quick=given.quick
+        )
         results["load_after"] = load()
     print_table(
         f"Before: {before}; after: {results['load_after']}",
@@ -91,16 +94,21 @@ def dry_run(folder: Path, n_sessions: int, data: Path) -> dict[str, float]:
     }
 
 
-def overhead(folder: Path, n_sessions: int, one: Path) -> dict[str, float]:
-    """Run a cohort, and the same steps of one session without anything around them."""
+def overhead(
+    folder: Path, n_sessions: int, one: Path, *, python: Sequence[str], quick: bool
+) -> dict[str, float]:
+    """Run a cohort, and the same steps of one session without anything around them.
+
+    A quick run goes as far as the angles.
+    """
     # Also fills numba's cache, as the first session that a user ever runs does.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        computing = pool.submit(compute, one).result()
+    _, call = processes(quick=quick)
+    computing = call(compute, one, n_steps=2 if quick else None)
+    wanted = ["results/session0000/angles.npz"] if quick else []
     make_tiny_cohort(folder, n_sessions, simulated=one / "data")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    finish(folder, "--cores", str(CORES))
+    finish(folder, "--cores", str(CORES), *wanted, python=python)
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -116,8 +124,8 @@ def overhead(folder: Path, n_sessions: int, one: Path) -> dict[str, float]:
     }
 
 
-def compute(folder: Path) -> float:
-    """Run all steps of a session twice in this process; returns the seconds of the second time."""
+def compute(folder: Path, n_steps: int | None) -> float:
+    """Run the first steps of a session, or all, twice in this process; the second's seconds."""
     from _step import STEPS
 
     from derotation.cohort.config import load_config
@@ -126,7 +134,7 @@ def compute(folder: Path) -> float:
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()
-        for step in STEPS.values():
+        for step in [*STEPS.values()][:n_steps]:
             step(folder / "data", config, 1)
         seconds = time.perf_counter() - started
     return seconds

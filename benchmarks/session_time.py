@@ -13,14 +13,13 @@ from typing import Any
 from _common import (
     Usage,
     add_quick,
-    elsewhere,
     load,
     make_session,
     options,
     print_table,
     print_verdicts,
+    processes,
     rotations,
-    run_step,
     write_json,
 )
 
@@ -46,10 +45,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for temporary files, about 1 GB")
     given = parser.parse_args()
     size, n_frames, repeats = (64, 100, 1) if given.quick else (256, given.frames, given.repeats)
+    run_step, call = processes(quick=given.quick)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary)
         stimulus = rotations(n_frames, FRAME_RATE)
-        elsewhere(
+        call(
             make_session,
             folder,
             shape=(size, size),

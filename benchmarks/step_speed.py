@@ -22,12 +22,12 @@ from typing import Any
 from _common import (
     ROOT,
     add_quick,
-    elsewhere,
     load,
     make_session,
     options,
     print_table,
     print_verdicts,
+    processes,
     rotations,
     usual_environment,
     write_json,
@@ -107,7 +107,8 @@ def measure(
     folder: Path, sources: dict[str, Path], given: argparse.Namespace
 ) -> dict[str, dict[str, list[list[float]]]]:
     """Run all steps in turn: by step and checkout, the seconds of each round."""
-    elsewhere(
+    _, call = processes(quick=given.quick)
+    call(
         make_session,
         folder / "here",
         shape=(given.size, given.size),
@@ -121,12 +122,12 @@ def measure(
         step: {which: [] for which in sources} for step in given.steps
     }
     # Compiles what was not compiled yet, and makes what chosen steps need of the others; a quick
-    # run of all steps does so on its way.
-    if not given.quick or given.steps != list(STEPS):
-        needed = 1 + max(list(STEPS).index(step) for step in given.steps)
-        for step in list(STEPS.values())[:needed]:
+    # run needs not do both if the chosen ones are all.
+    needed = list(STEPS)[: 1 + max(list(STEPS).index(step) for step in given.steps)]
+    if not given.quick or given.steps != needed:
+        for step in needed:
             for which, source in sources.items():
-                run(step, folder / which, source, repeats=0, threads=given.threads)
+                run(STEPS[step], folder / which, source, repeats=0, threads=given.threads)
     for k in range(given.rounds):
         for step in given.steps:
             for which in list(sources)[:: 1 if k % 2 == 0 else -1]:

@@ -25,14 +25,13 @@ from typing import Any
 import numpy as np
 from _common import (
     add_quick,
-    elsewhere,
     load,
     make_session,
     options,
     print_table,
     print_verdicts,
+    processes,
     rotations,
-    run_step,
     write_json,
 )
 
@@ -130,16 +129,17 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     wanted = [(movie, fill) for movie in given.movies
               for fill in (given.fill if movie in ("derotated", "shaken") else ["-"])]  # fmt: skip
     results: dict[str, Any] = {"suite2p": "Suite2p", "sessions": []}
+    run_step, call = processes(quick=given.quick)
     for seed in given.seeds:
         place = folder / f"seed{seed}"
-        elsewhere(simulate, place, given.size, given.frames, seed)
+        call(simulate, place, given.size, given.frames, seed)
         for step in STEPS:
             run_step(step, place / "turning")
         if "shaken" in given.movies:
-            elsewhere(shake, place, seed, given.noise)
+            call(shake, place, seed, given.noise)
         for movie, fill in wanted:
             suite2p = place / f"{movie} {fill}".replace(" ", "_") / "suite2p"
-            elsewhere(export, place, movie, fill, suite2p)
+            call(export, place, movie, fill, suite2p)
             size = (suite2p / "plane0" / "data.bin").stat().st_size / 1e6
             row = {"seed": seed, "movie": movie, "fill": fill, "megabytes": size}
             if given.python:
@@ -158,10 +158,11 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
 def measure_parts(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Export sessions with two channels or planes, and let Suite2p run on them."""
     results: dict[str, Any] = {"suite2p": "Suite2p", "parts": []}
+    run_step, call = processes(quick=given.quick)
     for part in given.parts:
         for seed in given.seeds:
             place = folder / f"{part}{seed}"
-            elsewhere(simulate_parts, place, given.size, given.frames, seed, part)
+            call(simulate_parts, place, given.size, given.frames, seed, part)
             steps = [*STEPS, *(["derotate_planes"] if part == "planes" else []), "export_suite2p"]
             for step in steps:
                 run_step(step, place / "turning")
@@ -170,11 +171,11 @@ def measure_parts(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
             row: dict[str, Any] = {
                 "part": part,
                 "seed": seed,
-                **elsewhere(exported_facts, exported),
+                **call(exported_facts, exported),
             }
             if given.python:
                 results["suite2p"] = run_suite2p(given.python, exported)
-                row["planes"] = elsewhere(score_parts, place, exported, part)
+                row["planes"] = call(score_parts, place, exported, part)
             results["parts"].append(row)
     return results
 

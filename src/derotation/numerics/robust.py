@@ -179,7 +179,7 @@ def fit(
         else:
             assert wandering is not None
             effects = _effects(wandering, *values.shape)
-            parameters, path, along = _with_path(
+            parameters, path, alone, left = _with_path(
                 design, values, precision, weights, prior, root, effects
             )
         residuals = values - path - design @ parameters
@@ -196,7 +196,7 @@ def fit(
     normal, moment = _equations(design, values - path, precision, weights)
     covariance = _jackknife(normal, moment, prior, blocks)
     if root is not None:
-        covariance += along
+        covariance += _inverse(left) - _inverse(alone)
     if reference is not None and reference.shape[1] > 1:
         covariance += _reference_covariance(design, reference, precision, weights, normal, prior)
     return Fit(
@@ -280,7 +280,7 @@ def _with_path(
     prior: NDFloat,
     root: NDFloat,
     effects: NDFloat,
-) -> tuple[NDFloat, NDFloat, NDFloat]:
+) -> tuple[NDFloat, NDFloat, NDFloat, NDFloat]:
     """Fit parameters and a path at once.
 
     Returns
@@ -288,38 +288,34 @@ def _with_path(
     parameters : ndarray of shape (p,)
     path : ndarray of shape (n, m)
         What the path adds to the values of each frame.
-    covariance : ndarray of shape (p, p)
-        What the path, which has to be told from the parameters, adds to their uncertainty.
+    alone, left : ndarray of shape (p, p)
+        What the frames tell of the parameters if there is no path, and if it has to be told from
+        them; the difference of their inverses is what the path adds to the uncertainty.
     """
-    q = root.shape[2]
-    p = design.shape[2]
+    if not effects[..., 1].any():  # the velocity does nothing
+        root, effects = np.ascontiguousarray(root[:, :1]), effects[..., :1]
+    q, p = root.shape[2], design.shape[2]
     normal, moment = _equations(design, values, precision, weights)
     pulled = np.einsum("nmak,nml->nakl", effects, precision * weights[:, np.newaxis, np.newaxis])
-    # The path is root @ z, with z (q, 2) of variance 1.
+    # The path is root @ z, with z (2, q), along x and y, of variance 1.
     own = np.einsum("nakm,nmbl->nakbl", pulled, effects)
-    blocks = np.zeros((q, 2, q, 2))
-    for a, k, b, j in np.ndindex(2, 2, 2, 2):
-        weighted = own[:, a, k, b, j, np.newaxis] * root[:, j]
-        if weighted.any():
-            blocks[:, a, :, b] += root[:, k].T @ weighted
+    rows = root.reshape(-1, q)
+    blocks = np.empty((2, q, 2, q))
+    for a, b in ((0, 0), (0, 1), (1, 1)):
+        blocks[a, :, b] = rows.T @ (own[:, a, :, b] @ root).reshape(-1, q)
+    blocks[1, :, 0] = blocks[0, :, 1].T
     inner = blocks.reshape(2 * q, 2 * q)
-    cross, right = np.zeros((q, 2, p)), np.zeros((q, 2))
-    for a, k in np.ndindex(2, 2):
-        cross[:, a] += root[:, k].T @ (pulled[:, a, k, np.newaxis] @ design)[:, 0]
-        right[:, a] += root[:, k].T @ np.einsum("nm,nm->n", pulled[:, a, k], values)
     inner[np.diag_indices(2 * q)] += 1
-    crossed = cross.reshape(2 * q, p)
-    eliminated = np.linalg.solve(inner, np.column_stack([crossed, right.ravel()]))
+    told = np.concatenate([design, values[..., np.newaxis]], axis=2)
+    crossed = np.concatenate([rows.T @ (pulled[:, a] @ told).reshape(-1, p + 1) for a in (0, 1)])
+    eliminated = np.linalg.solve(inner, crossed)
+    crossed = crossed[:, :p]
     total = normal.sum(axis=0) + prior
     left = total - crossed.T @ eliminated[:, :p]
     parameters = solve(left, moment.sum(axis=0) - crossed.T @ eliminated[:, p])
-    z = (eliminated[:, p] - eliminated[:, :p] @ parameters).reshape(q, 2)
-    path = np.einsum("nmak,nka->nm", effects, root @ z)
-    both, alone = (
-        np.stack([solve(matrix, column) for column in np.eye(p)], axis=1)
-        for matrix in (left, total)
-    )
-    return parameters, path, both - alone
+    z = (eliminated[:, p] - eliminated[:, :p] @ parameters).reshape(2, q)
+    path = np.einsum("nmak,nka->nm", effects, root @ z.T)
+    return parameters, path, total, left
 
 
 def significance(values: NDFloat, covariance: NDFloat, n_blocks: int) -> float:
@@ -394,6 +390,11 @@ def solve(normal: NDFloat, moment: NDFloat) -> NDFloat:
     told = size > 1e-7 * size[-1]
     inverse = np.where(told, 1 / np.where(told, size, 1), 0)
     return np.asarray(axes @ (inverse * (axes.T @ (moment / scale))) / scale)
+
+
+def _inverse(normal: NDFloat) -> NDFloat:
+    """Invert normal equations as :func:`solve` does."""
+    return np.stack([solve(normal, column) for column in np.eye(len(normal))], axis=1)
 
 
 def _jackknife(
