@@ -40,7 +40,7 @@ def run(name, folder, *arguments, cold=False):
 def warm_workflow(monkeypatch):
     """Give options with which a benchmark's workflow, and its jobs, start at once."""
     monkeypatch.setenv("WARM_JOBS", "yes")
-    words = [sys.executable, "-IS", warm_python.__file__, "run", warm._server()]
+    words = [sys.executable, "-IS", warm_python.__file__, "run", warm._server(None)]
     return "--python", shlex.join(words)
 
 
