@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.numerics.pages import release
 from derotation.plots.colors import BLUE, GRAY, ORANGE, RED
+from derotation.plots.panels import room, settle
 from derotation.signals.angles import AngleFlag, Angles
 from derotation.signals.events import Events
 from derotation.signals.repairs import counted
@@ -45,8 +46,9 @@ def plot_angles(angles: Angles, events: Events, *, word: str = "rotation") -> "F
 
     # Only ticks tell how a rotation went, apart from what the trace shows.
     groups = _by_speed(events) if events.angle_source == "ticks" else {}
-    figure = Figure(figsize=(12, 9.5), layout="constrained")
-    grid = figure.add_gridspec(3, max(len(groups), 1))
+    figure = Figure(figsize=(12, 9.5))
+    columns = max(len(groups), 1)
+    grid = figure.add_gridspec(3, columns, **room(figure, 3, columns))
     plot_angle_trace(angles, events, figure.add_subplot(grid[0, :]))
     for column, (speed, rotations) in enumerate(groups.items()):
         turned, velocity = (figure.add_subplot(grid[row, column]) for row in (1, 2))
@@ -56,6 +58,8 @@ def plot_angles(angles: Angles, events: Events, *, word: str = "rotation") -> "F
         for ax in (turned, velocity):
             # To measure and draw the labels of ticks takes half of the picture's time.
             ax.locator_params(nbins=4)
+            ax.title.set_fontsize(10)  # five stand side by side
+    settle(np.array(figure.axes))
     return figure
 
 

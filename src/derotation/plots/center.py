@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.calibration.center import CenterEstimate
 from derotation.plots.colors import BLUE, GRAY, ORANGE
+from derotation.plots.panels import panels, settle, state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,11 +35,12 @@ def plot_center(estimate: CenterEstimate) -> "Figure":
 
     if estimate.details is not None:
         return _plot_details(estimate.details)
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    picture, before, after = figure.subplots(1, 3, width_ratios=(1, 1, 1))
+    figure = Figure(figsize=(11, 4.2))
+    axes = panels(figure, 1, 3, above=state(figure, estimate.calibration.statement))
+    picture, before, after = axes[0]
     plot_center_on_image(estimate, picture)
     plot_shifts(estimate, before, after)
-    figure.suptitle(estimate.calibration.statement, fontsize=10, wrap=True)
+    settle(axes[:, 1:])
     return figure
 
 

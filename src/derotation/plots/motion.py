@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from derotation.export.bad_frames import frame_speeds
 from derotation.motion_correction.estimate import MotionEstimate
 from derotation.numerics.by_rows import by_rows
+from derotation.plots.panels import panels, settle
 from derotation.signals.angles import Angles
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ BLUE, ORANGE, GRAY, RED = "#0072B2", "#E69F00", "#777777", "#D55E00"
 # Of a path with more points than these, the range within so many stretches is drawn: more is not
 # seen, and to fill the interval about an hour's path would take hundreds of MB.
 MAX_POINTS, N_STRETCHES = 20_000, 4000
+
+# Room for a title of two lines (in).
+TITLES = 0.55
 
 NDFloat = NDArray[np.float64]
 
@@ -38,8 +42,8 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
-    grid = figure.add_gridspec(2, 2, width_ratios=(4, 1))
+    figure = Figure(figsize=(12, 6.5))
+    grid = panels(figure, 2, 2, above=TITLES, between=0.1, shared=True, ratios=(4, 1))
     motion, middle = estimate.motion, estimate.frame_times_s
     speeds = np.nan_to_num(frame_speeds(angles))
     turning = speeds > 0.01 * max(float(speeds.max(initial=0.0)), 1e-9)
@@ -47,7 +51,7 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
     period = 1 / angles.frame_rate
     spans = list(zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True))
     for row, (name, places) in enumerate((("right", motion.x), ("down", motion.y))):
-        axes = figure.add_subplot(grid[row, 0])
+        axes, against = grid[row]
         for first, last in spans:
             axes.axvspan(
                 middle[first] - period / 2, middle[last - 1] + period / 2, color="0.92", lw=0
@@ -71,13 +75,14 @@ def plot_motion(estimate: MotionEstimate, angles: Angles) -> "Figure":
             axes.legend(fontsize=8, loc="upper right")
         else:
             axes.set_xlabel("time (s)")
-        against = figure.add_subplot(grid[row, 1], sharey=axes)
+        against.sharey(axes)
         direction = np.sign(np.nan_to_num(_turned(angles)))
         against.plot(speeds * direction, estimate.frame_places[:, row], ".", ms=3, color=ORANGE)
         if row == 0:
             against.set_title("against velocity")
         else:
             against.set_xlabel("degrees per second")
+    settle(grid)
     return figure
 
 

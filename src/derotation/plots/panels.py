@@ -5,7 +5,9 @@ places titles and labels by measuring them again. For figures whose labels are o
 a third of the time of drawing.
 """
 
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["panels", "settle"]
+__all__ = ["panels", "room", "settle", "state"]
 
 # Inches: room for titles above, and for ticks and labels below and on the left of axes.
 ABOVE, BELOW, LEFT, RIGHT = 0.3, 0.55, 0.75, 0.2
@@ -23,8 +25,21 @@ GAP = 0.08
 LABEL_BELOW, LABEL_LEFT = 0.32, 0.52
 
 
+# A line of a statement above the panels, the distance of its first one from the top, and how many
+# characters of it go into an inch.
+STATED_LINE, STATED_FROM = 0.17, 0.09
+CHARACTERS = 13.5
+
+
 def panels(
-    figure: "Figure", rows: int, columns: int, *, above: float = ABOVE, shared: bool = False
+    figure: "Figure",
+    rows: int,
+    columns: int,
+    *,
+    above: float = ABOVE,
+    between: float | None = None,
+    shared: bool = False,
+    ratios: Sequence[float] | None = None,
 ) -> "NDArray[np.object_]":
     """Place axes in rows and columns, each with room for its labels.
 
@@ -35,37 +50,82 @@ def panels(
     rows, columns : int
     above : float
         Room for titles, inches.
+    between : float, optional
+        Room between rows, inches; by default for titles, and for labels if each row has its own.
     shared : bool
-        Whether axes share what is along x: only the last row has ticks and a label there.
+        Whether axes of a column share what is along x: only the last row has ticks and a label
+        there.
+    ratios : sequence of float, optional
+        How wide the columns are, in units of each other.
 
     Returns
     -------
     ndarray of Axes, shape (rows, columns)
     """
-    width, height = figure.get_size_inches()
-    between = above + (GAP if shared else BELOW)
-    # Of one axes.
-    high = (height - BELOW - above - (rows - 1) * between) / rows
-    wide = width / columns - LEFT - RIGHT
+    if between is None:
+        between = above + (GAP if shared else BELOW)
     axes = figure.subplots(
         rows,
         columns,
-        sharex=shared,
+        sharex="col" if shared else False,
         squeeze=False,
-        gridspec_kw={
-            "left": LEFT / width,
-            "right": 1 - RIGHT / width,
-            "bottom": BELOW / height,
-            "top": 1 - above / height,
-            "wspace": (LEFT + RIGHT) / wide,
-            "hspace": between / high,
-        },
+        width_ratios=ratios,
+        gridspec_kw=room(figure, rows, columns, above=above, between=between),
     )
     if shared:
         for ax in axes[:-1].ravel():
             # Ticks take time even where they have no labels.
             ax.xaxis.set_visible(False)
     return np.asarray(axes)
+
+
+def room(
+    figure: "Figure",
+    rows: int,
+    columns: int,
+    *,
+    above: float = ABOVE,
+    between: float = ABOVE + BELOW,
+) -> dict[str, Any]:
+    """Give the room around and between axes, as a ``GridSpec`` takes it.
+
+    Parameters
+    ----------
+    figure : Figure
+    rows, columns : int
+    above : float
+        Room for titles, inches.
+    between : float
+        Room between rows, inches.
+    """
+    width, height = figure.get_size_inches()
+    # Of one axes.
+    high = (height - BELOW - above - (rows - 1) * between) / rows
+    wide = width / columns - LEFT - RIGHT
+    return {
+        "left": LEFT / width,
+        "right": 1 - RIGHT / width,
+        "bottom": BELOW / height,
+        "top": 1 - above / height,
+        "wspace": (LEFT + RIGHT) / wide,
+        "hspace": between / high,
+    }
+
+
+def state(figure: "Figure", statement: str) -> float:
+    """Write a statement at the top of a figure, over as many lines as it takes.
+
+    Returns
+    -------
+    float
+        Room (in) that it and the titles of one row of panels take: `above` of :func:`panels`.
+    """
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(statement, int(CHARACTERS * width))
+    figure.text(
+        0.5, 1 - STATED_FROM / height, "\n".join(lines), fontsize=10, ha="center", va="top"
+    )  # fmt: skip
+    return STATED_FROM + STATED_LINE * len(lines) + ABOVE
 
 
 def settle(axes: "NDArray[np.object_]") -> None:

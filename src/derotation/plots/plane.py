@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from derotation.calibration.plane import PlaneEstimate
 from derotation.plots.colors import BLUE, GRAY, GREEN, ORANGE, RED
+from derotation.plots.panels import panels, settle, state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,11 +29,12 @@ def plot_plane(estimate: PlaneEstimate) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    path, before, after = figure.subplots(1, 3, width_ratios=(0.8, 1, 1))
+    figure = Figure(figsize=(12, 4.2))
+    axes = panels(figure, 1, 3, above=state(figure, estimate.statement), ratios=(0.8, 1, 1))
+    path, before, after = axes[0]
     plot_ellipse(estimate, path)
     plot_residual_affine(estimate, before, after)
-    figure.suptitle(estimate.statement, fontsize=10, wrap=True)
+    settle(axes[:, 1:])
     return figure
 
 

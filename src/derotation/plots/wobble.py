@@ -6,6 +6,7 @@ import numpy as np
 
 from derotation.calibration.wobble import WobbleEstimate
 from derotation.plots.colors import BLUE, GRAY, ORANGE
+from derotation.plots.panels import panels, settle, state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,11 +28,12 @@ def plot_wobble(estimate: WobbleEstimate) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    curve, left, path = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
+    figure = Figure(figsize=(12, 4.2))
+    axes = panels(figure, 1, 3, above=state(figure, estimate.statement), ratios=(1, 1, 0.8))
+    curve, left, path = axes[0]
     plot_wobble_curve(estimate, curve, left)
     plot_wobble_path(estimate, path)
-    figure.suptitle(estimate.statement, fontsize=10, wrap=True)
+    settle(axes[:, :2])
     return figure
 
 

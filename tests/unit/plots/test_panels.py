@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from derotation.plots.panels import panels, settle
+from derotation.plots.panels import panels, settle, state
 
 
 def drawn_boxes(figure):
@@ -17,16 +17,17 @@ def drawn_boxes(figure):
             low, high = axis.get_view_interval()
             ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
             texts += [tick.label1 for tick in ticks]
-    shown = [text for text in texts if text.get_text() and text.get_visible()]
+    shown = [text for text in [*texts, *figure.texts] if text.get_text() and text.get_visible()]
     return [text.get_window_extent(renderer).extents for text in shown]
 
 
-def filled(rows, columns, *, shared):
+def filled(rows, columns, *, shared, said="", ratios=None):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = Figure(figsize=(12, 7))
     FigureCanvasAgg(figure)
-    axes = panels(figure, rows, columns, shared=shared)
+    options = {"above": state(figure, said)} if said else {}
+    axes = panels(figure, rows, columns, shared=shared, ratios=ratios, **options)
     for ax in axes.ravel():
         ax.plot([0, 360], [-0.75, -0.25])
         ax.set(title="a title", xlabel="angle (degrees)", ylabel="shift (px)", xlim=(-8, 360))
@@ -41,10 +42,28 @@ def filled(rows, columns, *, shared):
     ("rows", "columns", "shared"), [(3, 1, True), (1, 2, False), (2, 3, False)]
 )
 def test_nothing_is_cut_off_and_no_label_lies_on_another(rows, columns, shared):
-    figure = filled(rows, columns, shared=shared)
+    assert_apart(filled(rows, columns, shared=shared), 4 * rows)
+
+
+@pytest.mark.parametrize("n_words", [1, 30, 100])
+def test_a_statement_has_room_however_long_it_is(n_words):
+    said = " ".join(["uncertainty"] * n_words)
+    assert_apart(filled(1, 3, shared=False, said=said, ratios=(0.8, 1, 1)), 12)
+
+
+def test_columns_are_as_wide_as_asked_for_and_share_what_is_along_x():
+    axes = panels(Figure(figsize=(12, 7)), 2, 2, shared=True, ratios=(4, 1))
+    left, right = (ax.get_position().width for ax in axes[0])
+    assert left == pytest.approx(4 * right)
+    axes[0, 0].set_xlim(3, 5)
+    assert axes[1, 0].get_xlim() == (3, 5)
+    assert axes[0, 1].get_xlim() == (0, 1)
+
+
+def assert_apart(figure, n_texts):
     boxes = drawn_boxes(figure)
     width, height = figure.canvas.get_width_height()
-    assert len(boxes) > 4 * rows
+    assert len(boxes) > n_texts
     for x0, y0, x1, y1 in boxes:
         assert x0 >= 0
         assert y0 >= 0
