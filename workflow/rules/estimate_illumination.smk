@@ -26,7 +26,6 @@ rule estimate_illumination:
         "<logs>/{session}/estimate_illumination.log",
     benchmark:
         "<benchmarks>/{session}/estimate_illumination.tsv"
-    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 1),

@@ -20,7 +20,6 @@ rule estimate_motion:
         "<logs>/{session}/estimate_motion.log",
     benchmark:
         "<benchmarks>/{session}/estimate_motion.tsv"
-    threads: threads_up_to(4)
     resources:
         mem_mb=megabytes(1500, 50),
         runtime=minutes(15, 3),

@@ -22,7 +22,6 @@ rule export_suite2p:
         "<logs>/{session}/export_suite2p.log",
     benchmark:
         "<benchmarks>/{session}/export_suite2p.tsv"
-    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(10, 3),

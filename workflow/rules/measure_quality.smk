@@ -45,7 +45,6 @@ rule measure_quality:
         "<logs>/{session}/measure_quality.log",
     benchmark:
         "<benchmarks>/{session}/measure_quality.tsv"
-    threads: threads_up_to(2)
     resources:
         mem_mb=megabytes(1500),
         runtime=minutes(10),
