@@ -78,6 +78,10 @@ def test_steps_draw_only_at_the_end(name, loaded_by):
     assert not loaded_by[f"derotation.steps.{name}"] & {"matplotlib", "numba", "pandas"}
 
 
+def test_the_quality_does_without_what_ellipses_need(loaded_by):
+    assert "scipy.optimize" not in loaded_by["derotation.steps.measure_quality"]
+
+
 def test_help_is_shown_at_once():
     code = (
         "from derotation.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"

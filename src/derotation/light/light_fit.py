@@ -259,8 +259,8 @@ class _State:
     """What the brightness of each part takes up of the design, shape (p, k)."""
     by_frame: Floats
     """What that of each frame takes up, shape (n, k)."""
-    design: "sparse.csr_array"
-    """How the light changes the logarithm of the brightness, shape (n p, k)."""
+    share: Floats
+    """How the level changes the logarithm of the brightness, shape (n, p)."""
     level_sd: float
     """How far the level may be from 0; next to nothing as long as the light may be even."""
 
@@ -290,7 +290,7 @@ class _Problem:
             noise=np.array([0.0, 0.0, 0.05**2]), smoothness=SMOOTHNESS,
             weights=np.ones((n, p)), response=np.zeros((n, p)),
             normal=np.eye(size), by_part=np.zeros((p, size)), by_frame=np.zeros((n, size)),
-            design=self._design, level_sd=1e-6,
+            share=np.zeros((n, p)), level_sd=1e-6,
         )  # fmt: skip
 
     def step(self, state: _State, turn: int) -> _State:
@@ -311,8 +311,6 @@ class _Problem:
         weights = robust * lit**2 / variance
         # The working response of a logarithmic link; the clip only matters for dark outliers.
         response = exponent + np.clip((self._values - expected) / lit, -3, 3)
-        share = (self._unit / lit).reshape(-1, 1)
-        design = sparse.hstack([self._design, sparse.csr_array(share)], format="csr")
         response += level / lit
         level_sd = state.level_sd
         if turn == LEVEL_ROUND:
@@ -320,7 +318,7 @@ class _Problem:
             if np.std(light[self._known.ravel()]) >= LEAST_UNEVEN:
                 level_sd = LEVEL_SD
         state = dataclasses.replace(
-            state, design=design, weights=weights, response=response, noise=noise,
+            state, share=self._unit / lit, weights=weights, response=response, noise=noise,
             level_sd=level_sd,
         )  # fmt: skip
         return self._solve(state)
@@ -338,19 +336,17 @@ class _Problem:
 
     def _solve(self, state: _State) -> _State:
         """Solve for the light after parts, then frames, were eliminated."""
-        design, weights, response = state.design, state.weights, state.response
-        weighted = design.multiply(weights.reshape(-1, 1)).tocsr()
-        by_part = (self._sum_frames @ weighted).toarray()
-        by_frame = (self._sum_parts @ weighted).toarray()
+        weights, response = state.weights, state.response
+        by_frame, by_part, raw, told = self._products(state)
         total = weights.sum(axis=0) + 1e-12
         frames = np.diag(weights.sum(axis=1) + 1 / FRAME_SD**2) - (weights / total) @ weights.T
         by_frame = by_frame - (weights / total) @ by_part
         mean = (weights * response).sum(axis=0) / total
-        told = design.T @ (weights * response).ravel() - by_part.T @ mean
+        told = told - by_part.T @ mean
         told_frames = (weights * response).sum(axis=1) - weights @ mean
         eliminated = np.linalg.solve(frames, np.column_stack([by_frame, told_frames]))
         by_frame, frame_mean = eliminated[:, :-1], eliminated[:, -1]
-        raw = (design.T @ weighted).toarray() - (by_part / total[:, None]).T @ by_part
+        raw = raw - (by_part / total[:, None]).T @ by_part
         data = raw - by_frame.T @ (frames @ by_frame)
         told = told - by_frame.T @ (frames @ frame_mean)
         normal = data + self._prior(state)
@@ -362,6 +358,19 @@ class _Problem:
             state, light=light, parts=parts, drift=drift, normal=normal, by_part=by_part,
             by_frame=by_frame, smoothness=self._smoothness(state.smoothness, normal, light),
         )  # fmt: skip
+
+    def _products(self, state: _State) -> tuple[Floats, Floats, Floats, Floats]:
+        """Sum the weighted design over frames (n, k) and parts (p, k), and normal equations."""
+        from derotation.light.kernels import add_products
+
+        n, p = self._values.shape
+        k = self._design.shape[1] + 1
+        sums = (np.zeros((n, k)), np.zeros((p, k)), np.zeros((k, k)), np.zeros(k))
+        add_products(
+            self._design.indices.reshape(n * p, -1), self._design.data.reshape(n * p, -1),
+            state.share, state.weights, state.response, *sums,
+        )  # fmt: skip
+        return sums
 
     def _prior(self, state: _State) -> Floats:
         size = len(self._roughness)
@@ -380,9 +389,11 @@ class _Problem:
 
     def covariance(self, state: _State, blocks: NDArray[np.int64]) -> Floats:
         """Tell how well the light is known, from the scatter of blocks of frames and of parts."""
-        told = (state.design @ state.light).reshape(self._values.shape)
+        share = sparse.csr_array(state.share.reshape(-1, 1))
+        design = sparse.hstack([self._design, share], format="csr")
+        told = (design @ state.light).reshape(self._values.shape)
         left = state.weights * (state.response - state.parts - state.drift[:, None] - told)
-        each = state.design.multiply(left.reshape(-1, 1)).tocsr()
+        each = design.multiply(left.reshape(-1, 1)).tocsr()
         frames = (self._sum_parts @ each).toarray() - left @ state.by_part
         frames -= left.sum(axis=1)[:, None] * state.by_frame
         parts = (self._sum_frames @ each).toarray() - left.T @ state.by_frame
