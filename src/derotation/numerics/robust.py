@@ -259,6 +259,8 @@ def _root_of_path(
     sizes, axes = np.linalg.eigh(spread)
     # Velocities count as the displacements that they lead to within a tenth of a second or so.
     kept = sizes > LEAST_PART * float(np.median(variances[known]))
+    if not kept.any():
+        return None
     root = axes[:, kept] * np.sqrt(sizes[kept])
     return np.asarray(np.stack([root[:n], root[n:]], axis=1))
 

@@ -71,3 +71,23 @@ def test_a_sample_that_holds_still_is_fitted_as_ever():
     without = fit(*given, blocks=blocks, common=6)
     np.testing.assert_array_equal(found.parameters, without.parameters)
     np.testing.assert_array_equal(found.covariance, without.covariance)
+
+
+def test_a_path_that_is_lost_in_the_noise_is_none():
+    """Shifts far beyond what a sample does: no part of the path that is thought of matters."""
+    rng = np.random.default_rng(0)
+    n, noise = 20, 500.0
+    time = np.arange(n) / 8.0
+    speed = np.tile([1.0, -1.0], n // 2)[:, np.newaxis]
+    measured = rng.normal(0, noise, (n, 3))
+    measured[:, :2] += 5000 * speed
+    found = fit(
+        np.broadcast_to(np.eye(3), (n, 3, 3)),
+        measured,
+        np.broadcast_to(np.eye(3) / noise**2, (n, 3, 3)),
+        blocks=contiguous_blocks(time),
+        wandering=Wandering(time_s=time, follows=speed),
+    )
+    assert not found.path.any()
+    assert np.isfinite(found.parameters).all()
+    assert np.isfinite(found.covariance).all()
