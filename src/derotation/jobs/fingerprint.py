@@ -55,7 +55,8 @@ def code_fingerprint(module: str, root: Path = _ROOT) -> str:
 
     To parse the library takes more than a second, each time that Snakemake starts. So what was
     found in a file is kept beside Python's own compiled modules, as long as the file has the same
-    size and time, and the package the same files: after a change one file is parsed.
+    size and time, and the package the same files: after a change one file is parsed. All of them
+    are after a change of this module, which tells what counts.
     """
     known = len(_known(root))
     seen = {name: _look(name, root) for name in modules_behind(module, root)}
@@ -86,10 +87,25 @@ def _look(module: str, root: Path) -> _Module:
 
 
 @cache
+def _looked_at(root: Path) -> int:
+    """Tell when the state of a package's files was first asked for, ns."""
+    return time.time_ns()
+
+
+@cache
 def _states(root: Path) -> dict[str, tuple[int, int]]:
     """Tell time and size of each of a package's files."""
-    files = {str(path.relative_to(root)): path.stat() for path in sorted(root.rglob("*.py"))}
+    _looked_at(root)
+    # An editor's link to nowhere, by which it locks a file, is none.
+    paths = [path for path in sorted(root.rglob("*.py")) if path.is_file()]
+    files = {str(path.relative_to(root)): path.stat() for path in paths}
     return {name: (file.st_mtime_ns, file.st_size) for name, file in files.items()}
+
+
+@cache
+def _maker() -> str:
+    """Name what makes entries: Python's parser and the rules of this module."""
+    return f"{sys.version} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 
 
 @cache
@@ -112,7 +128,7 @@ def _kept(root: Path) -> dict[str, Any]:
     """Read what was kept: an entry for each file, null if nothing is known of it."""
     try:
         content = json.loads(_kept_in(root).read_text(encoding="utf-8"))
-        kept = content["files"] if content["python"] == sys.version else {}
+        kept = content["files"] if content["maker"] == _maker() else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return kept if isinstance(kept, dict) and all(map(_is_well, kept.values())) else {}
@@ -134,15 +150,15 @@ def _is_well(entry: object) -> bool:
 def _keep(root: Path) -> None:
     """Keep what is known, if there is a place for it; others may do the same at this moment.
 
-    Not of a file that has just changed: another change within the same tick of the clock would go
-    unnoticed.
+    Not of a file that had just changed when it was looked at: another change within the same tick
+    of the clock would go unnoticed.
     """
-    settled = time.time_ns() - _SETTLED_NS
+    settled = _looked_at(root) - _SETTLED_NS
     known, files = _known(root), {}
     for name, state in _states(root).items():
         keeps = name in known and state[0] < settled
         files[name] = {"state": state, **asdict(known[name])} if keeps else None
-    text = json.dumps({"python": sys.version, "files": files})
+    text = json.dumps({"maker": _maker(), "files": files})
     path = _kept_in(root)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
@@ -214,8 +230,9 @@ def _home(node: ast.ImportFrom, module: str, root: Path) -> str:
 
 def _path(module: str, root: Path) -> Path:
     parts = module.split(".")[1:]
-    folder = root.joinpath(*parts)
-    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    file = root.joinpath(*parts, "__init__.py")
+    # A folder may be left over, with compiled modules only.
+    return file if file.is_file() or not parts else root.joinpath(*parts).with_suffix(".py")
 
 
 def _exists(module: str, root: Path) -> bool:

@@ -52,6 +52,8 @@ def fresh(root: Path, module: str = "lab.step") -> str:
     """Take a fingerprint as a new process would."""
     for function in (code_fingerprint, modules_behind, fingerprint._known, fingerprint._states):
         function.cache_clear()
+    for function in (fingerprint._looked_at, fingerprint._maker):
+        function.cache_clear()
     fingerprint._tree.cache_clear()
     fingerprint._canonical_code.cache_clear()
     return code_fingerprint(module, root)
@@ -221,14 +223,14 @@ def test_nothing_is_kept_of_a_file_that_may_still_change(package, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"python": 1}', "{", '{"python": VERSION, "files": []}']
+    "content", ["", "[]", '{"maker": 1}', "{", '{"maker": MAKER, "files": []}']
 )
 def test_a_damaged_file_of_kept_ones_is_made_anew(package, content):
     expected = fresh(package)
     settle(package)
     kept = fingerprint._kept_in(package)
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(content.replace("VERSION", json.dumps(sys.version)))
+    kept.write_text(content.replace("MAKER", json.dumps(fingerprint._maker())))
     assert fresh(package) == expected
     assert fresh(package) == expected
     assert "lab.deep" in kept.read_text()
@@ -252,3 +254,51 @@ def test_without_a_place_for_them_they_are_made_each_time(package, monkeypatch):
     settle(package)
     (package / "__pycache__").write_text("no folder")
     assert fresh(package) == fresh(package)
+
+
+def test_what_had_just_changed_is_not_kept_however_long_the_rest_takes(package, monkeypatch):
+    """A second change within one tick of the clock, before a slow program has looked at all."""
+    settle(package)
+    edit(package, "helper.py", "ONE = 1", "ONE = 3")
+    state = (package / "helper.py").stat()
+    real, parsed = fingerprint._canonical_code, []
+
+    def slow(path):
+        code = real(path)
+        if not parsed:
+            later = fingerprint.time.time_ns() + 60_000_000_000
+            monkeypatch.setattr(fingerprint.time, "time_ns", lambda: later)
+        parsed.append(path.name)
+        return code
+
+    slow.cache_clear = real.cache_clear  # type: ignore[attr-defined]
+    monkeypatch.setattr(fingerprint, "_canonical_code", slow)
+    before = fresh(package)
+    edit(package, "helper.py", "ONE = 3", "ONE = 4")
+    os.utime(package / "helper.py", ns=(state.st_mtime_ns, state.st_mtime_ns))
+    assert fresh(package) != before
+
+
+def test_other_rules_of_what_counts_hold_for_all_files(package, monkeypatch, tmp_path):
+    settle(package)
+    fresh(package)
+    changed = tmp_path / "fingerprint.py"
+    changed.write_text("# other rules")
+    monkeypatch.setattr(fingerprint, "__file__", str(changed))
+    parsed = list_parsed(monkeypatch)
+    fresh(package)
+    assert len(parsed) == 6
+
+
+def test_a_folder_that_is_left_over_hides_no_module(package):
+    """As after another state of a clone, in which a module was a package."""
+    before = fresh(package)
+    (package / "helper/__pycache__").mkdir(parents=True)
+    assert fresh(package) == before
+    assert "lab.helper" in modules_behind("lab.step", package)
+
+
+def test_an_editors_link_to_nowhere_is_no_module(package):
+    before = fresh(package)
+    (package / ".#step.py").symlink_to("somebody@computer.1234")
+    assert fresh(package) == before
