@@ -28,7 +28,7 @@ LABEL_BELOW, LABEL_LEFT = 0.32, 0.52
 # A line of a statement above the panels, the distance of its first one from the top, and how many
 # characters of it go into an inch.
 STATED_LINE, STATED_FROM = 0.17, 0.09
-CHARACTERS = 13.5
+CHARACTERS = 12.5
 
 
 def panels(

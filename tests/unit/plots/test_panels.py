@@ -45,9 +45,18 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(rows, columns, shared):
     assert_apart(filled(rows, columns, shared=shared), 4 * rows)
 
 
-@pytest.mark.parametrize("n_words", [1, 30, 100])
-def test_a_statement_has_room_however_long_it_is(n_words):
-    said = " ".join(["uncertainty"] * n_words)
+@pytest.mark.parametrize(
+    ("word", "n_words"),
+    [
+        ("uncertainty", 1),
+        ("uncertainty", 30),
+        ("uncertainty", 100),
+        ("(1234567.89, 0.123456)", 30),
+        ("/data/recordings_of_2024/a_session/" * 15, 1),
+    ],
+)
+def test_a_statement_has_room_however_long_it_is(word, n_words):
+    said = " ".join([word] * n_words)
     assert_apart(filled(1, 3, shared=False, said=said, ratios=(0.8, 1, 1)), 12)
 
 
