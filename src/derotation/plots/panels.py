@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["panels", "room", "settle", "state"]
@@ -23,6 +24,10 @@ ABOVE, BELOW, LEFT, RIGHT = 0.3, 0.55, 0.75, 0.2
 GAP = 0.08
 # Distance (in) of the near edge of a label from its axes.
 LABEL_BELOW, LABEL_LEFT = 0.32, 0.52
+# Of that, a tick and its distance from what is written at it (in); widths of what numbers are
+# written with, in units of the font's size.
+TICK = 0.1
+WIDTHS = dict.fromkeys("0123456789", 0.64) | {".": 0.32, "-": 0.36, "\N{MINUS SIGN}": 0.84}
 
 
 # A line of a statement above the panels, the distance of its first one from the top, and how many
@@ -141,3 +146,17 @@ def settle(axes: "NDArray[np.object_]") -> None:
         ax.xaxis.set_label_coords(0.5, -LABEL_BELOW / high)
         ax.yaxis.set_label_coords(-LABEL_LEFT / wide, 0.5)
         ax.set_title(ax.get_title(), y=1.0, fontsize=ax.title.get_fontsize())
+        _fit_numbers(ax)
+
+
+def _fit_numbers(ax: "Axes") -> None:
+    """Write long numbers along y smaller, so that they do not reach the label."""
+    axis = ax.yaxis
+    texts = axis.get_major_formatter().format_ticks(axis.get_majorticklocs())
+    if not set("".join(texts)) <= WIDTHS.keys():
+        return
+    widest = max((sum(WIDTHS[one] for one in text) for text in texts), default=0.0)
+    size = axis.get_major_ticks(1)[0].label1.get_fontsize()
+    fits = 72 * (LABEL_LEFT - TICK) / max(widest, 1e-9)
+    if size > fits:
+        ax.tick_params(axis="y", labelsize=fits)

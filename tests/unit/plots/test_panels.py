@@ -21,7 +21,7 @@ def drawn_boxes(figure):
     return [text.get_window_extent(renderer).extents for text in shown]
 
 
-def filled(rows, columns, *, shared, said="", ratios=None):
+def filled(rows, columns, *, shared, said="", ratios=None, values=(-0.75, -0.25)):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = Figure(figsize=(12, 7))
@@ -29,7 +29,7 @@ def filled(rows, columns, *, shared, said="", ratios=None):
     options = {"above": state(figure, said)} if said else {}
     axes = panels(figure, rows, columns, shared=shared, ratios=ratios, **options)
     for ax in axes.ravel():
-        ax.plot([0, 360], [-0.75, -0.25])
+        ax.plot([0, 360], values)
         ax.set(title="a title", xlabel="angle (degrees)", ylabel="shift (px)", xlim=(-8, 360))
     if shared:
         for ax in axes[:-1].ravel():
@@ -58,6 +58,16 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(rows, columns, shared):
 def test_a_statement_has_room_however_long_it_is(word, n_words):
     said = " ".join([word] * n_words)
     assert_apart(filled(1, 3, shared=False, said=said, ratios=(0.8, 1, 1)), 12)
+
+
+@pytest.mark.parametrize("values", [(-0.0123, 0.004), (-36_000, 36_000), (-3600, 0), (2e-7, 3e-7)])
+def test_long_numbers_do_not_reach_the_label(values):
+    assert_apart(filled(1, 3, shared=False, values=values), 12)
+
+
+def test_short_numbers_keep_their_size():
+    figure = filled(1, 1, shared=False, values=(0, 300))
+    assert figure.axes[0].yaxis.get_major_ticks()[0].label1.get_fontsize() == 10
 
 
 def test_columns_are_as_wide_as_asked_for_and_share_what_is_along_x():
