@@ -1,6 +1,7 @@
 """A short animation: the movie as recorded beside the movie that stands still."""
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,10 +58,12 @@ class SideBySide:
 
     def limits(self) -> tuple[float, float]:
         """Find the values to be shown as black and white: robust, and the same for all frames."""
-        n = self.raw.size + self.derotated.size
-        # An odd distance meets all columns, whose number is mostly even.
-        step = (n // N_VALUES) | 1
-        values = np.concatenate([movie.ravel()[::step] for movie in (self.raw, self.derotated)])
+        movies = (self.raw, self.derotated)
+        step = max(sum(movie.size for movie in movies) // N_VALUES, 1)
+        # All columns are met, and all lines.
+        while math.gcd(step, math.prod(self.raw.shape[1:])) > 1:
+            step += 1
+        values = np.concatenate([movie.ravel()[::step] for movie in movies])
         low, high = np.nanquantile(values, [0.01, 0.997])
         return float(low), float(max(high, low + 1e-9))
 

@@ -93,6 +93,8 @@ def plot_shifts(estimate: CenterEstimate, before: "Axes", after: "Axes") -> None
     _draw(after, angles[order], estimate.residuals[order], estimate.inliers[order])
     rms = estimate.calibration.residual_px
     after.set_title("about the center found" + ("" if rms is None else f": {rms:.2f} px rms"))
+    for ax in (before, after):
+        ax.title.set_fontsize(11)  # in the whole picture there is no room for larger ones
     span = 1.0
     if estimate.inliers.any():
         span = max(float(np.abs(estimate.residuals[estimate.inliers]).max()) * 1.5, 0.5)

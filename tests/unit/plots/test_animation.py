@@ -5,6 +5,7 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
+from derotation.plots import animation
 from derotation.plots.animation import (
     MAX_BYTES,
     SideBySide,
@@ -129,3 +130,17 @@ def test_the_file_is_a_small_animation(frames, tmp_path):
             assert getattr(image, "n_frames", 1) == len(movie.raw)
             assert 480 <= image.width <= 540
     assert (tmp_path / "large.gif").stat().st_size < MAX_BYTES
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 15), (4, 15, 6), (4, 6, 30)])
+def test_black_and_white_are_told_by_all_columns_and_lines(monkeypatch, shape):
+    """Every 15th value would be all of one column."""
+    monkeypatch.setattr(animation, "N_VALUES", 2 * np.prod(shape) // 15)
+    for axis in (1, 2):
+        places = np.arange(shape[axis]).reshape((-1, 1) if axis == 1 else (1, -1))
+        movie = np.broadcast_to(100.0 * (places % 15 > 0), shape)
+        n = shape[0]
+        frames = SideBySide(
+            raw=movie, derotated=movie, angles=np.zeros(n), times=np.zeros(n), center=(0.0, 0.0)
+        )
+        assert frames.limits()[1] == 100
