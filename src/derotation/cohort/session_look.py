@@ -282,7 +282,7 @@ def _phase_at_rest(look: SignalsLook, movie: "Movie | None") -> "BidiPhase | Non
     if movie is None:
         return None
     n = _frames_at_rest(look) // movie.n_planes
-    n = min(n, MOST_FRAMES, movie.n_clock_frames // movie.n_planes)
+    n = min(n, MOST_FRAMES, len(movie))
     if n < LEAST_FRAMES:
         return None
     frames = movie.read(np.arange(n)).astype(np.float64)

@@ -517,6 +517,24 @@ def test_the_movie_is_opened_once(scanned, monkeypatch):
     assert opened == [str(made.movie)]
 
 
+@pytest.mark.parametrize("n", [2, 6, 12])
+def test_a_movie_cut_off_before_anything_turns_is_a_note(scanned, tmp_path, n):
+    """It is used as far as it reaches; nothing is read beyond."""
+    made = scanned("full")
+    with tifffile.TiffFile(made.movie) as file:
+        frames = file.asarray()
+    whole = tmp_path / "movie.tif"
+    tifffile.imwrite(whole, frames, photometric="minisblack")
+    with tifffile.TiffFile(whole) as file:
+        begins = file.pages[0].dataoffsets[0]  # of all frames, one after the other
+    whole.write_bytes(whole.read_bytes()[: begins + n * frames[0].nbytes + 100])
+    made.movie = whole
+    found = made.check(sections={"angles": SIXTY["angles"]})
+    assert found.problems == ()
+    assert found.shape[0] == n
+    assert "is cut off" in found.notes[0]
+
+
 def _first_frames(rig, n):
     """Write a movie of the first frames, or of the last one again and again."""
     with tifffile.TiffFile(rig.movie) as file:
