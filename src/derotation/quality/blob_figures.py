@@ -21,9 +21,9 @@ __all__ = [
     "point_to_point_distance",
 ]
 
-# Fewest and most mean images by angle in which a blob is looked for; fewer of the images as
-# recorded, which only say how things were before.
-MIN_ANGLES, MAX_ANGLES, MAX_RAW_ANGLES = 3, 12, 6
+# Fewest and most mean images by angle in which a blob is looked for. As many of those as recorded:
+# of fewer ones, two that lie together by chance would do for the most detected blob.
+MIN_ANGLES, MAX_ANGLES = 3, 12
 
 
 def point_to_point_distance(
@@ -48,9 +48,8 @@ def most_detected_blobs(
     """Find the most detected blob in derotated and in raw mean images by angle."""
     if len(statistics.angle) < MIN_ANGLES:
         return None, None
-    n = len(statistics.angle)
-    chosen, few = (slice(None, None, -(-n // most)) for most in (MAX_ANGLES, MAX_RAW_ANGLES))
-    mean, raw_mean = statistics.mean[chosen], statistics.raw_mean[few]
+    chosen = slice(None, None, -(-len(statistics.angle) // MAX_ANGLES))
+    mean, raw_mean = statistics.mean[chosen], statistics.raw_mean[chosen]
     derotated = np.where(np.isfinite(mean), mean, statistics.offset)
     return (
         _most_detected(derotated, statistics.seen[chosen], statistics.side, threads),
