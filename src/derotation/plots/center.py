@@ -89,12 +89,11 @@ def plot_shifts(estimate: CenterEstimate, before: "Axes", after: "Axes") -> None
     angles = np.mod(estimate.angles, 360)
     order = np.argsort(angles)
     _draw(before, angles[order], estimate.shifts[order], estimate.inliers[order])
-    before.set_title("about the starting guess")
+    before.set_title("about the starting guess", fontsize=11)
     _draw(after, angles[order], estimate.residuals[order], estimate.inliers[order])
     rms = estimate.calibration.residual_px
-    after.set_title("about the center found" + ("" if rms is None else f": {rms:.2f} px rms"))
-    for ax in (before, after):
-        ax.title.set_fontsize(11)  # in the whole picture there is no room for larger ones
+    left = "" if rms is None else f": {rms:.2f} px rms"
+    after.set_title(f"about the center found{left}", fontsize=11)
     span = 1.0
     if estimate.inliers.any():
         span = max(float(np.abs(estimate.residuals[estimate.inliers]).max()) * 1.5, 0.5)

@@ -257,7 +257,7 @@ def plot_coverage_over_time(statistics: Statistics, angles: Angles) -> "Figure":
         xlabel="time since the first frame (s)",
         ylabel="correlation",
         title="correlation of each frame with the sample at rest",
-        ylim=(min(-0.05, float(np.nanmin(statistics.raw_correlation, initial=0.0))), 1.02),
+        ylim=(min(0.0, float(np.nanmin(statistics.raw_correlation, initial=0.0))) - 0.05, 1.02),
     )
     alike.legend(fontsize=8, loc="lower right")
     settle(axes)
