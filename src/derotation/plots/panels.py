@@ -152,11 +152,11 @@ def settle(axes: "NDArray[np.object_]") -> None:
 def _fit_numbers(ax: "Axes") -> None:
     """Write long numbers along y smaller, so that they do not reach the label."""
     axis = ax.yaxis
-    texts = axis.get_major_formatter().format_ticks(axis.get_majorticklocs())
+    texts = axis.get_major_formatter().format_ticks(axis.get_majorticklocs().tolist())
     if not set("".join(texts)) <= WIDTHS.keys():
         return
     widest = max((sum(WIDTHS[one] for one in text) for text in texts), default=0.0)
-    size = axis.get_major_ticks(1)[0].label1.get_fontsize()
+    size = float(axis.get_major_ticks(1)[0].label1.get_fontsize())
     fits = 72 * (LABEL_LEFT - TICK) / max(widest, 1e-9)
     if size > fits:
         ax.tick_params(axis="y", labelsize=fits)

@@ -52,8 +52,8 @@ def fresh(root: Path, module: str = "lab.step") -> str:
     """Take a fingerprint as a new process would."""
     for function in (code_fingerprint, modules_behind, fingerprint._known, fingerprint._states):
         function.cache_clear()
-    for function in (fingerprint._looked_at, fingerprint._maker):
-        function.cache_clear()
+    fingerprint._looked_at.cache_clear()
+    fingerprint._maker.cache_clear()
     fingerprint._tree.cache_clear()
     fingerprint._canonical_code.cache_clear()
     return code_fingerprint(module, root)
