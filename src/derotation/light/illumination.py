@@ -28,7 +28,8 @@ from derotation.io.files import whole_file, write_json
 from derotation.io.movie import Movie
 from derotation.light.brightness import Looks, Parts, look, measure_parts
 from derotation.light.dark_angles import DarkAngles, find_dark_angles
-from derotation.light.light_fit import Field, LightFit, fit_light
+from derotation.light.field import Field
+from derotation.light.light_fit import LightFit, fit_light
 from derotation.maps.line_maps import LineMaps
 from derotation.maps.timing import LineTiming
 from derotation.numerics.robust import contiguous_blocks
