@@ -1,8 +1,10 @@
 """A fit to shifts that wander, against the best that is possible, and with honest intervals."""
 
 import numpy as np
+import pytest
 
 from derotation.maps.transforms import rotation_matrices
+from derotation.numerics import robust
 from derotation.numerics.robust import Wandering, contiguous_blocks, fit
 
 NOISE = 0.05
@@ -91,3 +93,31 @@ def test_a_path_that_is_lost_in_the_noise_is_none():
     assert not found.path.any()
     assert np.isfinite(found.parameters).all()
     assert np.isfinite(found.covariance).all()
+
+
+@pytest.mark.parametrize("velocity", [False, True])
+def test_a_path_is_what_generalized_least_squares_makes_of_its_covariance(velocity):
+    rng = np.random.default_rng(5)
+    n, m, p, q = 7, 3, 4, 5
+    design, values = rng.normal(size=(n, m, p)), rng.normal(size=(n, m))
+    factors = rng.normal(size=(n, m, m))
+    precision = factors @ factors.transpose(0, 2, 1) + np.eye(m)
+    weights, prior = rng.uniform(0.2, 1, n), 0.3 * np.eye(p)
+    root, effects = rng.normal(size=(n, 2, q)), rng.normal(size=(n, m, 2, 2))
+    if not velocity:
+        effects[..., 1] = 0
+    found = robust._with_path(design, values, precision, weights, prior, root, effects)
+
+    # What one number of the path's root does to all values, along x and along y.
+    moved = np.einsum("nmak,nkj->nmaj", effects, root).reshape(n * m, 2 * q)
+    noise = np.zeros((n * m, n * m))
+    for k in range(n):
+        noise[k * m : (k + 1) * m, k * m : (k + 1) * m] = np.linalg.inv(weights[k] * precision[k])
+    told = np.linalg.inv(noise + moved @ moved.T)
+    flat, all_values = design.reshape(n * m, p), values.ravel()
+    left = flat.T @ told @ flat + prior
+    parameters = np.linalg.solve(left, flat.T @ told @ all_values)
+    path = moved @ moved.T @ told @ (all_values - flat @ parameters)
+    np.testing.assert_allclose(found[0], parameters, rtol=1e-8)
+    np.testing.assert_allclose(found[1].ravel(), path, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found[3], left, rtol=1e-8, atol=1e-10)
